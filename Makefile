@@ -1,0 +1,56 @@
+# A new user needs Python 3.10 or later and make; everything else is installed into .venv.
+PYTHON ?= $(shell python3.11 -c 'print("python3.11")' 2>/dev/null || echo python3)
+OUT ?= demo_output
+WORKERS ?= 2
+
+BIN := .venv/bin
+READY := .venv/.ready
+READY_BENCH := .venv/.ready-bench
+
+.PHONY: help demo test lint slow bench docs clean
+
+help:
+	@echo 'make demo    cluster a generated graph, write pictures and a table to $(OUT)/'
+	@echo 'make test    style, types, tests and doctests'
+	@echo 'make slow    the long tests'
+	@echo 'make bench   the benchmarks (minutes to hours)'
+	@echo 'make docs    the documentation, docs/_build/html/index.html'
+	@echo 'make lint    style and types only'
+	@echo 'make clean   remove what the other targets made, except .venv'
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+$(READY): pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@
+
+$(READY_BENCH): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]' -c constraints.txt
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/python -m neurotopo.demo --out $(OUT)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+bench: $(READY_BENCH)
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: $(READY)
+	$(BIN)/python docs/make_figures.py
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf $(OUT) docs/_build docs/generated docs/figures build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find neurotopo tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,22 @@
+"""Settings shared by the tests and by the doctests of the package."""
+
+from __future__ import annotations
+
+import os
+
+import matplotlib
+from hypothesis import HealthCheck, settings
+
+matplotlib.use("Agg")
+
+# "ci" draws the same examples on every machine and every run, so a failure is always a change of
+# the code. To look for new counterexamples: HYPOTHESIS_PROFILE=explore make test
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("explore", parent=settings.get_profile("ci"), derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

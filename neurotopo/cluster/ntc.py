@@ -1,0 +1,407 @@
+"""NTCClusterer: Neuronal Topology Clustering as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from neurotopo.cluster.membership import (
+    attachment_radii,
+    membership_strengths,
+    nearest_member_labels,
+    tree_outlier_scores,
+)
+from neurotopo.cluster.selection import RULES, select_clusters
+from neurotopo.persistence.clusters import SCALES, CandidateClusters, candidate_clusters
+from neurotopo.persistence.engines import ENGINES, forest_for_tree
+from neurotopo.persistence.inputs import EdgeList, check_distances, check_strata
+from neurotopo.persistence.merge_tree import MergeTree, tree_of_forest
+from neurotopo.persistence.points import pairwise
+from neurotopo.persistence.significance import run_permutations
+
+__all__ = ["NTCClusterer"]
+
+
+class NTCClusterer(ClusterMixin, BaseEstimator):
+    """Cluster points, distances or a weighted graph by the persistence of its components.
+
+    As a radius R grows from 0, samples at distance R or less are joined. Every connected
+    component that ever exists is a cluster with a birth R1 (it forms), a death R2 (it merges with
+    anything) and a persistence R2 - R1. Clusters of large persistence are kept.
+
+    Parameters
+    ----------
+    metric : str or callable, default="euclidean"
+        A metric of :func:`sklearn.metrics.pairwise_distances`, or ``"precomputed"``: X is then a
+        symmetric matrix of lengths, dense (``inf`` = no edge) or sparse (absent = no edge).
+    tau : float, default=0.5
+        Parameter of the rule.
+    rule : {"relative", "absolute", "gap", "significance", "mass"}, default="relative"
+        Which clusters are stable enough:
+
+        - ``"relative"``: persistence above ``tau`` times the largest one (the paper);
+        - ``"absolute"``: persistence above ``tau``;
+        - ``"gap"``: above the largest gap of the sorted persistences (``tau`` is not used);
+        - ``"significance"``: above chance by :func:`~neurotopo.persistence.permutation_test`, the
+          false-discovery rate held at ``tau`` (choose 0.05 rather than the default);
+        - ``"mass"``: the disjoint family of greatest excess of mass, as HDBSCAN (no ``tau``).
+    scale : {"difference", "log"}, default="difference"
+        Persistence as R2 - R1 (the paper) or log(R2 / R1), which does not favour long lengths.
+    min_cluster_size : int, default=2
+        Fewest samples of a cluster; 1 admits single samples.
+    nested : bool, default=False
+        Keep every cluster above the threshold (the literal Eq 9) and not only the disjoint family
+        of greatest total persistence. ``labels_`` always comes from the disjoint family.
+    max_radius : float or None, default=None
+        End of observation: longer lengths are no edges, and clusters that live on are counted up
+        to here. None: the last merge.
+    min_samples : int, default=1
+        Smooth the lengths: an edge is at least as long as the distance of each of its ends to
+        its ``min_samples``-th nearest sample, itself included. 1 leaves them as they are.
+    condense : bool, default=False
+        Let a cluster survive merges with fewer than ``min_cluster_size`` samples.
+    engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
+        How the minimum spanning forest is found; the result is the same.
+    n_jobs : int or None, default=None
+        Workers for the neighbour search among points and for permutations.
+    random_state : int, RandomState or None, default=None
+        Seed of ``rule="significance"``; nothing else is random.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int, shape (n_samples,)
+        Cluster of each sample; -1 = in no cluster.
+    n_clusters_ : int
+        Number of clusters.
+    clusters_ : list of ndarray
+        Sorted sample indices of each cluster. ``clusters_[k]`` are the samples labelled ``k``;
+        clusters are in falling order of persistence. With ``nested=True`` those outside the
+        disjoint family come behind it.
+    birth_, death_, persistence_ : ndarray of float64, shape (n_clusters_,)
+        R1, R2 and persistence of the clusters. ``death_`` is ``inf`` for one that never merges;
+        its persistence is counted up to ``end_of_observation_``.
+    nodes_ : ndarray of int, shape (n_clusters_,)
+        The nodes of ``merge_tree_`` that hold the clusters.
+    p_values_ : ndarray of float64, shape (n_clusters_,)
+        With ``rule="significance"`` only.
+    threshold_ : float
+        tau1: the clusters kept have a greater persistence (mass, with ``rule="mass"``). With
+        ``rule="significance"`` the least persistence among them, ``inf`` if there are none.
+    end_of_observation_ : float
+        Radius up to which infinite bars are counted.
+    merge_tree_ : MergeTree
+        Every cluster that ever exists (up to ``max_radius``).
+    diagram_ : ndarray of float64, shape (n, 2)
+        (R1, R2) of all clusters of at least ``min_cluster_size`` samples, in order of birth.
+    diagram_nodes_ : ndarray of int, shape (n,)
+        The node of ``merge_tree_`` behind each row of ``diagram_``.
+    h0_diagram_ : ndarray of float64, shape (m, 2)
+        The usual 0-dimensional diagram of the same filtration: births 0, deaths = merges.
+    probabilities_ : ndarray of float64, shape (n_samples,)
+        How deep inside its cluster a sample sits: what is left of the cluster's life when the
+        sample joins its first cluster, relative to the deepest member. 0 for unclustered ones.
+    outlier_scores_ : ndarray of float64, shape (n_samples,)
+        In [0, 1]: 1 - (radius at which the densest part of the cluster that the sample first
+        joins forms) / (radius at which the sample joins). 1 for a sample that joins nothing.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of str
+        Column names of X, where it has any.
+
+    See Also
+    --------
+    neurotopo.merge_tree : The tree by itself.
+    neurotopo.persistence_diagrams : Diagrams in higher dimensions.
+
+    Notes
+    -----
+    All equal lengths act at once, so the result does not depend on the order of the samples.
+    Radii are pair distances (diameters), as in Vietoris-Rips complexes of gudhi and ripser.
+    With ``condense=True``, ``rule="mass"`` and the same ``min_samples`` and ``min_cluster_size``
+    the labels are those of :class:`sklearn.cluster.HDBSCAN`, also for graphs that it refuses.
+
+    References
+    ----------
+    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
+       Knowledge Neurons in Large Language Models", ACL 2025.
+    .. [2] R. J. G. B. Campello, D. Moulavi and J. Sander, "Density-Based Clustering Based on
+       Hierarchical Density Estimates", PAKDD 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import NTCClusterer
+    >>> X = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
+    >>> ntc = NTCClusterer().fit(X)
+    >>> ntc.labels_.tolist()
+    [0, 0, 0, 1, 1, -1]
+    >>> np.column_stack([ntc.birth_, ntc.death_]).round(1).tolist()
+    [[0.1, 4.8], [0.1, 3.9]]
+
+    A sparse graph in two parts, the lengths of its edges given:
+
+    >>> import scipy.sparse as sp
+    >>> edges = sp.coo_array(([1.0, 2.0, 1.0], ([0, 1, 3], [1, 2, 4])), shape=(5, 5))
+    >>> NTCClusterer(metric="precomputed").fit_predict(edges + edges.T).tolist()
+    [0, 0, -1, 1, 1]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "metric": [str, callable],
+        "tau": [Interval(Real, 0, None, closed="left")],
+        "rule": [StrOptions(set(RULES))],
+        "scale": [StrOptions(set(SCALES))],
+        "min_cluster_size": [Interval(Integral, 1, None, closed="left")],
+        "nested": ["boolean"],
+        "max_radius": [Interval(Real, 0, None, closed="left"), None],
+        "min_samples": [Interval(Integral, 1, None, closed="left")],
+        "condense": ["boolean"],
+        "engine": [StrOptions(set(ENGINES))],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+    _needs_refit: ClassVar[set[str]] = {"metric", "min_samples", "engine"}
+
+    def __init__(
+        self,
+        metric: Any = "euclidean",
+        *,
+        tau: float = 0.5,
+        rule: str = "relative",
+        scale: str = "difference",
+        min_cluster_size: int = 2,
+        nested: bool = False,
+        max_radius: float | None = None,
+        min_samples: int = 1,
+        condense: bool = False,
+        engine: str = "auto",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.metric = metric
+        self.tau = tau
+        self.rule = rule
+        self.scale = scale
+        self.min_cluster_size = min_cluster_size
+        self.nested = nested
+        self.max_radius = max_radius
+        self.min_samples = min_samples
+        self.condense = condense
+        self.engine = engine
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def fit(
+        self,
+        X: ArrayLike | sp.sparray | sp.spmatrix,
+        y: Any = None,
+        *,
+        strata: ArrayLike | None = None,
+    ) -> NTCClusterer:
+        """Cluster X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features) or (n_samples, n_samples)
+            Points, or lengths with ``metric="precomputed"``.
+        y : None
+            Not used.
+        strata : array-like, shape (n_samples,), optional
+            Group of each sample (the layer of a neuron). ``rule="significance"`` then shuffles
+            lengths only among edges that join the same pair of groups.
+
+        Returns
+        -------
+        self : NTCClusterer
+        """
+        X = self._checked(X, reset=True)
+        self._strata = None if strata is None else check_strata(strata, X.shape[0])
+        self._fit_X = X
+        forest = forest_for_tree(
+            X,
+            metric=self.metric,
+            engine=self.engine,
+            min_samples=self.min_samples,
+            n_jobs=self.n_jobs,
+        )
+        self._whole_tree = tree_of_forest(forest)
+        self._fitted_with = {name: getattr(self, name) for name in self._needs_refit}
+        return self._select()
+
+    def recut(self, **params: Any) -> NTCClusterer:
+        """Choose clusters again from the same tree, by other parameters.
+
+        Parameters
+        ----------
+        **params
+            Any of ``tau``, ``rule``, ``scale``, ``min_cluster_size``, ``nested``, ``max_radius``,
+            ``condense``, ``random_state``, ``n_jobs``. They are set on the estimator.
+
+        Returns
+        -------
+        self : NTCClusterer
+
+        Examples
+        --------
+        >>> from neurotopo import NTCClusterer
+        >>> ntc = NTCClusterer().fit([[0.0], [0.1], [5.0], [6.0], [20.0]])
+        >>> ntc.n_clusters_, ntc.recut(tau=0.9).n_clusters_
+        (1, 1)
+        >>> ntc.recut(scale="log", tau=0.4).labels_.tolist()
+        [0, 0, 1, 1, -1]
+        """
+        check_is_fitted(self, "merge_tree_")
+        for name in sorted(self._needs_refit & set(params)):
+            raise ValueError(f"{name} shapes the tree itself: set it and call fit again.")
+        before = {name: value for name, value in self.get_params().items() if name in params}
+        self.set_params(**params)
+        try:
+            self._validate_params()
+        except ValueError:
+            self.set_params(**before)
+            raise
+        return self._select()
+
+    def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> NDArray[np.intp]:
+        """Cluster X and return ``labels_``.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix
+            As for :meth:`fit`.
+        y : None
+            Not used.
+        **kwargs
+            Passed to :meth:`fit`.
+
+        Returns
+        -------
+        labels : ndarray of int, shape (n_samples,)
+        """
+        labels: NDArray[np.intp] = self.fit(X, **kwargs).labels_
+        return labels
+
+    def predict(self, X: Any) -> NDArray[np.intp]:
+        """Assign new points to the clusters found.
+
+        A point belongs to the cluster of its nearest clustered sample if it is nearer to it than
+        the cluster's death radius (it would have joined while the cluster lived), else to none.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_queries, n_features)
+            New points; with ``metric="precomputed"`` their distances to the samples of
+            :meth:`fit`, shape (n_queries, n_samples), ``inf`` (or absent) for no edge.
+
+        Returns
+        -------
+        labels : ndarray of int, shape (n_queries,)
+            -1 = in no cluster.
+
+        Examples
+        --------
+        >>> from neurotopo import NTCClusterer
+        >>> ntc = NTCClusterer().fit([[0.0], [0.1], [5.0], [5.1], [9.0]])
+        >>> ntc.predict([[-1.0], [4.0], [12.0]]).tolist()
+        [0, 1, -1]
+        """
+        check_is_fitted(self, "merge_tree_")
+        X = self._checked(X, reset=False)
+        n_labels = self.labels_.max(initial=-1) + 1
+        reach = self._clusters.observed_death[self._selection.chosen[:n_labels]]
+        return nearest_member_labels(
+            X,
+            self._fit_X,
+            self.labels_,
+            reach,
+            metric=self.metric,
+            min_samples=self.min_samples,
+            n_jobs=self.n_jobs,
+        )
+
+    def _checked(self, X: Any, *, reset: bool) -> Any:
+        if self.metric != "precomputed":
+            return validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=reset)
+        if not sp.issparse(X) and not hasattr(X, "columns"):
+            X = np.asarray(X)
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        return X if sp.issparse(X) else np.asarray(X)
+
+    def _select(self) -> NTCClusterer:
+        clusters = candidate_clusters(
+            self._whole_tree,
+            min_cluster_size=self.min_cluster_size,
+            condense=self.condense,
+            max_radius=self.max_radius,
+        )
+        selection = select_clusters(
+            clusters,
+            rule=self.rule,
+            tau=self.tau,
+            scale=self.scale,
+            nested=self.nested,
+            p_values_of=self._p_values_of,
+        )
+        tree, chosen = clusters.tree, selection.chosen
+        self._clusters, self._selection = clusters, selection
+        self.merge_tree_: MergeTree = tree
+        self.diagram_ = clusters.diagram
+        self.diagram_nodes_ = clusters.node
+        self.h0_diagram_ = tree.h0_diagram()
+        self.nodes_ = clusters.node[chosen]
+        self.n_clusters_ = len(chosen)
+        self.clusters_ = [tree.members(node) for node in self.nodes_]
+        self.labels_ = tree.label_in_order(self.nodes_[: selection.n_disjoint])
+        self.birth_, self.death_ = clusters.birth[chosen], clusters.death[chosen]
+        self.persistence_ = clusters.persistence(self.scale)[chosen]
+        self.threshold_ = selection.threshold
+        self.end_of_observation_ = clusters.end
+        if selection.p_values is not None:
+            self.p_values_ = selection.p_values[chosen]
+        elif hasattr(self, "p_values_"):
+            del self.p_values_
+        radii = attachment_radii(tree, self.min_cluster_size)
+        self.probabilities_ = membership_strengths(
+            clusters, chosen[: selection.n_disjoint], self.labels_, radii, self.scale
+        )
+        self.outlier_scores_ = tree_outlier_scores(tree, radii, self.min_cluster_size)
+        return self
+
+    def _p_values_of(self, clusters: CandidateClusters) -> NDArray[np.float64]:
+        if self.metric == "precomputed":
+            graph = check_distances(self._fit_X)
+        else:
+            graph = pairwise(self._fit_X, self.metric, n_jobs=self.n_jobs)
+        return run_permutations(
+            clusters,
+            graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph),
+            strata=self._strata,
+            scale=self.scale,
+            min_samples=self.min_samples,
+            random_state=self.random_state,
+            n_jobs=self.n_jobs,
+            min_cluster_size=self.min_cluster_size,
+            condense=self.condense,
+            max_radius=self.max_radius,
+        ).p_values
+
+    @property
+    def candidates(self) -> CandidateClusters:
+        """All clusters that could have been chosen, with births, deaths and masses."""
+        check_is_fitted(self, "merge_tree_")
+        return self._clusters
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.pairwise = self.metric == "precomputed"
+        return tags

@@ -1,0 +1,183 @@
+"""The clusters of a merge tree that may be selected, and how long each of them lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.persistence.merge_tree import MergeTree
+
+__all__ = ["SCALES", "CandidateClusters", "candidate_clusters", "lifetime"]
+
+SCALES = ("difference", "log")
+
+
+@dataclass(frozen=True)
+class CandidateClusters:
+    """Clusters of at least ``min_cluster_size`` samples, in order of birth.
+
+    Attributes
+    ----------
+    tree : MergeTree
+        The tree they belong to.
+    node : ndarray of int, shape (n,)
+        The tree node that holds the members: all that joined before the death.
+    first_node : ndarray of int, shape (n,)
+        The tree node at the birth. It differs from ``node`` only in condensed clusters.
+    birth, death : ndarray of float64, shape (n,)
+        R1 and R2 (``inf`` where nothing follows).
+    parent : ndarray of int, shape (n,)
+        Position of the cluster it merges into, -1 where nothing follows.
+    cluster_of : ndarray of int, shape (n_nodes,)
+        Position of the cluster whose life each tree node is a stage of, -1 for small nodes.
+    end : float
+        End of observation: the radius up to which infinite bars are counted.
+    max_radius : float or None
+        The radius the user set as the end of observation.
+    """
+
+    tree: MergeTree
+    node: NDArray[np.intp]
+    first_node: NDArray[np.intp]
+    birth: NDArray[np.float64]
+    death: NDArray[np.float64]
+    parent: NDArray[np.intp]
+    cluster_of: NDArray[np.intp]
+    end: float
+    max_radius: float | None
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+    @property
+    def diagram(self) -> NDArray[np.float64]:
+        """The (R1, R2) pairs, one row per cluster."""
+        return np.column_stack([self.birth, self.death])
+
+    @property
+    def observed_death(self) -> NDArray[np.float64]:
+        """R2, or the end of observation where R2 is infinite."""
+        return np.where(np.isinf(self.death), np.maximum(self.end, self.birth), self.death)
+
+    @cached_property
+    def unit(self) -> float:
+        """The smallest positive radius at which anything merges (1 if there is none).
+
+        Measures that need ratios take smaller radii, zero above all, for this one.
+        """
+        clusters = self.tree.birth[self.tree.n_samples :]
+        positive = clusters[clusters > 0]
+        return float(positive[0]) if len(positive) else 1.0
+
+    def persistence(self, scale: str = "difference") -> NDArray[np.float64]:
+        """R2 - R1 (``"difference"``) or log(R2 / R1) (``"log"``), up to the end of observation."""
+        return lifetime(self.birth, self.observed_death, scale, self.unit)
+
+    def mass(self) -> NDArray[np.float64]:
+        """Excess of mass: the integral of the cluster's size over 1/R during its life.
+
+        It is the stability of HDBSCAN in units of 1/``unit``, so that it neither overflows nor
+        depends on the scale of the lengths. A cluster that never merges is counted down to
+        1/R = 0; one that alone is left has nothing to exceed and gets 0.
+        """
+        tree = self.tree
+        big = np.flatnonzero(self.cluster_of >= 0)
+        cluster = self.cluster_of[big]
+        below = big[tree.parent[big] >= 0]
+        inherited = np.bincount(
+            tree.parent[below], weights=tree.size[below], minlength=tree.n_nodes
+        )[big]
+        begins = self.first_node[cluster] == big
+        joining = np.where(begins, tree.size[big], tree.size[big] - inherited)
+        density = self.unit / np.maximum(tree.birth[big], self.unit)
+        total = np.bincount(cluster, weights=joining * density, minlength=len(self))
+
+        endless = np.isinf(self.death)
+        last = np.where(endless, 0.0, self.unit / np.maximum(self.death, self.unit))
+        if self.max_radius is not None:
+            last[endless] = self.unit / max(self.max_radius, self.unit)
+        mass = np.maximum(total - tree.size[self.node] * last, 0.0)
+        if self.max_radius is None and np.count_nonzero(endless) == 1:
+            mass[endless] = 0.0
+        return mass
+
+
+def candidate_clusters(
+    tree: MergeTree,
+    *,
+    min_cluster_size: int = 2,
+    condense: bool = False,
+    max_radius: float | None = None,
+) -> CandidateClusters:
+    """List the clusters of a tree that are large enough.
+
+    Parameters
+    ----------
+    tree : MergeTree
+        The merge tree.
+    min_cluster_size : int, default=2
+        Fewest samples of a cluster.
+    condense : bool, default=False
+        Let a cluster survive merges with fewer than ``min_cluster_size`` samples: its life ends
+        only when it meets another cluster.
+    max_radius : float or None, default=None
+        End of observation. None: the last merge of the forest. (If condensed clusters leave only
+        one that never merges, it has nothing left to be told apart from, and observation ends
+        when it is born.)
+
+    Returns
+    -------
+    CandidateClusters
+        In order of birth; children come before their parents.
+    """
+    if max_radius is not None:
+        tree = tree.truncate(max_radius)
+    big = tree.size >= min_cluster_size
+    position = np.full(tree.n_nodes + 1, -1, dtype=np.intp)  # the last entry answers parent -1
+    if not condense:
+        first = node = np.flatnonzero(big)
+        position[first] = np.arange(len(first))
+        cluster_of = position[:-1].copy()
+    else:
+        held = np.flatnonzero(big & (tree.parent >= 0))
+        n_big_children = np.bincount(tree.parent[held], minlength=tree.n_nodes)
+        begins = big & (n_big_children != 1)
+        ends = np.append(begins, True)[tree.parent]  # its parent is the birth of another, or none
+        last_stage = tree.ancestor_where(ends)
+        first = np.flatnonzero(begins)
+        node = last_stage[first]
+        position[first] = np.arange(len(first))
+        of_last = np.full(tree.n_nodes, -1, dtype=np.intp)
+        of_last[node] = np.arange(len(first))
+        cluster_of = np.where(big, of_last[last_stage], -1)
+    birth, death = tree.birth[first], tree.death[node]
+    end = tree.last_merge if max_radius is None else float(max_radius)
+    if condense and max_radius is None and np.count_nonzero(np.isinf(death)) == 1:
+        end = float(birth[np.isinf(death)][0])
+    return CandidateClusters(
+        tree, node, first, birth, death, position[tree.parent[node]], cluster_of, end, max_radius
+    )
+
+
+def lifetime(
+    birth: NDArray[np.float64], death: NDArray[np.float64], scale: str, unit: float = 1.0
+) -> NDArray[np.float64]:
+    """Length of the interval from birth to death on a scale.
+
+    Parameters
+    ----------
+    birth, death : ndarray of float64
+        Finite radii.
+    scale : {"difference", "log"}
+        ``death - birth`` or ``log(death / birth)``.
+    unit : float, default=1.0
+        On the logarithmic scale, radii below ``unit`` count as ``unit``.
+    """
+    if scale == "difference":
+        return death - birth
+    if scale == "log":
+        return np.log(np.maximum(death, unit)) - np.log(np.maximum(birth, unit))
+    raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}.")

@@ -1,0 +1,287 @@
+"""Minimum spanning forests by several engines: one contract, one answer.
+
+Every engine takes the canonical forms of :mod:`neurotopo.persistence.inputs` and returns a
+:class:`~neurotopo.persistence.forest.SpanningForest` whose lengths are bit for bit those of the
+input. Engines that compare lengths in single precision (ripser) or that take short ones for
+absent (csgraph) are given the *ranks* of the lengths instead: persistence only compares, so ranks
+lose nothing, and each answer is read back as the length it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+
+from neurotopo.persistence.forest import SpanningForest
+from neurotopo.persistence.inputs import EdgeList, check_distances
+from neurotopo.persistence.prim import prim_forest
+
+__all__ = ["ENGINES", "forest_for_tree", "minimum_spanning_forest"]
+
+ENGINES = ("auto", "scipy", "prim", "gudhi", "ripser", "points")
+
+Graph = EdgeList | NDArray[np.floating[Any]]
+
+
+def minimum_spanning_forest(
+    X: ArrayLike | sp.sparray | sp.spmatrix,
+    metric: str | Callable[..., float] = "precomputed",
+    engine: str = "auto",
+    *,
+    min_samples: int = 1,
+    n_jobs: int | None = None,
+) -> SpanningForest:
+    """Find a minimum spanning forest.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix
+        Distances (``metric="precomputed"``; dense: ``inf`` is no edge, sparse: absent is no
+        edge) or points, one per row.
+    metric : str or callable, default="precomputed"
+        A metric of :func:`sklearn.metrics.pairwise_distances`.
+    engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
+        ``"scipy"``: Kruskal's algorithm of :mod:`scipy.sparse.csgraph` with the heavy edges
+        filtered out first; ``"prim"``: Prim's on a dense matrix; ``"gudhi"``, ``"ripser"``:
+        the forest behind their 0-dimensional persistence; ``"points"``: a neighbour graph
+        proved minimal by cuts, for Minkowski metrics, without any matrix of distances.
+        ``"auto"`` takes ``"scipy"`` for sparse, ``"prim"`` for dense input and ``"points"`` for
+        points where it applies.
+    min_samples : int, default=1
+        Core-distance smoothing of the lengths; 1 leaves them as they are.
+    n_jobs : int or None, default=None
+        Threads for the neighbour search of ``"points"``.
+
+    Returns
+    -------
+    SpanningForest
+        True edges of the graph. Their lengths are the merge heights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.persistence import minimum_spanning_forest
+    >>> D = np.array([[0, 1, 5], [1, 0, 2], [5, 2, 0]], dtype=float)
+    >>> for engine in ("scipy", "prim", "gudhi", "ripser"):
+    ...     print(np.sort(minimum_spanning_forest(D, engine=engine).length))
+    [1. 2.]
+    [1. 2.]
+    [1. 2.]
+    [1. 2.]
+    """
+    return _forest(X, metric, engine, min_samples, n_jobs, as_path=False)
+
+
+def forest_for_tree(
+    X: ArrayLike | sp.sparray | sp.spmatrix,
+    *,
+    metric: str | Callable[..., float],
+    engine: str,
+    min_samples: int = 1,
+    n_jobs: int | None = None,
+) -> SpanningForest:
+    """Find the cheapest forest with the merge tree of X: Prim's visiting path will do."""
+    return _forest(X, metric, engine, min_samples, n_jobs, as_path=True)
+
+
+def _forest(
+    X: Any,
+    metric: str | Callable[..., float],
+    engine: str,
+    min_samples: int,
+    n_jobs: int | None,
+    as_path: bool,
+) -> SpanningForest:
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
+    if min_samples < 1:
+        raise ValueError(f"min_samples must be at least 1, got {min_samples}.")
+    if not isinstance(metric, str) or metric != "precomputed":
+        from neurotopo.persistence.points import check_points, pairwise, points_forest, suits
+
+        X = check_points(X)
+        if engine == "points" or (engine == "auto" and suits(X, metric)):
+            return points_forest(X, metric, min_samples=min_samples, n_jobs=n_jobs)
+        graph: Graph = pairwise(X, metric, n_jobs=n_jobs)
+    elif engine == "points":
+        raise ValueError('engine="points" needs points; X was given with metric="precomputed".')
+    else:
+        graph = check_distances(X)
+    return graph_forest(graph, engine, min_samples=min_samples, as_path=as_path)
+
+
+def graph_forest(
+    graph: Graph, engine: str = "auto", *, min_samples: int = 1, as_path: bool = False
+) -> SpanningForest:
+    """Find a minimum spanning forest of a graph in canonical form."""
+    if min_samples > 1:
+        graph = smooth_lengths(graph, min_samples)
+    if engine == "auto":
+        engine = "scipy" if isinstance(graph, EdgeList) else "prim"
+    if engine == "prim":
+        dense = graph.to_dense() if isinstance(graph, EdgeList) else graph
+        return prim_forest(dense, as_path=as_path)
+    edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
+    if engine == "scipy":
+        return kruskal_forest(edges)
+    return _forest_from_deaths(edges, _gudhi_deaths if engine == "gudhi" else _ripser_deaths)
+
+
+def core_distances(graph: Graph, min_samples: int) -> NDArray[np.float64]:
+    """Distance of every vertex to its ``min_samples``-th nearest, itself counted as the first.
+
+    ``inf`` where a vertex has fewer neighbours than that.
+    """
+    if not isinstance(graph, EdgeList):
+        n = graph.shape[0]
+        if min_samples > n:
+            return np.full(n, np.inf)
+        core = np.empty(n)
+        for i in range(n):
+            row = graph[i].copy()
+            row[i] = 0.0
+            core[i] = np.partition(row, min_samples - 1)[min_samples - 1]
+        return core
+    ends = np.concatenate([graph.source, graph.target])
+    lengths = np.tile(graph.length, 2)
+    order = np.lexsort((lengths, ends))
+    first = np.searchsorted(ends[order], np.arange(graph.n_vertices + 1))
+    core = np.full(graph.n_vertices, np.inf)
+    enough = np.diff(first) >= min_samples - 1
+    core[enough] = lengths[order[first[:-1][enough] + min_samples - 2]] if enough.any() else []
+    return core
+
+
+def smooth_lengths(graph: Graph, min_samples: int) -> Graph:
+    """Make every edge at least as long as the core distances of its ends.
+
+    An edge with an infinite core distance at one end is no edge any more.
+    """
+    core = core_distances(graph, min_samples)
+    if not isinstance(graph, EdgeList):
+        return np.maximum(np.maximum(graph, core[:, None]), core[None, :])
+    ends = np.maximum(core[graph.source], core[graph.target])
+    length = np.asarray(np.maximum(graph.length, ends), dtype=np.float64)
+    held = np.isfinite(length)
+    return EdgeList(graph.n_vertices, graph.source[held], graph.target[held], length[held])
+
+
+def kruskal_forest(edges: EdgeList) -> SpanningForest:
+    """Spanning forest of a sparse graph by csgraph, the heavy edges filtered first.
+
+    The lightest edges are joined by themselves; what then runs inside a component can be in no
+    minimum spanning forest and is dropped before the rest is sorted.
+    """
+    n, m = edges.n_vertices, edges.n_edges
+    first = 4 * n
+    if m <= 2 * first:
+        chosen = spanning_edges(n, edges.source, edges.target, edges.length)
+        return SpanningForest(n, edges.source[chosen], edges.target[chosen], edges.length[chosen])
+    pivot = np.partition(edges.length, first)[first]
+    light = np.flatnonzero(edges.length <= pivot)
+    chosen = light[spanning_edges(n, edges.source[light], edges.target[light], edges.length[light])]
+    component = _components(n, edges.source[chosen], edges.target[chosen])
+    source, target = component[edges.source], component[edges.target]
+    across = np.flatnonzero(source != target)  # none of them is light: those are all inside
+    more = spanning_edges(n, source[across], target[across], edges.length[across])
+    chosen = np.append(chosen, across[more])
+    return SpanningForest(n, edges.source[chosen], edges.target[chosen], edges.length[chosen])
+
+
+def _components(
+    n: int, source: NDArray[np.integer[Any]], target: NDArray[np.integer[Any]]
+) -> NDArray[np.int32]:
+    graph = sp.coo_array((np.ones(len(source), np.int8), (source, target)), shape=(n, n))
+    labels: NDArray[np.int32] = connected_components(graph, directed=False)[1]
+    return labels
+
+
+def spanning_edges(
+    n: int,
+    source: NDArray[np.integer[Any]],
+    target: NDArray[np.integer[Any]],
+    length: NDArray[np.float64],
+) -> NDArray[np.intp]:
+    """Positions of the edges of a minimum spanning forest.
+
+    csgraph is given the ranks 1, 2, 3, ... of the edges, so that no length is taken for absent
+    and every edge of the answer is known by its rank. Parallel edges are allowed.
+    """
+    if len(length) == 0:
+        return np.empty(0, dtype=np.intp)
+    order = np.argsort(length, kind="stable")
+    u, v = source[order], target[order]
+    low, high = np.minimum(u, v), np.maximum(u, v)
+    # of parallel edges only the first in rank may stay: coo would add them up
+    key = low.astype(np.int64) * n + high
+    by_key = np.argsort(key, kind="stable")
+    is_first = np.append(True, np.diff(key[by_key]) != 0)
+    kept = by_key[is_first]
+    indptr = np.searchsorted(key[kept], np.arange(n + 1, dtype=np.int64) * n)
+    graph = sp.csr_array(
+        ((kept + 1).astype(np.float64), high[kept].astype(np.int32), indptr.astype(np.int32)),
+        shape=(n, n),
+    )
+    ranks = minimum_spanning_tree(graph, overwrite=True).data.astype(np.intp) - 1
+    return order[np.sort(ranks)]
+
+
+def _forest_from_deaths(
+    edges: EdgeList, deaths_of: Callable[[EdgeList], NDArray[np.intp]]
+) -> SpanningForest:
+    """Turn 0-dimensional deaths, told as ranks of distinct lengths, into a spanning forest.
+
+    The deaths are the engine's own; edges with those lengths are then joined in order, and the
+    number of merges at every length has to be the number of deaths there.
+    """
+    values, rank = np.unique(edges.length, return_inverse=True)
+    rank = rank.reshape(-1)
+    deaths = deaths_of(EdgeList(edges.n_vertices, edges.source, edges.target, rank + 1.0))
+    wanted = np.bincount(deaths, minlength=len(values))
+    at = np.flatnonzero(wanted[rank] > 0)
+    chosen = at[
+        spanning_edges(edges.n_vertices, edges.source[at], edges.target[at], edges.length[at])
+    ]
+    if not np.array_equal(np.bincount(rank[chosen], minlength=len(values)), wanted):
+        raise RuntimeError("the engine's deaths are not the merge heights of the graph.")
+    return SpanningForest(
+        edges.n_vertices, edges.source[chosen], edges.target[chosen], edges.length[chosen]
+    )
+
+
+def _gudhi_deaths(ranked: EdgeList) -> NDArray[np.intp]:
+    import gudhi
+
+    tree = gudhi.SimplexTree()
+    vertices = np.arange(ranked.n_vertices)
+    tree.insert_batch(vertices[None, :], np.zeros(ranked.n_vertices))
+    if ranked.n_edges:
+        ends = np.stack([ranked.source, ranked.target]).astype(np.intp)
+        tree.insert_batch(ends, ranked.length)
+    # without this gudhi leaves out classes of the complex's top dimension only; H0 is complete
+    tree.compute_persistence(homology_coeff_field=2, persistence_dim_max=False)
+    deaths = tree.persistence_intervals_in_dimension(0).reshape(-1, 2)[:, 1]
+    return deaths[np.isfinite(deaths)].astype(np.intp) - 1
+
+
+def _ripser_deaths(ranked: EdgeList) -> NDArray[np.intp]:
+    from ripser import ripser
+
+    if ranked.n_edges == 0:
+        return np.empty(0, dtype=np.intp)
+    n_ranks = int(ranked.length.max())
+    if n_ranks >= 2**24:
+        raise ValueError(
+            f"ripser tells at most {2**24 - 1} lengths apart in single precision, and the graph "
+            f'has {n_ranks} distinct ones. Use engine="scipy" or "prim".'
+        )
+    n = ranked.n_vertices
+    ends = (np.append(ranked.source, ranked.target), np.append(ranked.target, ranked.source))
+    graph = sp.coo_matrix((np.tile(ranked.length, 2), ends), shape=(n, n))
+    deaths = ripser(graph, distance_matrix=True, maxdim=0)["dgms"][0][:, 1]
+    return np.rint(deaths[np.isfinite(deaths)]).astype(np.intp) - 1

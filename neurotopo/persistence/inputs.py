@@ -1,0 +1,275 @@
+"""What the user hands over, checked once and put into one of two canonical forms.
+
+Everything after this module may rely on it: a dense matrix is symmetric, has no NaN and no
+negative entry; a sparse one has become an :class:`EdgeList` that holds each edge once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["EdgeList", "check_distances", "check_strata"]
+
+_TILE = 256
+
+
+@dataclass(frozen=True)
+class EdgeList:
+    """An undirected weighted graph, every edge once.
+
+    Attributes
+    ----------
+    n_vertices : int
+        Number of vertices, isolated ones included.
+    source, target : ndarray of int, shape (n_edges,)
+        End points, ``source < target``, in lexicographic order.
+    length : ndarray of float64, shape (n_edges,)
+        Finite, non-negative lengths. Zero is a length like any other.
+    """
+
+    n_vertices: int
+    source: NDArray[np.integer[Any]]
+    target: NDArray[np.integer[Any]]
+    length: NDArray[np.float64]
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return len(self.length)
+
+    def to_dense(self) -> NDArray[np.float64]:
+        """Return the symmetric matrix: ``inf`` where there is no edge, 0 on the diagonal."""
+        dense = np.full((self.n_vertices, self.n_vertices), np.inf)
+        np.fill_diagonal(dense, 0.0)
+        dense[self.source, self.target] = self.length
+        dense[self.target, self.source] = self.length
+        return dense
+
+    @classmethod
+    def from_dense(cls, distances: NDArray[np.floating[Any]]) -> EdgeList:
+        """Collect the finite entries above the diagonal of a checked dense matrix."""
+        source, target = np.nonzero(np.triu(np.isfinite(distances), k=1))
+        length = distances[source, target].astype(np.float64)
+        return cls(distances.shape[0], source, target, length)
+
+
+def check_distances(X: ArrayLike | sp.sparray | sp.spmatrix) -> NDArray[Any] | EdgeList:
+    """Check a matrix of pairwise distances and put it into canonical form.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix, shape (n, n)
+        Dense: ``inf`` means "no edge". Sparse: an absent entry means "no edge", an explicit 0 is
+        an edge of length 0, an explicit ``inf`` is dropped, and repeated entries are parallel
+        edges of which the shortest counts. The diagonal must be 0 (or ``inf``, or absent).
+
+    Returns
+    -------
+    ndarray or EdgeList
+        The dense matrix (float32 or float64, exactly symmetric) or the list of edges.
+
+    Raises
+    ------
+    ValueError
+        When X is not square, is empty, holds NaN or a negative number, has a finite non-zero
+        diagonal or is asymmetric beyond rounding. The message names the first offending entry.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.persistence.inputs import check_distances
+    >>> check_distances(np.array([[0.0, 1.0], [2.0, 0.0]]))
+    Traceback (most recent call last):
+        ...
+    ValueError: X must be symmetric, but X[0, 1] = 1.0 and X[1, 0] = 2.0.
+    """
+    if sp.issparse(X):
+        return _check_sparse(X)
+    return _check_dense(np.asarray(X))
+
+
+def check_strata(strata: ArrayLike, n_vertices: int) -> NDArray[np.intp]:
+    """Encode one group label per vertex (the layer of a neuron, say) as 0, 1, 2, ..."""
+    values = np.asarray(strata)
+    if values.shape != (n_vertices,):
+        raise ValueError(
+            f"strata must hold one label per sample: expected shape ({n_vertices},), "
+            f"got {values.shape}."
+        )
+    return np.unique(values, return_inverse=True)[1].astype(np.intp, copy=False)
+
+
+def _check_square(shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ValueError(f"A precomputed distance matrix must be square, got shape {shape}.")
+    if shape[0] == 0:
+        raise ValueError("Found array with 0 sample(s): the distance matrix is empty.")
+
+
+def _rounding_tolerance(dtype: np.dtype[Any]) -> float:
+    # Two routes to the same distance differ by a few ulps, a wrong matrix by much more.
+    return 1e-9 if dtype == np.float64 else 1e-5
+
+
+def _symmetry_error(i: int, j: int, upper: float, lower: float) -> ValueError:
+    i, j, upper, lower = (i, j, upper, lower) if i < j else (j, i, lower, upper)
+    return ValueError(
+        f"X must be symmetric, but X[{i}, {j}] = {float(upper)} and X[{j}, {i}] = {float(lower)}."
+    )
+
+
+def _check_dense(X: NDArray[Any]) -> NDArray[Any]:
+    _check_square(X.shape)
+    if X.dtype.kind not in "fiub":
+        raise ValueError(f"A distance matrix must hold real numbers, got dtype {X.dtype}.")
+    if X.dtype not in (np.float32, np.float64):
+        X = X.astype(np.float64)
+    if X.flags.f_contiguous and not X.flags.c_contiguous:
+        X = X.T  # the same matrix, if it passes; offending pairs are named either way round
+    X = np.ascontiguousarray(X)
+    if not _is_clean(X):
+        X = _explain_or_mend(X)
+    diagonal = X.diagonal()
+    bad = np.isfinite(diagonal) & (diagonal != 0)
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(
+            f"A distance matrix has 0 (or inf) on its diagonal, but X[{i}, {i}] = {diagonal[i]}. "
+            "Is X a similarity matrix or a matrix of points?"
+        )
+    return X
+
+
+def _is_clean(X: NDArray[Any]) -> bool:
+    """Tell, in one pass over memory, whether X is symmetric without NaN or negatives."""
+    n = X.shape[0]
+    for i in range(0, n, _TILE):
+        for j in range(i, n, _TILE):
+            tile = X[i : i + _TILE, j : j + _TILE]
+            mirror = X[j : j + _TILE, i : i + _TILE].T
+            if (tile != mirror).any() or tile.min() < 0:  # NaN differs from itself
+                return False
+    return True
+
+
+def _explain_or_mend(X: NDArray[Any]) -> NDArray[Any]:
+    """Raise the right error for a matrix that is not clean, or symmetrise it."""
+    if np.isnan(X).any():
+        i, j = np.argwhere(np.isnan(X))[0]
+        raise ValueError(f"X contains NaN, first at X[{i}, {j}].")
+    if X.min() < 0:
+        i, j = np.argwhere(X < 0)[0]
+        raise ValueError(f"Distances must not be negative, but X[{i}, {j}] = {float(X[i, j])}.")
+    low, high = np.minimum(X, X.T), np.maximum(X, X.T)
+    with np.errstate(invalid="ignore"):
+        wrong = (low != high) & ~(high - low <= _rounding_tolerance(X.dtype) * high)
+    wrong |= np.isinf(high) & np.isfinite(low)
+    if wrong.any():
+        i, j = np.argwhere(wrong)[0]
+        raise _symmetry_error(i, j, X[i, j], X[j, i])
+    return low
+
+
+def _check_sparse(X: sp.sparray | sp.spmatrix) -> EdgeList:
+    _check_square(X.shape)
+    if X.dtype.kind not in "fiub":
+        raise ValueError(f"A distance matrix must hold real numbers, got dtype {X.dtype}.")
+    csr = _canonical_csr(X)
+    _check_sparse_values(csr)
+    csc = csr.tocsc()
+    exact = (
+        np.array_equal(csr.indptr, csc.indptr)
+        and np.array_equal(csr.indices, csc.indices)
+        and np.array_equal(csr.data, csc.data)
+    )
+    if not exact:
+        return _explain_or_mend_sparse(_above_diagonal(csr), _above_diagonal(csc), csr.dtype)
+    del csc  # a second copy of the graph: gone before the next one is made
+    return _above_diagonal(csr)
+
+
+def _above_diagonal(compressed: sp.csr_array | sp.csc_array) -> EdgeList:
+    """Entries (i, j), i < j, of a CSR matrix; of a CSC one those of its transpose."""
+    indptr, minor, data = compressed.indptr, compressed.indices, compressed.data
+    major = np.repeat(np.arange(len(indptr) - 1, dtype=minor.dtype), np.diff(indptr))
+    above = minor > major
+    if len(data) and np.isinf(data.max()):
+        above &= np.isfinite(data)
+    length = data[above].astype(np.float64, copy=False)
+    return EdgeList(len(indptr) - 1, major[above], minor[above], length)
+
+
+def _canonical_csr(X: Any) -> sp.csr_array:
+    """Return CSR with sorted indices; parallel entries reduced to the shortest, never summed."""
+    if X.format == "csr" and X.has_canonical_format:
+        csr = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape)
+        csr.has_canonical_format = True
+        return csr
+    coo = X.tocoo()
+    order = np.lexsort((coo.data, coo.col, coo.row))
+    row, col, data = coo.row[order], coo.col[order], coo.data[order]
+    first = np.ones(len(row), dtype=bool)
+    first[1:] = (row[1:] != row[:-1]) | (col[1:] != col[:-1])
+    row, col, data = row[first], col[first], data[first]
+    indptr = np.searchsorted(row, np.arange(X.shape[0] + 1))
+    csr = sp.csr_array((data, col, indptr.astype(col.dtype)), shape=X.shape)
+    csr.has_canonical_format = True
+    return csr
+
+
+def _locate(csr: sp.csr_array, k: int) -> tuple[int, int]:
+    """Row and column of stored entry number k."""
+    return int(np.searchsorted(csr.indptr, k, side="right") - 1), int(csr.indices[k])
+
+
+def _check_sparse_values(csr: sp.csr_array) -> None:
+    if csr.nnz == 0:
+        return
+    if not csr.data.min() >= 0:  # false for NaN too
+        missing = np.isnan(csr.data) if csr.data.dtype.kind == "f" else np.zeros(csr.nnz, bool)
+        if missing.any():
+            i, j = _locate(csr, int(missing.argmax()))
+            raise ValueError(f"X contains NaN, first at X[{i}, {j}].")
+        k = int((csr.data < 0).argmax())
+        i, j = _locate(csr, k)
+        raise ValueError(f"Distances must not be negative, but X[{i}, {j}] = {float(csr.data[k])}.")
+    diagonal = csr.diagonal()
+    bad = np.isfinite(diagonal) & (diagonal != 0)
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(
+            f"A distance matrix has 0 (or no entry) on its diagonal, but X[{i}, {i}] = "
+            f"{diagonal[i]}. Is X a similarity matrix?"
+        )
+
+
+def _explain_or_mend_sparse(upper: EdgeList, lower: EdgeList, dtype: np.dtype[Any]) -> EdgeList:
+    """Raise for a truly asymmetric matrix, otherwise keep the smaller of each pair of entries."""
+    keys = [e.source.astype(np.int64) * e.n_vertices + e.target for e in (upper, lower)]
+    lonely = np.setxor1d(keys[0], keys[1], assume_unique=True)
+    if len(lonely):
+        i, j = divmod(int(lonely[0]), upper.n_vertices)
+        at = np.searchsorted(keys[0], lonely[0])
+        if at < len(keys[0]) and keys[0][at] == lonely[0]:
+            value = upper.length[at]
+        else:
+            value = lower.length[np.searchsorted(keys[1], lonely[0])]
+            i, j = j, i
+        raise ValueError(
+            f"X must be symmetric, but X[{i}, {j}] = {float(value)} and X[{j}, {i}] is absent. "
+            "If X holds each edge once, pass X + X.T."
+        )
+    low, high = np.minimum(upper.length, lower.length), np.maximum(upper.length, lower.length)
+    tolerance = _rounding_tolerance(dtype if dtype.kind == "f" else np.dtype(np.float64))
+    wrong = ~(high - low <= tolerance * high)
+    if wrong.any():
+        k = int(wrong.argmax())
+        raise _symmetry_error(
+            int(upper.source[k]), int(upper.target[k]), upper.length[k], lower.length[k]
+        )
+    return EdgeList(upper.n_vertices, upper.source, upper.target, low)

@@ -1,0 +1,461 @@
+"""MergeTree: every cluster that ever exists as the radius grows, as flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.persistence.forest import SpanningForest
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
+__all__ = ["MergeTree", "merge_tree"]
+
+
+@dataclass(frozen=True, eq=False)
+class MergeTree:
+    """All connected components of a graph over all radii, with births, deaths and members.
+
+    Nodes ``0 .. n_samples - 1`` are the single samples; the clusters follow in order of birth
+    (equal births: the cluster of the smallest sample first). Edges of equal length act at once,
+    so a node may have more than two children and the tree does not depend on the order of the
+    input. The tree of a disconnected graph is a forest.
+
+    Attributes
+    ----------
+    n_samples : int
+        Number of samples.
+    birth : ndarray of float64, shape (n_nodes,)
+        R1, the radius at which the cluster forms. 0 for single samples.
+    death : ndarray of float64, shape (n_nodes,)
+        R2, the radius at which it merges with anything; ``inf`` where nothing follows.
+    parent : ndarray of int, shape (n_nodes,)
+        The cluster it becomes part of at its death; -1 where nothing follows.
+    size : ndarray of int, shape (n_nodes,)
+        Number of samples in the cluster.
+    leaf_order : ndarray of int, shape (n_samples,)
+        A permutation of the samples in which the members of every cluster are contiguous.
+    start : ndarray of int, shape (n_nodes,)
+        Where in ``leaf_order`` the members of the cluster begin.
+
+    See Also
+    --------
+    merge_tree : Build a tree from points, distances or a sparse graph.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import merge_tree
+    >>> tree = merge_tree(np.array([[0.0], [1.0], [3.0]]), metric="euclidean")
+    >>> tree.birth.tolist(), tree.death.tolist()
+    ([0.0, 0.0, 0.0, 1.0, 2.0], [1.0, 1.0, 2.0, 2.0, inf])
+    >>> tree.members(3).tolist()
+    [0, 1]
+    """
+
+    n_samples: int
+    birth: NDArray[np.float64]
+    death: NDArray[np.float64]
+    parent: NDArray[np.intp]
+    size: NDArray[np.intp]
+    leaf_order: NDArray[np.intp]
+    start: NDArray[np.intp]
+
+    def __post_init__(self) -> None:
+        for array in (
+            self.birth, self.death, self.parent, self.size, self.leaf_order, self.start
+        ):  # fmt: skip
+            array.flags.writeable = False
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MergeTree):
+            return NotImplemented
+        return (
+            np.array_equal(self.birth, other.birth)
+            and np.array_equal(self.parent, other.parent)
+            and self.n_samples == other.n_samples
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return (
+            f"MergeTree(n_samples={self.n_samples}, n_clusters={self.n_clusters}, "
+            f"n_components={self.n_components}, last_merge={self.last_merge:.6g})"
+        )
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes: samples and clusters."""
+        return len(self.birth)
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters of two or more samples."""
+        return self.n_nodes - self.n_samples
+
+    @property
+    def n_components(self) -> int:
+        """Number of trees in the forest, isolated samples included."""
+        return int(np.count_nonzero(self.parent < 0))
+
+    @property
+    def roots(self) -> NDArray[np.intp]:
+        """Nodes that never merge with anything."""
+        return np.flatnonzero(self.parent < 0)
+
+    @property
+    def last_merge(self) -> float:
+        """Radius of the last merge (0 when nothing ever merges)."""
+        return float(self.birth[-1]) if self.n_nodes else 0.0
+
+    def members(self, node: int) -> NDArray[np.intp]:
+        """Return the sorted sample indices of one node.
+
+        Parameters
+        ----------
+        node : int
+            A node id, ``0 <= node < n_nodes``.
+        """
+        node = self._check_node(node)
+        return np.sort(self.leaf_order[self.start[node] : self.start[node] + self.size[node]])
+
+    def children(self, node: int) -> NDArray[np.intp]:
+        """Return the nodes that merge into this one at its birth (none for a sample)."""
+        return np.flatnonzero(self.parent == self._check_node(node))
+
+    def _check_node(self, node: int) -> int:
+        if not 0 <= node < self.n_nodes:
+            raise IndexError(f"node {node} is not in 0..{self.n_nodes - 1}.")
+        return int(node)
+
+    def alive(self, radius: float) -> NDArray[np.intp]:
+        """Return the nodes that exist at a radius: born at or before it, not dead yet."""
+        if np.isnan(radius) or radius < 0:
+            raise ValueError(f"radius must be a non-negative number, got {radius}.")
+        return np.flatnonzero(
+            (self.birth <= radius) & ((self.death > radius) | np.isinf(self.death))
+        )
+
+    def cut(self, radius: float) -> NDArray[np.intp]:
+        """Label the connected components at a radius.
+
+        Parameters
+        ----------
+        radius : float
+            Edges of this length or shorter connect.
+
+        Returns
+        -------
+        labels : ndarray of int, shape (n_samples,)
+            0, 1, 2, ... in order of each component's smallest sample; single samples included.
+
+        Examples
+        --------
+        >>> from neurotopo import merge_tree
+        >>> tree = merge_tree([[0.0], [1.0], [3.0]], metric="euclidean")
+        >>> tree.cut(0.5).tolist(), tree.cut(1.0).tolist(), tree.cut(2.0).tolist()
+        ([0, 1, 2], [0, 0, 1], [0, 0, 0])
+        """
+        return self.label(self.alive(radius))
+
+    def label(self, nodes: ArrayLike) -> NDArray[np.intp]:
+        """Label samples by the disjoint nodes that hold them, -1 where none does.
+
+        Labels follow the smallest sample of each node, not the order of ``nodes``.
+        """
+        raw = self.label_in_order(nodes)
+        held = raw >= 0
+        names, first = np.unique(raw[held], return_index=True)
+        rank = np.empty(len(names), dtype=np.intp)
+        rank[np.argsort(first)] = np.arange(len(names))
+        raw[held] = rank[np.searchsorted(names, raw[held])]
+        return raw
+
+    def label_in_order(self, nodes: ArrayLike) -> NDArray[np.intp]:
+        """Label samples with the position in ``nodes`` of the node that holds them, else -1."""
+        chosen = np.asarray(nodes, dtype=np.intp)
+        by_start = np.argsort(self.start[chosen])
+        starts, sizes = self.start[chosen[by_start]], self.size[chosen[by_start]]
+        if np.any(starts[1:] < starts[:-1] + sizes[:-1]):
+            raise ValueError("nodes overlap: labels need disjoint clusters.")
+        labels = np.full(self.n_samples, -1, dtype=np.intp)
+        offset = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        labels[self.leaf_order[np.repeat(starts, sizes) + offset]] = np.repeat(by_start, sizes)
+        return labels
+
+    def ancestor_where(self, condition: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Return, for every node, the nearest node from itself upwards that meets a condition.
+
+        -1 where there is none. All nodes are answered together, by pointer doubling.
+        """
+        step = np.append(np.where(condition, np.arange(self.n_nodes), self.parent), -1)
+        while True:
+            further = step[step]
+            if np.array_equal(further, step):
+                return step[:-1]
+            step = further
+
+    def subtree_minimum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return, for every node, the minimum of ``values`` (one per node) over its subtree."""
+        lowest = values.copy()
+        node, above = np.arange(self.n_nodes), self.parent.copy()
+        while True:
+            inside = above >= 0
+            if not inside.any():
+                return lowest
+            node, above = node[inside], above[inside]
+            np.minimum.at(lowest, above, lowest[node])
+            # after round t every node has told its ancestor 2**t above
+            jump = np.full(self.n_nodes, -1, dtype=np.intp)
+            jump[node] = above
+            above = jump[above]
+
+    def diagram(self, min_size: int = 2) -> NDArray[np.float64]:
+        """Return the (R1, R2) pairs of every cluster of at least ``min_size`` samples.
+
+        Rows follow the nodes. This is the diagram of NTC; :meth:`h0_diagram` is the usual one.
+        """
+        chosen = self.size >= min_size
+        return np.column_stack([self.birth[chosen], self.death[chosen]])
+
+    def h0_diagram(self) -> NDArray[np.float64]:
+        """Return the 0-dimensional Vietoris-Rips diagram: births 0, deaths the merge heights.
+
+        One infinite bar per component. Bars of length zero are left out, as gudhi and ripser do.
+        """
+        n_children = np.bincount(self.parent[self.parent >= 0], minlength=self.n_nodes)
+        deaths = np.repeat(self.birth, np.maximum(n_children - 1, 0))
+        deaths = np.append(deaths[deaths > 0], np.full(self.n_components, np.inf))
+        return np.column_stack([np.zeros(len(deaths)), deaths])
+
+    def truncate(self, radius: float) -> MergeTree:
+        """Return the tree of the graph without edges longer than ``radius``."""
+        if np.isnan(radius) or radius < 0:
+            raise ValueError(f"radius must be a non-negative number, got {radius}.")
+        n_nodes = max(int(np.searchsorted(self.birth, radius, side="right")), self.n_samples)
+        gone = self.parent[:n_nodes] >= n_nodes
+        return MergeTree(
+            self.n_samples,
+            self.birth[:n_nodes],
+            np.where(gone, np.inf, self.death[:n_nodes]),
+            np.where(gone, -1, self.parent[:n_nodes]),
+            self.size[:n_nodes],
+            self.leaf_order,
+            self.start[:n_nodes],
+        )
+
+    def to_linkage(self, disconnected: Literal["raise", "inf"] = "raise") -> NDArray[np.float64]:
+        """Return the tree as a scipy linkage matrix.
+
+        Parameters
+        ----------
+        disconnected : {"raise", "inf"}, default="raise"
+            What to do with a forest, which a linkage matrix cannot hold: raise an error, or join
+            the components by rows of height ``inf``.
+
+        Returns
+        -------
+        linkage : ndarray of float64, shape (n_samples - 1, 4)
+            A merge of c clusters at one height is written as c - 1 rows of equal height.
+
+        Examples
+        --------
+        >>> from neurotopo import merge_tree
+        >>> merge_tree([[0.0], [1.0], [3.0]], metric="euclidean").to_linkage()
+        array([[0., 1., 1., 2.],
+               [2., 3., 2., 3.]])
+        """
+        if disconnected not in ("raise", "inf"):
+            raise ValueError(f"disconnected must be 'raise' or 'inf', got {disconnected!r}.")
+        if self.n_samples < 2:
+            raise ValueError("a linkage matrix needs at least two samples.")
+        if self.n_components > 1 and disconnected == "raise":
+            raise ValueError(
+                f"the graph has {self.n_components} components, and a linkage matrix holds one "
+                "tree. Pass disconnected='inf' to join them by rows of height inf."
+            )
+        # one virtual root above the components: its rows are the ones of height inf
+        virtual = self.n_nodes
+        parent = np.where(self.parent < 0, virtual, self.parent)
+        if self.n_components == 1:
+            parent[-1] = -1
+        nodes = np.flatnonzero(parent >= 0)
+        nodes = nodes[np.lexsort((nodes, parent[nodes]))]
+        above = parent[nodes]
+        is_first = np.append(True, above[1:] != above[:-1])
+        row_of = np.cumsum(~is_first) - 1  # the row that adds this child to its siblings
+        last_row = np.full(self.n_nodes + 1, -1, dtype=np.intp)
+        last_row[above] = row_of  # the last assignment of each parent wins
+        name = np.arange(self.n_nodes)
+        name[self.n_samples :] = self.n_samples + last_row[self.n_samples : -1]
+        adds = np.flatnonzero(~is_first)
+        opens = is_first[adds - 1]
+        running = np.cumsum(self.size[nodes])
+        before = np.where(is_first, running - self.size[nodes], 0)
+        before = np.maximum.accumulate(before)
+        height = np.append(self.birth, np.inf)[above[adds]]
+        left = np.where(opens, name[nodes[adds - 1]], self.n_samples + row_of[adds] - 1)
+        pairs = np.sort(np.column_stack([left, name[nodes[adds]]]), axis=1)
+        return np.column_stack([pairs, height, (running - before)[adds]]).astype(np.float64)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per node: birth, death, persistence, parent, size."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "birth": self.birth,
+                "death": self.death,
+                "persistence": self.death - self.birth,
+                "parent": self.parent,
+                "size": self.size,
+            },
+            index=pd.RangeIndex(self.n_nodes, name="node"),
+        )
+
+    def to_networkx(self) -> nx.DiGraph:
+        """Return a directed graph, parent to child, with birth, death and size on the nodes."""
+        try:
+            import networkx as nx
+        except ImportError as error:
+            raise ImportError("to_networkx needs the package networkx.") from error
+        graph = nx.DiGraph()
+        rows = zip(self.birth.tolist(), self.death.tolist(), self.size.tolist(), strict=True)
+        for node, (birth, death, size) in enumerate(rows):
+            graph.add_node(node, birth=birth, death=death, size=size)
+        held = np.flatnonzero(self.parent >= 0)
+        graph.add_edges_from(zip(self.parent[held].tolist(), held.tolist(), strict=True))
+        return graph
+
+
+def merge_tree(
+    X: ArrayLike | sp.sparray | sp.spmatrix,
+    metric: str | Callable[..., float] = "precomputed",
+    engine: str = "auto",
+    *,
+    min_samples: int = 1,
+    n_jobs: int | None = None,
+) -> MergeTree:
+    """Build the merge tree of points, of a distance matrix or of a sparse weighted graph.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix
+        With ``metric="precomputed"`` a symmetric matrix of lengths: in a dense one ``inf``, in a
+        sparse one an absent entry means "no edge". Otherwise points, one per row.
+    metric : str or callable, default="precomputed"
+        A metric of :func:`sklearn.metrics.pairwise_distances`.
+    engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
+        How the spanning forest is found. Every engine gives the same tree.
+    min_samples : int, default=1
+        Smooth the lengths: an edge is at least as long as the distance of both its ends to their
+        ``min_samples``-th nearest sample, themselves included. 1 leaves them as they are.
+    n_jobs : int or None, default=None
+        Threads for the neighbour search among points.
+
+    Returns
+    -------
+    MergeTree
+        Births and deaths are pair distances (diameters), never half of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import merge_tree
+    >>> lengths = np.array([[0, 1, np.inf], [1, 0, 2], [np.inf, 2, 0]])
+    >>> merge_tree(lengths)
+    MergeTree(n_samples=3, n_clusters=2, n_components=1, last_merge=2)
+    """
+    from neurotopo.persistence.engines import forest_for_tree
+
+    return tree_of_forest(
+        forest_for_tree(X, metric=metric, engine=engine, min_samples=min_samples, n_jobs=n_jobs)
+    )
+
+
+def tree_of_forest(forest: SpanningForest) -> MergeTree:
+    """Build the merge tree of a spanning forest (or of any forest with the same heights)."""
+    n = forest.n_vertices
+    forest = forest.sorted()
+    parent, size, smallest = _binary_merges(n, forest.source, forest.target)
+    height = np.append(np.zeros(n), forest.length)
+
+    # A binary merge whose parent has the same height is a step of one simultaneous merge.
+    above = np.where(parent < 0, np.arange(len(parent)), parent)
+    step = np.where((height[above] == height) & (np.arange(len(parent)) >= n), above, np.arange(
+        len(parent)))  # fmt: skip
+    while not np.array_equal(step[step], step):
+        step = step[step]
+    kept = n + np.flatnonzero(step[n:] == np.arange(n, len(parent)))
+    kept = kept[np.lexsort((smallest[kept], height[kept]))]
+    new_name = np.full(len(parent) + 1, -1, dtype=np.intp)
+    new_name[:n] = np.arange(n)
+    new_name[kept] = np.arange(n, n + len(kept))
+    nodes = np.append(np.arange(n), kept)
+    old_parent = parent[nodes]
+    new_parent = np.where(old_parent < 0, -1, new_name[step[old_parent]])
+
+    birth = height[nodes]
+    death = np.where(new_parent < 0, np.inf, birth[new_parent])
+    start, leaf_order = _leaf_order(n, new_parent, size[nodes], smallest[nodes])
+    return MergeTree(n, birth, death, new_parent, size[nodes], leaf_order, start)
+
+
+def _binary_merges(
+    n: int, source: NDArray[np.integer[Any]], target: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Join clusters edge by edge; return parent, size and smallest sample of every node.
+
+    This is the one sequential step of the tree, a union-find whose representatives are the
+    smallest samples. On lists it takes about a microsecond an edge, less than any vectorised
+    scheme that was tried below a million edges.
+    """
+    top = list(range(n))
+    node_of = list(range(n))
+    count = [1] * n
+    parent = [-1] * (n + len(source))
+    sizes, smallest = [1] * n, list(range(n))
+    for new, (a, b) in enumerate(zip(source.tolist(), target.tolist(), strict=True), start=n):
+        while top[a] != a:
+            top[a] = a = top[top[a]]
+        while top[b] != b:
+            top[b] = b = top[top[b]]
+        if b < a:
+            a, b = b, a
+        top[b] = a
+        parent[node_of[a]] = parent[node_of[b]] = new
+        node_of[a] = new
+        count[a] += count[b]
+        sizes.append(count[a])
+        smallest.append(a)
+    return np.array(parent, np.intp), np.array(sizes, np.intp), np.array(smallest, np.intp)
+
+
+def _leaf_order(
+    n: int, parent: NDArray[np.intp], size: NDArray[np.intp], smallest: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Lay the samples out so that every node is an interval; siblings by smallest sample."""
+    siblings = np.lexsort((smallest, parent))
+    ahead = np.cumsum(size[siblings]) - size[siblings]
+    new_group = np.append(True, np.diff(parent[siblings]) != 0)
+    ahead -= np.maximum.accumulate(np.where(new_group, ahead, 0))
+    start = np.empty(len(parent) + 1, dtype=np.intp)
+    start[siblings] = ahead
+    start[-1] = 0
+    # a node begins where its parent begins, plus its elder siblings: a sum along the path upwards
+    above = np.append(parent, -1)
+    while (above >= 0).any():
+        start += start[above]
+        above = above[above]
+    start = start[:-1]
+    leaf_order = np.empty(n, dtype=np.intp)
+    leaf_order[start[:n]] = np.arange(n)
+    return start, leaf_order

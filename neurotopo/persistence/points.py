@@ -1,0 +1,371 @@
+"""Exact minimum spanning trees of points without a matrix of distances.
+
+The forest of a k-nearest-neighbour graph is nearly always the whole answer; what takes time is to
+know it. Here every merge is proved by a cut: a component A that merges at height h is safe if no
+point of A has an outside point nearer than h, and that is known without looking whenever the
+k-th neighbour of each point of A is at least as far as h. Only where this fails, points are asked
+for more neighbours, and large components for anything nearer outside.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import effective_n_jobs
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array
+
+from neurotopo.persistence.engines import spanning_edges
+from neurotopo.persistence.forest import SpanningForest
+from neurotopo.persistence.merge_tree import MergeTree, tree_of_forest
+from neurotopo.persistence.prim import prim_forest
+
+__all__ = ["check_points", "minkowski_order", "pairwise", "points_forest", "suits"]
+
+_ORDERS = {
+    "euclidean": 2.0, "l2": 2.0,
+    "manhattan": 1.0, "cityblock": 1.0, "l1": 1.0,
+    "chebyshev": np.inf,
+}  # fmt: skip
+_SMALL = 300  # below this a dense matrix is faster
+_TREE_DIMENSIONS = 15  # above this a k-d tree visits nearly every point
+_MORE_NEIGHBOURS = 128
+_GROUPS = 16  # components that are searched one by one, the largest first
+_ULPS = 1e-12  # a search's own rounding: its distances are only used with this margin
+
+
+def minkowski_order(metric: Any) -> float | None:
+    """Order of the Minkowski metric of that name, None if it is not one."""
+    return _ORDERS.get(metric) if isinstance(metric, str) else None
+
+
+def suits(X: Any, metric: Any) -> bool:
+    """Tell whether :func:`points_forest` is the best way for these points."""
+    return minkowski_order(metric) is not None and not sp.issparse(X) and X.shape[0] > _SMALL
+
+
+def check_points(X: Any) -> Any:
+    """Check a matrix of points: two-dimensional, finite, float64 (or sparse)."""
+    return check_array(X, accept_sparse="csr", dtype=np.float64)
+
+
+def pairwise(X: Any, metric: Any, *, n_jobs: int | None = None) -> NDArray[np.float64]:
+    """Return the dense matrix of distances, exactly symmetric.
+
+    Minkowski distances are summed in the order in which :func:`points_forest` sums them, and not
+    by the expansion of the square, so that all engines see the same numbers.
+    """
+    order = minkowski_order(metric)
+    if order is None or sp.issparse(X):
+        distances = np.array(pairwise_distances(X, metric=metric, n_jobs=n_jobs))
+        if np.isnan(distances).any() or (distances < 0).any():
+            raise ValueError(f"metric {metric!r} gave NaN or negative distances.")
+        np.fill_diagonal(distances, 0.0)
+        return np.minimum(distances, distances.T)
+    X, factor = _scaled(X)
+    return _lengths(X[:, None, :], X[None, :, :], order) * factor
+
+
+def _scaled(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Bring extreme coordinates near 1 by a power of two, which rounds nothing."""
+    largest = np.abs(X).max(initial=0.0)
+    if largest == 0.0 or 1e-100 < largest < 1e100:
+        return X, 1.0
+    exponent = int(np.frexp(largest)[1])
+    return np.ldexp(X, -exponent), float(np.ldexp(1.0, min(exponent, 1023)))
+
+
+def _lengths(a: NDArray[Any], b: NDArray[Any], order: float) -> NDArray[np.float64]:
+    """Minkowski distances along the last axis, accumulated feature by feature."""
+    total = np.zeros(np.broadcast_shapes(a.shape, b.shape)[:-1])
+    for k in range(a.shape[-1]):
+        gap = np.abs(a[..., k] - b[..., k])
+        if order == 2.0:
+            total += gap * gap
+        elif order == 1.0:
+            total += gap
+        else:
+            np.maximum(total, gap, out=total)
+    return np.sqrt(total) if order == 2.0 else total
+
+
+def points_forest(
+    X: NDArray[np.float64],
+    metric: Any = "euclidean",
+    *,
+    min_samples: int = 1,
+    n_jobs: int | None = None,
+) -> SpanningForest:
+    """Find the minimum spanning tree of points under a Minkowski metric.
+
+    Parameters
+    ----------
+    X : ndarray of float64, shape (n, d)
+        Finite coordinates.
+    metric : {"euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev"}
+        The metric.
+    min_samples : int, default=1
+        Core-distance smoothing of the lengths (mutual reachability); 1 leaves them as they are.
+    n_jobs : int or None, default=None
+        Threads of the neighbour search.
+
+    Returns
+    -------
+    SpanningForest
+        ``n - 1`` edges (none if ``min_samples`` exceeds ``n``).
+
+    Notes
+    -----
+    Let T be a spanning tree, and let its edges shorter than h leave the components A, B, ... that
+    merge at h. If, wherever components merge, all of them but one have no outside point nearer
+    than h, then no pair of points is nearer than the longest edge on its path in T, and T is
+    minimal. With a neighbour graph of k = 10 to 16 nearly all components pass by their k-th
+    neighbour distances alone: every component of at most k points does.
+    """
+    order = minkowski_order(metric)
+    if order is None or sp.issparse(X):
+        raise ValueError(
+            f'engine="points" takes dense points and one of {", ".join(_ORDERS)}; '
+            f"got metric {metric!r}."
+        )
+    n = X.shape[0]
+    if n == 1 or min_samples > n:
+        return SpanningForest.empty(n)
+    X, factor = _scaled(X)
+    forest = _Proof(X, order, min_samples, effective_n_jobs(n_jobs)).complete()
+    return SpanningForest(n, forest.source, forest.target, forest.length * factor)
+
+
+class _Proof:
+    """The state of one search: a candidate forest, and what is known of every point."""
+
+    def __init__(self, X: NDArray[np.float64], order: float, min_samples: int, workers: int):
+        self.X, self.order, self.workers = X, order, workers
+        self.n, d = X.shape
+        k = max(16 if d <= 3 else 10, min_samples)
+        self.k = min(k, self.n - 1)
+        self.core = np.zeros(self.n)
+        self.tree = cKDTree(X) if d <= _TREE_DIMENSIONS else None
+        self.searched: dict[bytes, float] = {}
+        neighbours, self.horizon = self._neighbours(np.arange(self.n), self.k)
+        source = np.repeat(np.arange(self.n), neighbours.shape[1])
+        target = neighbours.ravel()
+        if min_samples > 1:
+            near = self._raw_lengths(source, target).reshape(neighbours.shape)
+            self.core = np.partition(near, min_samples - 1, axis=1)[:, min_samples - 1]
+            for i in np.flatnonzero(self.core > self.horizon):  # the search may have missed one
+                row = _lengths(X[i], X, order)
+                self.core[i] = np.partition(row, min_samples - 1)[min_samples - 1]
+        once = source != target
+        self.forest = self._best_forest(source[once], target[once])
+
+    def complete(self) -> SpanningForest:
+        """Improve the forest until every merge is proved."""
+        if self.forest.n_components > 1:
+            self._add(*self._links_between_components())
+        asked = np.zeros(self.n, dtype=bool)
+        while True:
+            doubts, tree = self._doubtful_merges()
+            if not doubts:
+                return self.forest
+            small = [points for node, points, _ in doubts if tree.size[node] <= _MORE_NEIGHBOURS]
+            timid = np.unique(np.concatenate(small)) if small else np.empty(0, dtype=np.intp)
+            timid = timid[~asked[timid]]
+            if len(timid):
+                asked[timid] = True
+                self._ask_for_more(timid)
+                continue
+            found = [self._shortcuts(tree, *doubt) for doubt in doubts]
+            self._add(*(np.concatenate(part) for part in zip(*found, strict=True)))
+
+    def _raw_lengths(self, i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.float64]:
+        return _lengths(self.X[i], self.X[j], self.order)
+
+    def _best_forest(self, i: NDArray[np.intp], j: NDArray[np.intp]) -> SpanningForest:
+        length = np.maximum(self._raw_lengths(i, j), np.maximum(self.core[i], self.core[j]))
+        chosen = spanning_edges(self.n, i, j, length)
+        return SpanningForest(self.n, i[chosen], j[chosen], length[chosen])
+
+    def _add(self, i: NDArray[np.intp], j: NDArray[np.intp]) -> None:
+        """Let new edges compete with those of the forest; what lost before loses again."""
+        if len(i):
+            self.forest = self._best_forest(
+                np.append(self.forest.source, i), np.append(self.forest.target, j)
+            )
+
+    def _neighbours(
+        self, points: NDArray[np.intp], k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Find the k nearest of some points, and how far all others are at least."""
+        k = min(k + 1, self.n)
+        if self.tree is not None:
+            distance, nearest = self.tree.query(
+                self.X[points], k=k, p=self.order, workers=self.workers
+            )
+            horizon = distance[:, -1] * (1 - _ULPS)
+        else:
+            distance, nearest, margin = self._brute_neighbours(points, k)
+            horizon = np.sqrt(np.maximum(distance[:, -1] ** 2 * (1 - _ULPS) - margin, 0.0))
+        if k == self.n:
+            horizon = np.full(len(points), np.inf)
+        return nearest, horizon
+
+    def _brute_neighbours(
+        self, points: NDArray[np.intp], k: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp], float]:
+        """Search all points. The Euclidean search expands the square: it errs by the margin."""
+        centred = self.X - self.X.mean(axis=0)
+        metric = {2.0: "euclidean", 1.0: "manhattan"}.get(self.order, "chebyshev")
+        search = NearestNeighbors(
+            n_neighbors=k, algorithm="brute", metric=metric, n_jobs=self.workers
+        )
+        distance, nearest = search.fit(centred).kneighbors(centred[points])
+        largest = float((centred**2).sum(axis=1).max())
+        n_roundings = 8 * (self.X.shape[1] + 4)
+        return distance, nearest, n_roundings * np.finfo(np.float64).eps * largest
+
+    def _ask_for_more(self, points: NDArray[np.intp]) -> None:
+        nearest, self.horizon[points] = self._neighbours(points, _MORE_NEIGHBOURS)
+        source, target = np.repeat(points, nearest.shape[1]), nearest.ravel()
+        once = source != target
+        self._add(source[once], target[once])
+
+    def _doubtful_merges(
+        self,
+    ) -> tuple[list[tuple[int, NDArray[np.intp], float]], MergeTree]:
+        """Components not yet known to have nothing nearer outside than where they merge."""
+        tree = tree_of_forest(self.forest)
+        known = np.full(tree.n_nodes, np.inf)
+        known[: self.n] = np.maximum(self.horizon, self.core)
+        open_nodes = np.flatnonzero(tree.subtree_minimum(known) < tree.death)
+        open_nodes = open_nodes[tree.parent[open_nodes] >= 0]
+        # wherever components merge, one of them, the largest, may go unproved
+        ranked = open_nodes[np.lexsort((tree.size[open_nodes], tree.parent[open_nodes]))]
+        largest = np.append(np.diff(tree.parent[ranked]) != 0, True)
+        doubts = []
+        for node in ranked[~largest] if len(ranked) else ranked:
+            members, height = tree.members(node), float(tree.death[node])
+            if self.searched.get(members.tobytes(), -1.0) >= height:
+                continue
+            points = members[known[members] < height]
+            doubts.append((int(node), points, height))
+        return doubts, tree
+
+    def _shortcuts(
+        self, tree: MergeTree, node: int, points: NDArray[np.intp], height: float
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Edges shorter than ``height`` from a component to the nearest points outside it.
+
+        The outside is searched component by component: two of them are mostly told apart by
+        their projections, which leaves few points to search for.
+        """
+        label = tree.cut(float(np.nextafter(height, 0.0)))
+        label[self.core >= height] = -1
+        members = tree.members(node)
+        label[members] = -1
+        reach = height * (1 + _ULPS)
+        low, high = self.X[points].min(axis=0) - reach, self.X[points].max(axis=0) + reach
+        outside = np.flatnonzero(label >= 0)
+        outside = outside[((self.X[outside] >= low) & (self.X[outside] <= high)).all(axis=1)]
+        sources, targets = [points[:0]], [points[:0]]
+        for group in _largest_groups(outside, label):
+            here, there = self._facing(points, group, reach)
+            if len(here) == 0:
+                continue
+            distance, nearest = cKDTree(self.X[there]).query(
+                self.X[here], p=self.order, distance_upper_bound=reach, workers=self.workers
+            )
+            hit = np.flatnonzero(np.isfinite(distance))
+            sources.append(here[hit])
+            targets.append(there[nearest[hit]])
+        i, j = np.concatenate(sources), np.concatenate(targets)
+        shorter = self._raw_lengths(i, j) < height
+        if not shorter.any():
+            self.searched[members.tobytes()] = height
+        return i[shorter], j[shorter]
+
+    def _facing(
+        self, here: NDArray[np.intp], there: NDArray[np.intp], reach: float
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Leave out points whose projection has no counterpart within ``reach``.
+
+        A projection on a unit vector never lengthens a Euclidean distance, a coordinate no
+        Minkowski distance.
+        """
+        for _ in range(4):
+            size = len(here) + len(there)
+            if min(len(here), len(there)) == 0:
+                break
+            axis = self.X[here].mean(axis=0) - self.X[there].mean(axis=0)
+            if self.order != 2.0:
+                axis = (np.arange(len(axis)) == np.abs(axis).argmax()).astype(np.float64)
+            norm = float(np.linalg.norm(axis))
+            if norm == 0.0:
+                break
+            a, b = self.X[here] @ (axis / norm), self.X[there] @ (axis / norm)
+            largest = max(float(np.abs(a).max()), float(np.abs(b).max()))
+            slack = reach + self.X.shape[1] * 1e-15 * largest
+            here, there = here[_gaps(a, b) <= slack], there[_gaps(b, a) <= slack]
+            if len(here) + len(there) > 0.9 * size:
+                break
+        return here, there
+
+    def _links_between_components(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Edges that join the components into one tree, short but not proved shortest.
+
+        Components are joined along the spanning tree of their centres, each pair between two
+        points found by going to and fro between them.
+        """
+        label = tree_of_forest(self.forest).cut(np.inf)
+        by_label = np.argsort(label, kind="stable")
+        members = np.split(by_label, np.cumsum(np.bincount(label))[:-1])
+        centres = np.array([self.X[group].mean(axis=0) for group in members])
+        if len(centres) > _SMALL:
+            joins = _Proof(centres, self.order, 1, self.workers).complete()
+        else:
+            joins = prim_forest(_lengths(centres[:, None], centres[None], self.order))
+        pairs = [
+            self._close_pair(members[a], members[b], centres[a])
+            for a, b in zip(joins.source.tolist(), joins.target.tolist(), strict=True)
+        ]
+        i, j = np.array(pairs, dtype=np.intp).T
+        return i, j
+
+    def _close_pair(
+        self, a: NDArray[np.intp], b: NDArray[np.intp], start: NDArray[np.float64]
+    ) -> tuple[int, int]:
+        other = int(b[_lengths(self.X[b], start, self.order).argmin()])
+        one, length = int(a[0]), np.inf
+        while True:
+            near = _lengths(self.X[a], self.X[other], self.order)
+            if not near.min() < length:
+                return one, other
+            length, one = near.min(), int(a[near.argmin()])
+            back = _lengths(self.X[b], self.X[one], self.order)
+            other = int(b[back.argmin()])
+
+
+def _gaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each of some numbers to the nearest of others."""
+    b = np.sort(b)
+    at = np.searchsorted(b, a)
+    left = a - b[np.maximum(at - 1, 0)]
+    right = b[np.minimum(at, len(b) - 1)] - a
+    return np.minimum(np.abs(left), np.abs(right))
+
+
+def _largest_groups(points: NDArray[np.intp], label: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Split points by label: the largest groups one by one, all others together."""
+    if len(points) == 0:
+        return []
+    ordered = points[np.argsort(label[points], kind="stable")]
+    groups = np.split(ordered, np.flatnonzero(np.diff(label[ordered])) + 1)
+    groups.sort(key=len, reverse=True)
+    if len(groups) <= _GROUPS:
+        return groups
+    return [*groups[: _GROUPS - 1], np.concatenate(groups[_GROUPS - 1 :])]
