@@ -13,7 +13,7 @@ help:
 	@echo 'make demo    cluster a generated graph, write pictures and a table to $(OUT)/'
 	@echo 'make test    style, types, tests and doctests'
 	@echo 'make slow    the long tests'
-	@echo 'make bench   the benchmarks (minutes to hours)'
+	@echo 'make bench   the benchmarks (more than an hour)'
 	@echo 'make docs    the documentation, docs/_build/html/index.html'
 	@echo 'make lint    style and types only'
 	@echo 'make clean   remove what the other targets made, except .venv'
@@ -44,10 +44,11 @@ slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
 bench: $(READY_BENCH)
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/speed.py --out benchmarks/results
+	$(BIN)/python benchmarks/quality.py --out benchmarks/results
+	$(BIN)/python benchmarks/make_results.py
 
 docs: $(READY)
-	$(BIN)/python docs/make_figures.py
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from joblib import effective_n_jobs
 from numpy.typing import NDArray
-from sklearn.metrics import pairwise_distances_chunked
+from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
 
 from neurotopo.persistence.clusters import CandidateClusters, lifetime
 from neurotopo.persistence.engines import core_distances
 from neurotopo.persistence.inputs import check_distances
 from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.persistence.points import cross_distances, minkowski_order, paired_distances
 
 __all__ = [
     "attachment_radii",
@@ -108,71 +111,69 @@ def nearest_member_labels(
     if len(members) == 0 or n_queries == 0:
         return np.full(n_queries, -1, dtype=np.intp)
     if metric == "precomputed":
-        distance, nearest = _nearest_in_matrix(queries, samples, members, min_samples)
-    elif min_samples == 1:
-        search = NearestNeighbors(n_neighbors=1, metric=metric, n_jobs=n_jobs)
-        distance, nearest = search.fit(samples[members]).kneighbors(queries)
-        distance, nearest = distance[:, 0], nearest[:, 0]
+        matrix = _distances_to_samples(queries)
+        core = np.zeros(0)
+        if min_samples > 1:
+            core = core_distances(check_distances(samples), min_samples)
+        distance, nearest = _nearest(matrix, core, members, min_samples)
+    elif min_samples == 1 and minkowski_order(metric) and not sp.issparse(samples):
+        dense = queries.toarray() if sp.issparse(queries) else queries
+        tree = cKDTree(samples[members])
+        nearest = tree.query(dense, p=minkowski_order(metric), workers=effective_n_jobs(n_jobs))[1]
+        distance = paired_distances(dense, samples[members[nearest]], metric)
     else:
-        distance, nearest = _nearest_smoothed(
-            queries, samples, members, metric, min_samples, n_jobs
-        )
+        if sp.issparse(samples) != sp.issparse(queries):
+            samples, queries = sp.csr_array(samples), sp.csr_array(queries)
+        core = _core_distances_of_points(samples, metric, min_samples, n_jobs)
+        # a block of distances takes at most about 64 MB
+        rows = max(1, 8_000_000 // samples.shape[0])
+        blocks = [
+            _nearest(cross_distances(queries[part], samples, metric), core, members, min_samples)
+            for part in gen_batches(n_queries, rows)
+        ]
+        distance, nearest = (np.concatenate(column) for column in zip(*blocks, strict=True))
     found = labels[members[nearest]]
     return np.where(distance < reach[found], found, -1)
 
 
-def _nearest_in_matrix(
-    queries: Any, samples: Any, members: NDArray[np.intp], min_samples: int
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+def _distances_to_samples(queries: Any) -> NDArray[np.float64]:
     if sp.issparse(queries):
         coo = queries.tocoo()
-        dense = np.full(coo.shape, np.inf)
-        np.minimum.at(dense, (coo.row, coo.col), coo.data)
+        matrix = np.full(coo.shape, np.inf)
+        np.minimum.at(matrix, (coo.row, coo.col), coo.data)
     else:
-        dense = np.asarray(queries, dtype=np.float64)
-    if np.isnan(dense).any() or (dense < 0).any():
+        matrix = np.asarray(queries, dtype=np.float64)
+    if np.isnan(matrix).any() or (matrix < 0).any():
         raise ValueError("Distances to the fitted samples must be non-negative numbers.")
-    if min_samples > 1:
-        core = core_distances(check_distances(samples), min_samples)
-        dense = _smooth(dense, core, min_samples)
-    nearest = dense[:, members].argmin(axis=1)
-    return dense[np.arange(len(dense)), members[nearest]], nearest
+    return matrix
 
 
-def _smooth(
-    distances: NDArray[np.float64], core: NDArray[np.float64], min_samples: int
+def _core_distances_of_points(
+    samples: Any, metric: Any, min_samples: int, n_jobs: int | None
 ) -> NDArray[np.float64]:
-    """Raise distances to samples to the core distances of both ends.
+    n = samples.shape[0]
+    if min_samples == 1 or min_samples > n:
+        return np.full(n, 0.0 if min_samples == 1 else np.inf)
+    search = NearestNeighbors(n_neighbors=min_samples, metric=metric, n_jobs=n_jobs).fit(samples)
+    core: NDArray[np.float64] = search.kneighbors(samples)[0][:, -1]
+    return core
+
+
+def _nearest(
+    distances: NDArray[np.float64],
+    core: NDArray[np.float64],
+    members: NDArray[np.intp],
+    min_samples: int,
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Nearest member of each query, under lengths smoothed as those of the samples were.
 
     The core distance of a new point is that to its ``min_samples``-th nearest sample: a point
     that coincides with a sample has itself as the first, as the sample had.
     """
     if min_samples > distances.shape[1]:
-        return np.full_like(distances, np.inf)
-    own = np.partition(distances, min_samples - 1, axis=1)[:, min_samples - 1 : min_samples]
-    return np.maximum(np.maximum(distances, own), core[None, :])
-
-
-def _nearest_smoothed(
-    queries: Any,
-    samples: Any,
-    members: NDArray[np.intp],
-    metric: Any,
-    min_samples: int,
-    n_jobs: int | None,
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    if min_samples > samples.shape[0]:
-        return np.full(queries.shape[0], np.inf), np.zeros(queries.shape[0], dtype=np.intp)
-    search = NearestNeighbors(n_neighbors=min_samples, metric=metric, n_jobs=n_jobs).fit(samples)
-    core = search.kneighbors(samples)[0][:, -1]
-
-    def nearest(block: NDArray[np.float64], _: int) -> NDArray[np.float64]:
-        smooth = _smooth(block, core, min_samples)[:, members]
-        best = smooth.argmin(axis=1)
-        return np.column_stack([smooth[np.arange(len(best)), best], best])
-
-    blocks = pairwise_distances_chunked(
-        queries, samples, reduce_func=nearest, metric=metric, n_jobs=n_jobs
-    )
-    found = np.concatenate(list(blocks))
-    return found[:, 0], found[:, 1].astype(np.intp)
+        return np.full(len(distances), np.inf), np.zeros(len(distances), dtype=np.intp)
+    if min_samples > 1:
+        own = np.partition(distances, min_samples - 1, axis=1)[:, min_samples - 1, None]
+        distances = np.maximum(np.maximum(distances, own), core[None, :])
+    nearest = distances[:, members].argmin(axis=1)
+    return distances[np.arange(len(distances)), members[nearest]], nearest

@@ -330,7 +330,8 @@ class NTCClusterer(ClusterMixin, BaseEstimator):
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         if self.metric != "precomputed":
-            return validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=reset)
+            sparse = False if self.engine == "points" else "csr"
+            return validate_data(self, X, accept_sparse=sparse, dtype=np.float64, reset=reset)
         if not sp.issparse(X) and not hasattr(X, "columns"):
             X = np.asarray(X)
         validate_data(self, X, skip_check_array=True, reset=reset)
@@ -402,6 +403,6 @@ class NTCClusterer(ClusterMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.engine != "points"
         tags.input_tags.pairwise = self.metric == "precomputed"
         return tags

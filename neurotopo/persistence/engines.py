@@ -147,13 +147,15 @@ def core_distances(graph: Graph, min_samples: int) -> NDArray[np.float64]:
             row[i] = 0.0
             core[i] = np.partition(row, min_samples - 1)[min_samples - 1]
         return core
+    if min_samples == 1:
+        return np.zeros(graph.n_vertices)
     ends = np.concatenate([graph.source, graph.target])
     lengths = np.tile(graph.length, 2)
     order = np.lexsort((lengths, ends))
     first = np.searchsorted(ends[order], np.arange(graph.n_vertices + 1))
+    enough = np.flatnonzero(np.diff(first) >= min_samples - 1)
     core = np.full(graph.n_vertices, np.inf)
-    enough = np.diff(first) >= min_samples - 1
-    core[enough] = lengths[order[first[:-1][enough] + min_samples - 2]] if enough.any() else []
+    core[enough] = lengths[order[first[enough] + min_samples - 2]]
     return core
 
 
@@ -241,7 +243,9 @@ def _forest_from_deaths(
     """
     values, rank = np.unique(edges.length, return_inverse=True)
     rank = rank.reshape(-1)
-    deaths = deaths_of(EdgeList(edges.n_vertices, edges.source, edges.target, rank + 1.0))
+    deaths = deaths_of(
+        EdgeList(edges.n_vertices, edges.source, edges.target, (rank + 1).astype(np.float64))
+    )
     wanted = np.bincount(deaths, minlength=len(values))
     at = np.flatnonzero(wanted[rank] > 0)
     chosen = at[

@@ -24,7 +24,7 @@ class MergeTree:
     """All connected components of a graph over all radii, with births, deaths and members.
 
     Nodes ``0 .. n_samples - 1`` are the single samples; the clusters follow in order of birth
-    (equal births: the cluster of the smallest sample first). Edges of equal length act at once,
+    (equal births: in order of death, size, smallest sample). Edges of equal length act at once,
     so a node may have more than two children and the tree does not depend on the order of the
     input. The tree of a disconnected graph is a forest.
 
@@ -395,7 +395,9 @@ def tree_of_forest(forest: SpanningForest) -> MergeTree:
     while not np.array_equal(step[step], step):
         step = step[step]
     kept = n + np.flatnonzero(step[n:] == np.arange(n, len(parent)))
-    kept = kept[np.lexsort((smallest[kept], height[kept]))]
+    after = parent[kept]
+    end = np.where(after < 0, np.inf, height[after])
+    kept = kept[np.lexsort((smallest[kept], size[kept], end, height[kept]))]
     new_name = np.full(len(parent) + 1, -1, dtype=np.intp)
     new_name[:n] = np.arange(n)
     new_name[kept] = np.arange(n, n + len(kept))

@@ -25,7 +25,15 @@ from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.merge_tree import MergeTree, tree_of_forest
 from neurotopo.persistence.prim import prim_forest
 
-__all__ = ["check_points", "minkowski_order", "pairwise", "points_forest", "suits"]
+__all__ = [
+    "check_points",
+    "cross_distances",
+    "minkowski_order",
+    "paired_distances",
+    "pairwise",
+    "points_forest",
+    "suits",
+]
 
 _ORDERS = {
     "euclidean": 2.0, "l2": 2.0,
@@ -69,6 +77,21 @@ def pairwise(X: Any, metric: Any, *, n_jobs: int | None = None) -> NDArray[np.fl
         return np.minimum(distances, distances.T)
     X, factor = _scaled(X)
     return _lengths(X[:, None, :], X[None, :, :], order) * factor
+
+
+def cross_distances(A: Any, B: Any, metric: Any) -> NDArray[np.float64]:
+    """Return the distances between two sets of points, as :func:`pairwise` would give them."""
+    order = minkowski_order(metric)
+    if order is None or sp.issparse(A) or sp.issparse(B):
+        return np.asarray(pairwise_distances(A, B, metric=metric), dtype=np.float64)
+    return _lengths(A[:, None, :], B[None, :, :], order)
+
+
+def paired_distances(
+    A: NDArray[np.float64], B: NDArray[np.float64], metric: str
+) -> NDArray[np.float64]:
+    """Return the Minkowski distances of corresponding rows, as :func:`pairwise` gives them."""
+    return _lengths(A, B, _ORDERS[metric])
 
 
 def _scaled(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

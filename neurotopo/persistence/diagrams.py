@@ -1,0 +1,309 @@
+"""Vietoris-Rips persistence diagrams of points, distances and weighted graphs.
+
+All engines give the same diagrams, bit for bit: every birth and death is 0 or one of the lengths
+of the input. Bars of length zero are left out and rows are sorted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.persistence.inputs import EdgeList, check_distances
+
+__all__ = ["DIAGRAM_ENGINES", "persistence_diagrams"]
+
+DIAGRAM_ENGINES = ("auto", "gudhi", "gudhi-simplextree", "ripser", "tree")
+
+Graph = EdgeList | NDArray[np.floating[Any]]
+Diagram = NDArray[np.float64]
+
+_RIPSER_RANKS = 2**24  # single precision tells fewer integers than this apart
+_RIPSER_SIMPLICES = 2**55  # ripser keeps 8 of 63 bits for the coefficient
+_LARGEST_COEFF = 251
+
+
+def persistence_diagrams(
+    X: ArrayLike | sp.sparray | sp.spmatrix | EdgeList,
+    metric: str | Callable[..., float] = "precomputed",
+    max_dimension: int = 1,
+    engine: str = "auto",
+    *,
+    max_radius: float | None = None,
+    coeff: int = 2,
+    n_jobs: int | None = None,
+) -> list[Diagram]:
+    """Compute the persistence diagrams of the Vietoris-Rips filtration.
+
+    A simplex enters when its longest edge does. Radii are pair distances (diameters), never half
+    of them. Vertices enter at 0.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or EdgeList
+        With ``metric="precomputed"`` a symmetric matrix of lengths: in a dense one ``inf``, in a
+        sparse one an absent entry means "no edge"; an explicit 0 is an edge of length 0.
+        Otherwise points, one per row.
+    metric : str or callable, default="precomputed"
+        A metric of :func:`sklearn.metrics.pairwise_distances`.
+    max_dimension : int, default=1
+        The highest homology dimension.
+    engine : {"auto", "gudhi", "gudhi-simplextree", "ripser", "tree"}, default="auto"
+        ``"gudhi"`` is :class:`gudhi.sklearn.RipsPersistence` (implicit cohomology and edge
+        collapses), ``"gudhi-simplextree"`` builds the complex, ``"tree"`` takes dimension 0 from a
+        minimum spanning forest. ``"auto"`` takes the fastest by measurement, see Notes.
+    max_radius : float or None, default=None
+        Longer edges are left out; what is alive at this radius has death ``inf``.
+    coeff : int, default=2
+        Prime order of the field of coefficients.
+    n_jobs : int or None, default=None
+        Jobs for the distances between points.
+
+    Returns
+    -------
+    list of ndarray of float64, shape (n_bars, 2)
+        One diagram of (birth, death) per dimension ``0 .. max_dimension``, sorted by birth, then
+        death. Bars that never die have death ``inf``; bars of length zero are left out.
+
+    See Also
+    --------
+    neurotopo.MergeTree.diagram : The other diagram in dimension 0: births and deaths of clusters.
+
+    Notes
+    -----
+    The rule of ``"auto"`` is what ``benchmarks/diagram_engines.py`` measures. Dimension 0 alone:
+    the spanning forest. Otherwise gudhi's implicit algorithm, which is faster than ripser on
+    every kind of input measured; except on graphs of 100 to 2000 vertices whose lengths look
+    random, where the simplex tree is faster as long as the complex is not too large. Lengths look
+    random when a vertex and its nearest neighbour do not agree on who else is near: the rank
+    correlation of their rows is below 0.1 on average (it is about 0 for independent lengths, 0.2
+    for planted groups and 0.4 or more for points, even in 200 dimensions).
+
+    Examples
+    --------
+    The square with unit sides has a loop from 1 to its diagonal:
+
+    >>> from neurotopo import persistence_diagrams
+    >>> square = [[0, 0], [0, 1], [1, 1], [1, 0]]
+    >>> h0, h1 = persistence_diagrams(square, metric="euclidean")
+    >>> h0
+    array([[ 0.,  1.],
+           [ 0.,  1.],
+           [ 0.,  1.],
+           [ 0., inf]])
+    >>> h1
+    array([[1.        , 1.41421356]])
+    """
+    _check_options(max_dimension, engine, max_radius, coeff)
+    radius = np.inf if max_radius is None else float(max_radius)
+    if engine == "tree" or (engine == "auto" and max_dimension == 0):
+        return [_components_diagram(X, metric, radius, n_jobs)]
+    graph = _within(_as_graph(X, metric, n_jobs), radius)
+    if engine == "auto":
+        engine = _fastest(graph, max_dimension)
+    diagrams = _ENGINE[engine](graph, max_dimension, coeff)
+    return [_tidy(diagram) for diagram in diagrams]
+
+
+def _check_options(max_dimension: int, engine: str, max_radius: float | None, coeff: int) -> None:
+    if engine not in DIAGRAM_ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(DIAGRAM_ENGINES)}, got {engine!r}.")
+    if isinstance(max_dimension, bool) or not isinstance(max_dimension, int | np.integer):
+        raise TypeError(f"max_dimension must be an integer, got {max_dimension!r}.")
+    if max_dimension < 0:
+        raise ValueError(f"max_dimension must be at least 0, got {max_dimension}.")
+    if engine == "tree" and max_dimension > 0:
+        raise ValueError(
+            f'engine="tree" knows dimension 0 only, but max_dimension is {max_dimension}.'
+        )
+    if max_radius is not None and not max_radius >= 0:
+        raise ValueError(f"max_radius must be a non-negative number or None, got {max_radius}.")
+    if not 2 <= coeff <= _LARGEST_COEFF or any(coeff % k == 0 for k in range(2, coeff)):
+        raise ValueError(f"coeff must be a prime of at most {_LARGEST_COEFF}, got {coeff}.")
+
+
+def edge_list_to_sparse(edges: EdgeList) -> sp.coo_array:
+    """Write a list of edges as a symmetric sparse matrix, zero lengths as explicit zeros."""
+    rows = np.append(edges.source, edges.target)
+    columns = np.append(edges.target, edges.source)
+    shape = (edges.n_vertices, edges.n_vertices)
+    return sp.coo_array((np.tile(edges.length, 2), (rows, columns)), shape=shape)
+
+
+def _as_graph(X: Any, metric: str | Callable[..., float], n_jobs: int | None) -> Graph:
+    if isinstance(metric, str) and metric == "precomputed":
+        return check_distances(edge_list_to_sparse(X) if isinstance(X, EdgeList) else X)
+    from neurotopo.persistence.points import check_points, pairwise
+
+    return pairwise(check_points(X), metric, n_jobs=n_jobs)
+
+
+def _within(graph: Graph, radius: float) -> Graph:
+    """Leave out long edges; a dense matrix with edges missing becomes a list of edges."""
+    if isinstance(graph, EdgeList):
+        if radius == np.inf:
+            return graph
+        held = graph.length <= radius
+        return EdgeList(
+            graph.n_vertices, graph.source[held], graph.target[held], graph.length[held]
+        )
+    if graph.max() <= radius and np.isfinite(graph).all():
+        return graph.astype(np.float64, copy=False)
+    return EdgeList.from_dense(np.where(graph <= radius, graph, np.inf))
+
+
+def _components_diagram(
+    X: Any, metric: str | Callable[..., float], radius: float, n_jobs: int | None
+) -> Diagram:
+    """Dimension 0 from a minimum spanning forest: its lengths are the deaths."""
+    from neurotopo.persistence.engines import minimum_spanning_forest
+
+    if isinstance(X, EdgeList):
+        X = edge_list_to_sparse(X)
+    forest = minimum_spanning_forest(X, metric, n_jobs=n_jobs)
+    deaths = forest.length[forest.length <= radius]
+    deaths = np.append(deaths, np.full(forest.n_vertices - len(deaths), np.inf))
+    return _tidy(np.column_stack([np.zeros(len(deaths)), deaths]))
+
+
+def _tidy(diagram: NDArray[Any]) -> Diagram:
+    """Drop bars of length zero and sort the rows."""
+    diagram = np.asarray(diagram, dtype=np.float64).reshape(-1, 2)
+    diagram = diagram[diagram[:, 0] < diagram[:, 1]]
+    return diagram[np.lexsort((diagram[:, 1], diagram[:, 0]))]
+
+
+def _n_vertices(graph: Graph) -> int:
+    return graph.n_vertices if isinstance(graph, EdgeList) else len(graph)
+
+
+def _once(edges: EdgeList) -> sp.coo_matrix:
+    """Every edge once, as gudhi wants it."""
+    ends = (edges.source.astype(np.int32), edges.target.astype(np.int32))
+    return sp.coo_matrix((edges.length, ends), shape=(edges.n_vertices,) * 2)
+
+
+def _gudhi(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]:
+    from gudhi.sklearn import RipsPersistence
+
+    sparse = isinstance(graph, EdgeList)
+    machine = RipsPersistence(
+        homology_dimensions=list(range(max_dimension + 1)),
+        input_type="distance coo_matrix" if sparse else "full distance matrix",
+        homology_coeff_field=coeff,
+    )
+    return machine.fit_transform([_once(graph) if isinstance(graph, EdgeList) else graph])[0]
+
+
+def _simplex_tree(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]:
+    import gudhi
+
+    n = _n_vertices(graph)
+    if not isinstance(graph, EdgeList):
+        # once some vertex reaches all others the complex is a cone, and nothing happens after
+        cone = graph.max(axis=1).min()
+        graph = EdgeList.from_dense(np.where(graph <= cone, graph, np.inf))
+    tree = gudhi.SimplexTree()
+    tree.insert_batch(np.arange(n)[None, :], np.zeros(n))
+    tree.insert_edges_from_coo_matrix(_once(graph))
+    tree.expansion(max_dimension + 1)
+    tree.compute_persistence(
+        homology_coeff_field=coeff, persistence_dim_max=tree.dimension() <= max_dimension
+    )
+    return [tree.persistence_intervals_in_dimension(d) for d in range(max_dimension + 1)]
+
+
+def _ripser(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]:
+    """Run ripser on the ranks of the lengths, which single precision holds exactly.
+
+    Rank 0 stands for 0, where vertices enter, and 1, 2, ... for the distinct lengths: so edges of
+    length 0 are not taken for absent, and lengths that single precision rounds together, to 0 or
+    to inf, stay apart.
+    """
+    from ripser import ripser
+
+    n = _n_vertices(graph)
+    if math.comb(n, max_dimension + 2) >= _RIPSER_SIMPLICES:
+        raise ValueError(
+            f"ripser cannot number the simplices of {n} vertices in dimension "
+            f'{max_dimension + 1}. Use engine="gudhi".'
+        )
+    edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
+    values, rank = np.unique(edges.length, return_inverse=True)
+    if len(values) >= _RIPSER_RANKS:
+        raise ValueError(
+            f"ripser tells at most {_RIPSER_RANKS - 1} lengths apart in single precision, and "
+            f'the graph has {len(values)} distinct ones. Use engine="gudhi".'
+        )
+    ranked = EdgeList(n, edges.source, edges.target, rank.reshape(-1) + 1.0)
+    # a complete graph goes in dense: ripser then stops where the complex becomes a cone
+    matrix = _once(ranked) if isinstance(graph, EdgeList) else ranked.to_dense()
+    diagrams = ripser(matrix, distance_matrix=True, maxdim=max_dimension, coeff=coeff)["dgms"]
+    length_of = np.append(0.0, values)
+    return [_read_ranks(diagram, length_of) for diagram in diagrams]
+
+
+def _read_ranks(diagram: NDArray[Any], length_of: NDArray[np.float64]) -> Diagram:
+    infinite = np.isinf(diagram)
+    return np.where(infinite, np.inf, length_of[np.where(infinite, 0, diagram).astype(np.intp)])
+
+
+_ENGINE: dict[str, Callable[[Graph, int, int], list[Diagram]]] = {
+    "gudhi": _gudhi,
+    "gudhi-simplextree": _simplex_tree,
+    "ripser": _ripser,
+}
+
+# Measured by benchmarks/diagram_engines.py. Below the smaller number of vertices every engine
+# takes milliseconds, above the larger one no random complex that fits in memory has triangles.
+_RANDOM_VERTICES = (100, 2000)
+_RANDOM_AGREEMENT = 0.1
+_RANDOM_SIMPLICES = 5e6  # about 400 MB of simplex tree
+
+
+def _fastest(graph: Graph, max_dimension: int) -> str:
+    """Choose the engine by the rule in the Notes of :func:`persistence_diagrams`."""
+    n = _n_vertices(graph)
+    if not _RANDOM_VERTICES[0] <= n <= _RANDOM_VERTICES[1]:
+        return "gudhi"
+    n_edges = graph.n_edges if isinstance(graph, EdgeList) else n * (n - 1) // 2
+    density = n_edges / (n * (n - 1) / 2)
+    k = max_dimension + 2
+    n_simplices = math.comb(n, k) * density ** math.comb(k, 2)  # expected if edges are independent
+    if n_simplices > _RANDOM_SIMPLICES:
+        return "gudhi"
+    agreement = neighbour_agreement(graph.to_dense() if isinstance(graph, EdgeList) else graph)
+    return "gudhi-simplextree" if agreement < _RANDOM_AGREEMENT else "gudhi"
+
+
+def neighbour_agreement(distances: NDArray[np.floating[Any]], n_rows: int = 32) -> float:
+    """Mean rank correlation between the rows of some vertices and of their nearest neighbours.
+
+    0 for independent lengths, near 1 for points. Ranks make it blind to the scale of lengths.
+    """
+    from scipy.stats import rankdata
+
+    n = len(distances)
+    here = np.unique(np.linspace(0, n - 1, n_rows).astype(np.intp))
+    rows = distances[here].astype(np.float64)
+    rows[np.arange(len(here)), here] = np.inf
+    there = rows.argmin(axis=1)
+    linked = np.isfinite(rows.min(axis=1))
+    if not linked.any():
+        return 0.0
+    here, there = here[linked], there[linked]
+    others = np.ones((len(here), n), dtype=bool)
+    others[np.arange(len(here)), here] = others[np.arange(len(here)), there] = False
+    # the pair itself is near to itself in both rows, by construction and not by agreement
+    shape = (len(here), n - 2)
+    a = rankdata(distances[here][others].reshape(shape), axis=1)
+    b = rankdata(distances[there][others].reshape(shape), axis=1)
+    a -= a.mean(axis=1, keepdims=True)
+    b -= b.mean(axis=1, keepdims=True)
+    norm = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    return float(np.mean((a * b).sum(axis=1)[norm > 0] / norm[norm > 0])) if norm.any() else 0.0

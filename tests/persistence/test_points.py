@@ -1,0 +1,144 @@
+"""Points: the neighbour graph with proofs against the full matrix of distances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from neurotopo import merge_tree
+from neurotopo.persistence import minimum_spanning_forest
+from neurotopo.persistence.engines import graph_forest
+from neurotopo.persistence.points import pairwise, points_forest, suits
+
+METRICS = ["euclidean", "manhattan", "chebyshev"]
+
+
+def cloud(rng, n, d, kind):
+    X = rng.normal(size=(n, d))
+    if kind == "grid":  # duplicates and ties
+        return np.round(X)
+    if kind == "far apart":
+        return X + rng.integers(0, 4, size=(n, 1)) * 100
+    if kind == "clumps":  # nearly coincident points, far more than are searched for
+        return X[rng.integers(0, n // 40 + 1, size=n)] + rng.normal(size=(n, d)) * 1e-9
+    if kind == "repeated":
+        return np.repeat(X[: n // 30 + 1], 40, axis=0)
+    if kind == "uneven":
+        return X * np.exp(rng.normal(size=(n, 1)) * 3)
+    return X
+
+
+@settings(max_examples=250)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(2, 200),
+    d=st.sampled_from([1, 2, 3, 5, 20]),
+    kind=st.sampled_from(["normal", "grid", "far apart", "clumps", "repeated", "uneven"]),
+    exponent=st.sampled_from([0, 0, 0, -150, 150, -250, 250]),
+    min_samples=st.sampled_from([1, 1, 2, 5]),
+    metric=st.sampled_from(METRICS),
+)
+def test_forest_of_points_is_minimal(seed, n, d, kind, exponent, min_samples, metric):
+    X = cloud(np.random.default_rng(seed), n, d, kind) * 10.0**exponent
+    min_samples = min(min_samples, len(X))
+    found = points_forest(X, metric, min_samples=min_samples)
+    distances = pairwise(X, metric)
+    expected = graph_forest(distances, min_samples=min_samples)
+    assert np.array_equal(np.sort(found.length), np.sort(expected.length))  # bit for bit
+    assert (found.length >= distances[found.source, found.target]).all()
+
+
+@pytest.mark.parametrize("d", [2, 3, 8, 20])
+@pytest.mark.parametrize("kind", ["normal", "far apart", "clumps", "uneven"])
+@pytest.mark.parametrize("min_samples", [1, 4])
+def test_larger_clouds(d, kind, min_samples):
+    X = cloud(np.random.default_rng(d), 1500, d, kind)
+    found = points_forest(X, min_samples=min_samples)
+    expected = graph_forest(pairwise(X, "euclidean"), min_samples=min_samples)
+    assert np.array_equal(np.sort(found.length), np.sort(expected.length))
+
+
+def test_a_bad_first_guess_is_put_right(monkeypatch):
+    """Two long parallel lines: the neighbour graph never sees the short way across."""
+    x = np.linspace(0, 1, 400)
+    X = np.concatenate([np.column_stack([x, 0 * x]), np.column_stack([x, 0 * x + 0.3])])
+    X[600, 1] = 0.2  # one dent, a little nearer to the first line
+    found = points_forest(X)
+    expected = graph_forest(pairwise(X, "euclidean"))
+    assert np.array_equal(np.sort(found.length), np.sort(expected.length))
+    assert found.length.max() < 0.3
+
+
+def test_many_separate_clumps():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))[rng.integers(0, 400, size=4000)] * 100
+    X += rng.normal(size=X.shape) * 0.01
+    found = points_forest(X)
+    assert np.array_equal(
+        np.sort(found.length), np.sort(graph_forest(pairwise(X, "euclidean")).length)
+    )
+
+
+def test_pairwise_agrees_with_scipy_and_is_symmetric():
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    for metric in METRICS:
+        ours = pairwise(X, metric)
+        name = "cityblock" if metric == "manhattan" else metric
+        assert np.allclose(ours, cdist(X, X, name), rtol=1e-14, atol=0)
+        assert np.array_equal(ours, ours.T)
+
+
+def test_near_duplicates_keep_their_distance():
+    X = np.array([[1e6, 1e6], [1e6 + 1e-9, 1e6], [1e6, 1e6 + 1]])
+    gap = X[1, 0] - X[0, 0]
+    assert merge_tree(X, metric="euclidean").birth[3] == gap > 0
+
+
+@pytest.mark.parametrize("engine", ["auto", "prim", "scipy", "gudhi", "ripser", "points"])
+def test_engines_agree_on_points(engine):
+    X = np.random.default_rng(0).normal(size=(350, 3))
+    expected = merge_tree(X, metric="euclidean", engine="prim")
+    assert merge_tree(X, metric="euclidean", engine=engine) == expected
+
+
+@pytest.mark.parametrize("metric", ["cosine", "correlation", "canberra", "hamming", "haversine"])
+def test_other_metrics(metric):
+    X = np.random.default_rng(0).uniform(0.1, 1, size=(40, 2 if metric == "haversine" else 5))
+    from sklearn.metrics import pairwise_distances
+
+    expected = graph_forest(pairwise_distances(X, metric=metric))
+    found = minimum_spanning_forest(X, metric=metric)
+    assert np.allclose(np.sort(found.length), np.sort(expected.length), rtol=1e-12)
+    assert not suits(np.zeros((1000, 2)), metric)
+
+
+def test_callable_metric_and_sparse_points():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    X[np.abs(X) < 0.5] = 0
+    expected = np.sort(minimum_spanning_forest(X, metric="euclidean").length)
+    by_call = minimum_spanning_forest(X, metric=lambda a, b: float(np.sqrt(((a - b) ** 2).sum())))
+    assert np.allclose(np.sort(by_call.length), expected)
+    by_sparse = minimum_spanning_forest(sp.csr_array(X), metric="euclidean")
+    assert np.allclose(np.sort(by_sparse.length), expected)
+
+
+def test_wrong_points_are_named():
+    with pytest.raises(ValueError, match=r"takes dense points and one of .* got metric 'cosine'"):
+        minimum_spanning_forest(np.zeros((3, 2)), metric="cosine", engine="points")
+    with pytest.raises(ValueError, match="NaN"):
+        merge_tree(np.array([[np.nan]]), metric="euclidean")
+    with pytest.raises(ValueError, match="gave NaN or negative"):
+        merge_tree(np.eye(3), metric=lambda a, b: -1.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_points(n):
+    X = np.arange(n, dtype=float)[:, None]
+    assert minimum_spanning_forest(X, metric="euclidean", engine="points").length.tolist() == [
+        1.0
+    ] * (n - 1)
+    assert points_forest(X, min_samples=n + 1).n_components == n
