@@ -152,8 +152,9 @@ def _within(graph: Graph, radius: float) -> Graph:
         return EdgeList(
             graph.n_vertices, graph.source[held], graph.target[held], graph.length[held]
         )
+    graph = graph.astype(np.float64, copy=False)  # single precision would round the radius
     if graph.max() <= radius and np.isfinite(graph).all():
-        return graph.astype(np.float64, copy=False)
+        return graph
     return EdgeList.from_dense(np.where(graph <= radius, graph, np.inf))
 
 
@@ -240,7 +241,7 @@ def _ripser(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]:
             f"ripser tells at most {_RIPSER_RANKS - 1} lengths apart in single precision, and "
             f'the graph has {len(values)} distinct ones. Use engine="gudhi".'
         )
-    ranked = EdgeList(n, edges.source, edges.target, rank.reshape(-1) + 1.0)
+    ranked = EdgeList(n, edges.source, edges.target, (rank.reshape(-1) + 1).astype(np.float64))
     # a complete graph goes in dense: ripser then stops where the complex becomes a cone
     matrix = _once(ranked) if isinstance(graph, EdgeList) else ranked.to_dense()
     diagrams = ripser(matrix, distance_matrix=True, maxdim=max_dimension, coeff=coeff)["dgms"]

@@ -43,6 +43,7 @@ _ORDERS = {
 _SMALL = 300  # below this a dense matrix is faster
 _TREE_DIMENSIONS = 15  # above this a k-d tree visits nearly every point
 _MORE_NEIGHBOURS = 128
+_AT_ONCE = 10_000  # points that are asked together: bounds the memory of the new edges
 _GROUPS = 16  # components that are searched one by one, the largest first
 _ULPS = 1e-12  # a search's own rounding: its distances are only used with this margin
 
@@ -253,10 +254,12 @@ class _Proof:
         return distance, nearest, n_roundings * np.finfo(np.float64).eps * largest
 
     def _ask_for_more(self, points: NDArray[np.intp]) -> None:
-        nearest, self.horizon[points] = self._neighbours(points, _MORE_NEIGHBOURS)
-        source, target = np.repeat(points, nearest.shape[1]), nearest.ravel()
-        once = source != target
-        self._add(source[once], target[once])
+        for first in range(0, len(points), _AT_ONCE):
+            some = points[first : first + _AT_ONCE]
+            nearest, self.horizon[some] = self._neighbours(some, _MORE_NEIGHBOURS)
+            source, target = np.repeat(some, nearest.shape[1]), nearest.ravel()
+            once = source != target
+            self._add(source[once], target[once])
 
     def _doubtful_merges(
         self,
