@@ -23,9 +23,10 @@ from neurotopo.cluster.selection import RULES, select_clusters
 from neurotopo.persistence.clusters import SCALES, CandidateClusters, candidate_clusters
 from neurotopo.persistence.engines import ENGINES, forest_for_tree
 from neurotopo.persistence.inputs import EdgeList, check_distances, check_strata
-from neurotopo.persistence.merge_tree import MergeTree, tree_of_forest
+from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.points import pairwise
 from neurotopo.persistence.significance import run_permutations
+from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["NTCClusterer"]
 

@@ -22,8 +22,9 @@ from sklearn.utils import check_array
 
 from neurotopo.persistence.engines import spanning_edges
 from neurotopo.persistence.forest import SpanningForest
-from neurotopo.persistence.merge_tree import MergeTree, tree_of_forest
+from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.prim import prim_forest
+from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = [
     "check_points",

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from neurotopo.persistence.clusters import CandidateClusters, candidate_clusters
 from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.inputs import EdgeList, check_distances, check_strata
-from neurotopo.persistence.merge_tree import tree_of_forest
+from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["PermutationTest", "benjamini_hochberg", "permutation_test"]
 
