@@ -105,9 +105,8 @@ def random_edges(n, m, seed, n_values=None):
 def test_filtered_kruskal_weighs_as_much_as_csgraph(n, m, n_values):
     edges = random_edges(n, m, seed=n + m, n_values=n_values)
     shifted = edges.length + 1.0  # csgraph takes 0 for absent
-    peer = minimum_spanning_tree(
-        sp.coo_array((shifted, (edges.source, edges.target)), shape=(n, n)).tocsr()
-    )
+    ends = edges.source.astype(np.int32), edges.target.astype(np.int32)
+    peer = minimum_spanning_tree(sp.coo_array((shifted, ends), shape=(n, n)).tocsr())
     found = kruskal_forest(edges)
     assert np.array_equal(np.sort(found.length + 1.0), np.sort(peer.data))
 
