@@ -272,7 +272,11 @@ def test_frames_pickles_pipelines_and_clones():
     again = pickle.loads(pickle.dumps(ntc))
     assert np.array_equal(again.predict(frame), ntc.labels_)
     assert again.recut(tau=0.2).n_clusters_ >= 1
-    assert make_pipeline(StandardScaler(), clone(ntc)).fit_predict(X).max() == 2
+    pipeline = make_pipeline(StandardScaler(), clone(ntc))
+    assert pipeline.fit_predict(X).max() == 2
+    pipeline.set_output(transform="pandas").fit(frame)
+    assert pipeline[-1].feature_names_in_.tolist() == ["left", "right"]
+    assert np.array_equal(pipeline.predict(frame), pipeline[-1].labels_)
     matrix = pd.DataFrame(pairwise_distances(X))
     assert np.array_equal(NTCClusterer("precomputed").fit(matrix).labels_, ntc.labels_)
 
