@@ -1,0 +1,100 @@
+"""Assemble RESULTS.md from the records of the benchmarks.
+
+Examples
+--------
+python benchmarks/make_results.py --results benchmarks/results --out benchmarks/RESULTS.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from quality_figures import draw_all
+from quality_findings import findings
+from quality_report import KINDS, ari_tables, introduction, null_table, tables
+from speed_report import TITLES, draw, speed_summary
+from speed_report import tables as speed_tables
+
+HERE = Path(__file__).resolve().parent
+HEAD = """# Results of the benchmarks
+
+Made by `python benchmarks/make_results.py` from the records in `{results}`; nothing in this file
+is typed in by hand. What is measured and how: `benchmarks/README.md`. Times are comparable within
+one run on one machine, not between runs.
+"""
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def picture(path: Path, beside: Path, title: str) -> str:
+    return f"![{title}]({Path(os.path.relpath(path, beside)).as_posix()})"
+
+
+def quality_section(record: dict[str, Any], results: Path, beside: Path) -> str:
+    """Return the part on quality."""
+    (results / "quality.md").write_text(tables(record))
+    pictures = {path.stem: path for path in draw_all(record, results)}
+    parts = ["## Quality", introduction(record), "### What comes out", findings(record)]
+    for kind, title in KINDS.items():
+        if f"quality_{kind}_ari" not in pictures:
+            continue
+        parts += [f"### {title}", ari_tables(record, kind)]
+        parts += [picture(pictures[f"quality_{kind}_ari"], beside, f"{title}: mean ARI")]
+    if "quality_toys_default" in pictures:
+        parts += ["Toy sets by untuned setting (first seed; grey: in no cluster):"]
+        parts += [picture(pictures["quality_toys_default"], beside, "Toy sets, untuned")]
+        parts += ["The same, tuned on the truth:"]
+        parts += [picture(pictures["quality_toys_tuned"], beside, "Toy sets, tuned")]
+    parts += ["### Where there is nothing to find", null_table(record)]
+    more = Path(os.path.relpath(results / "quality.md", beside)).as_posix()
+    parts += [
+        "AMI, ARI on clustered samples, share of noise and the tuned settings are in "
+        f"[{more}]({more}), every number per seed in quality.json beside it."
+    ]
+    return "\n\n".join(parts)
+
+
+def speed_section(record: dict[str, Any], results: Path, beside: Path) -> str:
+    """Return the part on speed and memory."""
+    (results / "speed.md").write_text(speed_tables(record))
+    pictures = {path.stem: path for path in draw(record, results)}
+    parts = ["## Speed and memory", speed_summary(record), speed_tables(record).rstrip()]
+    for family, title in TITLES.items():
+        if f"speed_{family}" in pictures:
+            parts.append(picture(pictures[f"speed_{family}"], beside, title))
+    return "\n\n".join(parts)
+
+
+def assemble(results: Path, out: Path) -> str:
+    """Return the whole page; a benchmark without a record is named as missing."""
+    beside = out.resolve().parent
+    shown = Path(os.path.relpath(results, HERE.parent)).as_posix()
+    parts = [HEAD.format(results=shown if not shown.startswith("..") else results.name)]
+    for name, section in (("speed", speed_section), ("quality", quality_section)):
+        record = load(results / f"{name}.json")
+        if record is None:
+            parts.append(f"## {name.capitalize()}\n\nNot run: there is no {name}.json.")
+        else:
+            parts.append(section(record, results.resolve(), beside))
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md")
+    options = parser.parse_args()
+    options.out.write_text(assemble(options.results, options.out))
+    print(options.out)
+
+
+if __name__ == "__main__":
+    main()

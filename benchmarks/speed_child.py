@@ -1,0 +1,139 @@
+"""The process in which one method is measured on one input."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import re
+import resource
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from speed_cases import METHODS, Case, make_data, tiny
+
+STATUS = Path("/proc/self/status")
+CLEAR = Path("/proc/self/clear_refs")
+SAMPLING = 0.002  # seconds between two looks of the fallback
+LONG = 10.0  # seconds; a fit this long is not repeated
+
+
+def resident_mb(field: str = "VmRSS") -> float:
+    """Return the resident set now (VmRSS) or at its peak (VmHWM)."""
+    found = re.search(field + r":\s+(\d+)", STATUS.read_text())
+    if found is None:
+        raise OSError(f"{STATUS} has no field {field}")
+    return int(found.group(1)) / 1024
+
+
+def reset_peak() -> bool:
+    """Make the kernel forget the peak so far; tell whether it does."""
+    try:
+        CLEAR.write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def give_memory_back() -> None:
+    """Return freed memory to the system, lest a fit use it again without being seen to grow."""
+    gc.collect()
+    # Where the C library is another one, the measured extra memory may be a little low.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def timed(fit: Callable[[Any], Any], data: Any, limit: float) -> tuple[Any, float]:
+    """Fit; return the result and wall seconds. After `limit` seconds the process dies of SIGALRM.
+
+    The default action of the signal is kept, for a Python handler would wait for C code to end.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    start = time.perf_counter()
+    try:
+        return fit(data), time.perf_counter() - start
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def run_measured(
+    fit: Callable[[Any], Any], data: Any, limit: float
+) -> tuple[Any, float, float, str]:
+    """Fit; return the result, wall seconds, extra peak MB, and how the memory was measured."""
+    give_memory_back()
+    if reset_peak():
+        before = resident_mb()
+        fitted, seconds = timed(fit, data, limit)
+        return fitted, seconds, resident_mb("VmHWM") - before, "VmHWM"
+    before = resident_mb()
+    seen, done = [before], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(SAMPLING):
+            seen.append(resident_mb())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    fitted, seconds = timed(fit, data, limit)
+    done.set()
+    watcher.join()
+    return fitted, seconds, max(seen) - before, "sampled"
+
+
+def measure(job: dict[str, Any]) -> None:
+    """Run one job and write what was measured, after every repetition, to the file it names."""
+    warnings.simplefilter("ignore")
+    limit = int(job["memory_gb"] * 2**30)
+    resource.setrlimit(resource.RLIMIT_AS, (limit + 4 * 2**30, resource.RLIM_INFINITY))
+    out, case = Path(job["out"]), Case(**job["case"])
+    try:
+        _measure(job, case, out)
+    except Exception as error:
+        first_line = (str(error).strip().splitlines() or ["no message"])[0]
+        message = f"{type(error).__name__}: {first_line}"
+        _write(out, {"status": "failed", "message": message})
+    except BaseException as error:  # SystemExit of a library must not pass for success
+        _write(out, {"status": "failed", "message": type(error).__name__})
+        raise
+
+
+def _measure(job: dict[str, Any], case: Case, out: Path) -> None:
+    fit, result = METHODS[job["method"]].make(case)
+    _warm_up(job["method"], case)
+    data = make_data(case)
+    record: dict[str, Any] = {"status": "running", "seconds": []}
+    for repetition in range(job["repeat"]):
+        # Some methods write into what they are given.
+        fresh = data.copy() if repetition + 1 < job["repeat"] else data
+        fitted, seconds, extra_mb, method = run_measured(fit, fresh, job["time_limit"])
+        if not record["seconds"]:
+            record |= {"extra_mb": extra_mb, "memory_method": method, "result": result(fitted)}
+        record["seconds"].append(seconds)
+        _write(out, record)
+        del fitted
+        if seconds > LONG:
+            break
+    _write(out, record | {"status": "ok"})
+
+
+def _warm_up(method: str, case: Case) -> None:
+    small = tiny(case)
+    try:
+        fit, _ = METHODS[method].make(small)
+        fit(make_data(small))
+    except Exception:
+        pass  # the measured fit says what is wrong
+
+
+def _write(out: Path, record: dict[str, Any]) -> None:
+    part = out.with_suffix(".part")
+    part.write_text(json.dumps(record))
+    os.replace(part, out)

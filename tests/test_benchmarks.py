@@ -1,0 +1,335 @@
+"""The benchmarks draw what they say they draw, and score it as they say they do."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy import stats
+from scipy.sparse.csgraph import connected_components
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+import make_results
+import quality
+import quality_methods
+import speed
+import speed_cases
+import speed_child
+import speed_report
+from planted import LEVELS, N_LAYERS, SIZES, Level, planted_graph
+from quality_findings import findings
+from quality_report import Numbers, tables
+from scoring import ari, ari_on_clustered, mean_and_interval, scores, strict_ari
+from toys import N_POINTS, TOYS, toy_set
+
+SMALL = (4, 6, 9)
+
+
+def floyd_warshall(lengths: np.ndarray) -> np.ndarray:
+    paths = lengths.copy()
+    for middle in range(len(paths)):
+        for i in range(len(paths)):
+            for j in range(len(paths)):
+                paths[i, j] = min(paths[i, j], paths[i, middle] + paths[middle, j])
+    return paths
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_graph_is_layered_and_has_the_communities_asked_for(level: str, seed: int) -> None:
+    graph = planted_graph(LEVELS[level], seed)
+    assert np.array_equal(graph.weights, graph.weights.T)
+    row, col = np.nonzero(graph.weights)
+    assert np.all(np.abs(graph.layer[row] - graph.layer[col]) == 1)
+    assert set(graph.layer) <= set(range(N_LAYERS))
+    assert [np.sum(graph.truth == k) for k in range(len(SIZES))] == list(SIZES)
+    assert np.sum(graph.truth == -1) == round(LEVELS[level].noise * sum(SIZES))
+    for community in range(len(SIZES)):
+        members = graph.truth == community
+        inside = graph.edges[members][:, members]
+        assert connected_components(inside, directed=False)[0] == 1
+
+
+def test_planted_weights_are_strong_inside_and_weak_outside() -> None:
+    level = Level(contrast=8.0, spread=0.0, strongest=3.0, density_in=(0.5, 0.5), density_out=0.5,
+                  noise=0.5)  # fmt: skip
+    graph = planted_graph(level, 0)
+    same = (graph.truth[:, None] == graph.truth) & (graph.truth >= 0)
+    magnitude = np.abs(graph.weights)
+    assert np.all(magnitude[same & (magnitude > 0)] >= 1.0)
+    assert np.all(magnitude[same] <= 3.0)
+    assert np.allclose(magnitude[~same & (magnitude > 0)], 1 / 8)
+    assert (graph.weights < 0).any()
+    assert (graph.weights > 0).any()
+    # so the communities are the components of the edges of length 1 or less
+    short = sp.csr_array(magnitude >= 1.0)
+    found = connected_components(short, directed=False)[1]
+    members = graph.truth >= 0
+    assert ari(graph.truth[members], found[members]) == 1.0
+
+
+def test_planted_distances_are_the_papers_matrix() -> None:
+    graph = planted_graph(LEVELS["noisy"], 1, sizes=SMALL)
+    gap = np.abs(graph.layer[:, None] - graph.layer)
+    with np.errstate(divide="ignore"):
+        direct = np.where(graph.weights != 0, 1 / np.abs(graph.weights), np.inf)
+    expected = floyd_warshall(direct)
+    expected[gap == 1] = direct[gap == 1]
+    expected[gap == 0] = np.inf
+    np.fill_diagonal(expected, 0.0)
+    assert np.allclose(graph.distances, expected)
+    assert np.array_equal(graph.distances, graph.distances.T)
+
+
+def test_seeds_repeat_and_differ() -> None:
+    first, again, other = (planted_graph(LEVELS["hard"], seed) for seed in (3, 3, 4))
+    assert np.array_equal(first.weights, again.weights)
+    assert not np.array_equal(first.truth, other.truth)
+    for name in TOYS:
+        assert np.array_equal(toy_set(name, 1).points, toy_set(name, 1).points)
+        assert not np.array_equal(toy_set(name, 1).points, toy_set(name, 2).points)
+
+
+def test_a_graph_without_communities_is_noise() -> None:
+    graph = planted_graph(LEVELS["noisy"], 0, sizes=())
+    assert set(graph.truth) == {-1}
+    assert len(graph.truth) == sum(SIZES)
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_toy_sets(name: str) -> None:
+    toy = toy_set(name, 0)
+    assert toy.points.shape == (N_POINTS, 2)
+    assert np.isclose(toy.points.std(), 1.0)
+    share = float(name.split()[1]) / 100 if "%" in name else 0.0
+    assert np.sum(toy.truth == -1) == round(share * N_POINTS)
+    groups = {"moons": 2, "circles": 2, "no structure": 1}.get(name, 3)
+    assert toy.truth.max() + 1 == groups
+
+
+def test_scaling_keeps_the_shape_of_a_toy_set() -> None:
+    toy = toy_set("two close, one far", 0)
+    centres = np.array([toy.points[toy.truth == k].mean(axis=0) for k in range(3)])
+    near = np.linalg.norm(centres[0] - centres[1])
+    far = np.linalg.norm(centres[1] - centres[2])
+    assert far / near == pytest.approx(21 / 4, rel=0.1)
+    inside = toy.points[toy.truth == 0].std(axis=0)
+    assert inside[0] / inside[1] == pytest.approx(1.0, rel=0.3)
+
+
+def test_scores() -> None:
+    truth = np.array([0, 0, 0, 1, 1, 1, -1, -1])
+    assert scores(truth, truth)["ari"] == 1.0
+    all_noise = scores(truth, np.full(8, -1))
+    assert all_noise["ari"] == 0.0
+    assert math.isnan(all_noise["ari_clustered"])
+    assert all_noise["noise"] == 1.0
+    assert all_noise["clusters"] == 0
+    half = scores(truth, np.array([0, 0, 0, -1, -1, -1, -1, -1]))
+    assert half["ari_clustered"] == 1.0
+    assert half["ari"] < 1.0
+    assert half["noise"] == 5 / 8
+    assert half["clusters"] == 1
+    # leaving a whole group out is found out by the strict index only
+    assert ari(truth[:6], np.array([0, 0, 0, -1, -1, -1])) == 1.0
+    assert strict_ari(truth[:6], np.array([0, 0, 0, -1, -1, -1])) < 1.0
+    assert strict_ari(truth, truth) == 1.0
+    assert strict_ari(truth, np.full(8, -1)) == 0.0
+    # noise that is clustered costs, also on the clustered samples
+    assert ari_on_clustered(truth, np.array([0, 0, 0, 1, 1, 1, 1, 1])) < 1.0
+    assert ari_on_clustered(truth, np.array([0, 0, 0, 1, 1, 1, -1, -1])) == 1.0
+
+
+def test_mean_and_interval() -> None:
+    values = [0.2, 0.5, 0.9, 0.4]
+    mean, half, n = mean_and_interval([*values, math.nan])
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    assert n == 4
+    assert (mean - half, mean + half) == (pytest.approx(low), pytest.approx(high))
+    assert math.isnan(mean_and_interval([math.nan])[0])
+    assert mean_and_interval([0.5])[0] == 0.5
+
+
+def test_grids_are_of_equal_size() -> None:
+    for family in quality_methods.FAMILIES:
+        written = {json.dumps(setting, sort_keys=True) for setting in family.grid}
+        assert len(written) == len(family.grid) == quality_methods.GRID_SIZE, family.name
+
+
+@pytest.mark.parametrize("kind", ["graphs", "toys"])
+def test_every_method_runs(kind: str) -> None:
+    problem = quality.draw(kind, "easy" if kind == "graphs" else "moons", 0)
+    for variant in quality_methods.VARIANTS:
+        if kind in variant.kinds:
+            labels = variant.run(problem, variant.setting)
+            assert labels.shape == problem.truth.shape, variant.name
+            assert labels.min() >= -1, variant.name
+
+
+def test_cached_trees_give_what_a_fresh_fit_gives() -> None:
+    from neurotopo import NTCClusterer
+
+    problem = quality.draw("graphs", "noisy", 0)
+    for _ in range(2):  # the second round meets a clusterer that was cut otherwise before
+        for variant in quality_methods.VARIANTS:
+            if variant.run is quality_methods.run_ntc and "significance" not in variant.name:
+                fresh = NTCClusterer(metric="precomputed", **variant.setting)
+                expected = fresh.fit_predict(problem.distances)
+                assert np.array_equal(variant.run(problem, variant.setting), expected)
+
+
+def test_significance_is_that_of_the_clusterer() -> None:
+    from neurotopo import NTCClusterer
+
+    problem = quality.draw("graphs", "easy", 0)
+    found = quality_methods.run_ntc(problem, {"rule": "significance", "tau": 0.2})
+    clusterer = NTCClusterer(metric="precomputed", rule="significance", tau=0.2, random_state=0)
+    clusterer.fit(problem.edges, strata=problem.layer)
+    assert np.array_equal(found, clusterer.labels_)
+
+
+@pytest.fixture(scope="module")
+def record() -> dict:
+    rows = quality.run_set("graphs", "easy", seeds=2) + quality.run_set("toys", "blobs", seeds=2)
+    about = {"environment": "somewhere", "command": "a command", "seeds": 2}
+    return {**about, "first_seed": quality.FIRST_SEED, "rows": rows}
+
+
+def test_tuning_never_scores_less_than_any_setting_of_the_grid(record: dict) -> None:
+    numbers = Numbers(record)
+    problems = [quality.draw("toys", "blobs", quality.FIRST_SEED + i) for i in range(2)]
+    for family in quality_methods.FAMILIES:
+        if family.name not in ("NTC relative (the paper)", "K-Means"):
+            continue
+        best = numbers.mean("toys", "blobs", family.name, "tuned")
+        each = [
+            np.mean([ari(p.truth, family.run(p, setting)) for p in problems])
+            for setting in family.grid
+        ]
+        assert best == pytest.approx(max(each), abs=1e-4)
+
+
+def test_report_shows_the_numbers_of_the_record(record: dict) -> None:
+    text = tables(record)
+    paper = quality_methods.PAPER
+    row = Numbers(record).by["toys", "blobs", paper, "default"]
+    mean, half, _ = mean_and_interval(row["ari"])
+    assert f"| {paper} | {mean:.2f} ± {half:.2f} |" in text
+    told = findings(record)
+    assert "**The paper's rule**" in told
+    assert "Two close blobs" not in told  # that set was not run
+
+
+def test_a_method_that_fails_is_shown_with_its_error() -> None:
+    def broken(problem: quality_methods.Problem, setting: dict) -> np.ndarray:
+        raise RuntimeError("no such luck")
+
+    problems = [quality.draw("toys", "moons", 0)]
+    labels = quality.Runs(problems)(broken, {})
+    row = quality.result_row(problems, labels, kind="toys", set="moons", method="X", mode="default")
+    assert row["error"] == "RuntimeError: no such luck"
+
+
+def test_page_names_what_was_not_run(tmp_path: Path) -> None:
+    text = make_results.assemble(tmp_path, tmp_path / "RESULTS.md")
+    assert "there is no speed.json" in text
+    assert "there is no quality.json" in text
+
+
+@pytest.mark.parametrize("n_parts", [1, 10])
+def test_sparse_input_of_the_speed_benchmark(n_parts: int) -> None:
+    graph = speed_cases.make_sparse(10_000, 1000, n_parts)
+    assert graph.shape == (1000, 1000)
+    assert (graph != graph.T).nnz == 0
+    assert graph.diagonal().sum() == 0
+    assert 8_000 < graph.nnz / 2 <= 10_000
+    assert connected_components(graph, directed=False)[0] == n_parts
+    assert np.diff(sp.csr_array(graph).indptr).min() >= 5  # neighbours that HDBSCAN asks for
+    assert (graph != speed_cases.make_sparse(10_000, 1000, n_parts)).nnz == 0
+
+
+def test_dense_and_point_input_of_the_speed_benchmark() -> None:
+    dense = speed_cases.make_dense(60, n_parts=3)
+    assert np.array_equal(dense, dense.T)
+    finite = np.isfinite(dense)
+    assert connected_components(sp.csr_array(finite), directed=False)[0] == 3
+    whole = speed_cases.make_dense(60)
+    assert np.array_equal(dense[finite], whole[finite])
+    assert speed_cases.make_points(100, 8).shape == (100, 8)
+
+
+@pytest.mark.parametrize("family", ["dense", "sparse", "points"])
+def test_methods_of_the_speed_benchmark_find_the_same_tree(family: str) -> None:
+    case = speed_cases.tiny(speed_cases.Case(family, 0, 0, dimension=3))
+    data = speed_cases.make_data(case)
+    sums = {}
+    for name, method in speed_cases.METHODS.items():
+        if family in method.families and "hdbscan" not in name:  # those may not be installed
+            fit, result = method.make(case)
+            summed = result(fit(data.copy()))
+            if "sum_of_heights" in summed:
+                sums[name] = (summed["merges"], summed["sum_of_heights"])
+    assert len(sums) >= 4
+    merges, total = sums.pop(speed_cases.REFERENCE)
+    assert merges == case.n_samples - 1
+    for name, other in sums.items():
+        assert other == (merges, pytest.approx(total, rel=1e-6)), name  # ripser: float32
+
+
+def test_how_a_child_ended() -> None:
+    done = {"status": "ok", "seconds": [1.0]}
+    assert speed.outcome(0, "", done, 120.0) == done
+    late = speed.outcome(-14, "", {"status": "running", "seconds": []}, 120.0)
+    assert (late["status"], late["message"]) == ("timeout", "> 120 s")
+    once = speed.outcome(-14, "", {"status": "running", "seconds": [100.0]}, 120.0)
+    assert once["status"] == "ok"
+    assert speed.outcome(-11, "", {}, 1.0)["message"] == "died of SIGSEGV"
+    assert "boom" in speed.outcome(1, "Traceback\nboom\n", {}, 1.0)["message"]
+
+
+def test_methods_that_are_not_run_say_why() -> None:
+    linkage = speed_cases.METHODS["scipy linkage"]
+    big = speed_cases.Case("points", 10**5, 10**5, dimension=2)
+    assert speed.refusal(big, linkage, memory_gb=10.0) == "not run: n^2 memory (42 GB)"
+    assert speed.refusal(big, linkage, memory_gb=100.0) is None
+    assert speed.refusal(speed_cases.Case("sparse", 10, 5), linkage, memory_gb=100.0) == "n/a"
+
+
+@pytest.mark.skipif(not speed_child.STATUS.exists(), reason="memory is read from /proc")
+def test_extra_memory_is_the_peak_of_the_fit() -> None:
+    def fit(size: int) -> int:
+        return int(np.ones(size, dtype=np.uint8).sum())  # written, summed and dropped
+
+    value, seconds, extra_mb, _ = speed_child.run_measured(fit, 64 * 2**20, limit=60.0)
+    assert value == 64 * 2**20
+    assert seconds > 0
+    assert 60 <= extra_mb <= 80
+
+
+def test_speed_tables_compare_with_the_reference() -> None:
+    case = speed_cases.Case("dense", 5000, 5000)
+
+    def row(method: str, **measured: object) -> dict:
+        return {"case": case.name, **vars(case), "method": method, **measured}
+
+    ran = {"status": "ok", "extra_mb": 1.0, "memory_method": "VmHWM", "result": {}}
+    rows = [
+        row(speed_cases.REFERENCE, **ran, seconds=[0.2, 0.1]),
+        row("scipy linkage", **ran, seconds=[0.5]),
+        row("gudhi Rips", status="timeout", message="> 120 s"),
+        row("fast_hdbscan", status="refused", message="n/a"),
+    ]
+    about = {"environment": "somewhere", "command": "c", "repeat": 2, "time_limit": 120.0}
+    record = {**about, "memory_gb": 8.0, "rows": rows}
+    text = speed_report.tables(record)
+    assert "| scipy linkage | 0.5 s (5x) |" in text
+    assert "| gudhi Rips | > 120 s |" in text
+    assert "Take no such input: fast_hdbscan." in text
+    summary = speed_report.speed_summary(record)
+    assert "5.00 times (0.1 s, 0.5 s) | yes |" in summary
