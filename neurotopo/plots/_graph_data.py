@@ -1,0 +1,126 @@
+"""The weighted graph behind a fitted clusterer, and where its vertices are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.persistence.engines import (
+    minimum_spanning_forest,
+    smooth_lengths,
+    spanning_edges,
+)
+from neurotopo.persistence.inputs import EdgeList, check_distances
+from neurotopo.persistence.points import pairwise
+from neurotopo.plots._layout import layered_positions, scaled_positions
+
+__all__ = ["DrawnGraph", "drawn_graph"]
+
+_MOST_PAIRS = 2000  # points of which all pairs are taken for edges; above, only the forest
+
+
+@dataclass(frozen=True)
+class DrawnGraph:
+    """A graph ready to be drawn.
+
+    Attributes
+    ----------
+    edges : EdgeList
+        All edges, with the lengths that the clusterer saw.
+    in_forest : ndarray of bool, shape (n_edges,)
+        The edges of a minimum spanning forest.
+    positions : ndarray of float64, shape (n_vertices, 2)
+        Where the vertices are drawn.
+    layers : ndarray or None
+        Names of the layers at x = 0, 1, 2, ..., if the drawing is layered.
+    true_distances : bool
+        Whether distances in the drawing are the lengths of the edges.
+    """
+
+    edges: EdgeList
+    in_forest: NDArray[np.bool_]
+    positions: NDArray[np.float64]
+    layers: NDArray[Any] | None
+    true_distances: bool
+
+    def shortest(self, most: int | None, max_length: float = np.inf) -> NDArray[np.bool_]:
+        """Mark the edges to draw: the forest, and the shortest others up to ``most`` in all."""
+        shown = self.edges.length <= max_length
+        if most is not None and np.count_nonzero(shown) > most:
+            others = np.flatnonzero(shown & ~self.in_forest)
+            room = max(most - np.count_nonzero(shown & self.in_forest), 0)
+            order = np.argsort(self.edges.length[others], kind="stable")
+            shown[others[order[room:]]] = False
+        return shown
+
+
+def drawn_graph(
+    ntc: NTCClusterer, pos: ArrayLike | None = None, strata: ArrayLike | None = None
+) -> DrawnGraph:
+    """Collect the edges of a fitted clusterer's graph and place its vertices.
+
+    Positions are those given as ``pos``; else layers, if there are ``strata`` (given here or to
+    ``fit``); else the first two columns of points; else computed from the lengths.
+    """
+    edges, in_forest = _edges(ntc)
+    n = ntc.merge_tree_.n_samples
+    layers, true_distances = None, False
+    if strata is None and ntc.metric == "precomputed":
+        strata = ntc._strata
+    if pos is not None:
+        positions = _checked_positions(pos, n)
+    elif strata is not None:
+        groups = np.asarray(strata)
+        if groups.shape != (n,):
+            raise ValueError(f"strata must have shape ({n},), got {groups.shape}.")
+        layers, layer = np.unique(groups, return_inverse=True)
+        positions = layered_positions(layer, ntc.merge_tree_.leaf_order)
+    elif ntc.metric != "precomputed":
+        positions = _first_columns(ntc._fit_X)
+        true_distances = (
+            ntc.metric in ("euclidean", "l2") and ntc._fit_X.shape[1] <= 2 and ntc.min_samples == 1
+        )
+    else:
+        positions = scaled_positions(edges)
+    return DrawnGraph(edges, in_forest, positions, layers, true_distances)
+
+
+def _edges(ntc: NTCClusterer) -> tuple[EdgeList, NDArray[np.bool_]]:
+    X, metric, n = ntc._fit_X, ntc.metric, ntc._fit_X.shape[0]
+    if metric != "precomputed" and n > _MOST_PAIRS:
+        forest = minimum_spanning_forest(
+            X, metric=metric, min_samples=ntc.min_samples, n_jobs=ntc.n_jobs
+        )
+        edges = EdgeList(n, forest.source, forest.target, forest.length)
+    else:
+        graph = check_distances(X) if metric == "precomputed" else pairwise(X, metric)
+        if ntc.min_samples > 1:
+            graph = smooth_lengths(graph, ntc.min_samples)
+        edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
+    if ntc.max_radius is not None:
+        held = edges.length <= ntc.max_radius
+        edges = EdgeList(n, edges.source[held], edges.target[held], edges.length[held])
+    in_forest = np.zeros(edges.n_edges, dtype=bool)
+    in_forest[spanning_edges(n, edges.source, edges.target, edges.length)] = True
+    return edges, in_forest
+
+
+def _checked_positions(pos: ArrayLike, n: int) -> NDArray[np.float64]:
+    positions = np.asarray(pos, dtype=np.float64)
+    if positions.shape != (n, 2):
+        raise ValueError(f"pos must have shape ({n}, 2), got {positions.shape}.")
+    if not np.isfinite(positions).all():
+        raise ValueError("pos must be finite.")
+    return positions
+
+
+def _first_columns(X: Any) -> NDArray[np.float64]:
+    columns = X[:, :2].toarray() if sp.issparse(X) else np.asarray(X)[:, :2]
+    if columns.shape[1] == 1:
+        columns = np.column_stack([columns, np.zeros(len(columns))])
+    return columns.astype(np.float64)

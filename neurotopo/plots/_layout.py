@@ -1,0 +1,116 @@
+"""Positions for the vertices of a graph: always the same for the same graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components, dijkstra
+
+from neurotopo.persistence.inputs import EdgeList
+
+__all__ = ["layered_positions", "scaled_positions"]
+
+_PIVOTS = 250
+_CONTRAST = 30.0  # of the lengths in a drawing; more would draw short edges as points
+
+
+def layered_positions(layer: NDArray[np.intp], order: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Put layer k at x = k, its vertices evenly from top to bottom.
+
+    Parameters
+    ----------
+    layer : ndarray of int, shape (n,)
+        Layer of each vertex, 0, 1, 2, ...
+    order : ndarray of int, shape (n,)
+        A permutation of the vertices that is followed within each layer.
+    """
+    rank = np.empty(len(layer), dtype=np.intp)
+    rank[order] = np.arange(len(layer))
+    by_layer = np.lexsort((rank, layer))
+    count = np.bincount(layer)
+    first = np.cumsum(count) - count
+    within = np.empty(len(layer), dtype=np.intp)
+    within[by_layer] = np.arange(len(layer)) - first[layer[by_layer]]
+    return np.column_stack([layer.astype(np.float64), -(within + 0.5) / count[layer]])
+
+
+def scaled_positions(edges: EdgeList) -> NDArray[np.float64]:
+    """Place every component by classical scaling of its shortest paths, and pack the components.
+
+    Lengths are compressed (monotonically) where they differ by large factors. Above 250 vertices
+    distances to that many pivots, far from each other, stand for all.
+
+    References
+    ----------
+    .. [1] U. Brandes and C. Pich, "Eigensolver methods for progressive multidimensional scaling
+       of large data", Graph Drawing 2006.
+    """
+    n = edges.n_vertices
+    length = _compressed(edges.length)
+    graph = sp.coo_array((length, (edges.source, edges.target)), shape=(n, n)).tocsr()
+    n_components, component = connected_components(graph, directed=False)
+    if n_components == n:
+        return _pack([np.zeros((1, 2))] * n, [np.array([i]) for i in range(n)], n)
+    order = np.argsort(component, kind="stable")
+    groups = np.split(order, np.cumsum(np.bincount(component))[:-1])
+    groups.sort(key=lambda members: (-len(members), int(members[0])))
+    placed = [
+        _scaled_classically(graph[members][:, members]) if len(members) > 1 else np.zeros((1, 2))
+        for members in groups
+    ]
+    return _pack(placed, groups, n)
+
+
+def _compressed(length: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring lengths into [1, contrast], keeping their order; zeros become the shortest."""
+    positive = length[length > 0]
+    if len(positive) == 0:
+        return np.ones(len(length))
+    low, high = positive.min(), positive.max()
+    logs = np.log(np.maximum(length, low)) - np.log(low)
+    span = np.log(high) - np.log(low)
+    return np.exp(logs * min(1.0, np.log(_CONTRAST) / span)) if span > 0 else np.ones(len(length))
+
+
+def _scaled_classically(graph: sp.csr_array) -> NDArray[np.float64]:
+    """Coordinates of a connected graph's vertices, centred, from distances to pivots."""
+    n = graph.shape[0]
+    squared = _pivot_distances(graph) ** 2
+    centred = squared - squared.mean(axis=0) - squared.mean(axis=1, keepdims=True) + squared.mean()
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    at = centred @ axes[:, : -min(3, axes.shape[1] + 1) : -1]
+    at = at * np.sign(at[np.abs(at).argmax(axis=0), np.arange(at.shape[1])] + 0.0)
+    if at.shape[1] < 2:
+        at = np.column_stack([at, np.zeros(n)])
+    return at / max(float(np.abs(at).max()), np.finfo(float).tiny)
+
+
+def _pivot_distances(graph: sp.csr_array) -> NDArray[np.float64]:
+    n = graph.shape[0]
+    if n <= _PIVOTS:
+        return np.asarray(dijkstra(graph, directed=False)).T
+    columns, pivot = [], 0
+    nearest = np.full(n, np.inf)
+    for _ in range(_PIVOTS):
+        columns.append(dijkstra(graph, directed=False, indices=pivot))
+        nearest = np.minimum(nearest, columns[-1])
+        pivot = int(nearest.argmax())
+    return np.column_stack(columns)
+
+
+def _pack(
+    placed: list[NDArray[np.float64]], groups: list[NDArray[np.intp]], n: int
+) -> NDArray[np.float64]:
+    """Put drawings of components side by side on shelves, the largest first."""
+    positions = np.zeros((n, 2))
+    half = np.sqrt([len(members) for members in groups])
+    width = max(2.4 * float(np.sqrt((half**2).sum())), 2.0 * float(half[0]))
+    x = y = shelf = 0.0
+    for drawing, members, radius in zip(placed, groups, half, strict=True):
+        if x > 0 and x + 2 * radius > width + 1e-9:
+            x, y, shelf = 0.0, y - shelf, 0.0
+        positions[members] = drawing * 0.85 * radius + (x + radius, y - radius)
+        x += 2 * radius
+        shelf = max(shelf, 2 * radius)
+    return positions

@@ -1,0 +1,160 @@
+"""Radii on an axis: where zero goes on a logarithmic one, and where infinity goes on any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, NullLocator
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["RadiusAxis", "threshold_death"]
+
+_LARGEST = float(np.finfo(np.float64).max)
+_LOG_RANGE = (-323.0, 308.2)  # powers of ten that a float can hold
+_NARROW = 3.0  # powers of ten, below which plain numbers are written on a logarithmic axis
+_GAP = 0.07  # of the span: from the finite radii to where zero or infinity is drawn
+
+
+@dataclass(frozen=True)
+class RadiusAxis:
+    """The range of an axis of radii.
+
+    Attributes
+    ----------
+    log : bool
+        Whether the axis is logarithmic.
+    low, high : float
+        The finite radii to be shown lie between these.
+    zero : float
+        Where the radius 0 is drawn.
+    infinity : float
+        Where the radius ``inf`` is drawn.
+    limits : tuple of float
+        Limits of the axis.
+    has_zero, has_infinity : bool
+        Whether there is anything to be drawn there.
+    """
+
+    log: bool
+    low: float
+    high: float
+    zero: float
+    infinity: float
+    limits: tuple[float, float]
+    has_zero: bool
+    has_infinity: bool
+
+    @classmethod
+    def of(cls, radii: ArrayLike, *, log: bool, from_zero: bool = False) -> RadiusAxis:
+        """Find the range that shows some radii.
+
+        Parameters
+        ----------
+        radii : array-like
+            Non-negative radii, ``inf`` included.
+        log : bool
+            Whether the axis is logarithmic.
+        from_zero : bool
+            Begin a linear axis at 0 in any case. Otherwise it begins there unless the radii are
+            all far from it.
+        """
+        values = np.asarray(radii, dtype=np.float64).ravel()
+        finite = values[np.isfinite(values)]
+        has_infinity, has_zero = len(finite) < len(values), bool((finite == 0).any())
+        if log:
+            low, high = cls._extent(np.log10(finite[finite > 0]), default=(-1.0, 1.0))
+            if high == low:
+                low, high = low - 0.5, high + 0.5
+        else:
+            low, high = cls._extent(finite, default=(0.0, 1.0))
+            if from_zero or low < 0.5 * high or low == high:
+                low = 0.0
+            high = high if high > low else 1.0
+        gap = _GAP * (high - low)
+        below = low - (2 * gap if log and has_zero else gap)
+        with np.errstate(over="ignore"):
+            above = high + (2 * gap if has_infinity else gap)
+        places = low, high, low - gap if log else 0.0, high + gap, below, above
+        low, high, zero, infinity, below, above = (cls._radius(at, log) for at in places)
+        return cls(log, low, high, zero, infinity, (below, above), log and has_zero, has_infinity)
+
+    @staticmethod
+    def _extent(values: NDArray[np.float64], default: tuple[float, float]) -> tuple[float, float]:
+        return (float(values.min()), float(values.max())) if len(values) else default
+
+    @staticmethod
+    def _radius(at: float, log: bool) -> float:
+        if log:
+            return float(10.0 ** min(max(at, _LOG_RANGE[0]), _LOG_RANGE[1]))
+        return float(min(at, _LARGEST))
+
+    def place(self, radii: ArrayLike) -> NDArray[np.float64]:
+        """Return the coordinates at which radii are drawn."""
+        values = np.asarray(radii, dtype=np.float64)
+        drawn = np.where(np.isinf(values), self.infinity, values)
+        return np.maximum(drawn, self.zero) if self.log else drawn
+
+    def samples(self, count: int = 201) -> NDArray[np.float64]:
+        """Return coordinates from one limit to the other, evenly spaced on the axis."""
+        low, high = self.limits
+        if self.log:
+            return np.clip(np.geomspace(low, high, count), low, high)
+        return np.linspace(low, high, count)
+
+    def apply(self, ax: Axes, which: Literal["x", "y"]) -> None:
+        """Set scale and limits of an axis, and write 0 where a logarithmic one shows it."""
+        scale = "log" if self.log else "linear"
+        if which == "x":
+            ax.set(xscale=scale, xlim=self.limits)
+        else:
+            ax.set(yscale=scale, ylim=self.limits)
+        if self.log:
+            self._write_ticks(ax.xaxis if which == "x" else ax.yaxis)
+        if self.has_zero:
+            line = ax.axvline if which == "x" else ax.axhline
+            line(self.zero, color="0.8", linewidth=0.8, linestyle=":", zorder=0)
+
+    def _write_ticks(self, axis: Axis) -> None:
+        """Mark the place of 0, and at least 1, 2, 5 of each power of ten on a short axis."""
+        low, high = self.limits
+        narrow = np.log10(high) - np.log10(low) < _NARROW
+        if narrow:
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        if self.has_zero:
+            ticks = axis.get_major_locator().tick_values(low, high)
+            at = [self.zero, *(tick for tick in ticks if self.low <= tick <= high)]
+            axis.set_major_locator(FixedLocator(at))
+        if narrow or self.has_zero:
+            axis.set_major_formatter(_LogLabels(self.zero if self.has_zero else None, narrow))
+            axis.set_minor_locator(NullLocator())
+
+
+class _LogLabels(LogFormatterSciNotation):
+    """Labels of a logarithmic axis; one place may stand for 0."""
+
+    def __init__(self, zero: float | None, plain: bool) -> None:
+        super().__init__()
+        self.zero, self.plain = zero, plain
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        if x == self.zero:
+            return "0"
+        return f"{x:g}" if self.plain else super().__call__(x, pos)
+
+
+def threshold_death(
+    birth: ArrayLike, threshold: float, scale: str, unit: float
+) -> NDArray[np.float64]:
+    """Return the death at which a cluster of that birth has the persistence ``threshold``.
+
+    ``unit`` is the radius below which the logarithmic scale does not tell radii apart.
+    """
+    births = np.asarray(birth, dtype=np.float64)
+    if scale == "difference":
+        return births + threshold
+    with np.errstate(over="ignore"):
+        return np.maximum(births, unit) * np.exp(threshold)

@@ -1,0 +1,276 @@
+"""BarcodeDisplay: one bar per cluster, from birth to death."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
+from numpy.typing import NDArray
+
+from neurotopo.persistence.clusters import lifetime
+from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._intervals import IntervalDisplay
+from neurotopo.plots._palette import colors_of, swatches
+from neurotopo.plots._radii import RadiusAxis, threshold_death
+
+__all__ = ["BarcodeDisplay"]
+
+_HALF = 0.36  # half the thickness of a bar, in rows
+_MOST_COUNTS = 80  # more texts than this can not be read
+
+
+class BarcodeDisplay(IntervalDisplay):
+    """Barcode: one bar from R1 to R2 per cluster, with the number of its samples.
+
+    It is recommended to use :meth:`from_estimator`, :meth:`from_tree` or :meth:`from_diagrams`.
+
+    Parameters
+    ----------
+    diagram : array-like, shape (n, 2)
+        Births and deaths. A bar with an ``inf`` death ends in an arrow at the end of observation.
+    labels : array-like of int, shape (n,), optional
+        Colour of each bar, -1 for grey (not chosen).
+    sizes : array-like of int, shape (n,), optional
+        Samples in each cluster, written at the end of the bar.
+    names : list of str, optional
+        What the legend calls each label.
+    threshold : float, optional
+        Persistence above which clusters were kept. Bars that reach it are marked where they do.
+    scale : {"difference", "log"}, default="difference"
+        Scale of that persistence, and of the order of the bars.
+    unit : float, default=0.0
+        Smaller births count as this one on the logarithmic scale.
+    end_of_observation : float, optional
+        Radius up to which infinite bars are drawn and counted. None: the largest finite one.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    rows_ : ndarray of int
+        The rows of ``diagram`` that were drawn, from the top bar to the lowest.
+    bars_ : matplotlib PolyCollection
+        The bars, in the order of ``rows_``; the first is drawn at height 0, the next at -1.
+    arrows_ : matplotlib Line2D
+        The arrow heads of the infinite bars.
+    counts_ : list of matplotlib Text
+        The numbers of samples, in the order of ``rows_``.
+    threshold_marks_ : matplotlib LineCollection or None
+        Where bars reach the threshold; those that do not have no mark.
+    end_line_ : matplotlib Line2D or None
+        The end of observation.
+    note_ : matplotlib Text or None
+        Says how many bars are left out.
+    legend_ : matplotlib Legend or None
+        The legend.
+
+    See Also
+    --------
+    PersistenceDiagramDisplay : The same intervals as points.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from neurotopo import NTCClusterer
+    >>> from neurotopo.plots import BarcodeDisplay
+    >>> ntc = NTCClusterer().fit([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
+    >>> display = BarcodeDisplay.from_estimator(ntc)
+    >>> display.diagram[display.rows_].round(1).tolist()
+    [[0.1, 4.8], [0.1, 3.9], [3.9, 4.8], [4.8, inf]]
+    >>> [count.get_text() for count in display.counts_]
+    ['3', '2', '3', '6']
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Any
+    rows_: NDArray[np.intp]
+    bars_: PolyCollection
+    arrows_: Line2D
+    counts_: list[Any]
+    threshold_marks_: LineCollection | None
+    end_line_: Line2D | None
+    note_: Any
+    legend_: Any
+
+    def plot(  # type: ignore[override]
+        self,
+        ax: Any = None,
+        *,
+        order: str = "persistence",
+        max_bars: int | None = 40,
+        log: bool | None = None,
+        legend: bool = True,
+    ) -> BarcodeDisplay:
+        """Draw the barcode.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        order : {"persistence", "birth"}, default="persistence"
+            What the bars are sorted by: the most persistent, or the first born, at the top.
+        max_bars : int or None, default=40
+            Draw only that many bars, the chosen and the most persistent ones. None: all.
+        log : bool, optional
+            Logarithmic axis. None: if the scale of the persistence is logarithmic.
+        legend : bool, default=True
+            Whether to draw a legend.
+
+        Returns
+        -------
+        self : BarcodeDisplay
+        """
+        if order not in ("persistence", "birth"):
+            raise ValueError(f"order must be one of persistence, birth, got {order!r}.")
+        if max_bars is not None and max_bars < 0:
+            raise ValueError(f"max_bars must not be negative, got {max_bars}.")
+        self.ax_ = axes_for(ax)
+        self.figure_ = self.ax_.figure
+        self.rows_ = self._rows(order, max_bars)
+        axis = RadiusAxis.of(self._shown_radii, log=self._on_log_axes(log))
+        axis.apply(self.ax_, "x")
+        self._draw_bars(axis)
+        self._draw_marks(axis)
+        self._draw_note(legend)
+        self._draw_counts()
+        self.ax_.set(xlabel="radius $R$", ylabel=self._axis_title(order))
+        self.legend_ = self._draw_legend() if legend else None
+        return self
+
+    @property
+    def _end(self) -> float:
+        """Where infinite bars end."""
+        if self.end_of_observation is not None:
+            return self.end_of_observation
+        return float(self.diagram[np.isfinite(self.diagram)].max(initial=0.0))
+
+    @property
+    def _text_size(self) -> float:
+        return float(np.clip(260 / max(len(self.rows_), 1), 4.0, 9.0))
+
+    def _drawn_deaths(self) -> NDArray[np.float64]:
+        birth, death = self.diagram.T
+        return np.where(np.isinf(death), np.maximum(self._end, birth), death)
+
+    def _rows(self, order: str, max_bars: int | None) -> NDArray[np.intp]:
+        birth = self.diagram[:, 0]
+        unit = self.unit if self.unit > 0 else float(np.min(birth[birth > 0], initial=1.0))
+        life = lifetime(birth, self._drawn_deaths(), self.scale, unit)
+        # of equal lives those that go on come first, then the larger ones, then the older ones
+        sizes = np.zeros(len(life)) if self.sizes is None else self.sizes
+        keys = (birth, -sizes, ~np.isinf(self.diagram[:, 1]), -life)
+        rows = np.lexsort(keys)
+        if max_bars is not None:  # the chosen ones are not to be left out
+            kept = np.lexsort((*keys, self.labels < 0))[:max_bars]
+            rows = rows[np.isin(rows, kept)]
+        return rows[np.argsort(birth[rows], kind="stable")] if order == "birth" else rows
+
+    def _draw_bars(self, axis: RadiusAxis) -> None:
+        left = axis.place(self.diagram[self.rows_, 0])
+        right = axis.place(self._drawn_deaths()[self.rows_])
+        y = -np.arange(len(self.rows_), dtype=np.float64)
+        corners = np.stack(
+            [
+                np.column_stack([left, y - _HALF]),
+                np.column_stack([left, y + _HALF]),
+                np.column_stack([right, y + _HALF]),
+                np.column_stack([right, y - _HALF]),
+            ],
+            axis=1,
+        )
+        colors = colors_of(self.labels[self.rows_])
+        # the outline keeps bars of length zero visible
+        self.bars_ = PolyCollection(
+            list(corners), facecolors=colors, edgecolors=colors, linewidths=0.8
+        )
+        self.ax_.add_collection(self.bars_, autolim=False)
+        endless = np.isinf(self.diagram[self.rows_, 1])
+        beyond = self._points_right(5.0)
+        (self.arrows_,) = self.ax_.plot(
+            right[endless], y[endless], linestyle="none", marker=">", markersize=7, color="0.25",
+            transform=beyond, zorder=4,
+        )  # fmt: skip
+        self.arrows_.set_in_layout(False)  # an empty line would stretch the layout
+        self._ends = right
+
+    def _points_right(self, points: float) -> Any:
+        assert self.ax_.figure is not None
+        shift = ScaledTranslation(points / 72, 0, self.ax_.figure.dpi_scale_trans)
+        return self.ax_.transData + shift
+
+    def _draw_marks(self, axis: RadiusAxis) -> None:
+        self.threshold_marks_ = self.end_line_ = None
+        if self.end_of_observation is not None and np.isinf(self.diagram[:, 1]).any():
+            self.end_line_ = self.ax_.axvline(
+                float(axis.place(self.end_of_observation)), color="0.6", linewidth=0.8,
+                linestyle=":", zorder=0, label="end of observation",
+            )  # fmt: skip
+        if self.threshold is None or len(self.rows_) == 0:
+            return
+        drawn = self.diagram[self.rows_]
+        reach = threshold_death(drawn[:, 0], self.threshold, self.scale, self.unit)
+        reached = np.flatnonzero(self._drawn_deaths()[self.rows_] > reach)
+        x, y = axis.place(reach[reached]), -reached.astype(np.float64)
+        ends = np.stack([np.column_stack([x, y - 0.5]), np.column_stack([x, y + 0.5])], axis=1)
+        self.threshold_marks_ = LineCollection(
+            list(ends), colors="black", linewidths=1.2, zorder=3,
+            label=f"threshold (persistence {self.threshold:.3g})",
+        )  # fmt: skip
+        self.ax_.add_collection(self.threshold_marks_, autolim=False)
+
+    def _draw_counts(self) -> None:
+        self.counts_ = []
+        if self.sizes is None or len(self.rows_) > _MOST_COUNTS:
+            return
+        endless = np.isinf(self.diagram[self.rows_, 1])
+        for k, row in enumerate(self.rows_):
+            self.counts_.append(
+                self.ax_.annotate(
+                    f"{self.sizes[row]}", (self._ends[k], -k), fontsize=self._text_size,
+                    va="center", xytext=(11 if endless[k] else 4, 0), textcoords="offset points",
+                )
+            )  # fmt: skip
+
+    def _draw_note(self, legend: bool) -> None:
+        n_rows, left_out = len(self.rows_), len(self.diagram) - len(self.rows_)
+        self.note_ = None
+        if len(self.diagram) == 0:
+            self.note_ = self.ax_.annotate("nothing to draw", (0.5, 0.5), ha="center",
+                                           xycoords="axes fraction", color="0.3")  # fmt: skip
+        if left_out:
+            self.note_ = self.ax_.annotate(
+                f"{left_out} more left out", (0.01, 0.015), va="bottom",
+                xycoords="axes fraction", fontsize="small", color="0.3",
+            )  # fmt: skip
+        below = max(
+            max(1.2, 0.07 * n_rows) * bool(left_out), 0.17 * n_rows * legend
+        )  # no bar under the legend
+        self.ax_.set_ylim(-max(n_rows, 1) + 0.3 - below, 0.7)
+        named = [k for k, row in enumerate(self.rows_) if self.labels[row] >= 0]
+        if self.names is not None or len(named) > 30:
+            self.ax_.set_yticks([])
+            return
+        self.ax_.set_yticks([-k for k in named], [str(self.labels[self.rows_[k]]) for k in named])
+        self.ax_.tick_params(axis="y", length=0, labelsize=self._text_size)
+
+    def _axis_title(self, order: str) -> str:
+        what = "classes" if self.names is not None else "clusters"
+        return f"{what}, {'most persistent' if order == 'persistence' else 'first born'} first"
+
+    def _draw_legend(self) -> Any:
+        entries: list[Any] = []
+        if self.names is not None:
+            present = np.unique(self.labels[self.rows_]).tolist()
+            entries = swatches(present, [self.names[k] for k in present], marker="s")
+        marks = (self.threshold_marks_, self.end_line_)
+        entries += [mark for mark in marks if mark is not None]
+        return (
+            self.ax_.legend(handles=entries, loc="lower right", framealpha=1.0) if entries else None
+        )

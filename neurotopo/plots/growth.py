@@ -1,0 +1,338 @@
+"""GrowthDisplay: clusters as the radius grows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection, LineCollection
+from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.plots._graph_data import DrawnGraph, drawn_graph
+from neurotopo.plots._inputs import axes_for, chosen_stages, fitted_clusterer
+from neurotopo.plots._palette import colors_of, lighter
+from neurotopo.plots._radii import RadiusAxis
+from neurotopo.plots.graph import frame
+
+__all__ = ["GrowthDisplay", "informative_radii"]
+
+_MOST_EDGES = 3000  # edges drawn in one panel beside the forest
+
+
+class GrowthDisplay:
+    """Clusters as the radius R grows: a panel per radius, and their number below.
+
+    Points in the plane carry discs of radius R/2: two discs touch exactly when the distance of
+    their points is R. (Figure 2 of the paper speaks of circles with radius R; births and deaths
+    here are pair distances throughout.) Graphs, and points whose drawing does not show their true
+    distances, are drawn with all edges no longer than R; the spanning forest is shaded.
+
+    Vertices have the colour of their cluster in every panel. Discs and shades have it where that
+    very cluster exists (R1 <= R < R2) and are grey where the component is another cluster.
+
+    Parameters
+    ----------
+    graph : DrawnGraph
+        Edges and positions.
+    tree : MergeTree
+        The merge tree.
+    labels : array-like of int, shape (n,)
+        Cluster of each sample, -1 for none.
+    stages : array-like of int, shape (n_nodes,)
+        For every node of the tree the chosen cluster it is a stage of, else -1.
+    scale : {"difference", "log"}, default="difference"
+        Scale of the axis of radii.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes given, or made; invisible, the panels take its place.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    radii_ : ndarray of float64
+        Radius of each panel.
+    panels_ : list of matplotlib Axes
+        The panels.
+    shades_ : list
+        Per panel the collection of discs, or of shaded edges.
+    nodes_ : list of matplotlib PathCollection
+        Per panel the samples.
+    edges_ : list of matplotlib LineCollection
+        Per panel the edges no longer than its radius (none where there are discs).
+    count_ax_ : matplotlib Axes
+        Below the panels: the number of clusters of two or more samples against R.
+    count_line_ : matplotlib StepPatch
+        Its curve.
+
+    Examples
+    --------
+    The four neurons of the paper, in the plane:
+
+    >>> import matplotlib.pyplot as plt
+    >>> from neurotopo import NTCClusterer
+    >>> from neurotopo.plots import GrowthDisplay
+    >>> ntc = NTCClusterer().fit([[0.0, 0.0], [1.0, 0.0], [1.0, 1.5], [5.0, 0.0]])
+    >>> display = GrowthDisplay.from_estimator(ntc)
+    >>> display.radii_.tolist()
+    [0.0, 1.5, 4.0]
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Any
+    radii_: NDArray[np.float64]
+    panels_: list[Axes]
+    shades_: list[Any]
+    nodes_: list[Any]
+    edges_: list[LineCollection]
+    count_ax_: Axes
+    count_line_: Any
+
+    def __init__(
+        self,
+        graph: DrawnGraph,
+        tree: MergeTree,
+        labels: ArrayLike,
+        *,
+        stages: ArrayLike,
+        scale: str = "difference",
+    ) -> None:
+        self.graph, self.tree, self.scale = graph, tree, scale
+        self.labels = np.asarray(labels, dtype=np.intp)
+        self.stages = np.asarray(stages, dtype=np.intp)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        radii: ArrayLike | None = None,
+        pos: ArrayLike | None = None,
+        strata: ArrayLike | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> GrowthDisplay:
+        """Draw the growth of a fitted clusterer's clusters.
+
+        Parameters
+        ----------
+        estimator : NTCClusterer
+            A fitted clusterer.
+        radii : array-like, optional
+            Radii of the panels. None: births and deaths of the chosen clusters.
+        pos : array-like, shape (n_samples, 2), optional
+            Where to draw the samples.
+        strata : array-like, shape (n_samples,), optional
+            Layer of each sample, drawn from left to right. None: as given to ``fit``; without
+            any, points are drawn by their first two columns and graphs by classical scaling of
+            their shortest paths.
+        ax : matplotlib Axes, optional
+            Where to draw; its place is taken by the panels. None: a new figure.
+        **kwargs
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : GrowthDisplay
+        """
+        ntc = fitted_clusterer(estimator, cls)
+        display = cls(
+            drawn_graph(ntc, pos, strata),
+            ntc.merge_tree_,
+            ntc.labels_,
+            stages=chosen_stages(ntc),
+            scale=ntc.scale,
+        )
+        return display.plot(ax=ax, radii=radii, **kwargs)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        radii: ArrayLike | None = None,
+        max_panels: int = 4,
+        log: bool | None = None,
+    ) -> GrowthDisplay:
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; its place is taken by the panels. None: a new figure.
+        radii : array-like, optional
+            Radii of the panels. None: births and deaths of the chosen clusters.
+        max_panels : int, default=4
+            Most panels, where radii are not given.
+        log : bool, optional
+            Logarithmic axis of radii. None: if the scale of the persistence is logarithmic.
+
+        Returns
+        -------
+        self : GrowthDisplay
+        """
+        if radii is None:
+            self.radii_ = informative_radii(self.tree, self.stages, max_panels)
+        else:
+            self.radii_ = np.atleast_1d(np.asarray(radii, dtype=np.float64))
+        if len(self.radii_) == 0 or not ((self.radii_ >= 0) & np.isfinite(self.radii_)).all():
+            raise ValueError("radii must be one or more finite, non-negative numbers.")
+        self._make_axes(ax)
+        self.shades_, self.nodes_, self.edges_ = [], [], []
+        for panel, radius in zip(self.panels_, self.radii_.tolist(), strict=True):
+            self._draw_panel(panel, radius)
+        self._draw_count(self.scale == "log" if log is None else log)
+        return self
+
+    def _make_axes(self, ax: Any) -> None:
+        n = len(self.radii_)
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            ax = plt.figure(
+                figsize=(max(2.6 * n + 1, 5.6), 4.2), layout="constrained"
+            ).add_subplot()
+        self.ax_ = axes_for(ax)
+        self.figure_ = self.ax_.figure
+        self.ax_.set_axis_off()
+        spec = self.ax_.get_subplotspec()
+        ratios = {"height_ratios": [3, 1]}
+        grid: Any
+        if spec is not None:
+            grid = GridSpecFromSubplotSpec(2, n, spec, wspace=0.06, hspace=0.25, **ratios)
+        else:  # axes at free positions
+            box = self.ax_.get_position()
+            grid = GridSpec(2, n, self.figure_, left=box.x0, right=box.x1, bottom=box.y0,
+                            top=box.y1, wspace=0.06, hspace=0.25, **ratios)  # fmt: skip
+        self.panels_ = [self.figure_.add_subplot(grid[0, k]) for k in range(n)]
+        self.count_ax_ = self.figure_.add_subplot(grid[1, :])
+
+    def _draw_panel(self, panel: Axes, radius: float) -> None:
+        alive = self.tree.label_in_order(nodes := self.tree.alive(radius))
+        component = nodes[alive]  # of each sample, the node that holds it
+        tones = lighter(colors_of(self.stages[component]), 0.6)
+        single = self.tree.size[component] == 1
+        tones[single & (self.stages[component] < 0)] = 0.93
+        frame(panel, self.graph, around=self.radii_.max() / 2 * self.graph.true_distances)
+        panel.set_xlabel("")
+        if self.graph.true_distances:
+            self._draw_discs(panel, radius, tones, single)
+        else:
+            self._draw_edges(panel, radius, tones)
+        n = len(self.labels)
+        self.nodes_.append(
+            panel.scatter(
+                self.graph.positions[:, 0], self.graph.positions[:, 1],
+                s=float(np.clip(3000 / max(n, 1), 4, 30)), c=colors_of(self.labels),
+                edgecolors="white", linewidths=0.4, zorder=4,
+            )
+        )  # fmt: skip
+        panel.set_title(f"R = {radius:.3g}", fontsize="medium")
+
+    def _draw_discs(
+        self, panel: Axes, radius: float, tones: NDArray[np.float64], single: NDArray[np.bool_]
+    ) -> None:
+        order = np.argsort(~single, kind="stable")  # discs of clusters above single ones
+        widths = np.full(len(order), radius)
+        discs = EllipseCollection(
+            widths, widths, np.zeros(len(order)), units="xy", facecolors=tones[order],
+            edgecolors=0.8 * tones[order], linewidths=0.3, offsets=self.graph.positions[order],
+            offset_transform=panel.transData, zorder=1,
+        )  # fmt: skip
+        panel.add_collection(discs, autolim=False)
+        self.shades_.append(discs)
+        self.edges_.append(LineCollection([]))
+
+    def _draw_edges(self, panel: Axes, radius: float, tones: NDArray[np.float64]) -> None:
+        edges, at = self.graph.edges, self.graph.positions
+        shown = self.graph.shortest(_MOST_EDGES, radius)
+        segments = np.stack([at[edges.source], at[edges.target]], axis=1)
+        inner = shown & self.graph.in_forest
+        width = float(np.clip(500 / max(len(at), 1), 2.0, 9.0))
+        shade = LineCollection(
+            list(segments[inner]), colors=tones[edges.source[inner]], linewidths=width,
+            capstyle="round", zorder=1,
+        )  # fmt: skip
+        thin = float(np.clip(200 / max(int(shown.sum()), 1), 0.15, 0.6))
+        lines = LineCollection(list(segments[shown]), colors="0.45", linewidths=thin, zorder=2)
+        panel.add_collection(shade, autolim=False)
+        panel.add_collection(lines, autolim=False)
+        self.shades_.append(shade)
+        self.edges_.append(lines)
+
+    def _draw_count(self, log: bool) -> None:
+        ax, tree = self.count_ax_, self.tree
+        big = tree.size >= 2
+        births, deaths = tree.birth[big], tree.death[big]
+        radii = np.concatenate([[0.0], births, deaths[np.isfinite(deaths)]])
+        change = np.concatenate(
+            [[0.0], np.ones(len(births)), -np.ones(np.count_nonzero(np.isfinite(deaths)))]
+        )
+        steps, where = np.unique(radii, return_inverse=True)
+        count = np.cumsum(np.bincount(where.ravel(), weights=change))
+        axis = RadiusAxis.of(np.append(steps, self.radii_), log=log, from_zero=True)
+        edges = np.append(axis.place(steps), axis.limits[1])
+        self.count_line_ = ax.stairs(count, edges, baseline=None, color="0.25", linewidth=1.2)
+        ax.vlines(
+            axis.place(self.radii_), 0, 1, transform=ax.get_xaxis_transform(), color="#D55E00",
+            linewidth=1.0, linestyle="--", zorder=1,
+        )  # fmt: skip
+        axis.apply(ax, "x")
+        if not log:
+            ax.set_xlim(left=axis.low)
+        ax.set(
+            xlabel="radius $R$",
+            ylabel="clusters of\n2 or more",
+            ylim=(0, 1.15 * max(count.max(), 1.0)),
+        )
+        ax.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+        if self.graph.true_distances:
+            ax.set_xlabel("radius $R$ (discs have radius $R/2$: they touch at distance $R$)")
+
+
+def informative_radii(
+    tree: MergeTree, stages: NDArray[np.intp], max_panels: int
+) -> NDArray[np.float64]:
+    """Choose radii at which clusters have just become complete or have just merged.
+
+    Parameters
+    ----------
+    tree : MergeTree
+        The tree.
+    stages : ndarray of int, shape (n_nodes,)
+        The chosen cluster that each node is a stage of, else -1.
+    max_panels : int
+        Most radii, and most clusters looked at. Where these have more births and deaths, they are
+        thinned evenly, but the radius at which most of the clusters exist is kept.
+
+    Returns
+    -------
+    radii : ndarray of float64
+        Ascending, 0 first (unless there is one only). Without chosen clusters they are spread
+        over all merges.
+    """
+    if max_panels < 1:
+        raise ValueError(f"max_panels must be at least 1, got {max_panels}.")
+    chosen = (stages >= 0) & (stages < max_panels)  # the most persistent ones
+    if chosen.any():
+        n_chosen = int(stages[chosen].max()) + 1
+        birth, death = np.zeros(n_chosen), np.zeros(n_chosen)
+        np.maximum.at(birth, stages[chosen], tree.birth[chosen])
+        np.maximum.at(death, stages[chosen], tree.death[chosen])
+        events = np.unique(np.concatenate([[0.0], birth, death[np.isfinite(death)]]))
+        exist = np.searchsorted(np.sort(birth), events, side="right") - np.searchsorted(
+            np.sort(death), events, side="right"
+        )
+        best = int(exist.argmax())
+    else:
+        events = np.unique(np.append(0.0, tree.birth))
+        best = len(events) - 1
+    if len(events) <= max_panels:
+        return events
+    kept = np.rint(np.linspace(0, len(events) - 1, max_panels)).astype(np.intp)
+    first = 1 if max_panels > 1 and best > 0 else 0  # R = 0 stays
+    kept[first + np.abs(kept[first:] - best).argmin()] = best
+    return events[np.unique(kept)]

@@ -1,0 +1,341 @@
+"""MergeTreeDisplay: the dendrogram of a merge tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.plots._inputs import axes_for, chosen_stages, fitted_clusterer, given_tree
+from neurotopo.plots._palette import colors_of
+from neurotopo.plots._radii import RadiusAxis
+
+__all__ = ["MergeTreeDisplay"]
+
+_MOST_NAMES = 60  # more leaf labels, or labels of clusters, can not be read
+
+
+class MergeTreeDisplay:
+    """Dendrogram of a merge tree: a stem per cluster, from its birth to its death.
+
+    Merges of many clusters at one radius are one flat line, and the trees of a disconnected graph
+    stand side by side; their stems end in arrows on a line marked as infinite. It is recommended
+    to use :meth:`from_estimator` or :meth:`from_tree`.
+
+    Parameters
+    ----------
+    tree : MergeTree
+        The tree.
+    nodes : array-like of int, optional
+        The chosen nodes; the subtree of ``nodes[k]`` gets the k-th colour.
+    stages : array-like of int, shape (n_nodes,), optional
+        For every node the position of the chosen cluster whose life it is part of, else -1;
+        those stems are drawn thick. None: the chosen nodes themselves.
+    names : sequence of str, optional
+        Names of the samples.
+    scale : {"difference", "log"}, default="difference"
+        Scale of the persistence. ``"log"`` makes the axis logarithmic unless told otherwise.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    drawn_nodes_ : ndarray of int
+        The nodes drawn, in ascending order.
+    leaves_ : ndarray of int
+        The lowest of them, from left to right; the k-th stands at x = k.
+    stems_ : matplotlib LineCollection
+        Vertical lines, one per drawn node.
+    merges_ : matplotlib LineCollection
+        Horizontal lines at the merge radii, one per drawn node that is no leaf.
+    arrows_ : matplotlib Line2D
+        Arrow heads on the nodes that never merge.
+    tips_ : matplotlib Line2D
+        Dots on the leaves that are clusters, below which nothing is drawn.
+    infinity_line_, cut_line_ : matplotlib Line2D or None
+        The line that stands for an infinite radius, and the cut.
+    cluster_texts_ : list of matplotlib Text
+        The numbers of the chosen clusters.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from neurotopo import NTCClusterer
+    >>> from neurotopo.plots import MergeTreeDisplay
+    >>> ntc = NTCClusterer().fit([[0.0], [1.0], [5.0], [8.0]])
+    >>> display = MergeTreeDisplay.from_estimator(ntc)
+    >>> [segment[0, 1].item() for segment in display.merges_.get_segments()]
+    [1.0, 3.0, 4.0]
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Any
+    drawn_nodes_: NDArray[np.intp]
+    leaves_: NDArray[np.intp]
+    stems_: LineCollection
+    merges_: LineCollection
+    arrows_: Line2D
+    tips_: Line2D
+    infinity_line_: Line2D | None
+    cut_line_: Line2D | None
+    cluster_texts_: list[Any]
+
+    def __init__(
+        self,
+        tree: MergeTree,
+        *,
+        nodes: ArrayLike | None = None,
+        stages: ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+        scale: str = "difference",
+    ) -> None:
+        self.tree = given_tree(tree, type(self))
+        self.nodes = np.asarray([] if nodes is None else nodes, dtype=np.intp)
+        if np.any((self.nodes < 0) | (self.nodes >= tree.n_nodes)):
+            raise ValueError(f"nodes must lie in 0..{tree.n_nodes - 1}.")
+        if stages is None:
+            self.stages = np.full(tree.n_nodes, -1, dtype=np.intp)
+            self.stages[self.nodes] = np.arange(len(self.nodes))
+        else:
+            self.stages = np.asarray(stages, dtype=np.intp)
+        if names is not None and len(names) != tree.n_samples:
+            raise ValueError(f"names must hold {tree.n_samples} names, got {len(names)}.")
+        self.names, self.scale = names, scale
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        names: Sequence[str] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> MergeTreeDisplay:
+        """Draw the tree of a fitted clusterer, the chosen clusters coloured.
+
+        Parameters
+        ----------
+        estimator : NTCClusterer
+            A fitted clusterer.
+        names : sequence of str, optional
+            Names of the samples.
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        **kwargs
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : MergeTreeDisplay
+        """
+        ntc = fitted_clusterer(estimator, cls)
+        display = cls(
+            ntc.merge_tree_,
+            nodes=ntc.nodes_,
+            stages=chosen_stages(ntc),
+            names=names,
+            scale=ntc.scale,
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_tree(
+        cls,
+        tree: MergeTree,
+        *,
+        nodes: ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> MergeTreeDisplay:
+        """Draw a merge tree.
+
+        Parameters
+        ----------
+        tree : MergeTree
+            The tree, as :func:`neurotopo.merge_tree` returns it.
+        nodes : array-like of int, optional
+            Nodes whose subtrees are coloured.
+        names : sequence of str, optional
+            Names of the samples.
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        **kwargs
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : MergeTreeDisplay
+        """
+        return cls(given_tree(tree, cls), nodes=nodes, names=names).plot(ax=ax, **kwargs)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        min_size: int = 1,
+        max_nodes: int | None = None,
+        cut: float | None = None,
+        log: bool | None = None,
+    ) -> MergeTreeDisplay:
+        """Draw the dendrogram.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        min_size : int, default=1
+            Draw only nodes of at least that many samples.
+        max_nodes : int, optional
+            Draw only that many nodes, the last ones born.
+        cut : float, optional
+            Draw a line at this radius.
+        log : bool, optional
+            Logarithmic axis. None: if the scale of the persistence is logarithmic.
+
+        Returns
+        -------
+        self : MergeTreeDisplay
+        """
+        if cut is not None and not cut >= 0:
+            raise ValueError(f"cut must be a non-negative radius, got {cut}.")
+        if min_size < 1 or (max_nodes is not None and max_nodes < 1):
+            raise ValueError("min_size and max_nodes must be at least 1.")
+        self.ax_ = axes_for(ax)
+        self.figure_ = self.ax_.figure
+        self._lay_out(min_size, max_nodes)
+        radii = np.append(self.tree.birth[self.drawn_nodes_], np.inf)
+        shown = radii if cut is None else np.append(radii, cut)
+        axis = RadiusAxis.of(
+            shown, log=self.scale == "log" if log is None else log, from_zero=min_size == 1
+        )
+        self._draw(axis)
+        self.cut_line_ = None
+        if cut is not None:
+            self.cut_line_ = self.ax_.axhline(
+                float(axis.place(cut)), color="black", linewidth=1.0, linestyle="--"
+            )
+        axis.apply(self.ax_, "y")
+        if not axis.log:
+            self.ax_.set_ylim(axis.low, axis.limits[1])
+        self._label()
+        return self
+
+    def _lay_out(self, min_size: int, max_nodes: int | None) -> None:
+        """Find what is drawn, and where: every node above the middle of its leaves."""
+        tree = self.tree
+        drawn = tree.size >= min_size
+        if max_nodes is not None:
+            drawn[: max(tree.n_nodes - max_nodes, 0)] = False
+        above = tree.parent[drawn & (tree.parent >= 0)]
+        has_child = np.zeros(tree.n_nodes, dtype=bool)
+        has_child[above] = True
+        leaves = np.flatnonzero(drawn & ~has_child)
+        self.leaves_ = leaves[np.argsort(tree.start[leaves])]
+        self.drawn_nodes_ = np.flatnonzero(drawn)
+        starts = tree.start[self.leaves_]
+        first = np.searchsorted(starts, tree.start, side="left")
+        last = np.searchsorted(starts, tree.start + tree.size, side="left") - 1
+        self._x = (first + last) / 2.0
+        self._has_child = has_child
+
+    def _draw(self, axis: RadiusAxis) -> None:
+        tree, x, drawn = self.tree, self._x, self.drawn_nodes_
+        inside = tree.ancestor_where(np.isin(np.arange(tree.n_nodes), self.nodes))
+        position = np.full(tree.n_nodes + 1, -1, dtype=np.intp)  # the last entry answers -1
+        position[self.nodes] = np.arange(len(self.nodes))
+        self._node_labels = position[inside]
+        bottom, top = axis.place(tree.birth), axis.place(tree.death)
+        stems = np.empty((len(drawn), 2, 2))
+        stems[:, :, 0] = x[drawn, None]
+        stems[:, 0, 1], stems[:, 1, 1] = bottom[drawn], top[drawn]
+        thin = float(np.clip(60 / max(len(self.leaves_), 1), 0.5, 1.2))
+        widths = np.where(self.stages[drawn] >= 0, 2.5 + thin, thin)
+        self.stems_ = LineCollection(
+            list(stems), colors=self._tones(drawn), linewidths=widths.tolist(),
+            capstyle="butt", zorder=2,
+        )  # fmt: skip
+
+        left, right = np.full(tree.n_nodes, np.inf), np.full(tree.n_nodes, -np.inf)
+        children = drawn[tree.parent[drawn] >= 0]
+        np.minimum.at(left, tree.parent[children], x[children])
+        np.maximum.at(right, tree.parent[children], x[children])
+        joined = drawn[self._has_child[drawn]]
+        merges = np.empty((len(joined), 2, 2))
+        merges[:, 0, 0], merges[:, 1, 0] = left[joined], right[joined]
+        merges[:, :, 1] = bottom[joined, None]
+        self.merges_ = LineCollection(
+            list(merges), colors=self._tones(joined), linewidths=thin,
+            capstyle="projecting", zorder=2,
+        )  # fmt: skip
+        self.ax_.add_collection(self.stems_, autolim=False)
+        self.ax_.add_collection(self.merges_, autolim=False)
+        cut_off = self.leaves_[self.leaves_ >= tree.n_samples]
+        (self.tips_,) = self.ax_.plot(
+            x[cut_off], bottom[cut_off], linestyle="none", marker="o", markersize=3.5, color="0.3"
+        )
+        self._draw_infinity(axis, drawn[tree.parent[drawn] < 0])
+
+    def _tones(self, nodes: NDArray[np.intp]) -> NDArray[np.float64]:
+        labels = self._node_labels[nodes]
+        return np.where(labels[:, None] >= 0, colors_of(labels), 0.45)  # thin lines need contrast
+
+    def _draw_infinity(self, axis: RadiusAxis, roots: NDArray[np.intp]) -> None:
+        (self.arrows_,) = self.ax_.plot(
+            self._x[roots], np.full(len(roots), axis.infinity), linestyle="none", marker="^",
+            markersize=float(np.clip(200 / max(len(roots), 1), 3, 6)), color="0.4",
+        )  # fmt: skip
+        self.infinity_line_ = None
+        if len(roots):
+            self.infinity_line_ = self.ax_.axhline(
+                axis.infinity, color="0.6", linewidth=0.8, linestyle=":", zorder=1
+            )
+            self.ax_.annotate(
+                r"$\infty$", (1.0, axis.infinity), xycoords=self.ax_.get_yaxis_transform(),
+                xytext=(3, 0), textcoords="offset points", va="center", annotation_clip=False,
+            )  # fmt: skip
+
+    def _label(self) -> None:
+        ax, leaves = self.ax_, self.leaves_
+        ax.set_xlim(-0.7, max(len(leaves), 1) - 0.3)
+        ax.set(ylabel="radius $R$")
+        if len(leaves) <= _MOST_NAMES:
+            names = [self._leaf_name(int(leaf)) for leaf in leaves]
+            upright = sum(map(len, names)) <= 50
+            size = float(np.clip(330 / max(len(leaves), 1), 5.0, 10.0))
+            ax.set_xticks(range(len(leaves)), names, rotation=0 if upright else 90, fontsize=size)
+            ax.tick_params(axis="x", length=0)
+        else:
+            ax.set_xticks([])
+        whole = len(self.drawn_nodes_) == self.tree.n_nodes
+        ax.set_xlabel(f"samples ({len(leaves)})" if len(leaves) > _MOST_NAMES else "samples")
+        if not whole:
+            ax.set_xlabel(
+                f"{len(self.drawn_nodes_)} of {self.tree.n_nodes} nodes; (samples) of the lowest"
+            )
+        self.cluster_texts_ = []
+        shown = np.flatnonzero(np.isin(self.nodes, self.drawn_nodes_))
+        if len(shown) <= _MOST_NAMES:
+            tops = self.stems_.get_segments()
+            for k in shown.tolist():
+                x, y = tops[int(np.searchsorted(self.drawn_nodes_, self.nodes[k]))][1]
+                self.cluster_texts_.append(
+                    ax.annotate(
+                        str(k), (x, y), xytext=(4, -3), textcoords="offset points", va="top",
+                        color=tuple(0.8 * colors_of([k])[0]), weight="bold", fontsize="small",
+                    )
+                )  # fmt: skip
+
+    def _leaf_name(self, leaf: int) -> str:
+        if leaf >= self.tree.n_samples:
+            return f"({self.tree.size[leaf]})"
+        return str(leaf) if self.names is None else str(self.names[leaf])

@@ -1,0 +1,206 @@
+"""PersistenceDiagramDisplay: births against deaths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._intervals import IntervalDisplay
+from neurotopo.plots._palette import UNCLUSTERED, colors_of, swatches
+from neurotopo.plots._radii import RadiusAxis, threshold_death
+
+__all__ = ["PersistenceDiagramDisplay"]
+
+_MARKERS = "o^sDv"  # dimensions differ in shape as well as in colour
+
+
+class PersistenceDiagramDisplay(IntervalDisplay):
+    """Persistence diagram: one point (R1, R2) per cluster, or (birth, death) per class.
+
+    It is recommended to use :meth:`from_estimator`, :meth:`from_tree` or :meth:`from_diagrams`.
+
+    Parameters
+    ----------
+    diagram : array-like, shape (n, 2)
+        Births and deaths; ``inf`` deaths are drawn on a marked line at the top.
+    labels : array-like of int, shape (n,), optional
+        Colour of each point, -1 for grey (not chosen).
+    sizes : array-like of int, shape (n,), optional
+        Samples in each cluster; larger ones get larger markers.
+    names : list of str, optional
+        What the legend calls each label.
+    threshold : float, optional
+        Persistence above which clusters were kept; drawn as a line.
+    scale : {"difference", "log"}, default="difference"
+        Scale of that persistence: the line is ``death = birth + threshold`` or
+        ``death = birth * exp(threshold)``.
+    unit : float, default=0.0
+        Smaller births count as this one on the logarithmic scale.
+    end_of_observation : float, optional
+        Radius up to which the persistence of infinite bars was counted.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    points_ : list of matplotlib PathCollection
+        The points: those not chosen, then those chosen; or one collection per dimension.
+    diagonal_, threshold_line_, infinity_line_ : matplotlib Line2D or None
+        The lines.
+    band_ : matplotlib PolyCollection or None
+        The confidence band.
+    legend_ : matplotlib Legend or None
+        The legend.
+
+    See Also
+    --------
+    BarcodeDisplay : The same intervals as bars.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from neurotopo import NTCClusterer
+    >>> from neurotopo.plots import PersistenceDiagramDisplay
+    >>> ntc = NTCClusterer().fit([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
+    >>> display = PersistenceDiagramDisplay.from_estimator(ntc)
+    >>> display.points_[1].get_offsets().round(1).tolist()  # the chosen clusters
+    [[0.1, 3.9], [0.1, 4.8]]
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Any
+    points_: list[Any]
+    diagonal_: Line2D
+    threshold_line_: Line2D | None
+    infinity_line_: Line2D | None
+    band_: Any
+    legend_: Any
+
+    def plot(  # type: ignore[override]
+        self,
+        ax: Any = None,
+        *,
+        log: bool | None = None,
+        band: Any = None,
+        legend: bool = True,
+    ) -> PersistenceDiagramDisplay:
+        """Draw the diagram.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        log : bool, optional
+            Logarithmic axes. None: if the scale of the persistence is logarithmic.
+        band : float or object with an attribute ``width``, optional
+            Confidence band, as :func:`neurotopo.persistence.bottleneck_band` returns it: points
+            with ``death - birth`` up to the width cannot be told from the diagonal.
+        legend : bool, default=True
+            Whether to draw a legend.
+
+        Returns
+        -------
+        self : PersistenceDiagramDisplay
+        """
+        width = None if band is None else _width(band)
+        self.ax_ = axes_for(ax)
+        self.figure_ = self.ax_.figure
+        axis = RadiusAxis.of(self._shown_radii, log=self._on_log_axes(log))
+        self._draw_lines(axis, width)
+        self._draw_points(axis)
+        axis.apply(self.ax_, "x")
+        axis.apply(self.ax_, "y")
+        self.ax_.set_xlim(axis.limits[0], axis.infinity)
+        self.ax_.set(xlabel="birth $R_1$", ylabel="death $R_2$")
+        if self.names is not None:
+            self.ax_.set(xlabel="birth", ylabel="death")
+        self.legend_ = self._draw_legend() if legend else None
+        return self
+
+    def _draw_lines(self, axis: RadiusAxis, width: float | None) -> None:
+        ax, x = self.ax_, axis.samples()
+        (self.diagonal_,) = ax.plot(axis.limits, axis.limits, color="0.3", linewidth=0.8, zorder=1)
+        self.band_ = self.threshold_line_ = self.infinity_line_ = None
+        if width is not None:
+            self.band_ = ax.fill_between(
+                x, x, np.minimum(x + width, axis.limits[1]),
+                color="0.88", linewidth=0, zorder=0, label="confidence band",
+            )  # fmt: skip
+        if self.threshold is not None:
+            death = threshold_death(x, self.threshold, self.scale, self.unit)
+            seen = death <= axis.limits[1]
+            (self.threshold_line_,) = ax.plot(
+                x[seen], death[seen], color="0.3", linewidth=1.0, linestyle="--", zorder=1,
+                label=f"threshold (persistence {self.threshold:.3g})",
+            )  # fmt: skip
+        if axis.has_infinity:
+            self.infinity_line_ = ax.axhline(
+                axis.infinity, color="0.6", linewidth=0.8, linestyle=":", zorder=1
+            )
+            text = r"$\infty$"
+            if self.end_of_observation is not None:
+                text += f" (counted up to R = {self.end_of_observation:.3g})"
+            ax.annotate(
+                text, (0.01, axis.infinity), xycoords=ax.get_yaxis_transform(), xytext=(0, 3),
+                textcoords="offset points", fontsize="small", color="0.3",
+            )  # fmt: skip
+
+    def _draw_points(self, axis: RadiusAxis) -> None:
+        at = axis.place(self.diagram)
+        areas = self._areas()
+        if self.names is not None:
+            groups = [self.labels == k for k in range(len(self.names))]
+            markers = [_MARKERS[k % len(_MARKERS)] for k in range(len(groups))]
+        else:
+            groups, markers = [self.labels < 0, self.labels >= 0], ["o", "o"]
+        self.points_ = [
+            self.ax_.scatter(
+                at[group, 0], at[group, 1], s=areas[group],
+                c=colors_of(self.labels[group]), marker=marker,
+                alpha=0.8, linewidths=0.6, edgecolors="white", clip_on=False, zorder=zorder,
+            )
+            for zorder, (group, marker) in enumerate(zip(groups, markers, strict=True), start=2)
+        ]  # fmt: skip
+
+    def _areas(self) -> NDArray[np.float64]:
+        """Marker areas: between two limits, by the root of the size."""
+        if self.sizes is None:
+            return np.full(len(self.diagram), 26.0)
+        return 20.0 + 150.0 * np.sqrt(self.sizes / max(self.sizes.max(initial=1), 1))
+
+    def _draw_legend(self) -> Any:
+        present = np.unique(self.labels[self.labels >= 0]).tolist()
+        entries = swatches(present, [self._name(k) for k in present[:8]] + [""] * len(present[8:]))
+        if self.names is not None:
+            for entry, label in zip(entries, present, strict=False):
+                entry.set_marker(_MARKERS[label % len(_MARKERS)])
+        elif (self.labels < 0).any():
+            entries.append(
+                Line2D([], [], color=UNCLUSTERED, marker="o", linestyle="none",
+                       label="not chosen" if present or self.threshold is not None else "cluster")
+            )  # fmt: skip
+        entries += [line for line in (self.threshold_line_, self.band_) if line is not None]
+        # below the diagonal there is never a point
+        if not entries:
+            return None
+        return self.ax_.legend(handles=entries, loc="lower right", fontsize="small")
+
+
+def _width(band: Any) -> float:
+    width = getattr(band, "width", band)
+    if isinstance(width, (bool, str)) or not np.isscalar(width):
+        raise TypeError(
+            f"band must be a number or have an attribute width, got {type(band).__name__}."
+        )
+    value = float(width)  # type: ignore[arg-type]
+    if not value >= 0:
+        raise ValueError(f"band must not be negative, got {value}.")
+    return value
