@@ -49,7 +49,7 @@ bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/make_results.py
 
 docs: $(READY)
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
 clean:
 	rm -rf $(OUT) docs/_build docs/generated docs/figures build dist *.egg-info

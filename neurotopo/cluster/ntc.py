@@ -86,12 +86,12 @@ class NTCClusterer(ClusterMixin, BaseEstimator):
         Sorted sample indices of each cluster. ``clusters_[k]`` are the samples labelled ``k``;
         clusters are in falling order of persistence. With ``nested=True`` those outside the
         disjoint family come behind it.
-    birth_, death_, persistence_ : ndarray of float64, shape (n_clusters_,)
+    birth_, death_, persistence_ : ndarray of float64, shape (n_clusters,)
         R1, R2 and persistence of the clusters. ``death_`` is ``inf`` for one that never merges;
         its persistence is counted up to ``end_of_observation_``.
-    nodes_ : ndarray of int, shape (n_clusters_,)
+    nodes_ : ndarray of int, shape (n_clusters,)
         The nodes of ``merge_tree_`` that hold the clusters.
-    p_values_ : ndarray of float64, shape (n_clusters_,)
+    p_values_ : ndarray of float64, shape (n_clusters,)
         With ``rule="significance"`` only.
     threshold_ : float
         tau1: the clusters kept have a greater persistence (mass, with ``rule="mass"``). With

@@ -1,7 +1,26 @@
 """Graphs and distances to diagrams and merge trees. Knows nothing of neurons."""
 
+from neurotopo.persistence.bootstrap import ConfidenceBand, bottleneck_band
+from neurotopo.persistence.clusters import CandidateClusters, candidate_clusters
+from neurotopo.persistence.conversions import (
+    DiagramList,
+    from_giotto,
+    from_gudhi,
+    from_ripser,
+    to_giotto,
+    to_gudhi,
+    to_ripser,
+)
+from neurotopo.persistence.diagram_distances import (
+    bottleneck_distance,
+    bottleneck_distances,
+    wasserstein_distance,
+    wasserstein_distances,
+)
+from neurotopo.persistence.diagrams import DIAGRAM_ENGINES, persistence_diagrams
 from neurotopo.persistence.engines import ENGINES, minimum_spanning_forest
 from neurotopo.persistence.forest import SpanningForest
+from neurotopo.persistence.graph_persistence import GraphPersistence
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.merge_tree import MergeTree, merge_tree
 from neurotopo.persistence.significance import (
@@ -11,14 +30,32 @@ from neurotopo.persistence.significance import (
 )
 
 __all__ = [
+    "DIAGRAM_ENGINES",
     "ENGINES",
+    "CandidateClusters",
+    "ConfidenceBand",
+    "DiagramList",
     "EdgeList",
+    "GraphPersistence",
     "MergeTree",
     "PermutationTest",
     "SpanningForest",
     "benjamini_hochberg",
+    "bottleneck_band",
+    "bottleneck_distance",
+    "bottleneck_distances",
+    "candidate_clusters",
     "check_distances",
+    "from_giotto",
+    "from_gudhi",
+    "from_ripser",
     "merge_tree",
     "minimum_spanning_forest",
     "permutation_test",
+    "persistence_diagrams",
+    "to_giotto",
+    "to_gudhi",
+    "to_ripser",
+    "wasserstein_distance",
+    "wasserstein_distances",
 ]

@@ -81,8 +81,9 @@ def persistence_diagrams(
     every kind of input measured; except on graphs of 100 to 2000 vertices whose lengths look
     random, where the simplex tree is faster as long as the complex is not too large. Lengths look
     random when a vertex and its nearest neighbour do not agree on who else is near: the rank
-    correlation of their rows is below 0.1 on average (it is about 0 for independent lengths, 0.2
-    for planted groups and 0.4 or more for points, even in 200 dimensions).
+    correlation of their rows is less than 0.1 from 0 on average (it is about 0 for independent
+    lengths, 0.2 for planted groups, 0.4 or more for points, even in 200 dimensions, and negative
+    for layers that only see their neighbours).
 
     Examples
     --------
@@ -103,7 +104,7 @@ def persistence_diagrams(
     radius = np.inf if max_radius is None else float(max_radius)
     if engine == "tree" or (engine == "auto" and max_dimension == 0):
         return [_components_diagram(X, metric, radius, n_jobs)]
-    graph = _within(_as_graph(X, metric, n_jobs), radius)
+    graph = _within(as_graph(X, metric, n_jobs), radius)
     if engine == "auto":
         engine = _fastest(graph, max_dimension)
     diagrams = _ENGINE[engine](graph, max_dimension, coeff)
@@ -135,7 +136,10 @@ def edge_list_to_sparse(edges: EdgeList) -> sp.coo_array:
     return sp.coo_array((np.tile(edges.length, 2), (rows, columns)), shape=shape)
 
 
-def _as_graph(X: Any, metric: str | Callable[..., float], n_jobs: int | None) -> Graph:
+def as_graph(
+    X: Any, metric: str | Callable[..., float] = "precomputed", n_jobs: int | None = None
+) -> Graph:
+    """Check points, distances or a sparse graph: a dense matrix of lengths or a list of edges."""
     if isinstance(metric, str) and metric == "precomputed":
         return check_distances(edge_list_to_sparse(X) if isinstance(X, EdgeList) else X)
     from neurotopo.persistence.points import check_points, pairwise
@@ -226,26 +230,55 @@ def _ripser(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]:
     length 0 are not taken for absent, and lengths that single precision rounds together, to 0 or
     to inf, stay apart.
     """
-    from ripser import ripser
-
     n = _n_vertices(graph)
-    if math.comb(n, max_dimension + 2) >= _RIPSER_SIMPLICES:
-        raise ValueError(
-            f"ripser cannot number the simplices of {n} vertices in dimension "
-            f'{max_dimension + 1}. Use engine="gudhi".'
-        )
     edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
-    values, rank = np.unique(edges.length, return_inverse=True)
+    values, rank = _ranks(edges.length)
+    ranked = EdgeList(n, edges.source, edges.target, rank + 1.0)
+    # a complete graph goes in dense: ripser then stops where the complex becomes a cone
+    matrix = _once(ranked) if isinstance(graph, EdgeList) else ranked.to_dense()
+    return _run_ripser(matrix, max_dimension, coeff, np.append(0.0, values))
+
+
+def diagrams_with_births(
+    edges: EdgeList, births: NDArray[np.float64], max_dimension: int, coeff: int = 2
+) -> list[Diagram]:
+    """Diagrams of a graph whose vertices enter at given radii, by ripser on ranks.
+
+    No edge may enter before its ends: ``length >= max(births[source], births[target])``.
+    """
+    n = edges.n_vertices
+    values, rank = _ranks(np.append(edges.length, births))
+    ends = np.sort(np.stack([edges.source, edges.target]), axis=0)  # ripser wants source < target
+    vertices = np.arange(n)
+    rows, columns = np.append(ends[0], vertices), np.append(ends[1], vertices)
+    matrix = sp.coo_matrix((rank + 1.0, (rows, columns)), shape=(n, n))
+    diagrams = _run_ripser(matrix, max_dimension, coeff, np.append(0.0, values))
+    return [_tidy(diagram) for diagram in diagrams]
+
+
+def _ranks(lengths: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distinct lengths in ascending order, and the place of each length among them."""
+    values, rank = np.unique(lengths, return_inverse=True)
     if len(values) >= _RIPSER_RANKS:
         raise ValueError(
             f"ripser tells at most {_RIPSER_RANKS - 1} lengths apart in single precision, and "
             f'the graph has {len(values)} distinct ones. Use engine="gudhi".'
         )
-    ranked = EdgeList(n, edges.source, edges.target, (rank.reshape(-1) + 1).astype(np.float64))
-    # a complete graph goes in dense: ripser then stops where the complex becomes a cone
-    matrix = _once(ranked) if isinstance(graph, EdgeList) else ranked.to_dense()
+    return values, rank.reshape(-1).astype(np.float64)
+
+
+def _run_ripser(
+    matrix: Any, max_dimension: int, coeff: int, length_of: NDArray[np.float64]
+) -> list[Diagram]:
+    from ripser import ripser
+
+    n = matrix.shape[0]
+    if math.comb(n, max_dimension + 2) >= _RIPSER_SIMPLICES:
+        raise ValueError(
+            f"ripser cannot number the simplices of {n} vertices in dimension "
+            f'{max_dimension + 1}. Use engine="gudhi".'
+        )
     diagrams = ripser(matrix, distance_matrix=True, maxdim=max_dimension, coeff=coeff)["dgms"]
-    length_of = np.append(0.0, values)
     return [_read_ranks(diagram, length_of) for diagram in diagrams]
 
 
@@ -279,7 +312,7 @@ def _fastest(graph: Graph, max_dimension: int) -> str:
     if n_simplices > _RANDOM_SIMPLICES:
         return "gudhi"
     agreement = neighbour_agreement(graph.to_dense() if isinstance(graph, EdgeList) else graph)
-    return "gudhi-simplextree" if agreement < _RANDOM_AGREEMENT else "gudhi"
+    return "gudhi-simplextree" if abs(agreement) < _RANDOM_AGREEMENT else "gudhi"
 
 
 def neighbour_agreement(distances: NDArray[np.floating[Any]], n_rows: int = 32) -> float:

@@ -1,0 +1,54 @@
+"""Sphinx configuration: ``sphinx-build -W -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "_ext")]
+
+import make_figures  # noqa: E402
+
+import neurotopo  # noqa: E402
+
+project = "neurotopo"
+author = "The neurotopo authors"
+copyright = "2026, The neurotopo authors"
+version = release = neurotopo.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "mathml",
+]
+html_math_renderer = "mathml"
+myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build", "README.md"]
+nitpicky = False
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc's parameter lists say it, in words
+numpydoc_show_class_members = False  # the page template of the class lists them
+numpydoc_xref_param_type = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "neurotopo"
+html_show_sourcelink = False
+templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["neurotopo.css"]
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_sidebars = {"**": []}
+
+
+def setup(app):
+    # The pictures are made by the library itself, so they show what it does today.
+    app.connect("builder-inited", lambda app: make_figures.main(HERE / "figures"))

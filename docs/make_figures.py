@@ -1,0 +1,227 @@
+"""Draw the pictures of the documentation with the library itself: ``python docs/make_figures.py``.
+
+Every picture is the same on every run: the random generators are seeded, and the identifiers
+inside the SVG files are salted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy.sparse.csgraph import shortest_path
+from sklearn.datasets import make_moons
+
+import neurotopo as nt
+
+NO_EDGE = np.inf
+COLORS = ["#1f77b4", "#d95f02", "#2a9d5c", "#7b4fa3", "#c2a000", "#d14f8f"]
+GREY = "#b8b8b8"
+
+
+def dense_lengths(n: int, edges: dict[tuple[int, int], float]) -> np.ndarray:
+    """Write a list of edges as a dense matrix of lengths."""
+    lengths = np.full((n, n), NO_EDGE)
+    np.fill_diagonal(lengths, 0.0)
+    for (a, b), length in edges.items():
+        lengths[a, b] = lengths[b, a] = length
+    return lengths
+
+
+def closure(lengths: np.ndarray) -> np.ndarray:
+    """Shortest-path lengths between all pairs."""
+    return shortest_path(np.where(np.isinf(lengths), 0.0, lengths), directed=False)
+
+
+def matrix_a(lengths: np.ndarray, layer: np.ndarray) -> np.ndarray:
+    """The paper's matrix: direct, shortest path, or no edge, by the distance of the layers."""
+    gap = np.abs(layer[:, None] - layer[None, :])
+    matrix = np.where(gap == 1, lengths, closure(lengths))
+    matrix[gap == 0] = NO_EDGE
+    np.fill_diagonal(matrix, 0.0)
+    return matrix
+
+
+def draw_theorem(figure: Figure) -> None:
+    """Draw three matrices and the one tree they have in common."""
+    from neurotopo.plots import MergeTreeDisplay
+
+    names = np.array(list("abcde"))
+    layer = np.array([0, 0, 1, 1, 2])
+    a, b, c, d, e = range(5)
+    direct = dense_lengths(5, {(a, c): 1, (b, c): 2, (b, d): 4, (a, d): 8, (d, e): 3, (c, e): 6})
+    matrices = {
+        "Direct edges": direct,
+        "Closure (shortest paths)": closure(direct),
+        "Matrix A of the paper": matrix_a(direct, layer),
+    }
+    axes = figure.subplots(1, 4, width_ratios=[1, 1, 1, 1.25])
+    for ax, (title, matrix) in zip(axes, matrices.items(), strict=False):
+        _draw_matrix(ax, matrix, names, changed=matrix != direct)
+        ax.set_title(title)
+    fitted = [nt.NTCClusterer(metric="precomputed").fit(m) for m in matrices.values()]
+    assert all(each.merge_tree_ == fitted[0].merge_tree_ for each in fitted)
+    MergeTreeDisplay.from_estimator(fitted[0], ax=axes[3], names=names.tolist())
+    axes[3].set_title("Merge tree of all three")
+
+
+def _draw_matrix(ax, matrix, names, changed) -> None:
+    background = np.where(np.isinf(matrix), 0, np.where(changed, 2, 1))
+    colors = mpl.colors.ListedColormap(["white", "#dfeaf5", "#fbd9bd"])
+    ax.imshow(background, cmap=colors, vmin=0, vmax=2)
+    for i, j in np.ndindex(matrix.shape):
+        text = "∞" if np.isinf(matrix[i, j]) else f"{matrix[i, j]:g}"
+        ax.text(j, i, text, ha="center", va="center", weight="bold" if changed[i, j] else "normal")
+    ax.set_xticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(length=0)
+
+
+def draw_growth(figure: Figure) -> None:
+    """Draw the clusters of four points, as in the paper's figure, at growing radii."""
+    from neurotopo.plots import GrowthDisplay
+
+    points = np.array([[0.0, 0.0], [1.0, 0.0], [1.6, 1.4], [4.6, -0.4]])
+    clusterer = nt.NTCClusterer().fit(points)
+    radii = [0.0, 1.0, float(np.hypot(0.6, 1.4)), float(np.hypot(3.6, 0.4))]
+    display = GrowthDisplay.from_estimator(clusterer, radii=radii, ax=figure.add_subplot())
+    for panel in display.panels_:
+        for name, point in zip("abcd", points, strict=True):
+            panel.annotate(name, point, xytext=(3, 3), textcoords="offset points", zorder=5)
+
+
+def small_example() -> nt.NTCClusterer:
+    """Twelve points on a line: two tight groups, one loose group, one point by itself."""
+    points = np.array([0.0, 0.4, 0.9, 1.5, 4.3, 4.6, 5.4, 9.0, 10.1, 11.4, 12.6, 17.0])
+    return nt.NTCClusterer(tau=0.5).fit(points[:, None])
+
+
+def draw_two_diagrams(figure: Figure) -> None:
+    """Draw a tree, the diagram of its clusters and its 0-dimensional diagram."""
+    from neurotopo.plots import MergeTreeDisplay, PersistenceDiagramDisplay
+
+    clusterer = small_example()
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1.2, 1, 1])
+    MergeTreeDisplay.from_estimator(clusterer, ax=left)
+    left.set_title("Merge tree")
+    PersistenceDiagramDisplay.from_estimator(clusterer, ax=middle, legend=False)
+    middle.set_title("One point per cluster")
+    births, deaths = clusterer.h0_diagram_.T
+    finite = np.isfinite(deaths)
+    right.axline((0, 0), slope=1, color="black", linewidth=0.8)
+    right.scatter(births[finite], deaths[finite], color=COLORS[0], zorder=3, clip_on=False)
+    right.set(xlim=middle.get_xlim(), ylim=middle.get_ylim(), xlabel="birth", ylabel="death")
+    right.set_title("One point per merge")
+
+
+def draw_stability(figure: Figure) -> None:
+    """Draw the diagram of a graph, and where its points go when all lengths are disturbed."""
+    rng = np.random.default_rng(2)
+    n, epsilon = 15, 0.05
+    group = np.repeat(np.arange(3), n // 3)
+    lengths = rng.uniform(0.9, 1.6, size=(n, n))
+    lengths[group[:, None] == group[None, :]] -= 0.7
+    noise = rng.uniform(-epsilon, epsilon, size=(n, n))
+    before, after = (nt.merge_tree(_symmetric(x)) for x in (lengths, lengths + noise))
+    old, new = _clusters_by_members(before), _clusters_by_members(after)
+
+    ax = figure.add_subplot()
+    ax.axline((0, 0), slope=1, color="black", linewidth=0.8)
+    ax.axline((0, 2 * epsilon), slope=1, color="black", linewidth=0.8, linestyle="--")
+    for members in old.keys() & new.keys():
+        start, end = old[members], new[members]
+        ax.plot(*zip(start, end, strict=True), color="black", linewidth=1.0, zorder=4)
+        if start[1] - start[0] > 2 * epsilon:
+            corner = (start[0] - epsilon, start[1] - epsilon)
+            box = mpl.patches.Rectangle(corner, 2 * epsilon, 2 * epsilon, color=COLORS[0])
+            box.set(alpha=0.18, linewidth=0)
+            ax.add_patch(box)
+    for clusters, color, label in ((old, COLORS[0], "lengths f"), (new, COLORS[1], "lengths g")):
+        ax.scatter(*zip(*clusters.values(), strict=True), s=26, color=color, label=label, zorder=3)
+    ax.text(0.52, 0.535 + 2 * epsilon, "persistence 2ε", rotation=45, ha="center", va="bottom",
+            rotation_mode="anchor", transform_rotates_text=True, fontsize=9)  # fmt: skip
+    ax.set(xlabel="birth $R_1$", ylabel="death $R_2$", xlim=(0.15, 1.1), ylim=(0.15, 1.1))
+    ax.set_aspect("equal")
+    ax.legend(loc="lower right")
+
+
+def _clusters_by_members(tree: nt.MergeTree) -> dict[frozenset[int], tuple[float, float]]:
+    """Birth and death of every cluster that dies, by its members."""
+    nodes = [v for v in range(tree.n_samples, tree.n_nodes) if np.isfinite(tree.death[v])]
+    return {frozenset(tree.members(v).tolist()): (tree.birth[v], tree.death[v]) for v in nodes}
+
+
+def _symmetric(lengths: np.ndarray) -> np.ndarray:
+    upper = np.triu(lengths, 1)
+    return upper + upper.T
+
+
+def draw_selection(figure: Figure) -> None:
+    """Draw one set of bars twice: nested and disjoint choice."""
+    from neurotopo.plots import BarcodeDisplay
+
+    clusterer = small_example()
+    left, right = figure.subplots(1, 2)
+    for ax, nested in ((left, True), (right, False)):
+        BarcodeDisplay.from_estimator(clusterer.recut(tau=0.3, nested=nested), ax=ax, legend=False)
+        ax.set_title(f"nested={nested}")
+    right.set_ylabel("")
+
+
+def draw_noise(figure: Figure) -> None:
+    """Draw two moons among stray points, clustered with three settings."""
+    moons, _ = make_moons(300, noise=0.06, random_state=0)
+    stray = np.random.default_rng(0).uniform([-1.5, -1.0], [2.5, 1.5], size=(30, 2))
+    points = np.vstack([moons, stray])
+    condensed = {"condense": True, "min_cluster_size": 15}
+    settings = {
+        "Default (the paper)": {},
+        "condense=True,\nmin_cluster_size=15": condensed,
+        'condense=True, min_cluster_size=15,\nrule="mass", min_samples=5': {
+            **condensed,
+            "rule": "mass",
+            "min_samples": 5,
+        },
+    }
+    axes = figure.subplots(1, 3, sharey=True)
+    for ax, (title, setting) in zip(axes, settings.items(), strict=True):
+        labels = nt.NTCClusterer(**setting).fit_predict(points)
+        colors = [GREY if k < 0 else COLORS[k % len(COLORS)] for k in labels]
+        ax.scatter(*points.T, s=7, c=colors)
+        ax.set_title(title, fontsize=10)
+        ax.set_xlabel(_count(labels), fontsize=10)
+        ax.set(xticks=[], yticks=[], aspect="equal")
+
+
+def _count(labels: np.ndarray) -> str:
+    found, stray = labels.max() + 1, int(np.count_nonzero(labels < 0))
+    return f"{found} cluster{'' if found == 1 else 's'}, {stray} samples in none"
+
+
+FIGURES: dict[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {
+    "growth": (draw_growth, (9, 3)),
+    "two_diagrams": (draw_two_diagrams, (11, 3.8)),
+    "theorem": (draw_theorem, (11.5, 3)),
+    "stability": (draw_stability, (5, 5)),
+    "selection": (draw_selection, (9, 3.4)),
+    "noise": (draw_noise, (10, 2.9)),
+}
+
+
+def main(out: Path) -> None:
+    """Draw all pictures into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    with mpl.rc_context({"svg.hashsalt": "neurotopo", "font.size": 10}):
+        for name, (draw, size) in FIGURES.items():
+            figure = Figure(figsize=size, layout="constrained")
+            FigureCanvasAgg(figure)
+            draw(figure)
+            figure.savefig(out / f"{name}.svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main(Path(__file__).parent / "figures")
