@@ -40,8 +40,8 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     weight_map : {"reciprocal", "signed", "neglog"}, callable or None, default=None
         How an edge's weight w becomes its length. None: what is given are lengths. The others are
         for weights, where 0 and absent mean "no edge" and the diagonal is ignored:
-        ``"reciprocal"`` is ``|1/w|``; ``"signed"`` is 1/w for positive w, and no edge for negative w;
-        ``"neglog"`` is -log(w) for w in (0, 1], and no edge for negative w. A callable takes an
+        ``"reciprocal"`` is 1/abs(w); ``"signed"`` is 1/w for positive w, and no edge for negative
+        w; ``"neglog"`` is -log(w) for w in (0, 1], and no edge for negative w. A callable takes an
         array of weights other than 0 and returns their lengths, ``inf`` for "no edge".
     engine : {"auto", "gudhi", "gudhi-simplextree", "ripser", "tree"}, default="auto"
         See :func:`neurotopo.persistence_diagrams`.
