@@ -129,7 +129,7 @@ def graph_forest(
     edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
     if engine == "scipy":
         return kruskal_forest(edges)
-    return _forest_from_deaths(edges, _gudhi_deaths if engine == "gudhi" else _ripser_deaths)
+    return _forest_from_deaths(edges, engine)
 
 
 def core_distances(graph: Graph, min_samples: int) -> NDArray[np.float64]:
@@ -233,59 +233,24 @@ def spanning_edges(
     return order[np.sort(ranks)]
 
 
-def _forest_from_deaths(
-    edges: EdgeList, deaths_of: Callable[[EdgeList], NDArray[np.intp]]
-) -> SpanningForest:
-    """Turn 0-dimensional deaths, told as ranks of distinct lengths, into a spanning forest.
+def _forest_from_deaths(edges: EdgeList, engine: str) -> SpanningForest:
+    """Turn the 0-dimensional deaths that gudhi or ripser find into a spanning forest.
 
     The deaths are the engine's own; edges with those lengths are then joined in order, and the
     number of merges at every length has to be the number of deaths there.
     """
+    from neurotopo.persistence.diagrams import persistence_diagrams
+
+    # Ranks from 1 on: a diagram leaves out bars of length zero, and merges at 0 have to count.
+    n = edges.n_vertices
     values, rank = np.unique(edges.length, return_inverse=True)
     rank = rank.reshape(-1)
-    deaths = deaths_of(
-        EdgeList(edges.n_vertices, edges.source, edges.target, (rank + 1).astype(np.float64))
-    )
-    wanted = np.bincount(deaths, minlength=len(values))
+    ranked = EdgeList(n, edges.source, edges.target, (rank + 1).astype(np.float64))
+    deaths = persistence_diagrams(ranked, max_dimension=0, engine=engine)[0][:, 1]
+    death_ranks = deaths[np.isfinite(deaths)].astype(np.intp) - 1
+    wanted = np.bincount(death_ranks, minlength=len(values))
     at = np.flatnonzero(wanted[rank] > 0)
-    chosen = at[
-        spanning_edges(edges.n_vertices, edges.source[at], edges.target[at], edges.length[at])
-    ]
+    chosen = at[spanning_edges(n, edges.source[at], edges.target[at], edges.length[at])]
     if not np.array_equal(np.bincount(rank[chosen], minlength=len(values)), wanted):
-        raise RuntimeError("the engine's deaths are not the merge heights of the graph.")
-    return SpanningForest(
-        edges.n_vertices, edges.source[chosen], edges.target[chosen], edges.length[chosen]
-    )
-
-
-def _gudhi_deaths(ranked: EdgeList) -> NDArray[np.intp]:
-    import gudhi
-
-    tree = gudhi.SimplexTree()
-    vertices = np.arange(ranked.n_vertices)
-    tree.insert_batch(vertices[None, :], np.zeros(ranked.n_vertices))
-    if ranked.n_edges:
-        ends = np.stack([ranked.source, ranked.target]).astype(np.intp)
-        tree.insert_batch(ends, ranked.length)
-    # without this gudhi leaves out classes of the complex's top dimension only; H0 is complete
-    tree.compute_persistence(homology_coeff_field=2, persistence_dim_max=False)
-    deaths = tree.persistence_intervals_in_dimension(0).reshape(-1, 2)[:, 1]
-    return deaths[np.isfinite(deaths)].astype(np.intp) - 1
-
-
-def _ripser_deaths(ranked: EdgeList) -> NDArray[np.intp]:
-    from ripser import ripser
-
-    if ranked.n_edges == 0:
-        return np.empty(0, dtype=np.intp)
-    n_ranks = int(ranked.length.max())
-    if n_ranks >= 2**24:
-        raise ValueError(
-            f"ripser tells at most {2**24 - 1} lengths apart in single precision, and the graph "
-            f'has {n_ranks} distinct ones. Use engine="scipy" or "prim".'
-        )
-    n = ranked.n_vertices
-    ends = (np.append(ranked.source, ranked.target), np.append(ranked.target, ranked.source))
-    graph = sp.coo_matrix((np.tile(ranked.length, 2), ends), shape=(n, n))
-    deaths = ripser(graph, distance_matrix=True, maxdim=0)["dgms"][0][:, 1]
-    return np.rint(deaths[np.isfinite(deaths)]).astype(np.intp) - 1
+        raise RuntimeError(f"the deaths that {engine} found are not the merge heights of X.")
+    return SpanningForest(n, edges.source[chosen], edges.target[chosen], edges.length[chosen])
