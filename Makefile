@@ -47,6 +47,7 @@ bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/speed.py --out benchmarks/results
 	$(BIN)/python benchmarks/quality.py --out benchmarks/results
 	$(BIN)/python benchmarks/make_results.py
+	$(BIN)/python benchmarks/diagram_engines.py
 
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
