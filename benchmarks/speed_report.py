@@ -109,6 +109,8 @@ def tables(record: dict[str, Any]) -> str:
         f"{record['memory_gb']:.0f} GB because its memory grows with the square of the samples "
         "was not run. Methods that stop with an error are shown with it.",
     ]
+    if record.get("remark"):  # put into the record by hand where parts of two runs were joined
+        parts.append(record["remark"])
     for family, title in TITLES.items():
         rows = rows_of(record, family)
         if not rows:
