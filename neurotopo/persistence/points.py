@@ -234,25 +234,29 @@ class _Proof:
             )
             horizon = distance[:, -1] * (1 - _ULPS)
         else:
-            distance, nearest, margin = self._brute_neighbours(points, k)
-            horizon = np.sqrt(np.maximum(distance[:, -1] ** 2 * (1 - _ULPS) - margin, 0.0))
+            nearest, horizon = self._brute_neighbours(points, np.arange(self.n), k)
         if k == self.n:
             horizon = np.full(len(points), np.inf)
         return nearest, horizon
 
     def _brute_neighbours(
-        self, points: NDArray[np.intp], k: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp], float]:
-        """Search all points. The Euclidean search expands the square: it errs by the margin."""
-        centred = self.X - self.X.mean(axis=0)
+        self, points: NDArray[np.intp], among: NDArray[np.intp], k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Search all of some points; the second value is a lower bound on the k-th distance.
+
+        The Euclidean search expands the square, so it errs by an amount that has to be allowed.
+        """
+        centre = self.X.mean(axis=0)
         metric = {2.0: "euclidean", 1.0: "manhattan"}.get(self.order, "chebyshev")
         search = NearestNeighbors(
             n_neighbors=k, algorithm="brute", metric=metric, n_jobs=self.workers
         )
-        distance, nearest = search.fit(centred).kneighbors(centred[points])
-        largest = float((centred**2).sum(axis=1).max())
-        n_roundings = 8 * (self.X.shape[1] + 4)
-        return distance, nearest, n_roundings * np.finfo(np.float64).eps * largest
+        search.fit(self.X[among] - centre)
+        distance, nearest = search.kneighbors(self.X[points] - centre)
+        largest = float(((self.X - centre) ** 2).sum(axis=1).max())
+        margin = 8 * (self.X.shape[1] + 4) * np.finfo(np.float64).eps * largest
+        at_least = np.sqrt(np.maximum(distance[:, -1] ** 2 * (1 - _ULPS) - margin, 0.0))
+        return among[nearest], at_least
 
     def _ask_for_more(self, points: NDArray[np.intp]) -> None:
         for first in range(0, len(points), _AT_ONCE):
@@ -302,6 +306,8 @@ class _Proof:
         sources, targets = [points[:0]], [points[:0]]
         for group in _largest_groups(outside, label):
             here, there = self._facing(points, group, reach)
+            if self.tree is None and len(here) and len(there):  # a k-d tree is slow to say no
+                here = here[self._brute_neighbours(here, there, 1)[1] <= reach]
             if len(here) == 0:
                 continue
             distance, nearest = cKDTree(self.X[there]).query(
