@@ -176,6 +176,10 @@ class _Proof:
         self.k = min(k, self.n - 1)
         self.core = np.zeros(self.n)
         self.tree = cKDTree(X) if d <= _TREE_DIMENSIONS else None
+        if self.tree is None:
+            self.centred = X - X.mean(axis=0)
+            largest = float((self.centred**2).sum(axis=1).max())
+            self.margin = 8 * (d + 4) * np.finfo(np.float64).eps * largest
         self.searched: dict[bytes, float] = {}
         neighbours, self.horizon = self._neighbours(np.arange(self.n), self.k)
         source = np.repeat(np.arange(self.n), neighbours.shape[1])
@@ -246,16 +250,13 @@ class _Proof:
 
         The Euclidean search expands the square, so it errs by an amount that has to be allowed.
         """
-        centre = self.X.mean(axis=0)
         metric = {2.0: "euclidean", 1.0: "manhattan"}.get(self.order, "chebyshev")
         search = NearestNeighbors(
             n_neighbors=k, algorithm="brute", metric=metric, n_jobs=self.workers
         )
-        search.fit(self.X[among] - centre)
-        distance, nearest = search.kneighbors(self.X[points] - centre)
-        largest = float(((self.X - centre) ** 2).sum(axis=1).max())
-        margin = 8 * (self.X.shape[1] + 4) * np.finfo(np.float64).eps * largest
-        at_least = np.sqrt(np.maximum(distance[:, -1] ** 2 * (1 - _ULPS) - margin, 0.0))
+        search.fit(self.centred[among])
+        distance, nearest = search.kneighbors(self.centred[points])
+        at_least = np.sqrt(np.maximum(distance[:, -1] ** 2 * (1 - _ULPS) - self.margin, 0.0))
         return among[nearest], at_least
 
     def _ask_for_more(self, points: NDArray[np.intp]) -> None:
