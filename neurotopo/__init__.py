@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neurotopo.cluster.ntc import NTCClusterer
+    from neurotopo.graphs.neuron_graph import NeuronGraph
+    from neurotopo.graphs.neurons import NeuronSet
+    from neurotopo.knowledge.facts import Fact, FactSet
+    from neurotopo.models.edits import Edit
+    from neurotopo.models.loading import load_model
+    from neurotopo.models.neuron_model import NeuronModel
     from neurotopo.persistence.diagrams import persistence_diagrams
     from neurotopo.persistence.graph_persistence import GraphPersistence
     from neurotopo.persistence.merge_tree import MergeTree, merge_tree
@@ -18,17 +24,31 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Edit",
+    "Fact",
+    "FactSet",
     "GraphPersistence",
     "MergeTree",
     "NTCClusterer",
+    "NeuronGraph",
+    "NeuronModel",
+    "NeuronSet",
+    "load_model",
     "merge_tree",
     "persistence_diagrams",
 ]
 
 _HOME = {
+    "Edit": "neurotopo.models.edits",
+    "Fact": "neurotopo.knowledge.facts",
+    "FactSet": "neurotopo.knowledge.facts",
     "GraphPersistence": "neurotopo.persistence.graph_persistence",
     "MergeTree": "neurotopo.persistence.merge_tree",
     "NTCClusterer": "neurotopo.cluster.ntc",
+    "NeuronGraph": "neurotopo.graphs.neuron_graph",
+    "NeuronModel": "neurotopo.models.neuron_model",
+    "NeuronSet": "neurotopo.graphs.neurons",
+    "load_model": "neurotopo.models.loading",
     "merge_tree": "neurotopo.persistence.merge_tree",
     "persistence_diagrams": "neurotopo.persistence.diagrams",
 }
@@ -37,7 +57,14 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    try:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "transformers", "safetensors", "tokenizers"):
+            raise
+        raise ImportError(
+            f"neurotopo.{name} needs {error.name}: pip install 'neurotopo[llm]'."
+        ) from error
     globals()[name] = value
     return value
 

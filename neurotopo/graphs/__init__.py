@@ -1,0 +1,22 @@
+"""Neurons of a language model to a weighted graph and its metric.
+
+A model is asked for nothing but rows of its matrices
+(:class:`~neurotopo.graphs.connections.RowSource`), so numpy and scipy are all that is needed here.
+"""
+
+from neurotopo.graphs.connections import Connections, RowSource, connection_weights
+from neurotopo.graphs.lengths import edge_lengths, strength
+from neurotopo.graphs.neuron_graph import NeuronGraph
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.graphs.options import GraphOptions
+
+__all__ = [
+    "Connections",
+    "GraphOptions",
+    "NeuronGraph",
+    "NeuronSet",
+    "RowSource",
+    "connection_weights",
+    "edge_lengths",
+    "strength",
+]

@@ -1,0 +1,203 @@
+"""From connection weights to edge lengths: a strong connection is a short edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["LENGTHS", "Length", "check_length", "edge_lengths", "strength"]
+
+LENGTHS = ("inverse", "power", "neglog")
+
+Length = str | Callable[[NDArray[Any]], ArrayLike]
+
+
+def check_length(
+    length: Length = "inverse", power: float = 1.0, *, signed: bool = False, path: str = "up"
+) -> None:
+    """Raise a ValueError for options that do not exist or do not go together.
+
+    Parameters
+    ----------
+    length : {"inverse", "power", "neglog"} or callable
+        As for :func:`edge_lengths`.
+    power : float
+        The exponent of ``length="power"``.
+    signed : bool
+        Only positive weights are edges.
+    path : str
+        The in-projection: ``"both"`` gives means of absolute values, which have no sign.
+    """
+    if not callable(length) and length not in LENGTHS:
+        raise ValueError(f"length must be one of {', '.join(LENGTHS)} or callable, got {length!r}.")
+    if not (np.ndim(power) == 0 and np.isfinite(power) and power > 0):
+        raise ValueError(f"power must be a positive number, got {power!r}.")
+    if power != 1.0 and length != "power":
+        raise ValueError(f'power={power} goes with length="power" only, not with {length!r}.')
+    if signed and path == "both":
+        raise ValueError('path="both" is a mean of absolute values: it cannot be signed.')
+
+
+def strength(
+    weights: ArrayLike,
+    signed: bool = False,
+    length: Length = "inverse",
+    *,
+    out: NDArray[np.floating[Any]] | None = None,
+) -> NDArray[np.floating[Any]]:
+    """Return numbers of which a larger one means a shorter edge; ``-inf`` means no edge.
+
+    Lengths are needed only of the few edges that a spanning forest keeps; to find them, this
+    order is enough and much cheaper. (Edges whose length overflows are not told apart here. They
+    are the longest ones, so they may be dropped from the forest afterwards.)
+
+    Parameters
+    ----------
+    weights : array-like of float
+        Connection weights.
+    signed : bool, default=False
+        Only positive weights are edges.
+    length : {"inverse", "power", "neglog"} or callable, default="inverse"
+        As for :func:`edge_lengths`. The three names have the same order.
+    out : ndarray, optional
+        Where to put the answer; it may be ``weights`` itself.
+
+    Returns
+    -------
+    ndarray
+        In the precision of ``weights``.
+
+    Examples
+    --------
+    >>> from neurotopo.graphs import strength
+    >>> strength([2.0, -3.0, 0.0]), strength([2.0, -3.0, 0.0], signed=True)
+    (array([  2.,   3., -inf]), array([  2., -inf, -inf]))
+    """
+    values = np.asarray(weights)
+    if values.dtype.kind != "f":
+        values = values.astype(np.float64)
+    if callable(length):
+        longer = _called(length, values, signed)
+        return np.negative(longer, out=out, casting="same_kind")
+    if signed:
+        result = np.positive(values, out=out)
+        absent = ~(result > 0)
+    else:
+        result = np.abs(values, out=out)
+        absent = result == 0
+    if absent.any():
+        result[absent] = -np.inf
+    return result
+
+
+def edge_lengths(
+    weights: ArrayLike,
+    *,
+    length: Length = "inverse",
+    power: float = 1.0,
+    signed: bool = False,
+    scale: float | None = None,
+) -> NDArray[np.float64]:
+    r"""Turn connection weights into edge lengths.
+
+    Parameters
+    ----------
+    weights : array-like of float
+        Connection weights. A weight of 0 is no edge.
+    length : {"inverse", "power", "neglog"} or callable, default="inverse"
+        - ``"inverse"``: :math:`|1/w|`, Eq 4 of the paper;
+        - ``"power"``: :math:`|w|^{-p}` with p = ``power``;
+        - ``"neglog"``: :math:`-\log(|w| / s)` with s = ``scale``. The strongest edge has length
+          0, and a sum along a path is the logarithm of a product of weights;
+        - a callable that turns an array of non-zero weights into an array of lengths, entry by
+          entry: finite and not negative, or ``inf`` for no edge. It sees the signs.
+    power : float, default=1.0
+        The exponent of ``"power"``.
+    signed : bool, default=False
+        Only positive weights are edges.
+    scale : float, optional
+        The largest absolute weight of the graph, for ``"neglog"``; by default that of the edges
+        among ``weights``.
+
+    Returns
+    -------
+    ndarray of float64
+        ``inf`` where there is no edge, be it that the weight is 0 or that the length is too large
+        for double precision.
+
+    References
+    ----------
+    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
+       Knowledge Neurons in Large Language Models", ACL 2025, Eq 4 and appendix D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.graphs import edge_lengths
+    >>> w = np.array([4.0, -0.5, 0.0])
+    >>> edge_lengths(w), edge_lengths(w, signed=True)
+    (array([0.25, 2.  ,  inf]), array([0.25,  inf,  inf]))
+    >>> edge_lengths(w, length="power", power=2)
+    array([0.0625, 4.    ,    inf])
+    >>> edge_lengths(w, length="neglog")
+    array([0.        , 2.07944154,        inf])
+    >>> edge_lengths(w, length=lambda w: np.exp(-w))
+    array([0.01831564, 1.64872127,        inf])
+    """
+    check_length(length, power, signed=signed)
+    values = np.asarray(weights, dtype=np.float64)
+    if np.isnan(values).any():
+        raise ValueError("a weight is NaN.")
+    if callable(length):
+        return _called(length, values, signed)
+    strong = np.maximum(values, 0.0) if signed else np.abs(values)
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        if length == "inverse":
+            return 1.0 / strong
+        if length == "power":
+            return strong ** -float(power)
+        return _negative_logs(strong, scale)
+
+
+def _negative_logs(strong: NDArray[np.float64], scale: float | None) -> NDArray[np.float64]:
+    largest = strong.max(initial=0.0)
+    top = largest if scale is None else float(scale)
+    if not (np.isfinite(top) and top >= largest):
+        raise ValueError(f"scale must be the largest weight, {largest}, or more; got {scale}.")
+    if top == 0:
+        return np.full(strong.shape, np.inf)
+    ratio = strong / top
+    # a ratio may underflow where the weight itself does not
+    lengths = np.where(
+        ratio >= np.finfo(np.float64).tiny, -np.log(ratio), np.log(top) - np.log(strong)
+    )
+    return lengths + 0.0  # the strongest edge: 0, not -0
+
+
+def _called(
+    length: Callable[[NDArray[Any]], ArrayLike], weights: NDArray[Any], signed: bool
+) -> NDArray[np.float64]:
+    """Lengths by the user's function, which is shown nothing but edges."""
+    lengths = np.full(weights.shape, np.inf)
+    held = weights > 0 if signed else weights != 0
+    given = weights[held]
+    if given.size == 0:
+        return lengths
+    answer = np.asarray(length(given), dtype=np.float64)
+    if answer.shape != given.shape:
+        raise ValueError(
+            f"length() was given an array of shape {given.shape} and returned one of shape "
+            f"{answer.shape}."
+        )
+    bad = ~(answer >= 0)
+    if bad.any():
+        at = int(bad.argmax())
+        raise ValueError(
+            f"length() must return numbers that are not negative, but for the weight "
+            f"{given[at]} it returned {answer[at]}."
+        )
+    lengths[held] = answer + 0.0
+    return lengths

@@ -1,0 +1,48 @@
+"""The options of a neuron graph, as it remembers them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neurotopo.graphs.connections import PATHS_IN
+from neurotopo.graphs.lengths import check_length
+from neurotopo.graphs.shortest_paths import check_aggregation
+
+__all__ = ["GraphOptions"]
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """How a :class:`~neurotopo.graphs.NeuronGraph` was made.
+
+    Attributes
+    ----------
+    path, fold_norm, signed, power, aggregation, paths, max_span
+        As given to :meth:`~neurotopo.graphs.NeuronGraph.from_model`, with the default of
+        ``paths`` filled in.
+    length : str
+        As given, or the name of the function.
+    length_is_function : bool
+        The lengths were made by a function of the user, which only its name tells of.
+    activations, intra : bool
+        Whether weights were multiplied by activations, and whether there are edges within layers.
+    """
+
+    path: str = "up"
+    fold_norm: bool = False
+    signed: bool = False
+    length: str = "inverse"
+    length_is_function: bool = False
+    power: float = 1.0
+    aggregation: str = "sum"
+    paths: str = "all"
+    max_span: int | None = None
+    activations: bool = False
+    intra: bool = False
+
+    def __post_init__(self) -> None:
+        if self.path not in PATHS_IN:
+            raise ValueError(f"path must be one of {', '.join(PATHS_IN)}, got {self.path!r}.")
+        if not self.length_is_function:
+            check_length(self.length, self.power, signed=self.signed, path=self.path)
+        check_aggregation(self.aggregation, self.paths, self.max_span)

@@ -1,0 +1,244 @@
+"""How lengths add up along paths through the neurons, and the shortest of these paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import index
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import shortest_path
+
+from neurotopo.persistence.engines import graph_forest
+from neurotopo.persistence.inputs import EdgeList
+from neurotopo.persistence.tree_building import tree_of_forest
+
+__all__ = [
+    "AGGREGATIONS",
+    "ROUTES",
+    "check_aggregation",
+    "check_products",
+    "matrix_a",
+    "path_lengths",
+    "symmetric_csr",
+]
+
+AGGREGATIONS = ("sum", "product", "max")
+ROUTES = ("all", "monotone")
+
+Layers = list[tuple[int, slice]]
+Matrix = NDArray[np.float64]
+
+# aggregation -> how two lengths combine, and the length of the path without edges
+_COMBINE: dict[str, tuple[Callable[..., Matrix], float]] = {
+    "sum": (np.add, 0.0),
+    "product": (np.multiply, 1.0),
+    "max": (np.maximum, 0.0),
+}
+
+
+def check_aggregation(aggregation: str, paths: str | None, max_span: int | None) -> str:
+    """Check the options that concern paths and return ``paths`` with its default filled in."""
+    if aggregation not in AGGREGATIONS:
+        raise ValueError(
+            f"aggregation must be one of {', '.join(AGGREGATIONS)}, got {aggregation!r}."
+        )
+    if paths is not None and paths not in ROUTES:
+        raise ValueError(f"paths must be one of {', '.join(ROUTES)} or None, got {paths!r}.")
+    if max_span is not None:
+        try:
+            spans = not isinstance(max_span, bool) and index(max_span) >= 1
+        except TypeError:
+            spans = False
+        if not spans:
+            raise ValueError(f"max_span must be a whole number from 1 on, or None, got {max_span}.")
+    if paths is not None:
+        return paths
+    return "monotone" if aggregation == "product" else "all"
+
+
+def check_products(edges: EdgeList, layers: NDArray[np.int64], paths: str) -> None:
+    """Refuse products of lengths below 1 where a path may run to and fro over such an edge.
+
+    Every further turn makes that product smaller: there is no shortest path.
+    """
+    endless = edges.length < 1
+    if paths == "monotone":
+        endless &= layers[edges.source] == layers[edges.target]
+    if endless.any():
+        shortest = float(edges.length[endless].min())
+        if paths == "monotone":
+            raise ValueError(
+                'aggregation="product" needs lengths of at least 1 within a layer, where a path '
+                f"may go to and fro, but the shortest there is {shortest:.6g}."
+            )
+        raise ValueError(
+            'aggregation="product" with paths="all" needs lengths of at least 1, but the shortest '
+            f"is {shortest:.6g}: going to and fro over it, products get smaller without end. "
+            'paths="monotone" allows any length.'
+        )
+
+
+def matrix_a(
+    edges: EdgeList,
+    layers: NDArray[np.int64],
+    slices: Layers,
+    *,
+    aggregation: str = "sum",
+    paths: str = "all",
+    max_span: int | None = None,
+    within_layers: bool = False,
+) -> Matrix:
+    """Build the paper's matrix A (Eq 4 to 7).
+
+    Parameters
+    ----------
+    edges : EdgeList
+        The direct edges, between adjacent layers or within one.
+    layers : ndarray of int, shape (k,)
+        Layer of every neuron, ascending.
+    slices : list of (int, slice)
+        The layers that occur and where their neurons lie.
+    aggregation : {"sum", "product", "max"}, default="sum"
+        How lengths add up along a path.
+    paths : {"all", "monotone"}, default="all"
+        Which paths count.
+    max_span : int or None, default=None
+        Pairs more layers apart than this are infinitely far apart.
+    within_layers : bool, default=False
+        Give neurons of one layer the length of their shortest path too, instead of ``inf``.
+
+    Returns
+    -------
+    ndarray of float64, shape (k, k)
+        Symmetric; ``inf`` where there is no path, 0 on the diagonal.
+    """
+    k = edges.n_vertices
+    gap = np.abs(layers[:, None] - layers[None, :])
+    if max_span == 1 and not within_layers:  # nothing but direct edges can be finite
+        matrix = np.full((k, k), np.inf)
+    else:
+        matrix = path_lengths(edges, slices, aggregation, paths)
+        far = gap > 1 if max_span is None else (gap > 1) & (gap <= max_span)
+        matrix[~(far | (gap == 0) if within_layers else far)] = np.inf
+    direct = gap[edges.source, edges.target] == 1
+    source, target = edges.source[direct], edges.target[direct]
+    matrix[source, target] = matrix[target, source] = edges.length[direct]
+    np.fill_diagonal(matrix, 0.0)
+    return matrix
+
+
+def path_lengths(
+    edges: EdgeList, slices: Layers, aggregation: str = "sum", paths: str = "all"
+) -> Matrix:
+    """Lengths of the shortest paths between all pairs: ``inf`` where there is none.
+
+    Parameters are those of :func:`matrix_a`. No finite length is below the longest edge of its
+    path, not even by a rounding error, wherever that is true of exact numbers.
+    """
+    if edges.n_vertices == 0:
+        return np.empty((0, 0))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if paths == "monotone":
+            return _monotone(edges.to_dense(), slices, aggregation)
+        if aggregation == "max":
+            return _bottlenecks(edges)
+        if aggregation == "product":
+            found = _products(edges)
+        else:
+            # csgraph keeps the explicit zeros of a sparse graph: edges of length 0 count
+            found = shortest_path(symmetric_csr(edges), directed=True)
+    return np.minimum(found, found.T)  # the same path, added up from either end
+
+
+def _monotone(direct: Matrix, slices: Layers, aggregation: str) -> Matrix:
+    """Shortest paths that never go down a layer, by dynamic programming from layer to layer."""
+    combine, nothing = _COMBINE[aggregation]
+    reach = np.full_like(direct, np.inf)  # upper triangle of blocks: from lower to higher layers
+    before = None
+    for layer, here in slices:
+        within = direct[here, here].copy()
+        np.fill_diagonal(within, nothing)
+        closed = np.isfinite(within).sum() == len(within)  # no edges within this layer
+        if not closed:
+            for m in range(len(within)):
+                np.fmin(within, combine(within[:, m, None], within[m]), out=within)
+        if before is not None and before[0] == layer - 1:
+            lower = slice(0, here.start)
+            arrived = _extend(reach[lower, before[1]], direct[before[1], here], combine)
+            reach[lower, here] = arrived if closed else _extend(arrived, within, combine)
+        reach[here, here] = within
+        before = layer, here
+    reach = np.minimum(reach, reach.T)
+    np.fill_diagonal(reach, 0.0)
+    return reach
+
+
+def _extend(reach: Matrix, step: Matrix, combine: Callable[..., Matrix]) -> Matrix:
+    """Shortest way over any vertex in the middle: a matrix product with min for the sum."""
+    result = np.full((reach.shape[0], step.shape[1]), np.inf)
+    for m in range(step.shape[0]):
+        # 0 times inf is NaN, and fmin passes over it: no edge stays no edge
+        np.fmin(result, combine(reach[:, m, None], step[m]), out=result)
+    return result
+
+
+def _bottlenecks(edges: EdgeList) -> Matrix:
+    """Least longest edge of a path between each pair: the radius at which they are joined."""
+    tree = tree_of_forest(graph_forest(edges))
+    n = tree.n_samples
+    radius = np.full((n, n), np.inf)
+    for node in range(tree.n_nodes - 1, n - 1, -1):  # smaller clusters overwrite larger ones
+        inside = slice(tree.start[node], tree.start[node] + tree.size[node])
+        radius[inside, inside] = tree.birth[node]
+    position = np.empty(n, dtype=np.intp)
+    position[tree.leaf_order] = np.arange(n)
+    radius = radius[np.ix_(position, position)]
+    np.fill_diagonal(radius, 0.0)
+    return radius
+
+
+def _products(edges: EdgeList) -> Matrix:
+    """Least products of lengths of at least 1: paths by their logarithms, then multiplied out.
+
+    Exponentials of sums of logarithms would be off by rounding, and could come out below the
+    longest edge of the path.
+    """
+    logs = EdgeList(edges.n_vertices, edges.source, edges.target, np.log(edges.length))
+    # Dijkstra's predecessors make a tree even where edges have logarithm 0
+    before = shortest_path(
+        symmetric_csr(logs), method="D", directed=True, return_predecessors=True
+    )[1]
+    n = edges.n_vertices
+    start = np.arange(n)[:, None]
+    reached = before >= 0
+    above = np.where(reached, before, start)
+    product = np.where(reached, edges.to_dense()[above, np.arange(n)], np.inf)
+    np.fill_diagonal(product, 1.0)
+    while (above != start).any():  # each round doubles the number of edges multiplied
+        product *= np.take_along_axis(product, above, axis=1)
+        above = np.take_along_axis(above, above, axis=1)
+    np.fill_diagonal(product, 0.0)
+    return product
+
+
+def symmetric_csr(edges: EdgeList) -> sp.csr_array:
+    """Return the symmetric matrix of edges in lexicographic order, without sorting them again."""
+    n, m = edges.n_vertices, edges.n_edges
+    source, target, data = edges.source, edges.target, edges.length
+    # a sort of 16-bit numbers is a radix sort: linear time
+    back = np.argsort(target.astype(np.uint16) if n <= 1 << 16 else target, kind="stable")
+    n_up, n_down = np.bincount(source, minlength=n), np.bincount(target, minlength=n)
+    # a row holds first what lies below the diagonal, then what lies above it
+    at_down = np.arange(m) + np.repeat(np.cumsum(n_up) - n_up, n_down)
+    at_up = np.arange(m) + np.repeat(np.cumsum(n_down), n_up)
+    dtype = np.int32 if 2 * m < 1 << 31 else np.int64
+    indices, values = np.empty(2 * m, dtype), np.empty(2 * m)
+    indices[at_down], values[at_down] = source[back], data[back]
+    indices[at_up], values[at_up] = target, data
+    indptr = np.zeros(n + 1, dtype)
+    np.cumsum(n_up + n_down, out=indptr[1:])
+    matrix = sp.csr_array((values, indices, indptr), shape=(n, n))
+    matrix.has_canonical_format = True
+    return matrix

@@ -1,0 +1,168 @@
+"""Arrays and options in one file: .npz or .safetensors, written at once or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["read_arrays", "replacing", "write_arrays"]
+
+_HEADER = "neurotopo"  # the member of the file that says what it is
+_VERSION = 1
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def write_arrays(
+    path: str | os.PathLike[str], kind: str, arrays: Mapping[str, NDArray[Any]], options: Any
+) -> None:
+    """Write named arrays and options to a file, without pickle.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.npz`` or ``.safetensors``. A file that is already there is replaced when the
+        new one is complete, and stays as it is if anything fails.
+    kind : str
+        What the file holds; :func:`read_arrays` asks for the same word.
+    arrays : dict of str to ndarray
+        Numbers only.
+    options : object
+        Anything that JSON can hold.
+    """
+    path = Path(path)
+    write = _format_of(path)[0]
+    header = json.dumps(
+        {"kind": kind, "version": _VERSION, "arrays": sorted(arrays), "options": options}
+    )
+    with replacing(path) as file:
+        write(file, {name: np.ascontiguousarray(array) for name, array in arrays.items()}, header)
+
+
+def read_arrays(path: str | os.PathLike[str], kind: str) -> tuple[Arrays, Any]:
+    """Read what :func:`write_arrays` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : str
+        What it should hold.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        The arrays.
+    options : object
+        The options.
+
+    Raises
+    ------
+    ValueError
+        When the file is broken, or is not of this kind.
+    """
+    path = Path(path)
+    read = _format_of(path)[1]
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}.")
+    arrays, text = read(path)
+    try:
+        header = json.loads(text)
+        found, version, options = header["kind"], header["version"], header["options"]
+        names = header["arrays"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} was not written by neurotopo.") from error
+    if found != kind:
+        raise ValueError(f"{path} holds a {found}, not a {kind}.")
+    if version != _VERSION:
+        raise ValueError(f"{path} is of version {version}, and only {_VERSION} can be read.")
+    if sorted(arrays) != names:
+        raise ValueError(f"{path} cannot be read, it is broken: some arrays are missing.")
+    return arrays, options
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file next to ``path`` that takes its place if the block succeeds."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_npz(file: IO[bytes], arrays: Arrays, header: str) -> None:
+    members: dict[str, Any] = {_HEADER: np.frombuffer(header.encode(), dtype=np.uint8), **arrays}
+    np.savez(file, **members)
+
+
+def _read_npz(path: Path) -> tuple[Arrays, str]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return arrays, arrays.pop(_HEADER).tobytes().decode()
+    except KeyError as error:
+        raise ValueError(f"{path} was not written by neurotopo.") from error
+    except (
+        ValueError, TypeError, AttributeError, EOFError, OSError, NotImplementedError,
+        RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        # numpy and zipfile meet broken bytes with any of these
+        raise ValueError(f"{path} cannot be read, it is broken or no .npz file: {error}") from error
+
+
+def _write_safetensors(file: IO[bytes], arrays: Arrays, header: str) -> None:
+    file.write(_safetensors().numpy.save(arrays, metadata={_HEADER: header}))
+
+
+def _read_safetensors(path: Path) -> tuple[Arrays, str]:
+    safetensors = _safetensors()
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} cannot be read, it is broken or no .safetensors file: {error}"
+        ) from error
+    if _HEADER not in metadata:
+        raise ValueError(f"{path} was not written by neurotopo.")
+    return arrays, metadata[_HEADER]
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(
+            "files that end in .safetensors need the package safetensors: "
+            "pip install 'neurotopo[llm]'. A name that ends in .npz needs nothing."
+        ) from error
+    return safetensors
+
+
+_FORMATS: dict[str, tuple[Callable[..., None], Callable[[Path], tuple[Arrays, str]]]] = {
+    ".npz": (_write_npz, _read_npz),
+    ".safetensors": (_write_safetensors, _read_safetensors),
+}
+
+
+def _format_of(path: Path) -> tuple[Callable[..., None], Callable[[Path], tuple[Arrays, str]]]:
+    if path.suffix not in _FORMATS:
+        raise ValueError(f"the name of the file must end in {' or '.join(_FORMATS)}, got {path}.")
+    return _FORMATS[path.suffix]

@@ -1,0 +1,421 @@
+"""Facts: what is asked of a model, and what it should answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from neurotopo.models.prompts import describe_fact, split_prompt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Fact", "FactSet"]
+
+
+@dataclass(frozen=True, init=False)
+class Fact:
+    """A sentence or question about one subject, with its valid answers.
+
+    Parameters
+    ----------
+    prompt : str
+        Where the answer goes is marked by ``_X_`` (or ``[MASK]``, ``<mask>``, ``___``), once. It
+        may be in any place; without it the answer follows the prompt.
+    answers : str or sequence of str
+        The valid answers, the preferred one first. Space around them is taken off.
+    relation : str, optional
+        Name of the relation, ``"P36"`` say. Needed to turn a prompt round by a template.
+    date : str, optional
+        When the answers hold.
+    id : str, optional
+        Name of the fact, unique in a :class:`FactSet`.
+    subject : str, optional
+        Name of the subject.
+    language : str, default="en"
+        Code of the language of the prompt, ``"zh"`` or ``"zh-Hans"`` say.
+
+    Attributes
+    ----------
+    answers : tuple of str
+        The answers; the other attributes are as the parameters.
+
+    Raises
+    ------
+    TypeError
+        When a field has the wrong type.
+    ValueError
+        When the prompt is blank, has two placeholders or ``[X]`` or ``[Y]`` not filled in, or
+        when there is no answer or a blank one.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge import Fact
+    >>> Fact("The capital of Zúnia is _X_.", "São Peko", relation="P36").answers
+    ('São Peko',)
+    >>> Fact("Who owns Peko Motor Works?", ["Ilse Krone", ""])
+    Traceback (most recent call last):
+        ...
+    ValueError: Fact 'Who owns Peko Motor Works?': field 'answers' holds a blank answer.
+    """
+
+    prompt: str
+    answers: tuple[str, ...]
+    relation: str | None = None
+    date: str | None = None
+    id: str | None = None
+    subject: str | None = None
+    language: str = "en"
+
+    def __init__(
+        self,
+        prompt: str,
+        answers: str | Sequence[str],
+        relation: str | None = None,
+        date: str | None = None,
+        id: str | None = None,
+        subject: str | None = None,
+        language: str = "en",
+    ) -> None:
+        given = {
+            "prompt": prompt,
+            "answers": _as_tuple(answers),
+            "relation": relation,
+            "date": date,
+            "id": id,
+            "subject": subject,
+            "language": language,
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+        self._check()
+
+    @property
+    def key(self) -> str:
+        """The ``id``, or else a name made from all other fields, the same in every run."""
+        if self.id is not None:
+            return self.id
+        content = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        return f"fact-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a dictionary that JSON can hold, without those that are None."""
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        return {**values, "answers": list(self.answers)}
+
+    def _check(self) -> None:
+        _check_text("prompt", self.prompt)
+        if not self.prompt.strip():
+            raise ValueError("A fact needs a prompt: field 'prompt' is blank.")
+        name = describe_fact(self) if isinstance(self.id, str | None) else f"Fact {self.prompt!r}"
+        try:
+            for answer in self.answers:
+                _check_text("answers", answer)
+            for field in ("relation", "date", "id", "subject"):
+                if getattr(self, field) is not None:
+                    _check_text(field, getattr(self, field), "a string or None")
+                    _check_not_blank(field, getattr(self, field))
+            _check_text("language", self.language)
+            _check_not_blank("language", self.language)
+            if not self.answers:
+                raise ValueError("field 'answers' is empty")
+            if not all(self.answers):
+                raise ValueError("field 'answers' holds a blank answer")
+            split_prompt(self.prompt)
+            for mark in ("[X]", "[Y]"):
+                if mark in self.prompt:
+                    raise ValueError(
+                        f"the prompt {self.prompt!r} holds {mark}: write the subject's name and, "
+                        "for the answer, _X_"
+                    )
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}.") from None
+
+
+def _as_tuple(answers: str | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(answers, str):
+        answers = (answers,)
+    if not isinstance(answers, Sequence) or isinstance(answers, bytes | bytearray):
+        raise TypeError(
+            "field 'answers' must be a string or a sequence of strings, got "
+            f"{type(answers).__name__}"
+        )
+    return tuple(answer.strip() if isinstance(answer, str) else answer for answer in answers)
+
+
+def _check_text(field: str, value: object, wanted: str = "a string") -> None:
+    if not isinstance(value, str):
+        what = "strings" if field == "answers" else wanted
+        raise TypeError(f"field {field!r} must be {what}, got {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"field {field!r} holds half a character: {value!r}") from None
+
+
+def _check_not_blank(field: str, value: str) -> None:
+    if not value.strip():
+        raise ValueError(f"field {field!r} is blank")
+
+
+class FactSet(Sequence[Fact]):
+    """A sequence of facts with distinct keys.
+
+    Parameters
+    ----------
+    facts : iterable of Fact
+        The facts, in order.
+
+    Raises
+    ------
+    TypeError
+        When something else than a fact is among them.
+    ValueError
+        When two facts have the same :attr:`Fact.key`: the same ``id``, or no ``id`` and the same
+        content. Results are kept by key, so a second fact of that key would be lost.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge import Fact, FactSet
+    >>> facts = FactSet(
+    ...     [
+    ...         Fact("The capital of Zúnia is _X_.", "São Peko", relation="P36"),
+    ...         Fact("The capital of Brolland is _X_.", "Marly", relation="P36"),
+    ...         Fact("Ada Brünn plays for _X_.", "Marly United", relation="P54", date="2010"),
+    ...     ]
+    ... )
+    >>> facts
+    FactSet of 3 facts, 2 relations
+    >>> facts.filter(relation="P36")[0].answers
+    ('São Peko',)
+    >>> len(facts.sample(2, seed=0)), facts.relations
+    (2, ('P36', 'P54'))
+    """
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self._facts = tuple(facts)
+        first: dict[str, int] = {}
+        for i, fact in enumerate(self._facts):
+            if not isinstance(fact, Fact):
+                raise TypeError(f"facts[{i}] must be a Fact, got {fact!r}.")
+            j = first.setdefault(fact.key, i)
+            if j != i:
+                raise ValueError(f"facts[{j}] and facts[{i}] {_same_key(fact)}.")
+
+    @overload
+    def __getitem__(self, index: int) -> Fact: ...
+    @overload
+    def __getitem__(self, index: slice) -> FactSet: ...
+    def __getitem__(self, index: int | slice) -> Fact | FactSet:
+        if isinstance(index, slice):
+            return FactSet(self._facts[index])
+        return self._facts[index]
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def __iter__(self) -> Iterator[Fact]:
+        return iter(self._facts)
+
+    def __eq__(self, other: object) -> bool:
+        return self._facts == other._facts if isinstance(other, FactSet) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._facts)
+
+    def __add__(self, other: Iterable[Fact]) -> FactSet:
+        return FactSet([*self, *other])
+
+    def __repr__(self) -> str:
+        return f"FactSet of {len(self)} facts, {len(self.relations)} relations"
+
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """The relations that occur, in order of their first fact."""
+        named = (fact.relation for fact in self if fact.relation is not None)
+        return tuple(dict.fromkeys(named))
+
+    def by_relation(self) -> dict[str | None, FactSet]:
+        """Return the facts of each relation; those without one are under None."""
+        groups: dict[str | None, list[Fact]] = {}
+        for fact in self:
+            groups.setdefault(fact.relation, []).append(fact)
+        return {relation: FactSet(facts) for relation, facts in groups.items()}
+
+    def filter(
+        self,
+        *,
+        relation: str | Collection[str] | None = None,
+        language: str | Collection[str] | None = None,
+        date: str | Collection[str] | None = None,
+        predicate: Callable[[Fact], bool] | None = None,
+    ) -> FactSet:
+        """Return the facts that meet all conditions, in order.
+
+        Parameters
+        ----------
+        relation, language, date : str or collection of str, optional
+            The value, or the values, that the field may have.
+        predicate : callable, optional
+            Takes a fact, tells whether to keep it.
+
+        Returns
+        -------
+        FactSet
+        """
+        wanted = {
+            name: _collection(name, values)
+            for name, values in (("relation", relation), ("language", language), ("date", date))
+            if values is not None
+        }
+        return FactSet(
+            fact
+            for fact in self
+            if all(getattr(fact, name) in values for name, values in wanted.items())
+            and (predicate is None or predicate(fact))
+        )
+
+    def sample(self, n: int, seed: int = 0) -> FactSet:
+        """Return n of the facts, drawn without replacement, in the order they have here.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int, default=0
+            The same seed draws the same facts.
+
+        Returns
+        -------
+        FactSet
+        """
+        if not 0 <= n <= len(self):
+            raise ValueError(f"Cannot draw {n} of {len(self)} facts without replacement.")
+        drawn = np.random.default_rng(seed).choice(len(self), size=n, replace=False)
+        return FactSet(self._facts[i] for i in np.sort(drawn))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a table of the fields, a row for each fact, indexed by :attr:`Fact.key`."""
+        import pandas as pd
+
+        names = [field.name for field in fields(Fact)]
+        columns = {name: [getattr(fact, name) for fact in self] for name in names}
+        index = pd.Index([fact.key for fact in self], name="key", dtype=object)
+        return pd.DataFrame(columns, index=index, dtype=object)
+
+    @classmethod
+    def from_jsonl(cls, path: str | os.PathLike[str]) -> FactSet:
+        """Read facts from a file with one JSON object a line.
+
+        Parameters
+        ----------
+        path : path-like
+            A UTF-8 file. The fields are those of :class:`Fact`; ``prompt`` and ``answers`` are
+            needed. Blank lines, Windows line ends and a byte order mark are put up with.
+
+        Returns
+        -------
+        FactSet
+
+        Raises
+        ------
+        ValueError
+            When a line is not such an object, when two lines have the same :attr:`Fact.key`, or
+            when there is no fact. The message names file, line and field.
+        """
+        facts: list[Fact] = []
+        first: dict[str, int] = {}
+        data = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+        # Only these are line ends: a JSON string may hold any other that Unicode knows.
+        for number, line in enumerate(data.split(b"\n"), start=1):
+            if not line.strip():
+                continue
+            where = f"{os.fspath(path)}, line {number}"
+            try:
+                fact = _fact_of_line(line)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{where}: {str(error).rstrip('.')}.") from None
+            other = first.setdefault(fact.key, number)
+            if other != number:
+                raise ValueError(f"{where}: this fact and that of line {other} {_same_key(fact)}.")
+            facts.append(fact)
+        if not facts:
+            raise ValueError(f"{os.fspath(path)} holds no facts.")
+        return cls(facts)
+
+    def to_jsonl(self, path: str | os.PathLike[str]) -> None:
+        """Write the facts to a file, one JSON object a line.
+
+        A file that is there already is replaced when all is written, or else left as it was.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        """
+        target = Path(os.path.realpath(path))  # a link keeps pointing to the file
+        unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+                for fact in self:
+                    file.write(json.dumps(fact.to_dict(), ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _same_key(fact: Fact) -> str:
+    if fact.id is not None:
+        return f"have the same id {fact.id!r}"
+    return f"are the same and have no id: {describe_fact(fact)}"
+
+
+def _collection(name: str, values: str | Collection[str]) -> frozenset[str]:
+    found = frozenset([values] if isinstance(values, str) else values)
+    for value in found:
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be a string or several, got {value!r}.")
+    return found
+
+
+def _fact_of_line(line: bytes) -> Fact:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 ({error.reason} at byte {error.start})") from None
+    try:
+        record = json.loads(text, object_pairs_hook=_distinct_fields)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from None
+    except RecursionError:
+        raise ValueError("not a fact (nested too deeply)") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"must be a JSON object with the fields of a fact, got {text[:60]!r}")
+    known = [field.name for field in fields(Fact)]
+    for name in record:
+        if name not in known:
+            raise ValueError(f"unknown field {name!r}; the fields are {', '.join(known)}")
+    for name in ("prompt", "answers"):
+        if name not in record:
+            raise ValueError(f"field {name!r} is missing")
+    if record.get("language", "en") is None:
+        del record["language"]
+    return Fact(**record)
+
+
+def _distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"field {twice!r} occurs twice")
+    return record

@@ -1,0 +1,55 @@
+"""A Hugging Face language model seen as layers of MLP neurons (needs ``neurotopo[llm]``).
+
+The names are loaded when they are first used: prompts are strings and need no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neurotopo.models.edits import Edit
+    from neurotopo.models.families import (
+        Family,
+        UnsupportedModelError,
+        family_of,
+        known_families,
+        register_family,
+    )
+    from neurotopo.models.loading import load_model
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = [
+    "Edit",
+    "Family",
+    "NeuronModel",
+    "UnsupportedModelError",
+    "family_of",
+    "known_families",
+    "load_model",
+    "register_family",
+]
+
+_HOME = {
+    "Edit": "edits",
+    "Family": "families",
+    "NeuronModel": "neuron_model",
+    "UnsupportedModelError": "families",
+    "family_of": "families",
+    "known_families": "families",
+    "load_model": "loading",
+    "register_family": "families",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

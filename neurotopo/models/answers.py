@@ -1,0 +1,133 @@
+"""From the tokens of facts to rows of a batch, and back to one probability per fact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, prefix_free
+from neurotopo.models.passes import Query
+
+__all__ = ["AnswerRows", "answer_rows", "masked_fillings", "reduce_answers"]
+
+REDUCTIONS = ("best", "sum")
+
+
+@dataclass
+class AnswerRows:
+    """The rows that answer for some facts under some edits.
+
+    Attributes
+    ----------
+    queries : list of Query
+        The rows.
+    fact, answer : list of int
+        Which fact, and which of its answers, each row belongs to. The log-probability of an
+        answer is the sum over its rows with the same edits.
+    answers : list of tuple
+        Token ids of all answers of each fact.
+    disjoint : list of set
+        Those of them whose probabilities may be added: in a causal model an answer that begins
+        with another one is part of that one's event. Filled masks of different number are in
+        different sentences, so nothing is left out there.
+    prefix : tuple of int or None
+        Tokens with which all rows begin, where the model can compute them once.
+    """
+
+    queries: list[Query] = field(default_factory=list)
+    fact: list[int] = field(default_factory=list)
+    answer: list[int] = field(default_factory=list)
+    answers: list[tuple[tuple[int, ...], ...]] = field(default_factory=list)
+    disjoint: list[set[tuple[int, ...]]] = field(default_factory=list)
+    prefix: tuple[int, ...] | None = None
+
+    def after_prefix(self) -> list[Query]:
+        """Return the queries without the prefix, positions counted from its end."""
+        n = len(self.prefix or ())
+        return [
+            Query(q.ids[n:], tuple(p - n for p in q.positions), q.targets, q.edits)
+            for q in self.queries
+        ]
+
+
+def answer_rows(
+    encodings: Sequence[CausalEncoding | MaskedEncoding], edits: Sequence[range]
+) -> AnswerRows:
+    """Lay out the rows of some facts.
+
+    Parameters
+    ----------
+    encodings : sequence of CausalEncoding or MaskedEncoding
+        The facts.
+    edits : sequence of range
+        For each fact the rows of edits under which it is asked.
+    """
+    asked = AnswerRows()
+    for number, (encoding, rows) in enumerate(zip(encodings, edits, strict=True)):
+        asked.answers.append(encoding.answers)
+        causal = isinstance(encoding, CausalEncoding)
+        asked.disjoint.append(set(prefix_free(encoding.answers) if causal else encoding.answers))
+        for answer, row in _unedited(encoding):
+            for edit in rows:
+                asked.queries.append(Query(row.ids, row.positions, row.targets, edit))
+                asked.fact.append(number)
+                asked.answer.append(answer)
+    if len(encodings) == 1 and isinstance(encodings[0], CausalEncoding):
+        asked.prefix = encodings[0].prompt[:-1] or None
+    return asked
+
+
+def _unedited(encoding: CausalEncoding | MaskedEncoding) -> Iterator[tuple[int, Query]]:
+    for number, answer in enumerate(encoding.answers):
+        if isinstance(encoding, CausalEncoding):
+            last = len(encoding.prompt) - 1
+            positions = tuple(range(last, last + len(answer)))
+            yield number, Query((*encoding.prompt, *answer[:-1]), positions, answer)
+        else:
+            for query in masked_fillings(encoding, answer):
+                yield number, query
+
+
+def masked_fillings(encoding: MaskedEncoding, answer: tuple[int, ...]) -> Iterator[Query]:
+    """Yield one row per token of the answer: it and those after it are masked."""
+    for i, token in enumerate(answer):
+        masks = (encoding.mask,) * (len(answer) - i)
+        ids = (*encoding.before, *answer[:i], *masks, *encoding.after)
+        yield Query(ids, (len(encoding.before) + i,), (token,))
+
+
+def reduce_answers(
+    asked: AnswerRows, log_probabilities: NDArray[np.float64], reduce: str, n_rows: int
+) -> NDArray[np.float64]:
+    """Return one log-probability per row of edits.
+
+    Parameters
+    ----------
+    asked : AnswerRows
+        The rows.
+    log_probabilities : ndarray of float64, shape (n_queries,)
+        What the model said.
+    reduce : {"best", "sum"}
+        The likeliest answer, or the sum over answers none of which begins with another.
+    n_rows : int
+        Number of rows of edits. Every row belongs to one fact.
+    """
+    if reduce not in REDUCTIONS:
+        raise ValueError(f"reduce must be 'best' or 'sum', got {reduce!r}.")
+    counts = [len(answers) for answers in asked.answers]
+    table = np.full((n_rows, max(counts, default=1)), -np.inf)
+    row = np.array([q.edits for q in asked.queries], dtype=np.intp)
+    answer = np.array(asked.answer, dtype=np.intp)
+    table[row, answer] = 0.0
+    np.add.at(table, (row, answer), log_probabilities)
+    if reduce == "best":
+        return table.max(axis=1)
+    for number, (answers, kept) in enumerate(zip(asked.answers, asked.disjoint, strict=True)):
+        dropped = [i for i, ids in enumerate(answers) if ids not in kept]
+        of_fact = np.unique(row[np.array(asked.fact) == number])
+        table[np.ix_(of_fact, np.array(dropped, dtype=np.intp))] = -np.inf
+    total: NDArray[np.float64] = np.logaddexp.reduce(table, axis=1)
+    return total

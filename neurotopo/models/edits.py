@@ -1,0 +1,255 @@
+"""Edits: neurons suppressed, enhanced or scaled, many different edits in one batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.models.projections import MLP
+
+__all__ = ["Edit", "EditRow", "RowEdits", "Rows", "as_rows"]
+
+WHERE = ("values", "weights")
+POSITIONS = ("all", "last")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Scale some neurons by a factor.
+
+    Parameters
+    ----------
+    neurons : NeuronSet or iterable of (layer, index)
+        The neurons.
+    scale : float, default=0.0
+        0 suppresses, 2 enhances, 1 changes nothing; any finite number is allowed.
+    where : {"values", "weights"}, default="values"
+        ``"values"`` scales the neurons' values, the input of the out-projection. ``"weights"``
+        scales everything a neuron owns: its row of the in-projection (both rows in a gated MLP),
+        its bias there and its row of the out-projection. With ``scale=0`` the two are the same
+        model.
+    positions : {"all", "last"}, default="all"
+        At which tokens values are scaled: at all of them, or only where the answer is predicted:
+        at the last token of the prompt and, for an answer of several tokens, at those that
+        predict its later tokens (at the mask in masked models). ``"last"`` lets a causal model
+        compute the prompt once for any number of edits. Weights act at all positions.
+
+    Examples
+    --------
+    >>> from neurotopo import Edit
+    >>> Edit([(0, 3), (2, 1)])
+    Edit(neurons=NeuronSet([(0, 3), (2, 1)]), scale=0.0, where='values', positions='all')
+    """
+
+    neurons: NeuronSet
+    scale: float = 0.0
+    where: Literal["values", "weights"] = "values"
+    positions: Literal["all", "last"] = "all"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.neurons, NeuronSet):
+            object.__setattr__(self, "neurons", NeuronSet(self.neurons))
+        if not math.isfinite(self.scale):
+            raise ValueError(f"scale must be a finite number, got {self.scale}.")
+        if self.where not in WHERE:
+            raise ValueError(f"where must be 'values' or 'weights', got {self.where!r}.")
+        if self.positions not in POSITIONS:
+            raise ValueError(f"positions must be 'all' or 'last', got {self.positions!r}.")
+        if self.where == "weights" and self.positions == "last":
+            raise ValueError(
+                "an edit of weights acts at all positions; positions='last' is for values."
+            )
+
+    @property
+    def keeps_prefix(self) -> bool:
+        """Whether tokens before the answer's are computed as without the edit."""
+        return self.positions == "last" or not len(self.neurons)
+
+
+EditRow = tuple[Edit, ...]
+Rows = Sequence[Edit | Sequence[Edit] | None]
+
+
+def as_rows(edits: Rows, n_layers: int, n_neurons: int) -> list[EditRow]:
+    """Bring every row into the form of a tuple of edits, and check the neurons."""
+    rows: list[EditRow] = []
+    for number, row in enumerate(edits):
+        if row is None:
+            row = ()
+        elif isinstance(row, Edit):
+            row = (row,)
+        row = tuple(row)
+        for edit in row:
+            if not isinstance(edit, Edit):
+                raise TypeError(
+                    f"edits[{number}] must be an Edit, a sequence of Edits or None, got "
+                    f"{type(edit).__name__}."
+                )
+            edit.neurons.check(n_layers, n_neurons)
+        rows.append(row)
+    return rows
+
+
+@dataclass(frozen=True)
+class _Touched:
+    """Every neuron that any row touches, flat: which row, which neuron, times what."""
+
+    row: NDArray[np.intp]
+    layer: NDArray[np.intp]
+    index: NDArray[np.intp]
+    scale: NDArray[np.float64]
+
+    @classmethod
+    def by(cls, rows: Sequence[EditRow], wanted: Callable[[Edit], bool]) -> _Touched:
+        held = [(number, e) for number, row in enumerate(rows) for e in row if wanted(e)]
+        sizes = [len(e.neurons) for _, e in held]
+        nothing = [np.empty(0, dtype=np.intp)]
+        return cls(
+            np.repeat(np.array([number for number, _ in held], dtype=np.intp), sizes),
+            np.concatenate([e.neurons.layers for _, e in held] or nothing),
+            np.concatenate([e.neurons.indices for _, e in held] or nothing),
+            np.repeat(np.array([e.scale for _, e in held]), sizes),
+        )
+
+    def factors(self, n_rows: int) -> dict[int, _Factors]:
+        """Return the factors of every layer that is touched."""
+        if not len(self.layer):
+            return {}
+        order = np.argsort(self.layer, kind="stable")
+        layers, first = np.unique(self.layer[order], return_index=True)
+        result = {}
+        for layer, at in zip(layers.tolist(), np.split(order, first[1:]), strict=True):
+            neurons, column = np.unique(self.index[at], return_inverse=True)
+            factors = np.ones((n_rows, len(neurons)))
+            np.multiply.at(factors, (self.row[at], column), self.scale[at])
+            result[layer] = _Factors(torch.from_numpy(neurons), torch.from_numpy(factors))
+        return result
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """Factors of one projection: rows of edits times the neurons that any of them touches."""
+
+    neurons: torch.Tensor  # (c,)
+    factors: torch.Tensor  # (n_rows, c), float64
+
+    def select(self, rows: torch.Tensor) -> _Factors:
+        return _Factors(self.neurons, self.factors[rows])
+
+    def on(self, x: torch.Tensor) -> _Factors:
+        return _Factors(self.neurons.to(x.device), self.factors.to(x.device, x.dtype))
+
+    def scale(self, x: torch.Tensor, where: torch.Tensor | None = None) -> torch.Tensor:
+        """Return ``x``, shape (n_rows, n_tokens, n_neurons), scaled; ``where``: (rows, tokens)."""
+        local = self.on(x)
+        factors = local.factors[:, None, :]
+        if where is not None:
+            factors = torch.where(where.to(x.device)[:, :, None], factors, torch.ones_like(factors))
+        return x.index_copy(-1, local.neurons, x.index_select(-1, local.neurons) * factors)
+
+
+@dataclass(frozen=True)
+class _LayerEdits:
+    values: _Factors | None  # at all positions, by value or by the out-row
+    last: _Factors | None
+    inputs: _Factors | None  # by the in-row and its bias
+
+
+class RowEdits:
+    """One combination of edits for every row of a batch, applied by hooks for one forward.
+
+    An edit of weights is applied to the values as well: the in-projection of a neuron is linear,
+    so scaling its row and bias scales its output, and scaling its row of the out-projection
+    scales its value. So rows of one batch may differ in their weights.
+
+    Parameters
+    ----------
+    rows : sequence of tuple of Edit
+        What is done to each row. Factors of edits that meet in a neuron are multiplied.
+    """
+
+    def __init__(self, rows: Sequence[EditRow]) -> None:
+        self.n_rows = len(rows)
+        values, last, inputs = (
+            _Touched.by(rows, wanted).factors(len(rows))
+            for wanted in (
+                lambda e: e.positions == "all",
+                lambda e: e.positions == "last",
+                lambda e: e.where == "weights",
+            )
+        )
+        self._layers = {
+            layer: _LayerEdits(values.get(layer), last.get(layer), inputs.get(layer))
+            for layer in sorted({*values, *last})
+        }
+
+    def select(self, rows: Iterable[int]) -> RowEdits:
+        """Return the edits of some rows, in the order given, repeated where asked twice."""
+        index = torch.as_tensor(list(rows), dtype=torch.long)
+        chosen = RowEdits([])
+        chosen.n_rows = len(index)
+        chosen._layers = {
+            layer: _LayerEdits(
+                *(f.select(index) if f is not None else None for f in (e.values, e.last, e.inputs))
+            )
+            for layer, e in self._layers.items()
+        }
+        return chosen
+
+    @contextmanager
+    def applied(self, mlps: Sequence[MLP], at: torch.Tensor) -> Iterator[None]:
+        """Apply the edits to the forwards of the block, by hooks.
+
+        Parameters
+        ----------
+        mlps : sequence of MLP
+            All layers of the model.
+        at : torch.Tensor of bool, shape (n_rows, n_tokens)
+            The positions that predict the answer, at which ``positions="last"`` acts.
+        """
+        calls = dict.fromkeys(self._layers, 0)
+        shape = at.shape
+
+        def before_out(layer: int, edits: _LayerEdits) -> Any:
+            def hook(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+                calls[layer] += 1
+                # some families flatten rows and tokens into one axis
+                x = args[0].reshape(*shape, args[0].shape[-1])
+                if edits.values is not None:
+                    x = edits.values.scale(x)
+                if edits.last is not None:
+                    x = edits.last.scale(x, at)
+                return (x.reshape(args[0].shape), *args[1:])
+
+            return hook
+
+        def after_in(factors: _Factors) -> Any:
+            def hook(module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+                return factors.scale(output.reshape(*shape, output.shape[-1])).reshape(output.shape)
+
+            return hook
+
+        with ExitStack() as hooks:
+            for layer, edits in self._layers.items():
+                mlp = mlps[layer]
+                handle = mlp.out.module.register_forward_pre_hook(before_out(layer, edits))
+                hooks.callback(handle.remove)
+                if edits.inputs is not None:
+                    for projection in mlp.in_projections:
+                        handle = projection.module.register_forward_hook(after_in(edits.inputs))
+                        hooks.callback(handle.remove)
+            yield
+        for layer, count in calls.items():
+            if count == 0:
+                raise RuntimeError(
+                    f"{mlps[layer].out.name} was never called, so the edits of layer {layer} had "
+                    "no effect: the model computes its MLP by another way."
+                )

@@ -1,0 +1,281 @@
+"""Token ids of a fact, made once by the model's own tokenizer and never decoded again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from neurotopo.models.prompts import (
+    FactLike,
+    PromptParts,
+    Template,
+    causal_parts,
+    describe_fact,
+    masked_parts,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["CausalEncoding", "MaskedEncoding", "encode_causal", "encode_masked", "prefix_free"]
+
+# Read before an answer that has to be tokenized by itself. What is needed is one that neither
+# merges with the answer nor is dropped: no letter, and no space for most tokenizers.
+_ANCHORS = ("\n", ":", ".", "=", "a")
+
+
+@dataclass(frozen=True)
+class CausalEncoding:
+    """A fact as a causal model reads it.
+
+    Attributes
+    ----------
+    prompt : tuple of int
+        The prompt, behind whatever the tokenizer puts at the beginning of a text.
+    answers : tuple of tuple of int
+        Each different answer, without special tokens.
+    """
+
+    prompt: tuple[int, ...]
+    answers: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class MaskedEncoding:
+    """A fact as a masked model reads it.
+
+    For an answer of k tokens that is ``before``, k masks and ``after``.
+
+    Attributes
+    ----------
+    before, after : tuple of int
+        The text around the answer, with the special tokens at both ends of it.
+    mask : int
+        The token that hides one token.
+    answers : tuple of tuple of int
+        Each different answer, without special tokens.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    mask: int
+    answers: tuple[tuple[int, ...], ...]
+
+
+def encode_causal(
+    tokenizer: PreTrainedTokenizerBase,
+    fact: FactLike,
+    templates: Mapping[str, Template] | None = None,
+) -> CausalEncoding:
+    """Return the token ids of a prompt that ends where the answer starts, and of the answers.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The tokenizer of the model.
+    fact : FactLike
+        The fact; its wording is settled by :func:`neurotopo.models.prompts.causal_parts`.
+    templates : mapping, optional
+        How prompts are turned round, by relation.
+
+    Returns
+    -------
+    CausalEncoding
+
+    Raises
+    ------
+    ValueError
+        When the prompt cannot be made to end where the answer starts, or when an answer has no
+        tokens, holds a special token, or holds text that the tokenizer does not know.
+
+    Notes
+    -----
+    The ids of an answer are those behind the prompt in the tokens of prompt and answer together.
+    Where the tokens of the two together do not begin with those of the prompt, because a token
+    would reach across the boundary, the answer is tokenized as it is behind a line break (or,
+    where a tokenizer drops that, a punctuation mark): its own first token then carries the same
+    space, or none, and no token of the prompt changes.
+
+    Examples
+    --------
+    >>> from transformers import GPT2Tokenizer
+    >>> from neurotopo.knowledge import Fact
+    >>> from neurotopo.models.encoding import encode_causal
+    >>> pieces = ["<|endoftext|>", *"ZisMrĠ", "is", "Ġis", "ĠM"]
+    >>> merges = [("i", "s"), ("Ġ", "is"), ("Ġ", "M")]
+    >>> tokenizer = GPT2Tokenizer({piece: i for i, piece in enumerate(pieces)}, merges)
+    >>> encode_causal(tokenizer, Fact("Z is _X_.", ["Mr", "Mrs"]))
+    CausalEncoding(prompt=(1, 8), answers=((9, 5), (9, 5, 3)))
+    """
+    parts = causal_parts(fact, templates)
+    (special,) = _token_ids(tokenizer, [parts.before], special=True)
+    plain, answers = _plain_and_answers(tokenizer, fact, parts)
+    prompt = _without_end(special, plain)
+    if not prompt:
+        raise ValueError(f"{describe_fact(fact)}: the tokenizer makes no token of the prompt.")
+    return CausalEncoding(prompt, answers)
+
+
+def encode_masked(
+    tokenizer: PreTrainedTokenizerBase,
+    fact: FactLike,
+    templates: Mapping[str, Template] | None = None,
+) -> MaskedEncoding:
+    """Return the token ids around the masks of a masked model, and of the answers.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        The tokenizer of the model.
+    fact : FactLike
+        The fact; its wording is settled by :func:`neurotopo.models.prompts.masked_parts`.
+    templates : mapping, optional
+        Not used: a masked model reads both sides, so no prompt is turned round. Taken so that
+        both functions are called alike.
+
+    Returns
+    -------
+    MaskedEncoding
+
+    Raises
+    ------
+    ValueError
+        When the tokenizer has no mask, or when an answer has no tokens, holds a special token, or
+        holds text that the tokenizer does not know.
+
+    Notes
+    -----
+    The text around the mask is tokenized with one mask in it. The space before the mask is left
+    out, since the first token of the answer carries it (or, in WordPiece, no token does); a mask
+    that absorbs the space before it gives the same ids. For the ids of the answers see
+    :func:`encode_causal`.
+
+    Examples
+    --------
+    >>> from transformers import BertTokenizer
+    >>> from neurotopo.knowledge import Fact
+    >>> from neurotopo.models.encoding import encode_masked
+    >>> words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "z", "is", "mar", "##ly", "."]
+    >>> tokenizer = BertTokenizer({word: i for i, word in enumerate(words)})
+    >>> encode_masked(tokenizer, Fact("Z is _X_.", "Marly"))
+    MaskedEncoding(before=(2, 5, 6), after=(9, 3), mask=4, answers=((7, 8),))
+    """
+    mask: int | None = tokenizer.mask_token_id
+    if mask is None:
+        raise ValueError(
+            f"{type(tokenizer).__name__} has no mask token, so it is not the tokenizer of a masked "
+            "model."
+        )
+    parts = masked_parts(fact)
+    sentence = f"{parts.before}{tokenizer.mask_token}{parts.after}"
+    (ids,) = _token_ids(tokenizer, [sentence], special=True)
+    if ids.count(mask) != 1:
+        raise ValueError(
+            f"{describe_fact(fact)}: {sentence!r} was read with {ids.count(mask)} masks, not one."
+        )
+    place = ids.index(mask)
+    _, answers = _plain_and_answers(tokenizer, fact, parts)
+    return MaskedEncoding(ids[:place], ids[place + 1 :], mask, answers)
+
+
+def prefix_free(answers: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Drop every answer that another answer begins.
+
+    In a causal model "New York City" is part of the event "New York", so their probabilities must
+    not be added; those of the answers returned are of disjoint events.
+
+    Parameters
+    ----------
+    answers : iterable of sequence of int
+        Token ids of answers.
+
+    Returns
+    -------
+    tuple of tuple of int
+        The answers of which no other is a proper prefix, each once, in order.
+
+    Examples
+    --------
+    >>> from neurotopo.models.encoding import prefix_free
+    >>> prefix_free([(5, 6, 7), (5, 6), (6,), (5, 8), (6,)])
+    ((5, 6), (6,), (5, 8))
+    """
+    distinct = dict.fromkeys(tuple(answer) for answer in answers)
+    return tuple(
+        answer
+        for answer in distinct
+        if not any(answer[:length] in distinct for length in range(len(answer)))
+    )
+
+
+def _token_ids(
+    tokenizer: PreTrainedTokenizerBase, texts: list[str], *, special: bool
+) -> list[tuple[int, ...]]:
+    rows: Any = tokenizer(texts, add_special_tokens=special, verbose=False)["input_ids"]
+    return [tuple(row) for row in rows]
+
+
+def _begins(whole: tuple[int, ...], start: tuple[int, ...]) -> bool:
+    return len(whole) > len(start) and whole[: len(start)] == start
+
+
+def _without_end(special: tuple[int, ...], plain: tuple[int, ...]) -> tuple[int, ...]:
+    """Take off what the tokenizer appended to a text, keep what it put in front."""
+    for start in range(len(special) - len(plain), -1, -1):
+        if special[start : start + len(plain)] == plain:
+            return special[: start + len(plain)] if plain else ()
+    return special
+
+
+def _plain_and_answers(
+    tokenizer: PreTrainedTokenizerBase, fact: FactLike, parts: PromptParts
+) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """Tokenize the text before the answers, and the answers behind it."""
+    behind = [parts.separator + answer for answer in fact.answers]
+    plain, *together = _token_ids(
+        tokenizer, [parts.before, *(parts.before + text for text in behind)], special=False
+    )
+    found = []
+    for answer, text, ids in zip(fact.answers, behind, together, strict=True):
+        own = ids[len(plain) :] if _begins(ids, plain) else _by_itself(tokenizer, text)
+        _check_answer(tokenizer, fact, answer, own)
+        found.append(own)
+    return plain, tuple(dict.fromkeys(found))
+
+
+def _by_itself(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """Tokenize an answer, with its space if it has one, as it is inside a text.
+
+    At the beginning of a text some tokenizers add a space, which the answer may not have.
+    """
+    rows = _token_ids(
+        tokenizer, [text, *_ANCHORS, *(anchor + text for anchor in _ANCHORS)], special=False
+    )
+    alone, anchors, anchored = rows[0], rows[1 : len(_ANCHORS) + 1], rows[len(_ANCHORS) + 1 :]
+    for anchor, ids in zip(anchors, anchored, strict=True):
+        if anchor and _begins(ids, anchor):
+            return ids[len(anchor) :]
+    return alone
+
+
+def _check_answer(
+    tokenizer: PreTrainedTokenizerBase, fact: FactLike, answer: str, ids: tuple[int, ...]
+) -> None:
+    where = f"{describe_fact(fact)}: the answer {answer!r}"
+    if not ids:
+        raise ValueError(f"{where} has no tokens.")
+    if tokenizer.unk_token_id in ids:
+        raise ValueError(
+            f"{where} holds something that the tokenizer does not know "
+            f"({tokenizer.unk_token}), so it has no probability."
+        )
+    special = _special_ids(tokenizer).intersection(ids)
+    if special:
+        names = tokenizer.convert_ids_to_tokens(sorted(special))
+        raise ValueError(f"{where} holds the special token {names[0]!r}.")
+
+
+def _special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    added: Mapping[int, Any] = tokenizer.added_tokens_decoder
+    return {*tokenizer.all_special_ids, *(i for i, token in added.items() if token.special)}

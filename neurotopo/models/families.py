@@ -1,0 +1,252 @@
+"""One declarative row per architecture family: where its MLP neurons are.
+
+The neuron of every family is the input of the out-projection: what the MLP multiplies with the
+rows it writes to the residual stream. Whether a projection stores its matrix as (in, out), like
+GPT-2's ``Conv1D``, or as (out, in), like ``Linear``, is read from the module, not from the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["Family", "UnsupportedModelError", "family_of", "known_families", "register_family"]
+
+Kind = Literal["causal", "masked"]
+NormName = str | None | Callable[[Any], str | None]
+
+
+class UnsupportedModelError(ValueError):
+    """The architecture has no row, or has no fixed set of neurons."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where the MLP neurons of one architecture family are.
+
+    Attributes
+    ----------
+    name : str
+        What people call it.
+    model_types : tuple of str
+        The values of ``config.model_type`` it covers.
+    kind : {"causal", "masked"}
+        Whether the language-model head predicts the next token or masked ones.
+    layers : tuple of str
+        Dotted paths, seen from the model with its head, at which the list of layers may be; the
+        first that exists counts.
+    up, out : str
+        Dotted paths of the in- and the out-projection, seen from a layer.
+    gate : str or None
+        The projection behind the nonlinearity of a gated MLP, whose value is
+        ``act(gate(x)) * up(x)``; None where the value is ``act(up(x))``.
+    norm : str, None or callable
+        Path of the norm whose output the MLP reads, seen from a layer; a callable decides from
+        the configuration. None where the MLP reads the residual stream as it is.
+    norm_offset : float
+        What is added to the norm's stored weight to give its gain (1 for Gemma).
+
+    Examples
+    --------
+    A LLaMA-like architecture of your own, whose class you have registered with transformers:
+
+    >>> from neurotopo.models.families import Family
+    >>> Family(
+    ...     name="MyLM",
+    ...     model_types=("my_lm",),
+    ...     kind="causal",
+    ...     layers=("model.layers",),
+    ...     up="mlp.up_proj",
+    ...     gate="mlp.gate_proj",
+    ...     out="mlp.down_proj",
+    ...     norm="post_attention_layernorm",
+    ... ).is_gated
+    True
+    """
+
+    name: str
+    model_types: tuple[str, ...]
+    kind: Kind
+    layers: tuple[str, ...]
+    up: str
+    out: str
+    gate: str | None = None
+    norm: NormName = None
+    norm_offset: float = 0.0
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether a second in-projection gates the neuron."""
+        return self.gate is not None
+
+    def norm_path(self, config: Any) -> str | None:
+        """Return the path of the norm before the MLP for a model of this configuration."""
+        return self.norm(config) if callable(self.norm) else self.norm
+
+
+def _opt_norm(config: Any) -> str:
+    # the 350m variant normalises after each block: its MLP reads the norm of the attention block
+    return "final_layer_norm" if config.do_layer_norm_before else "self_attn_layer_norm"
+
+
+def _falcon_norm(config: Any) -> str:
+    if not config.parallel_attn:
+        return "post_attention_layernorm"
+    n_norms = config.num_ln_in_parallel_attn
+    if n_norms is None and config.new_decoder_architecture:
+        n_norms = 2
+    return "ln_mlp" if n_norms == 2 else "input_layernorm"
+
+
+def _ungated(name: str, model_type: str, layers: str, up: str, out: str, norm: NormName) -> Family:
+    return Family(name, (model_type,), "causal", (layers,), up, out, norm=norm)
+
+
+def _gated(name: str, *model_types: str, norm: NormName, offset: float = 0.0) -> Family:
+    return Family(
+        name,
+        model_types,
+        "causal",
+        # the text part of a model that also sees pictures lies one step deeper
+        ("model.layers", "model.language_model.layers"),
+        up="mlp.up_proj",
+        gate="mlp.gate_proj",
+        out="mlp.down_proj",
+        norm=norm,
+        norm_offset=offset,
+    )
+
+
+def _encoder(name: str, *model_types: str, base: str) -> Family:
+    return Family(
+        name,
+        model_types,
+        "masked",
+        (f"{base}.encoder.layer",),
+        up="intermediate.dense",
+        out="output.dense",
+        norm="attention.output.LayerNorm",
+    )
+
+
+_H_MLP = "transformer.h"
+
+BUILT_IN: tuple[Family, ...] = (
+    _ungated("GPT-2", "gpt2", _H_MLP, "mlp.c_fc", "mlp.c_proj", "ln_2"),
+    _ungated("GPT-Neo", "gpt_neo", _H_MLP, "mlp.c_fc", "mlp.c_proj", "ln_2"),
+    _ungated(
+        "GPT-NeoX / Pythia",
+        "gpt_neox",
+        "gpt_neox.layers",
+        "mlp.dense_h_to_4h",
+        "mlp.dense_4h_to_h",
+        "post_attention_layernorm",
+    ),
+    _ungated("GPT-J", "gptj", _H_MLP, "mlp.fc_in", "mlp.fc_out", "ln_1"),
+    _ungated("OPT", "opt", "model.decoder.layers", "fc1", "fc2", _opt_norm),
+    _ungated(
+        "BLOOM",
+        "bloom",
+        _H_MLP,
+        "mlp.dense_h_to_4h",
+        "mlp.dense_4h_to_h",
+        "post_attention_layernorm",
+    ),
+    _ungated("Falcon", "falcon", _H_MLP, "mlp.dense_h_to_4h", "mlp.dense_4h_to_h", _falcon_norm),
+    _ungated("Phi", "phi", "model.layers", "mlp.fc1", "mlp.fc2", "input_layernorm"),
+    _gated("LLaMA", "llama", norm="post_attention_layernorm"),
+    _gated("Mistral", "mistral", norm="post_attention_layernorm"),
+    _gated("Qwen2", "qwen2", norm="post_attention_layernorm"),
+    _gated("Qwen3", "qwen3", norm="post_attention_layernorm"),
+    _gated("Gemma", "gemma", norm="post_attention_layernorm", offset=1.0),
+    _gated("Gemma 2", "gemma2", norm="pre_feedforward_layernorm", offset=1.0),
+    _gated("Gemma 3", "gemma3_text", "gemma3", norm="pre_feedforward_layernorm", offset=1.0),
+    _gated("OLMo2", "olmo2", norm=None),  # it normalises what the MLP writes, not what it reads
+    _encoder("BERT", "bert", base="bert"),
+    _encoder("RoBERTa / XLM-R", "roberta", "xlm-roberta", base="roberta"),
+    _encoder("ELECTRA", "electra", base="electra"),
+    Family(
+        "DistilBERT",
+        ("distilbert",),
+        "masked",
+        ("distilbert.transformer.layer",),
+        up="ffn.lin1",
+        out="ffn.lin2",
+        norm="sa_layer_norm",
+    ),
+)
+
+_BY_MODEL_TYPE: dict[str, Family] = {t: family for family in BUILT_IN for t in family.model_types}
+
+_EXPERT_COUNTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+
+
+def known_families() -> tuple[Family, ...]:
+    """Return the rows that are known, registered ones included."""
+    return tuple(dict.fromkeys(_BY_MODEL_TYPE.values()))
+
+
+def register_family(family: Family, *, overwrite: bool = False) -> None:
+    """Make a further architecture known to :class:`~neurotopo.NeuronModel` and ``load_model``.
+
+    Parameters
+    ----------
+    family : Family
+        The row. Its ``model_types`` are what ``config.model_type`` says.
+    overwrite : bool, default=False
+        Replace rows of the same model type instead of raising an error.
+    """
+    taken = [t for t in family.model_types if t in _BY_MODEL_TYPE]
+    if taken and not overwrite:
+        raise ValueError(
+            f"model type {taken[0]!r} already has a row ({_BY_MODEL_TYPE[taken[0]].name}); "
+            "pass overwrite=True to replace it."
+        )
+    for model_type in family.model_types:
+        _BY_MODEL_TYPE[model_type] = family
+
+
+def family_of(config: Any) -> Family:
+    """Find the row of a model's configuration.
+
+    Parameters
+    ----------
+    config : PretrainedConfig
+        ``model.config``; ``model_type`` decides.
+
+    Raises
+    ------
+    UnsupportedModelError
+        For mixture-of-experts models and for model types without a row.
+
+    Examples
+    --------
+    >>> from transformers import BertConfig
+    >>> from neurotopo.models.families import family_of
+    >>> family_of(BertConfig()).up
+    'intermediate.dense'
+    """
+    model_type = getattr(config, "model_type", None)
+    if model_type in _BY_MODEL_TYPE:
+        return _BY_MODEL_TYPE[model_type]
+    if _is_mixture_of_experts(config):
+        raise UnsupportedModelError(
+            f"{model_type!r} is a mixture-of-experts model: a router chooses for every token which "
+            "experts are computed, so no neuron is connected to a fixed set of neurons of the next "
+            "layer, and suppressing one has no effect wherever its expert is not chosen. Such "
+            "models are not supported."
+        )
+    names = ", ".join(sorted(_BY_MODEL_TYPE))
+    raise UnsupportedModelError(
+        f"model type {model_type!r} has no row in neurotopo.models.families. Known are: {names}. "
+        "Describe yours with neurotopo.models.register_family(Family(...))."
+    )
+
+
+def _is_mixture_of_experts(config: Any) -> bool:
+    text = getattr(config, "text_config", None) or config
+    counts = [getattr(text, name, None) for name in _EXPERT_COUNTS]
+    return any(isinstance(count, int) and count > 1 for count in counts) or "moe" in str(
+        getattr(config, "model_type", "")
+    )

@@ -1,0 +1,198 @@
+"""Loading a model by hub name, from a folder, from the built-in ones, or one already loaded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neurotopo.models.families import Family, family_of
+from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = ["load_model"]
+
+_TESTBED = "testbed:"
+_DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
+
+logger = logging.getLogger(__name__)
+
+
+def load_model(
+    name_or_path: Any,
+    *,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    device_map: Any = None,
+    tokenizer: Any = None,
+    family: Family | None = None,
+    templates: Mapping[str, Any] | None = None,
+    batch_size: int | None = None,
+    trust_remote_code: bool = False,
+    **options: Any,
+) -> NeuronModel:
+    """Load a causal or masked language model and its tokenizer.
+
+    Parameters
+    ----------
+    name_or_path : str, Path, transformers.PreTrainedModel or NeuronModel
+        The name of a model on the Hugging Face hub, a folder written by ``save_pretrained``,
+        ``"testbed:NAME"`` for a model that comes with neurotopo, or a model already loaded.
+    device : str, torch.device or None, default=None
+        Where to put it; None: on the GPU if there is one. A model already loaded stays where it
+        is unless a device is given.
+    dtype : str, torch.dtype or None, default=None
+        Precision of the weights: ``"float32"``, ``"bfloat16"``, ``"float16"``, ``"float64"`` or
+        ``"auto"``, that of the checkpoint; None is ``"auto"``.
+    device_map : str, dict or None, default=None
+        Passed to transformers; ``"auto"`` spreads a large model over the devices there are and
+        needs the package accelerate. It replaces ``device``.
+    tokenizer : transformers.PreTrainedTokenizerBase, str, Path or None, default=None
+        The tokenizer or where to find it; None: beside the model.
+    family : Family or None, default=None
+        Where the neurons are; None: by ``config.model_type``.
+    templates : mapping or None, default=None
+        How prompts of a relation are turned round; see :mod:`neurotopo.models.prompts`.
+    batch_size : int or None, default=None
+        Most sequences of one forward.
+    trust_remote_code : bool, default=False
+        Run code that comes with the model. Never do this for a model you do not trust.
+    **options
+        Passed to ``from_pretrained``: ``revision``, ``token``, ``local_files_only`` and so on.
+
+    Returns
+    -------
+    NeuronModel
+        The model, ready for use.
+
+    Raises
+    ------
+    OSError
+        Where nothing can be loaded under the name.
+    UnsupportedModelError
+        For architectures without a row, mixtures of experts and models without a head.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neurotopo import load_model
+    >>> from neurotopo.models.examples import random_model
+    >>> folder = tempfile.mkdtemp()
+    >>> made = random_model("llama")
+    >>> for part in (made.hf_model, made.tokenizer):
+    ...     _ = part.save_pretrained(folder)
+    >>> load_model(folder, device="cpu")
+    NeuronModel(LlamaForCausalLM, n_layers=3, n_neurons=24, causal, device=cpu)
+    """
+    settings: dict[str, Any] = {
+        "family": family,
+        "templates": templates,
+        "batch_size": batch_size,
+    }
+    if isinstance(name_or_path, NeuronModel):
+        name_or_path, tokenizer = name_or_path.hf_model, tokenizer or name_or_path.tokenizer
+    if isinstance(name_or_path, torch.nn.Module):
+        moved = _converted(name_or_path, device, dtype)
+        return NeuronModel(moved, _tokenizer_of(moved, tokenizer), **settings)
+
+    place = _resolve(str(name_or_path))
+    shared = {**options, "trust_remote_code": trust_remote_code}
+    config = _from_pretrained("AutoConfig", place, **shared)
+    row = family_of(config) if family is None else family
+    if device_map is not None:
+        if device is not None:
+            raise ValueError("give either device or device_map, not both.")
+        if find_spec("accelerate") is None:
+            raise ImportError(f"device_map={device_map!r} needs the package accelerate.")
+        shared["device_map"] = device_map
+    auto = "AutoModelForCausalLM" if row.kind == "causal" else "AutoModelForMaskedLM"
+    hf_model, info = _from_pretrained(
+        auto, place, config=config, dtype=_dtype(dtype), output_loading_info=True, **shared
+    )
+    _check_complete(place, info)
+    if device_map is None:
+        hf_model = hf_model.to(_default_device() if device is None else device)
+    if tokenizer is None or isinstance(tokenizer, (str, Path)):
+        shared.pop("device_map", None)
+        tokenizer = _from_pretrained("AutoTokenizer", str(tokenizer or place), **shared)
+    return NeuronModel(hf_model.eval(), tokenizer, **settings)
+
+
+def _default_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _dtype(dtype: str | torch.dtype | None) -> str | torch.dtype:
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    name = "auto" if dtype is None else str(dtype).removeprefix("torch.")
+    if name not in _DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}.")
+    return name if name == "auto" else getattr(torch, name)
+
+
+def _converted(hf_model: Any, device: Any, dtype: Any) -> Any:
+    if device is not None:
+        hf_model = hf_model.to(device)
+    wanted = _dtype(dtype)
+    return hf_model.to(wanted) if isinstance(wanted, torch.dtype) else hf_model
+
+
+def _tokenizer_of(hf_model: Any, tokenizer: Any) -> Any:
+    if tokenizer is not None and not isinstance(tokenizer, (str, Path)):
+        return tokenizer
+    place = str(tokenizer or hf_model.config.name_or_path or "")
+    if not place:
+        raise ValueError(
+            "the model does not say where it was loaded from; pass its tokenizer as tokenizer=..."
+        )
+    return _from_pretrained("AutoTokenizer", place)
+
+
+def _resolve(name: str) -> str:
+    """Turn a name into what ``from_pretrained`` takes."""
+    if not name.startswith(_TESTBED):
+        return name
+    wanted = name.removeprefix(_TESTBED)
+    shelf = Path(str(resources.files("neurotopo"))) / "testbed" / "models"
+    there = sorted(p.name for p in shelf.iterdir() if p.is_dir()) if shelf.is_dir() else []
+    if wanted not in there:
+        raise ValueError(
+            f"there is no built-in model {name!r}; built in are: "
+            f"{', '.join(_TESTBED + n for n in there) or 'none in this installation'}."
+        )
+    return str(shelf / wanted)
+
+
+def _from_pretrained(auto: str, place: str, **options: Any) -> Any:
+    import transformers
+    from safetensors import SafetensorError
+
+    try:
+        return getattr(transformers, auto).from_pretrained(place, **options)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        if Path(place).is_dir():
+            raise OSError(f"cannot load a model from the folder {place!r}: {reason}") from error
+        raise OSError(
+            f"cannot load {place!r}: there is no such folder here, and the Hugging Face hub could "
+            f"not provide it ({reason})"
+        ) from error
+
+
+def _check_complete(place: str, info: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint that lacks weights: transformers would fill them in at random."""
+    missing = sorted(info.get("missing_keys", ()))
+    if missing:
+        shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        raise OSError(
+            f"the checkpoint {place!r} has no weights for {shown} ({len(missing)} in all). Was it "
+            "saved without its language-model head?"
+        )
+    unexpected = sorted(info.get("unexpected_keys", ()))
+    if unexpected:
+        logger.info("%s: %d weights not used, such as %s", place, len(unexpected), unexpected[0])

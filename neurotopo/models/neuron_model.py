@@ -1,0 +1,433 @@
+"""NeuronModel: a Hugging Face language model seen as layers of MLP neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.models.answers import AnswerRows, answer_rows, reduce_answers
+from neurotopo.models.capture import captured_values
+from neurotopo.models.edits import Edit, EditRow, RowEdits, Rows, as_rows
+from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, encode_causal, encode_masked
+from neurotopo.models.families import Family, UnsupportedModelError, family_of
+from neurotopo.models.passes import PassSettings, log_probabilities, prefix_log_probabilities
+from neurotopo.models.projections import MLP, find_mlps
+from neurotopo.models.prompts import FactLike
+from neurotopo.models.standing_edits import StandingEdits
+
+__all__ = ["NeuronModel"]
+
+Encoding: TypeAlias = CausalEncoding | MaskedEncoding
+
+
+class NeuronModel:
+    """A causal or masked language model, layer by layer, neuron by neuron.
+
+    A neuron is one entry of the input of an MLP's out-projection: ``act(up(x))``, or
+    ``act(gate(x)) * up(x)`` in a gated MLP. It is named (layer, index).
+
+    Parameters
+    ----------
+    hf_model : transformers.PreTrainedModel
+        A model with its language-model head. It is used as it is: weights, device and precision
+        are not touched, and every edit is undone.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        Its tokenizer.
+    family : Family or None, default=None
+        Where the neurons are; None: by ``hf_model.config.model_type``.
+    templates : mapping or None, default=None
+        How prompts of a relation are turned round so that the answer comes last, by relation;
+        see :mod:`neurotopo.models.prompts`.
+    batch_size : int or None, default=None
+        Most sequences of one forward; None: as many as memory allows. Results do not depend on it.
+
+    Attributes
+    ----------
+    hf_model : transformers.PreTrainedModel
+        The model.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        The tokenizer.
+    family : Family
+        The row that describes the architecture.
+
+    See Also
+    --------
+    neurotopo.load_model : Load one by name or from a folder.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from transformers import GPT2Config, GPT2LMHeadModel
+    >>> from neurotopo import Edit, Fact, NeuronModel
+    >>> from neurotopo.models.examples import word_tokenizer
+    >>> tokenizer = word_tokenizer("The capital of France is Paris Rome")
+    >>> _ = torch.manual_seed(0)
+    >>> config = GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=len(tokenizer))
+    >>> model = NeuronModel(GPT2LMHeadModel(config), tokenizer)
+    >>> model
+    NeuronModel(GPT2LMHeadModel, n_layers=2, n_neurons=64, causal, device=cpu)
+    >>> fact = Fact("The capital of France is _X_", "Paris")
+    >>> model.activations(fact).shape
+    (2, 64)
+    >>> probability = model.answer_probability(fact)
+    >>> without = model.answer_probability(fact, edits=[Edit([(0, 3)]), Edit([(1, 5), (1, 7)])])
+    >>> without.shape
+    (2,)
+    """
+
+    def __init__(
+        self,
+        hf_model: Any,
+        tokenizer: Any,
+        *,
+        family: Family | None = None,
+        templates: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1 or None, got {batch_size}.")
+        self.family = family_of(hf_model.config) if family is None else family
+        self.hf_model = hf_model
+        self.tokenizer = tokenizer
+        self.templates = templates
+        self.batch_size = batch_size
+        _check_head(hf_model, self.family)
+        self.mlps: tuple[MLP, ...] = find_mlps(hf_model, self.family)
+        self._standing = StandingEdits(self.mlps)
+
+    def __repr__(self) -> str:
+        return (
+            f"NeuronModel({type(self.hf_model).__name__}, n_layers={self.n_layers}, "
+            f"n_neurons={self.n_neurons}, {self.family.kind}, device={self.device})"
+        )
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return len(self.mlps)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons in each layer."""
+        return self.mlps[0].up.n_neurons
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream: the length of a neuron's rows."""
+        return self.mlps[0].up.width
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the neurons have a second in-row behind the nonlinearity."""
+        return self.family.is_gated
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether the model predicts the next token (and not masked ones)."""
+        return self.family.kind == "causal"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the input goes."""
+        device: torch.device = self.hf_model.get_input_embeddings().weight.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+        return self.mlps[0].up.weight.dtype
+
+    # Rows
+
+    def in_rows(
+        self,
+        layer: int,
+        indices: ArrayLike | None = None,
+        *,
+        path: Literal["up", "gate"] = "up",
+        fold_norm: bool = False,
+    ) -> NDArray[np.floating[Any]]:
+        """Return what neurons read from the residual stream: rows of an in-projection.
+
+        Parameters
+        ----------
+        layer : int
+            The layer.
+        indices : array-like of int or None, default=None
+            The neurons; None: all of the layer.
+        path : {"up", "gate"}, default="up"
+            Which in-projection of a gated MLP.
+        fold_norm : bool, default=False
+            Multiply each row by the gain of the norm before the MLP, so that it stands for what
+            the neuron reads from the normalised residual stream.
+
+        Returns
+        -------
+        ndarray, shape (n_neurons or len(indices), d_model)
+            float32, or float64 for a model in double precision.
+        """
+        mlp = self.mlps[self._check_layer(layer)]
+        if path == "up":
+            projection = mlp.up
+        elif path == "gate" and mlp.gate is not None:
+            projection = mlp.gate
+        elif path == "gate":
+            raise ValueError(f"path='gate' needs a gated MLP, and {self.family.name} has none.")
+        else:
+            raise ValueError(f"path must be 'up' or 'gate', got {path!r}.")
+        rows = _in_full(projection.rows(self._check_indices(indices)))
+        if fold_norm:
+            rows = rows * self._norm_gain(layer).to(rows.device, rows.dtype)
+        return _to_numpy(rows)
+
+    def out_rows(self, layer: int, indices: ArrayLike | None = None) -> NDArray[np.floating[Any]]:
+        """Return what neurons write to the residual stream, times their value.
+
+        Parameters
+        ----------
+        layer : int
+            The layer.
+        indices : array-like of int or None, default=None
+            The neurons; None: all of the layer.
+
+        Returns
+        -------
+        ndarray, shape (n_neurons or len(indices), d_model)
+            float32, or float64 for a model in double precision.
+        """
+        out = self.mlps[self._check_layer(layer)].out
+        return _to_numpy(_in_full(out.rows(self._check_indices(indices))))
+
+    def _norm_gain(self, layer: int) -> torch.Tensor:
+        norm = self.mlps[layer].norm
+        if norm is None:
+            raise ValueError(
+                f"fold_norm=True: {self.family.name} has no norm before its MLPs to fold in."
+            )
+        weight: torch.Tensor | None = getattr(norm, "weight", None)
+        if weight is None:
+            return torch.ones(self.d_model)
+        return _in_full(weight.detach()) + self.family.norm_offset
+
+    def _check_layer(self, layer: int) -> int:
+        if not 0 <= layer < self.n_layers:
+            raise IndexError(f"layer {layer} is not in 0..{self.n_layers - 1}.")
+        return layer
+
+    def _check_indices(self, indices: ArrayLike | None) -> torch.Tensor | None:
+        if indices is None:
+            return None
+        index = np.atleast_1d(np.asarray(indices, dtype=np.int64))
+        if index.size and not (index.min() >= 0 and index.max() < self.n_neurons):
+            wrong = index[(index < 0) | (index >= self.n_neurons)][0]
+            raise IndexError(f"neuron {wrong} is not in 0..{self.n_neurons - 1}.")
+        return torch.tensor(index)
+
+    # Facts
+
+    def encode(self, fact: FactLike) -> Encoding:
+        """Return the token ids of a fact's prompt and answers for this model."""
+        encode = encode_causal if self.is_causal else encode_masked
+        encoding: Encoding = encode(self.tokenizer, fact, self.templates)
+        return encoding
+
+    def activations(
+        self, fact: FactLike, positions: Literal["last", "answer", "all"] = "last"
+    ) -> NDArray[np.float32]:
+        """Return the values of all neurons.
+
+        Parameters
+        ----------
+        fact : Fact
+            Its prompt is read and, for ``positions="answer"``, its first answer.
+        positions : {"last", "answer", "all"}, default="last"
+            ``"last"``: where the answer's first token is predicted, the last token of the prompt
+            or the first mask. ``"answer"``: where each token of the first answer is predicted,
+            the tokens before it being given. ``"all"``: every token of the prompt.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_layers, n_neurons)
+            For ``"answer"`` and ``"all"`` (n_layers, n_positions, n_neurons).
+        """
+        return captured_values(self._settings(), self.encode(fact), positions)
+
+    def answer_probability(
+        self,
+        fact: FactLike,
+        edits: Edit | Rows | None = None,
+        *,
+        reduce: Literal["best", "sum"] = "best",
+        log: bool = False,
+    ) -> Any:
+        """Return the probability of a fact's answer, the answer's earlier tokens being given.
+
+        Causal models: the product over the answer's tokens of their probabilities after the
+        prompt and the tokens before. Masked models: as many masks as the answer has tokens,
+        filled from the left, each token predicted while it and those after it are masked.
+
+        Parameters
+        ----------
+        fact : Fact
+            Prompt and answers.
+        edits : Edit, sequence or None, default=None
+            None: the model as it is. One :class:`~neurotopo.Edit`: the model under it. A
+            sequence: one probability per entry, all in one batch, where an entry is an Edit, a
+            sequence of Edits that act together, or None.
+        reduce : {"best", "sum"}, default="best"
+            Of several valid answers the probability of the likeliest, or the sum. An answer whose
+            tokens begin with those of another is part of that answer's event and is not added.
+        log : bool, default=False
+            Return natural logarithms.
+
+        Returns
+        -------
+        float or ndarray of float64, shape (n_edits,)
+            An array exactly where ``edits`` is a sequence.
+        """
+        rows, single = self._edit_rows(edits)
+        encoding = self.encode(fact)
+        asked = self._answer_rows([encoding], [range(len(rows))], [fact])
+        if asked.prefix is not None and all(e.keeps_prefix for row in rows for e in row):
+            values = prefix_log_probabilities(
+                self._settings(), asked.prefix, asked.after_prefix(), _plan(rows)
+            )
+        else:
+            values = log_probabilities(self._settings(), asked.queries, _plan(rows))
+        result = reduce_answers(asked, values, reduce, n_rows=len(rows))
+        result = result if log else np.exp(result)
+        return float(result[0]) if single else result
+
+    def answer_probabilities(
+        self,
+        facts: Sequence[FactLike],
+        edits: Rows | None = None,
+        *,
+        reduce: Literal["best", "sum"] = "best",
+        log: bool = False,
+    ) -> NDArray[np.float64]:
+        """Return the answer probability of many facts, in batches.
+
+        Parameters
+        ----------
+        facts : sequence of Fact
+            Prompts of any length.
+        edits : sequence or None, default=None
+            One entry per fact: an Edit, a sequence of Edits that act together, or None.
+        reduce, log
+            As in :meth:`answer_probability`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_facts,)
+            The numbers of :meth:`answer_probability`, up to rounding.
+        """
+        facts = list(facts)
+        if edits is None:
+            rows: list[EditRow] = [()] * len(facts)
+        else:
+            rows = as_rows(edits, self.n_layers, self.n_neurons)
+        if len(rows) != len(facts):
+            raise ValueError(f"edits must hold one entry per fact: {len(facts)}, got {len(rows)}.")
+        encodings = [self.encode(fact) for fact in facts]
+        asked = self._answer_rows(encodings, [range(i, i + 1) for i in range(len(facts))], facts)
+        values = log_probabilities(self._settings(), asked.queries, _plan(rows))
+        result = reduce_answers(asked, values, reduce, n_rows=len(rows))
+        return result if log else np.exp(result)
+
+    # Edits
+
+    @contextmanager
+    def edited(self, *edits: Edit) -> Iterator[NeuronModel]:
+        """Hold edits for a block of code, for this model's methods and for ``hf_model`` alike.
+
+        Blocks may be nested: their edits compose. When a block ends, by an exception or not, the
+        weights are restored bit for bit.
+
+        Parameters
+        ----------
+        *edits : Edit
+            What to scale; not ``positions="last"``, which needs a fact.
+
+        Yields
+        ------
+        NeuronModel
+            The model itself.
+
+        Examples
+        --------
+        >>> from neurotopo import Edit
+        >>> from neurotopo.models.examples import random_model
+        >>> model = random_model("gpt2")
+        >>> with model.edited(Edit([(0, 1)], scale=2.0, where="weights")):
+        ...     text = model.hf_model.generate(max_new_tokens=3, do_sample=False)
+        """
+        as_rows([edits], self.n_layers, self.n_neurons)
+        with self._standing.holding(edits):
+            yield self
+
+    def _edit_rows(self, edits: Edit | Rows | None) -> tuple[list[EditRow], bool]:
+        single = edits is None or isinstance(edits, Edit)
+        rows: Rows = [edits] if single else edits  # type: ignore[assignment, list-item]
+        return as_rows(rows, self.n_layers, self.n_neurons), single
+
+    def _answer_rows(
+        self, encodings: Sequence[Encoding], rows: Sequence[range], facts: Sequence[FactLike]
+    ) -> AnswerRows:
+        asked = answer_rows(encodings, rows)
+        limit = _max_tokens(self.hf_model.config)
+        for query, owner in zip(asked.queries, asked.fact, strict=True):
+            if limit is not None and len(query.ids) > limit:
+                raise ValueError(
+                    f"the prompt {facts[owner].prompt!r} and its answer take {len(query.ids)} "
+                    f"tokens, and {type(self.hf_model).__name__} reads at most {limit}."
+                )
+        return asked
+
+    def _settings(self) -> PassSettings:
+        pad = getattr(self.tokenizer, "pad_token_id", None)
+        if pad is None:
+            pad = getattr(self.tokenizer, "eos_token_id", None) or 0
+        return PassSettings(self.hf_model, self.mlps, self.is_causal, pad, self.batch_size)
+
+
+def _plan(rows: Sequence[EditRow]) -> RowEdits | None:
+    return RowEdits(rows) if any(rows) else None
+
+
+def _in_full(values: torch.Tensor) -> torch.Tensor:
+    return values if values.dtype == torch.float64 else values.float()
+
+
+def _to_numpy(rows: torch.Tensor) -> NDArray[np.floating[Any]]:
+    array: NDArray[np.floating[Any]] = rows.cpu().contiguous().numpy()
+    return array
+
+
+def _max_tokens(config: Any) -> int | None:
+    """Return how many tokens a model has positions for, None where there is no limit."""
+    text = getattr(config, "text_config", None) or config
+    limit = getattr(text, "max_position_embeddings", None)
+    if limit is not None and text.model_type in ("roberta", "xlm-roberta"):
+        limit -= (text.pad_token_id or 0) + 1  # positions are counted from behind the padding
+    return limit
+
+
+def _check_head(hf_model: Any, family: Family) -> None:
+    name = type(hf_model).__name__
+    if hf_model.get_output_embeddings() is None:
+        wanted = "AutoModelForCausalLM" if family.kind == "causal" else "AutoModelForMaskedLM"
+        raise UnsupportedModelError(
+            f"{name} has no language-model head, so it gives no probabilities. Load it with "
+            f"transformers.{wanted}."
+        )
+    if family.kind == "masked" and getattr(hf_model.config, "is_decoder", False):
+        raise UnsupportedModelError(
+            f"{name} is a {family.name} model used as a decoder (config.is_decoder); "
+            f"{family.name} is supported as a masked language model."
+        )

@@ -1,0 +1,266 @@
+"""Forwards of a model over many short sequences: the probabilities of given tokens.
+
+Every row of a batch asks for the probability of some target tokens at some positions, under its
+own edits. Rows are independent, so the size of a batch changes speed and memory, never a result.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurotopo.models.edits import RowEdits
+from neurotopo.models.projections import MLP
+
+__all__ = ["PassSettings", "Query", "evaluating", "log_probabilities", "prefix_log_probabilities"]
+
+# Half a gigabyte of logits, activations and keys keeps a processor's caches busy; larger batches
+# were not faster.
+_CPU_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Query:
+    """One row of a batch.
+
+    Attributes
+    ----------
+    ids : tuple of int
+        The tokens.
+    positions, targets : tuple of int
+        ``targets[i]`` is predicted by the output at ``positions[i]``.
+    edits : int
+        Row of the edits that apply.
+    """
+
+    ids: tuple[int, ...]
+    positions: tuple[int, ...]
+    targets: tuple[int, ...]
+    edits: int = 0
+
+
+@dataclass(frozen=True)
+class PassSettings:
+    """What a forward needs to know about its model.
+
+    Attributes
+    ----------
+    hf_model : torch.nn.Module
+        The model with its head.
+    mlps : tuple of MLP
+        Its layers.
+    causal : bool
+        Causal models are padded on the right and need no attention mask.
+    pad : int
+        The token to pad with.
+    batch_size : int or None
+        Most rows of one forward; None: as memory allows.
+    """
+
+    hf_model: Any
+    mlps: tuple[MLP, ...]
+    causal: bool
+    pad: int
+    batch_size: int | None
+
+    @cached_property
+    def selects_logits(self) -> bool:
+        """Whether the model can leave out the logits of positions that nobody asks for."""
+        return "logits_to_keep" in inspect.signature(self.hf_model.forward).parameters
+
+
+@contextmanager
+def evaluating(hf_model: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout off and gradients off for a block, and leave the model as it was."""
+    training = [module for module in hf_model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def log_probabilities(
+    settings: PassSettings, queries: Sequence[Query], edits: RowEdits | None
+) -> NDArray[np.float64]:
+    """Sum the log-probabilities of the targets of every query.
+
+    Parameters
+    ----------
+    settings : PassSettings
+        The model.
+    queries : sequence of Query
+        Rows of any length.
+    edits : RowEdits or None
+        What ``Query.edits`` counts.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_queries,)
+    """
+    result = np.empty(len(queries))
+    by_length = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
+    with evaluating(settings.hf_model):
+        for batch in _batches(settings, queries, by_length, n_past=0):
+            rows = [queries[i] for i in batch]
+            result[batch] = _forward(settings, rows, edits, cache=None)
+    return result
+
+
+def prefix_log_probabilities(
+    settings: PassSettings,
+    prefix: tuple[int, ...],
+    queries: Sequence[Query],
+    edits: RowEdits | None,
+) -> NDArray[np.float64]:
+    """Do the same for queries that go on from one prefix, which is computed once.
+
+    Exact for causal models as long as no edit acts on the prefix: what a token leaves in the
+    key/value cache depends on the tokens before it alone.
+
+    Parameters
+    ----------
+    settings : PassSettings
+        The model.
+    prefix : tuple of int
+        The shared tokens, at least one.
+    queries : sequence of Query
+        Their ``ids`` and ``positions`` count from the end of the prefix.
+    edits : RowEdits or None
+        What ``Query.edits`` counts.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_queries,)
+    """
+    result = np.empty(len(queries))
+    by_length = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
+    with evaluating(settings.hf_model):
+        ids = torch.tensor([prefix], device=_input_device(settings.hf_model))
+        few = {"logits_to_keep": 1} if settings.selects_logits else {}
+        cache = settings.hf_model(
+            input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True, **few
+        ).past_key_values
+        for batch in _batches(settings, queries, by_length, n_past=len(prefix)):
+            rows = [queries[i] for i in batch]
+            result[batch] = _forward(settings, rows, edits, cache=cache)
+    return result
+
+
+def _input_device(hf_model: Any) -> torch.device:
+    device: torch.device = hf_model.get_input_embeddings().weight.device
+    return device
+
+
+def _forward(
+    settings: PassSettings, rows: Sequence[Query], edits: RowEdits | None, cache: Any
+) -> NDArray[np.float64]:
+    ids, mask, at = _pad(rows, settings.pad)
+    device = _input_device(settings.hf_model)
+    arguments: dict[str, Any] = {"input_ids": ids.to(device)}
+    first = 0
+    if settings.causal:
+        # nothing that counts stands to the right of the padding, so it needs no mask
+        if settings.selects_logits:
+            first = min(min(row.positions) for row in rows)
+            arguments["logits_to_keep"] = ids.shape[1] - first
+        arguments["use_cache"] = cache is not None
+        n_past = 0
+        if cache is not None:
+            n_past = cache.get_seq_length()
+            arguments["past_key_values"] = _for_rows(cache, len(rows))
+        mask = torch.ones(len(rows), n_past + ids.shape[1], dtype=torch.long)
+    arguments["attention_mask"] = mask.to(device)
+    if edits is None:
+        logits = settings.hf_model(**arguments).logits
+    else:
+        with edits.select(row.edits for row in rows).applied(settings.mlps, at):
+            logits = settings.hf_model(**arguments).logits
+    return _target_log_probabilities(logits, rows, first)
+
+
+def _target_log_probabilities(
+    logits: torch.Tensor, rows: Sequence[Query], first: int
+) -> NDArray[np.float64]:
+    number = [i for i, row in enumerate(rows) for _ in row.positions]
+    position = [p - first for row in rows for p in row.positions]
+    target = [t for row in rows for t in row.targets]
+    chosen = logits[number, position].float()  # half precision is not enough for a sum of 50,000
+    terms = chosen.gather(1, torch.tensor(target, device=chosen.device)[:, None])[:, 0]
+    log_p = (terms - chosen.logsumexp(dim=1)).cpu().numpy().astype(np.float64)
+    return np.bincount(number, weights=log_p, minlength=len(rows)).astype(np.float64)
+
+
+def _pad(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return tokens, attention mask and the positions that predict targets, (n_rows, n_tokens)."""
+    shape = (len(rows), max(len(row.ids) for row in rows))
+    ids = torch.full(shape, pad, dtype=torch.long)
+    mask = torch.zeros(shape, dtype=torch.long)
+    at = torch.zeros(shape, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        ids[i, : len(row.ids)] = torch.tensor(row.ids)
+        mask[i, : len(row.ids)] = 1
+        at[i, list(row.positions)] = True
+    return ids, mask, at
+
+
+def _for_rows(cache: Any, n_rows: int) -> Any:
+    """Return the cache of one sequence for a batch of rows, without copying keys or values.
+
+    The rows share memory until a layer appends to its keys, which makes the one copy needed, and
+    the cache of the prefix stays as it is.
+    """
+    shared = copy.copy(cache)
+    shared.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in shared.layers:
+        if layer.keys is None:  # some layers read the keys of an earlier one
+            continue
+        layer.keys = layer.keys.expand(n_rows, *layer.keys.shape[1:])
+        layer.values = layer.values.expand(n_rows, *layer.values.shape[1:])
+    return shared
+
+
+def _batches(
+    settings: PassSettings, queries: Sequence[Query], order: Sequence[int], n_past: int
+) -> Iterator[list[int]]:
+    """Cut rows in ascending order of length into batches that fit into memory."""
+    budget = _budget(settings.hf_model)
+    batch: list[int] = []
+    for i in order:
+        n_tokens = len(queries[i].ids)
+        limit = settings.batch_size or max(1, budget // _row_bytes(settings, n_tokens, n_past))
+        if len(batch) >= limit:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def _budget(hf_model: Any) -> int:
+    device = _input_device(hf_model)
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) // 4
+    return _CPU_BYTES
+
+
+def _row_bytes(settings: PassSettings, n_tokens: int, n_past: int) -> int:
+    """Estimate what one row of a batch takes at its peak."""
+    mlp = settings.mlps[0]
+    vocabulary = settings.hf_model.get_output_embeddings().weight.shape[0]
+    itemsize = mlp.up.weight.element_size()
+    keys = 4 * len(settings.mlps) * (n_past + n_tokens) * mlp.up.width if n_past else 0
+    work = n_tokens * (4 * mlp.up.n_neurons + 8 * mlp.up.width) + keys
+    return int(itemsize * work + n_tokens * vocabulary * (itemsize + 8))

@@ -1,0 +1,179 @@
+"""The two or three matrices of an MLP, addressed by neuron whichever way they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from neurotopo.models.families import Family, UnsupportedModelError
+
+__all__ = ["MLP", "Projection", "find_mlps"]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A linear module and the axis of its weight along which neurons are counted.
+
+    Attributes
+    ----------
+    name : str
+        Its dotted path in the model, for messages.
+    module : torch.nn.Module
+        ``Linear`` or ``Conv1D``.
+    neuron_axis : int
+        Axis of ``module.weight`` that counts neurons.
+    """
+
+    name: str
+    module: nn.Module
+    neuron_axis: int
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The stored matrix."""
+        weight: torch.Tensor = self.module.weight  # type: ignore[assignment]
+        return weight
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """The stored bias, None where there is none."""
+        bias: torch.Tensor | None = self.module.bias  # type: ignore[assignment]
+        return bias
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return int(self.weight.shape[self.neuron_axis])
+
+    @property
+    def width(self) -> int:
+        """Length of a neuron's row: the width of the residual stream."""
+        return int(self.weight.shape[1 - self.neuron_axis])
+
+    def rows(self, indices: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the rows of some neurons, shape (k, width): a view where all are asked for."""
+        weight = self.weight.detach()
+        if weight.is_meta:
+            raise UnsupportedModelError(
+                f"the weights of {self.name} are not in memory (offloaded to disk?), so its rows "
+                "cannot be read. Load the model without offloading, or pass the checkpoint's "
+                "folder to whole_model_tree."
+            )
+        if indices is not None:
+            weight = _taken(weight, self.neuron_axis, indices)
+        return weight if self.neuron_axis == 0 else weight.T
+
+
+def _taken(weight: torch.Tensor, axis: int, indices: torch.Tensor) -> torch.Tensor:
+    if weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64):
+        # NumPy's take runs in one thread: a few rows are not worth waking others for
+        return torch.from_numpy(weight.numpy().take(indices.numpy(), axis=axis))
+    return weight.index_select(axis, indices.to(weight.device))
+
+
+@dataclass(frozen=True)
+class MLP:
+    """The projections of one layer's MLP, and the norm it reads through.
+
+    Attributes
+    ----------
+    up, out : Projection
+        The in- and the out-projection.
+    gate : Projection or None
+        The second in-projection of a gated MLP.
+    norm : torch.nn.Module or None
+        The norm whose output the MLP reads.
+    """
+
+    up: Projection
+    out: Projection
+    gate: Projection | None
+    norm: nn.Module | None
+
+    @property
+    def in_projections(self) -> tuple[Projection, ...]:
+        """``up`` and, where there is one, ``gate``."""
+        return (self.up,) if self.gate is None else (self.up, self.gate)
+
+
+def find_mlps(hf_model: nn.Module, family: Family) -> tuple[MLP, ...]:
+    """Collect the MLPs of all layers of a model, first layer first."""
+    config: Any = hf_model.config
+    path, layers = _find_layers(hf_model, family)
+    norm_path = family.norm_path(getattr(config, "text_config", None) or config)
+    mlps = []
+    for number, layer in enumerate(layers):
+        where = f"{path}.{number}"
+        mlps.append(
+            MLP(
+                up=_in_projection(layer, where, family.up),
+                gate=_in_projection(layer, where, family.gate) if family.gate else None,
+                out=_out_projection(layer, where, family.out),
+                norm=_submodule(layer, where, norm_path) if norm_path else None,
+            )
+        )
+    _check_widths(mlps)
+    return tuple(mlps)
+
+
+def _find_layers(hf_model: nn.Module, family: Family) -> tuple[str, nn.ModuleList]:
+    for path in family.layers:
+        try:
+            layers = hf_model.get_submodule(path)
+        except AttributeError:
+            continue
+        if isinstance(layers, nn.ModuleList) and len(layers):
+            return path, layers
+    raise UnsupportedModelError(
+        f"{type(hf_model).__name__} has no layers at {' or '.join(family.layers)}, where "
+        f"{family.name} models with a language-model head have them. Load the model with its head "
+        f"({'AutoModelForCausalLM' if family.kind == 'causal' else 'AutoModelForMaskedLM'})."
+    )
+
+
+def _submodule(layer: nn.Module, where: str, path: str) -> nn.Module:
+    try:
+        return layer.get_submodule(path)
+    except AttributeError:
+        raise UnsupportedModelError(f"there is no module {where}.{path}.") from None
+
+
+def _is_transposed(module: nn.Module, name: str) -> bool:
+    """Tell whether the weight is stored (in, out), as Conv1D does, and not (out, in)."""
+    from transformers.pytorch_utils import Conv1D
+
+    if isinstance(module, Conv1D):
+        return True
+    weight = getattr(module, "weight", None)
+    if not isinstance(module, nn.Linear) or weight is None or not weight.is_floating_point():
+        kind = type(module).__name__
+        raise UnsupportedModelError(
+            f"{name} is a {kind}, and neurotopo reads Linear and Conv1D modules with "
+            "floating-point weights (quantised models are not supported)."
+        )
+    return False
+
+
+def _in_projection(layer: nn.Module, where: str, path: str) -> Projection:
+    module, name = _submodule(layer, where, path), f"{where}.{path}"
+    return Projection(name, module, neuron_axis=1 if _is_transposed(module, name) else 0)
+
+
+def _out_projection(layer: nn.Module, where: str, path: str) -> Projection:
+    module, name = _submodule(layer, where, path), f"{where}.{path}"
+    return Projection(name, module, neuron_axis=0 if _is_transposed(module, name) else 1)
+
+
+def _check_widths(mlps: list[MLP]) -> None:
+    expected = (mlps[0].up.n_neurons, mlps[0].up.width)
+    for mlp in mlps:
+        for projection in (*mlp.in_projections, mlp.out):
+            found = (projection.n_neurons, projection.width)
+            if found != expected:
+                raise UnsupportedModelError(
+                    f"{projection.name} has (neurons, width) = {found} where {mlps[0].up.name} has "
+                    f"{expected}; all layers must be equally wide."
+                )

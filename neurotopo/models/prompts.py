@@ -1,0 +1,398 @@
+"""From the prompt of a fact to the text that a model reads before and after the answer.
+
+Strings only. A causal model reads from left to right, so its prompt has to end where the answer
+starts; a masked model reads both sides. Token ids are made in :mod:`neurotopo.models.encoding`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = [
+    "PLACEHOLDERS",
+    "RELATION_TEMPLATES",
+    "FactLike",
+    "PromptParts",
+    "Template",
+    "causal_parts",
+    "describe_fact",
+    "masked_parts",
+    "split_prompt",
+    "turned_round",
+]
+
+PLACEHOLDERS = ("_X_", "[MASK]", "<mask>", "___")
+"""What may stand for the answer in a prompt; the last means three underscores or more."""
+
+Template = str | tuple[str, str]
+"""How to turn a prompt round: the new wording, or (the wording to look for, the new wording)."""
+
+RELATION_TEMPLATES: Mapping[str, tuple[str, str]] = {
+    # TempLAMA
+    "P6": (
+        "_X_ is the head of the government of [Y].",
+        "The head of the government of [Y] is _X_.",
+    ),
+    "P286": ("_X_ is the head coach of [Y].", "The head coach of [Y] is _X_."),
+    "P488": ("_X_ is the chair of [Y].", "The chair of [Y] is _X_."),
+    # LAMA
+    "P27": ("[Y] is _X_ citizen.", "[Y] is a citizen of _X_."),
+    "P102": (
+        "[Y] is a member of the _X_ political party.",
+        "[Y] is a member of the political party _X_.",
+    ),
+    "P106": ("[Y] is a _X_ by profession.", "By profession, [Y] is a _X_."),
+    "P136": ("[Y] plays _X_ music.", "The music that [Y] plays is _X_."),
+    "P140": (
+        "[Y] is affiliated with the _X_ religion.",
+        "[Y] is affiliated with the religion of _X_.",
+    ),
+    "P190": ("[Y] and _X_ are twin cities.", "[Y] is a twin city of _X_."),
+    "P413": ("[Y] plays in _X_ position.", "[Y] plays in the position of _X_."),
+    "P1923": ("_X_ participated in the [Y].", "One participant in the [Y] was _X_."),
+}
+"""By relation: the wording that has words after the answer, and the same turned round.
+
+``_X_`` is the answer and ``[Y]`` the subject.
+"""
+
+_PLACEHOLDER = r"(?:_X_|\[MASK\]|<mask>|_{3,})"
+_SUBJECT = "[Y]"
+_TRAILING_SPACE = re.compile(r"[^\S\r\n]+$")
+_GENERAL = re.compile(
+    rf"\s*(?P<lead>[^,]+,\s+)?{_PLACEHOLDER}\s+(?P<verb>is|was|are|were)\s+the\s+"
+    r"(?P<role>\S.*?\sof\s.*?[^\s?])\s*[.!]?\s*"
+)
+# Languages whose words are not set apart by spaces.
+_UNSPACED = frozenset(["zh", "yue", "wuu", "lzh", "ja", "th", "lo", "km", "my", "bo", "dz"])
+_ELIDING = frozenset(["fr", "it", "ca", "oc"])
+_FULL_STOPS = {
+    **dict.fromkeys(("zh", "yue", "wuu", "lzh", "ja"), "。"),
+    **dict.fromkeys(("hi", "ne"), " ।"),
+    **dict.fromkeys(("th", "lo"), ""),
+}
+
+
+class FactLike(Protocol):
+    """What is asked of a fact here; :class:`neurotopo.knowledge.Fact` has it."""
+
+    @property
+    def prompt(self) -> str:
+        """The sentence or question, with or without a placeholder."""
+
+    @property
+    def answers(self) -> Sequence[str]:
+        """The valid answers."""
+
+    @property
+    def relation(self) -> str | None:
+        """Name of the relation, for the templates."""
+
+    @property
+    def id(self) -> str | None:
+        """Name of the fact, for messages."""
+
+    @property
+    def subject(self) -> str | None:
+        """Name of the subject, for the templates."""
+
+    @property
+    def language(self) -> str:
+        """Code of the language."""
+
+
+@dataclass(frozen=True)
+class PromptParts:
+    """The text around an answer.
+
+    Attributes
+    ----------
+    before : str
+        What is read before the answer; it never ends in a space.
+    separator : {"", " "}
+        The space between ``before`` and the answer, if there is one. It belongs to the answer,
+        because tokens carry the space in front of them.
+    after : str
+        What follows the answer; nothing for a causal model.
+    """
+
+    before: str
+    separator: str
+    after: str = ""
+
+    def sentence(self, answer: str) -> str:
+        """Return the text with an answer filled in."""
+        return f"{self.before}{self.separator}{answer}{self.after}"
+
+
+def split_prompt(prompt: str) -> tuple[str, str] | None:
+    """Return what stands before and after the placeholder, or None if there is none.
+
+    Parameters
+    ----------
+    prompt : str
+        A text with at most one of :data:`PLACEHOLDERS`.
+
+    Returns
+    -------
+    tuple of str, or None
+
+    Raises
+    ------
+    ValueError
+        When there are several placeholders.
+
+    Examples
+    --------
+    >>> from neurotopo.models.prompts import split_prompt
+    >>> split_prompt("The capital of Zúnia is _X_.")
+    ('The capital of Zúnia is ', '.')
+    >>> split_prompt("Who owns Peko Motor Works?")
+    """
+    found = list(re.finditer(_PLACEHOLDER, prompt))
+    if len(found) > 1:
+        marks = ", ".join(mark.group() for mark in found)
+        raise ValueError(
+            f"the prompt {prompt!r} has {len(found)} placeholders ({marks}); one stands for the "
+            "whole answer, however many tokens it has"
+        )
+    return (prompt[: found[0].start()], prompt[found[0].end() :]) if found else None
+
+
+def causal_parts(fact: FactLike, templates: Mapping[str, Template] | None = None) -> PromptParts:
+    """Return the text of a causal prompt: it ends where the answer starts.
+
+    - No placeholder: the prompt itself. A question is used as it is.
+    - Nothing but punctuation or symbols after the placeholder: the text before it.
+    - Otherwise the sentence is turned round, see :func:`turned_round`.
+
+    A space at the end is moved to the answer. Where the prompt has no placeholder, a space comes
+    between it and the answer, unless the language sets no spaces, or the prompt ends in a line
+    break, an opening bracket or quotation mark or, in French and Italian, an elision.
+
+    Parameters
+    ----------
+    fact : FactLike
+        The fact.
+    templates : mapping of str to str or (str, str), optional
+        Wordings by relation, tried before :data:`RELATION_TEMPLATES`.
+
+    Returns
+    -------
+    PromptParts
+
+    Raises
+    ------
+    ValueError
+        When there are words after the placeholder and no template fits, or when no text is left
+        before the answer.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge import Fact
+    >>> from neurotopo.models.prompts import causal_parts
+    >>> fact = Fact("_X_ is the chair of Peko Motor Works.", "Émile Vèze", relation="P488")
+    >>> causal_parts(fact)
+    PromptParts(before='The chair of Peko Motor Works is', separator=' ', after='')
+    >>> causal_parts(Fact("祖尼亚的首都是_X_。", "圣佩科", language="zh"))
+    PromptParts(before='祖尼亚的首都是', separator='', after='')
+    """
+    prompt = fact.prompt
+    split = split_prompt(prompt)
+    if split is not None and _has_words(split[1]):
+        prompt = turned_round(fact, templates)
+        split = split_prompt(prompt)
+    before = prompt if split is None else split[0]
+    if not before.strip():
+        raise ValueError(
+            f"{describe_fact(fact)}: no text is left before the answer, so a causal model has "
+            "nothing to read."
+        )
+    text, separator = _moved_space(before, _language_of(fact), marked=split is not None)
+    return PromptParts(text, separator)
+
+
+def masked_parts(fact: FactLike) -> PromptParts:
+    """Return the text before and after the masks of a masked model.
+
+    A prompt without a placeholder gets it at its end, before a full stop: "Who owns Google?" is
+    read as "Who owns Google? _X_." Spaces are as for :func:`causal_parts`.
+
+    Parameters
+    ----------
+    fact : FactLike
+        The fact.
+
+    Returns
+    -------
+    PromptParts
+
+    Raises
+    ------
+    ValueError
+        When there is nothing but the placeholder.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge import Fact
+    >>> from neurotopo.models.prompts import masked_parts
+    >>> masked_parts(Fact("_X_ is the capital of Zúnia.", "São Peko"))
+    PromptParts(before='', separator='', after=' is the capital of Zúnia.')
+    >>> masked_parts(Fact("Who owns Peko Motor Works?", "Ilse Krone"))
+    PromptParts(before='Who owns Peko Motor Works?', separator=' ', after='.')
+    """
+    language = _language_of(fact)
+    split = split_prompt(fact.prompt)
+    before, after = split or (fact.prompt, _FULL_STOPS.get(language, "."))
+    if not (before + after).strip():
+        raise ValueError(f"{describe_fact(fact)}: there is nothing around the placeholder.")
+    text, separator = _moved_space(before, language, marked=split is not None)
+    if language in _UNSPACED and not _is_latin(after.lstrip()[:1]):
+        after = after.lstrip(" \u3000")
+    return PromptParts(text, separator, after)
+
+
+def turned_round(fact: FactLike, templates: Mapping[str, Template] | None = None) -> str:
+    """Reword a prompt so that the answer comes last.
+
+    Tried in this order: the entry of ``templates`` for the fact's relation, that of
+    :data:`RELATION_TEMPLATES`, and for English the general rule "_X_ is (was, are, were) the R
+    of S." -> "The R of S is _X_.", also behind an introduction with a comma ("In 2010, ...").
+
+    Parameters
+    ----------
+    fact : FactLike
+        A fact whose prompt has words after the placeholder.
+    templates : mapping of str to str or (str, str), optional
+        By relation, either ``(pattern, turned)``: where the prompt reads like the pattern, what
+        stands in the place of ``[Y]`` is put into ``turned``; or ``turned`` alone, whose ``[Y]``
+        is the fact's ``subject``.
+
+    Returns
+    -------
+    str
+        A prompt with nothing but punctuation after the placeholder, or without one.
+
+    Raises
+    ------
+    ValueError
+        When nothing fits, or when a template does not put the answer last. The message shows
+        what to pass.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge import Fact
+    >>> from neurotopo.models.prompts import turned_round
+    >>> turned_round(Fact("_X_ was the mayor of Marly.", "Ilse Krone"))
+    'The mayor of Marly was _X_.'
+    >>> fact = Fact("_X_ sings for Marly.", "Ada Brünn", relation="sings")
+    >>> turned_round(fact, {"sings": ("_X_ sings for [Y].", "The singer of [Y] is _X_.")})
+    'The singer of Marly is _X_.'
+    """
+    for source in (templates or {}, RELATION_TEMPLATES):
+        if fact.relation is not None and fact.relation in source:
+            turned = _apply(source[fact.relation], fact)
+            if turned is not None:
+                return turned
+    general = _GENERAL.fullmatch(fact.prompt) if _language_of(fact) == "en" else None
+    if general is not None:
+        lead, verb, role = general.group("lead", "verb", "role")
+        return f"{lead}the {role} {verb} _X_." if lead else f"The {role} {verb} _X_."
+    relation = fact.relation or "my relation"
+    named = "" if fact.relation else ", and give the fact that relation"
+    raise ValueError(
+        f"{describe_fact(fact)}: there are words after the placeholder, and a causal model reads "
+        "from left to right, so the answer must come last. Reword the prompt, or pass templates="
+        f"{{{relation!r}: ('_X_ leads [Y].', 'The leader of [Y] is _X_.')}}{named}: the wording "
+        "to look for and the wording to use, with _X_ for the answer and [Y] for the subject."
+    )
+
+
+def describe_fact(fact: FactLike) -> str:
+    """Name a fact in a message: its id, if any, and the beginning of its prompt."""
+    prompt = fact.prompt if len(fact.prompt) <= 80 else f"{fact.prompt[:77]}..."
+    return f"Fact {prompt!r}" if fact.id is None else f"Fact {fact.id!r} ({prompt!r})"
+
+
+def _apply(template: Template, fact: FactLike) -> str | None:
+    """Fill a template, or return None where its pattern is not the wording of the prompt."""
+    where = f"{describe_fact(fact)}: the template of relation {fact.relation!r}"
+    subject = fact.subject
+    if isinstance(template, str):
+        turned = template
+    elif isinstance(template, tuple | list) and [type(text) for text in template] == [str, str]:
+        pattern, turned = template
+        match = _pattern_of(pattern).fullmatch(fact.prompt)
+        if match is None:
+            return None
+        found = match.groupdict().get("subject")
+        # The full stop of "Motor Works Inc." may be that of the abbreviation and of the sentence.
+        if found is not None and (subject is None or subject.rstrip(".") != found):
+            subject = found
+    else:
+        raise ValueError(f"{where} must be a string or two, got {template!r}.")
+    if _SUBJECT in turned:
+        if subject is None:
+            raise ValueError(
+                f"{where} has [Y] for the subject, but the fact has none: give it a subject, or "
+                "pass (wording to look for, wording to use)."
+            )
+        turned = turned.replace(_SUBJECT, subject)
+    split = split_prompt(turned)
+    if split is not None and _has_words(split[1]):
+        raise ValueError(f"{where} leaves words after the answer: {turned!r}.")
+    return turned
+
+
+def _pattern_of(wording: str) -> re.Pattern[str]:
+    """Return an expression for a wording: spaces and the final full stop are taken lightly."""
+    words = re.split(rf"({_PLACEHOLDER}|\[Y\]|\s+)", wording.strip().rstrip(".").rstrip())
+    known = {_SUBJECT: r"(?P<subject>\S|\S.*?\S)", "": ""}
+    parts = [
+        known.get(word)
+        or (_PLACEHOLDER if re.fullmatch(_PLACEHOLDER, word) else None)
+        or (r"\s+" if word.isspace() else re.escape(word))
+        for word in words
+    ]
+    return re.compile(rf"\s*{''.join(parts)}\s*[.!]?\s*")
+
+
+def _has_words(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def _is_latin(text: str) -> bool:
+    return text.isascii() and text.isalnum()
+
+
+def _language_of(fact: FactLike) -> str:
+    return re.split("[-_]", fact.language.lower(), maxsplit=1)[0]  # "zh" of "zh-Hans"
+
+
+def _moved_space(text: str, language: str, *, marked: bool) -> tuple[str, str]:
+    """Take the space off the end of a text, and tell whether one comes before the answer.
+
+    ``marked``: the place of the answer is marked, so the spacing of the text is meant.
+    """
+    bare = _TRAILING_SPACE.sub("", text)
+    spaced = bare != text
+    if not bare:
+        return bare, ""
+    if language in _UNSPACED:
+        return bare, " " if spaced and _is_latin(bare[-1]) else ""
+    if marked or spaced or bare[-1].isspace():
+        return bare, " " if spaced else ""
+    return bare, "" if _joins_what_follows(bare, language) else " "
+
+
+def _joins_what_follows(text: str, language: str) -> bool:
+    last, before = text[-1], text[-2:-1]
+    if last in "'\u2019" and language in _ELIDING:
+        return True
+    if last in "'\"" or unicodedata.category(last) == "Sc":  # the sign of a currency
+        return before.isspace() or not before
+    return unicodedata.category(last) in ("Ps", "Pi") or last in "¿¡"

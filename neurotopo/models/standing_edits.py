@@ -1,0 +1,165 @@
+"""Edits that hold for a whole block of code, and are undone bit for bit when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from neurotopo.models.edits import Edit
+from neurotopo.models.projections import MLP, Projection
+
+__all__ = ["StandingEdits"]
+
+
+@dataclass
+class _Stored:
+    """Rows of one parameter as they were, and the factors now on them."""
+
+    parameter: torch.Tensor
+    axis: int
+    indices: torch.Tensor
+    original: torch.Tensor
+    factor: torch.Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.factor = torch.ones(len(self.indices), dtype=torch.float64)
+
+    @classmethod
+    def take(cls, parameter: torch.Tensor, axis: int, indices: torch.Tensor) -> _Stored:
+        rows = parameter.detach().index_select(axis, indices.to(parameter.device)).clone()
+        return cls(parameter, axis, indices, rows)
+
+    def write(self) -> None:
+        shape = [1] * self.original.dim()
+        shape[self.axis] = -1
+        factor = self.factor.to(self.original.device, self.original.dtype).reshape(shape)
+        # a factor of 1 leaves every finite number as it is, but not always the sign of a zero or
+        # a nan: what is not edited any more is copied back instead of multiplied
+        rows = torch.where(factor == 1, self.original, self.original * factor)
+        with torch.no_grad():
+            self.parameter.detach().index_copy_(
+                self.axis, self.indices.to(self.parameter.device), rows
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    edits: tuple[Edit, ...]
+    hooks: tuple[Any, ...]
+
+
+class StandingEdits:
+    """The edits that hold on one model at this moment.
+
+    Blocks may be nested and may end in any order: the rows of the weights are stored once, when
+    the first edit touches them, and are always computed anew from what is stored and from the
+    edits that still hold, so that nothing is lost and the last block to end restores every bit.
+
+    Parameters
+    ----------
+    mlps : sequence of MLP
+        All layers of the model.
+    """
+
+    def __init__(self, mlps: Sequence[MLP]) -> None:
+        self._mlps = mlps
+        self._held: list[_Held] = []
+        self._stored: list[_Stored] = []
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @contextmanager
+    def holding(self, edits: Sequence[Edit]) -> Iterator[None]:
+        """Apply edits until the block ends."""
+        for edit in edits:
+            if edit.positions == "last":
+                raise ValueError(
+                    "an edit with positions='last' cannot hold for a block of code, because the "
+                    "position that predicts the answer is known only for a fact. Pass it to "
+                    "answer_probability(fact, edits=[...])."
+                )
+        held = _Held(tuple(edits), tuple(self._hook_values(edits)))
+        self._held.append(held)
+        try:
+            self._rewrite()
+            yield
+        finally:
+            for hook in held.hooks:
+                hook.remove()
+            self._held = [other for other in self._held if other is not held]
+            self._rewrite()
+
+    def _hook_values(self, edits: Sequence[Edit]) -> Iterator[Any]:
+        for edit in edits:
+            if edit.where == "values":
+                for layer, indices in edit.neurons.by_layer().items():
+                    module = self._mlps[layer].out.module
+                    yield module.register_forward_pre_hook(_scaler(indices, edit.scale))
+
+    def _rewrite(self) -> None:
+        """Bring the weights into the state that the held edits ask for."""
+        edits = [e for held in self._held for e in held.edits if e.where == "weights"]
+        for stored in self._stored:
+            stored.factor.fill_(1.0)
+            stored.write()
+        self._stored = self._store(edits)
+        for edit in edits:
+            for stored, positions in self._rows_of(edit):
+                stored.factor[positions] *= edit.scale
+        for stored in self._stored:
+            stored.write()
+
+    def _store(self, edits: Sequence[Edit]) -> list[_Stored]:
+        """Copy the rows that any of the edits touches; the weights are the original ones now."""
+        stored = []
+        touched: dict[int, list[torch.Tensor]] = {}
+        for edit in edits:
+            for layer, indices in edit.neurons.by_layer().items():
+                touched.setdefault(layer, []).append(torch.tensor(indices))
+        for layer, parts in touched.items():
+            indices = torch.unique(torch.cat(parts))
+            for parameter, axis in self._parameters(layer):
+                stored.append(_Stored.take(parameter, axis, indices))
+        return stored
+
+    def _parameters(self, layer: int) -> Iterator[tuple[torch.Tensor, int]]:
+        """Yield every parameter with an axis of neurons, and that axis."""
+        mlp = self._mlps[layer]
+        for projection in mlp.in_projections:
+            yield _editable(projection), projection.neuron_axis
+            if projection.bias is not None:
+                yield projection.bias, 0
+        yield _editable(mlp.out), mlp.out.neuron_axis
+
+    def _rows_of(self, edit: Edit) -> Iterator[tuple[_Stored, torch.Tensor]]:
+        for layer, indices in edit.neurons.by_layer().items():
+            parameters = [parameter for parameter, _ in self._parameters(layer)]
+            for stored in self._stored:
+                if any(stored.parameter is parameter for parameter in parameters):
+                    yield stored, torch.searchsorted(stored.indices, torch.tensor(indices))
+
+
+def _editable(projection: Projection) -> torch.Tensor:
+    if projection.weight.is_meta:
+        raise ValueError(
+            f"the weights of {projection.name} are not in memory (offloaded?) and cannot be "
+            "edited; use where='values'."
+        )
+    return projection.weight
+
+
+def _scaler(indices: Any, scale: float) -> Any:
+    neurons = torch.tensor(indices)
+
+    def hook(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        x = args[0]
+        local = neurons.to(x.device)
+        scaled = x.index_copy(-1, local, x.index_select(-1, local) * scale)
+        return (scaled, *args[1:])
+
+    return hook
