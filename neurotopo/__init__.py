@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from neurotopo.cluster.ntc import NTCClusterer
     from neurotopo.graphs.neuron_graph import NeuronGraph
     from neurotopo.graphs.neurons import NeuronSet
+    from neurotopo.graphs.whole_model import whole_model_tree
     from neurotopo.knowledge.facts import Fact, FactSet
     from neurotopo.models.edits import Edit
     from neurotopo.models.loading import load_model
@@ -36,6 +37,7 @@ __all__ = [
     "load_model",
     "merge_tree",
     "persistence_diagrams",
+    "whole_model_tree",
 ]
 
 _HOME = {
@@ -51,6 +53,7 @@ _HOME = {
     "load_model": "neurotopo.models.loading",
     "merge_tree": "neurotopo.persistence.merge_tree",
     "persistence_diagrams": "neurotopo.persistence.diagrams",
+    "whole_model_tree": "neurotopo.graphs.whole_model",
 }
 
 

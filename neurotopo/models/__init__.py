@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neurotopo.models.checkpoint import CheckpointRows
     from neurotopo.models.edits import Edit
     from neurotopo.models.families import (
         Family,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = [
+    "CheckpointRows",
     "Edit",
     "Family",
     "NeuronModel",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "CheckpointRows": "checkpoint",
     "Edit": "edits",
     "Family": "families",
     "NeuronModel": "neuron_model",

@@ -149,7 +149,7 @@ class NeuronModel:
         layer: int,
         indices: ArrayLike | None = None,
         *,
-        path: Literal["up", "gate"] = "up",
+        path: str = "up",
         fold_norm: bool = False,
     ) -> NDArray[np.floating[Any]]:
         """Return what neurons read from the residual stream: rows of an in-projection.

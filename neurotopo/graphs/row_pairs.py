@@ -1,0 +1,159 @@
+"""Rows of one pair of adjacent layers after the other, read ahead and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.graphs.connections import RowSource
+
+__all__ = ["RowPair", "checked_activations", "row_pairs"]
+
+Rows = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class RowPair:
+    """What is needed for the weights between a layer and the next one.
+
+    Attributes
+    ----------
+    layer : int
+        The earlier layer.
+    out_rows : ndarray, shape (n_neurons, d_model)
+        What its neurons write.
+    in_rows : tuple of ndarray
+        What the neurons of the next layer read, one matrix per path.
+    may_overflow : bool
+        Whether some weight, or a partial sum of it, may be too large for the precision.
+    """
+
+    layer: int
+    out_rows: Rows
+    in_rows: tuple[Rows, ...]
+    may_overflow: bool
+
+
+def row_pairs(
+    source: RowSource,
+    layers: tuple[int, int],
+    *,
+    paths: tuple[str, ...] = ("up",),
+    fold_norm: bool = False,
+    activations: NDArray[np.float64] | None = None,
+    dtype: str = "float32",
+    largest: float | None = None,
+) -> Generator[RowPair, None, None]:
+    """Read the rows of all pairs of adjacent layers, the next pair while one is in use.
+
+    Parameters
+    ----------
+    source : RowSource
+        Where they come from. It is read by one thread at a time, though not by the caller's.
+    layers : (int, int)
+        First layer and the one after the last.
+    paths : tuple of {"up", "gate"}, default=("up",)
+        In-projections that are read.
+    fold_norm : bool, default=False
+        Multiply in-rows by the gain of the norm before the MLP.
+    activations : ndarray of float64, shape (n_layers, n_neurons), optional
+        Factors of the out-rows.
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the rows that are returned.
+    largest : float, optional
+        The greatest number a row may hold, where that is less than ``dtype`` holds.
+
+    Yields
+    ------
+    RowPair
+        Close the generator if it is left early: it waits for the read under way.
+    """
+    limit = float(np.finfo(dtype).max)
+    top = limit if largest is None else largest
+
+    def read_in(layer: int, path: str) -> Any:
+        return source.in_rows(layer, path=path, fold_norm=fold_norm)
+
+    def read(layer: int) -> tuple[Rows, tuple[Rows, ...]]:
+        out_rows = _array(source.out_rows(layer), source.n_neurons, layer, "out", dtype)
+        if activations is not None:
+            out_rows = out_rows * activations[layer, :, None].astype(dtype)
+        in_rows = tuple(
+            _array(read_in(layer + 1, path), source.n_neurons, layer + 1, "in", dtype)
+            for path in paths
+        )
+        if any(rows.shape[1] != out_rows.shape[1] for rows in in_rows):
+            raise ValueError(
+                f"the out-rows of layer {layer} have {out_rows.shape[1]} entries, the in-rows of "
+                f"layer {layer + 1} {', '.join(str(rows.shape[1]) for rows in in_rows)}."
+            )
+        return out_rows, in_rows
+
+    first, last = layers
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="neurotopo-rows") as reader:
+        upcoming = reader.submit(read, first) if last - first > 1 else None
+        for layer in range(first, last - 1):
+            assert upcoming is not None
+            out_rows, in_rows = upcoming.result()
+            # By Cauchy and Schwarz no partial sum of a product is larger than this. (Found here
+            # and not by the reader: where rows are in memory it would only be in the way.)
+            bound = _norm(out_rows, layer, "out", top)
+            bound *= max(_norm(rows, layer + 1, "in", top) for rows in in_rows)
+            upcoming = reader.submit(read, layer + 1) if layer + 2 < last else None
+            pair = RowPair(layer, out_rows, in_rows, not bound < limit / 4)
+            del out_rows, in_rows
+            yield pair
+            del pair  # or it would lie beside the next two
+
+
+def _array(given: Any, n_neurons: int, layer: int, side: str, dtype: str) -> Rows:
+    rows = np.asarray(given)
+    if rows.ndim != 2 or len(rows) != n_neurons:
+        raise ValueError(
+            f"the {side}-rows of layer {layer} have shape {rows.shape}, expected "
+            f"({n_neurons}, d_model)."
+        )
+    with np.errstate(over="ignore"):  # becomes infinite, which is found below
+        return np.ascontiguousarray(rows, dtype=dtype)
+
+
+def _norm(rows: Rows, layer: int, side: str, top: float) -> float:
+    """Return the Frobenius norm, infinite where it overflows, after a check of every entry."""
+    flat = rows.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = float(np.einsum("i,i->", flat, flat)) ** 0.5  # one pass, and no copy
+    if norm <= top:  # no entry is larger than the norm
+        return norm
+    wrong = ~(np.abs(rows) <= top)  # NaN too
+    if not wrong.any():
+        return np.inf
+    index = int(wrong.any(axis=1).argmax())
+    worst = rows[index][wrong[index]][0]
+    finite = bool(np.isfinite(worst))
+    why = f"more than the {top:g} that the products can take" if finite else f"in {rows.dtype}"
+    raise ValueError(f"the {side}-row of neuron ({layer}, {index}) holds {worst} ({why}).")
+
+
+def checked_activations(
+    activations: ArrayLike | None, source: RowSource
+) -> NDArray[np.float64] | None:
+    """Return activations in double precision, one per neuron of the model."""
+    if activations is None:
+        return None
+    values = np.asarray(activations)
+    expected = (source.n_layers, source.n_neurons)
+    if values.shape != expected or values.dtype.kind not in "fiub":
+        raise ValueError(
+            f"activations must be numbers of shape (n_layers, n_neurons) = {expected}, "
+            f"got shape {values.shape} and dtype {values.dtype}."
+        )
+    values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        layer, index = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(f"the activation of neuron ({layer}, {index}) is {values[layer, index]}.")
+    return values

@@ -1,0 +1,324 @@
+"""Rows of a model read straight from its safetensors: no model is built, no more is in memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.models.families import BUILT_IN, Family, UnsupportedModelError, family_of
+from neurotopo.models.tensor_files import opened, read_config, stored_slice, tensor_files
+
+__all__ = ["CheckpointRows"]
+
+_FLOATS = ("F64", "F32", "F16", "BF16")
+_CONV1D = ("gpt2",)  # model types whose projections are stored (in, out)
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """A stored projection and the axis of its weight along which neurons are counted."""
+
+    key: str
+    neuron_axis: int
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What the header of a file says of a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class CheckpointRows:
+    """Rows of the MLP projections of a checkpoint, read from disk when they are asked for.
+
+    It gives the same rows as the :class:`~neurotopo.NeuronModel` of the same folder and may stand
+    in for it in :func:`~neurotopo.whole_model_tree` and :class:`~neurotopo.NeuronGraph`.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder with ``config.json`` and safetensors, as ``save_pretrained`` writes it: one file,
+        or several with an index. Or one of these files, beside its ``config.json``.
+    family : Family or None, default=None
+        Where the neurons are; None: by ``model_type`` of the configuration.
+
+    Attributes
+    ----------
+    family : Family
+        Where the neurons are.
+    n_layers, n_neurons, d_model : int
+        Layers, neurons per layer, and the width of the residual stream.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where the folder, its configuration or one of its files is missing.
+    ValueError
+        Where a file is broken or lacks a tensor.
+    UnsupportedModelError
+        For architectures without a row and for mixtures of experts.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neurotopo.models.checkpoint import CheckpointRows
+    >>> from neurotopo.models.examples import random_model
+    >>> folder = tempfile.mkdtemp()
+    >>> random_model("gpt2").hf_model.save_pretrained(folder)
+    >>> rows = CheckpointRows(folder)
+    >>> rows
+    CheckpointRows(GPT-2, n_layers=3, n_neurons=24, d_model=...)
+    >>> rows.out_rows(0, [3, 5]).shape == (2, rows.d_model)
+    True
+    """
+
+    def __init__(self, path: str | Path, *, family: Family | None = None) -> None:
+        self.path = Path(path)
+        folder, self._file_of = tensor_files(self.path)
+        config = read_config(folder)
+        self.family = family_of(config) if family is None else family
+        text = getattr(config, "text_config", None) or config
+        self._norm = self.family.norm_path(text)
+        self._prefix, self.n_layers = self._find_layers(text)
+        self._up, self._out, self._gate = self._find_matrices(getattr(text, "hidden_size", None))
+
+    def __repr__(self) -> str:
+        return (
+            f"CheckpointRows({self.family.name}, n_layers={self.n_layers}, "
+            f"n_neurons={self.n_neurons}, d_model={self.d_model})"
+        )
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether a second in-projection gates the neurons."""
+        return self.family.is_gated
+
+    def in_rows(
+        self,
+        layer: int,
+        indices: ArrayLike | None = None,
+        *,
+        path: str = "up",
+        fold_norm: bool = False,
+    ) -> NDArray[np.floating[Any]]:
+        """Return what neurons read from the residual stream: rows of an in-projection.
+
+        Parameters
+        ----------
+        layer : int
+            The layer.
+        indices : array-like of int or None, default=None
+            The neurons; None: all of the layer.
+        path : {"up", "gate"}, default="up"
+            Which in-projection of a gated MLP.
+        fold_norm : bool, default=False
+            Multiply each row by the gain of the norm before the MLP.
+
+        Returns
+        -------
+        ndarray, shape (n_neurons or len(indices), d_model)
+            float32, or float64 for a checkpoint in double precision.
+        """
+        self._check_layer(layer)
+        if path == "gate" and self._gate is None:
+            raise ValueError(f'path="gate": {self.family.name} models have no gated MLPs.')
+        if path not in ("up", "gate"):
+            raise ValueError(f"path must be 'up' or 'gate', got {path!r}.")
+        matrices = self._up if path == "up" or self._gate is None else self._gate
+        rows = self._rows(matrices[layer], indices)
+        if fold_norm:
+            rows = rows * self._norm_gain(layer).to(rows.dtype)
+        return rows.numpy()
+
+    def out_rows(self, layer: int, indices: ArrayLike | None = None) -> NDArray[np.floating[Any]]:
+        """Return what neurons write to the residual stream, times their value.
+
+        Parameters
+        ----------
+        layer : int
+            The layer.
+        indices : array-like of int or None, default=None
+            The neurons; None: all of the layer.
+
+        Returns
+        -------
+        ndarray, shape (n_neurons or len(indices), d_model)
+            float32, or float64 for a checkpoint in double precision.
+        """
+        self._check_layer(layer)
+        return self._rows(self._out[layer], indices).numpy()
+
+    # Where things are
+
+    def _find_layers(self, config: Any) -> tuple[str, int]:
+        """Return the path of the layers as the checkpoint has it, and their number."""
+        pattern = re.compile(rf"(.+)\.(\d+)\.{re.escape(self.family.up)}\.weight")
+        numbers: dict[str, set[int]] = {}
+        for match in filter(None, map(pattern.fullmatch, self._file_of)):
+            numbers.setdefault(match[1], set()).add(int(match[2]))
+        prefix = _best_prefix(self.family, list(numbers))
+        if prefix is None:
+            expected = f"{self.family.layers[0]}.0.{self.family.up}.weight"
+            raise ValueError(
+                f"{self.path} holds no {expected}, nor anything like it: "
+                f"is it a {self.family.name} model?"
+            )
+        n_layers = max(numbers[prefix]) + 1
+        said = getattr(config, "num_hidden_layers", None)
+        return prefix, max(n_layers, said) if isinstance(said, int) else n_layers
+
+    def _key(self, layer: int, module: str) -> str:
+        return f"{self._prefix}.{layer}.{module}.weight"
+
+    def _find_matrices(
+        self, width: int | None
+    ) -> tuple[list[_Matrix], list[_Matrix], list[_Matrix] | None]:
+        layers = range(self.n_layers)
+        ins = {name: [self._key(i, name) for i in layers]
+               for name in (self.family.up, self.family.gate) if name}  # fmt: skip
+        outs = [self._key(i, self.family.out) for i in layers]
+        stored = self._headers([key for keys in (*ins.values(), outs) for key in keys])
+        axis = _neuron_axis(self.family, ins[self.family.up][0], stored, width)
+        first = stored[ins[self.family.up][0]].shape
+        self.n_neurons, self.d_model = first[axis], first[1 - axis]
+        shape = (self.n_neurons, self.d_model)
+        for keys, neuron_axis in [*((keys, axis) for keys in ins.values()), (outs, 1 - axis)]:
+            for key in keys:
+                expected = shape if neuron_axis == 0 else shape[::-1]
+                if stored[key].shape != expected:
+                    raise ValueError(
+                        f"{key} in {self._file_of[key]} has shape {stored[key].shape}, "
+                        f"expected {expected}."
+                    )
+        up, *gate = ([_Matrix(key, axis) for key in keys] for keys in ins.values())
+        return up, [_Matrix(key, 1 - axis) for key in outs], gate[0] if gate else None
+
+    def _headers(self, keys: list[str]) -> dict[str, _Stored]:
+        """Shape and dtype of tensors, every file opened once; checks that they are there."""
+        by_file: dict[Path, list[str]] = {}
+        for key in keys:
+            by_file.setdefault(self._place(key), []).append(key)
+        stored = {}
+        for file, held in by_file.items():
+            with opened(file) as tensors:
+                for key in held:
+                    header = stored_slice(tensors, key, file)
+                    stored[key] = _Stored(tuple(header.get_shape()), str(header.get_dtype()))
+                    if stored[key].dtype not in _FLOATS:
+                        raise UnsupportedModelError(
+                            f"{key} in {file} is stored as {stored[key].dtype}; only "
+                            "floating-point weights can be read (quantised models are not "
+                            "supported)."
+                        )
+        return stored
+
+    def _place(self, key: str) -> Path:
+        if key not in self._file_of:
+            raise ValueError(f"{self.path} lacks the tensor {key}.")
+        return self._file_of[key]
+
+    # Reading
+
+    def _rows(self, matrix: _Matrix, indices: ArrayLike | None) -> torch.Tensor:
+        file = self._place(matrix.key)
+        with opened(file) as tensors:
+            if indices is None:
+                stored = tensors.get_tensor(matrix.key)
+            else:
+                chosen = self._check_indices(indices)
+                stored = _some(stored_slice(tensors, matrix.key, file), matrix.neuron_axis, chosen)
+        return _in_full(stored if matrix.neuron_axis == 0 else stored.T)
+
+    def _norm_gain(self, layer: int) -> torch.Tensor:
+        if self._norm is None:
+            raise ValueError(
+                f"fold_norm=True: {self.family.name} has no norm before its MLPs to fold in."
+            )
+        key = self._key(layer, self._norm)
+        old = key.removesuffix("weight") + "gamma"  # as the first BERT checkpoints have it
+        key = old if old in self._file_of and key not in self._file_of else key
+        with opened(self._place(key)) as tensors:
+            return _in_full(tensors.get_tensor(key)) + self.family.norm_offset
+
+    def _check_layer(self, layer: int) -> None:
+        if not 0 <= layer < self.n_layers:
+            raise IndexError(f"layer {layer} is not in 0..{self.n_layers - 1}.")
+
+    def _check_indices(self, indices: ArrayLike) -> NDArray[np.int64]:
+        index = np.atleast_1d(np.asarray(indices, dtype=np.int64))
+        outside = (index < 0) | (index >= self.n_neurons)
+        if outside.any():
+            raise IndexError(f"neuron {index[outside][0]} is not in 0..{self.n_neurons - 1}.")
+        return index
+
+
+def _in_full(values: torch.Tensor) -> torch.Tensor:
+    """Return values contiguous and in single precision; doubles stay doubles."""
+    dtype = torch.float64 if values.dtype == torch.float64 else torch.float32
+    return values.contiguous().to(dtype)  # to transpose before takes a third of the time
+
+
+def _some(stored: Any, axis: int, chosen: NDArray[np.int64]) -> torch.Tensor:
+    """Read some rows or columns of a stored matrix, in the order given."""
+    if len(chosen) == 0:
+        return stored[:0] if axis == 0 else stored[:, :0]
+    wanted, place = np.unique(chosen, return_inverse=True)
+    if axis == 0:
+        breaks = np.flatnonzero(np.diff(wanted) > 1) + 1
+        starts, ends = wanted[np.append(0, breaks)], wanted[np.append(breaks, len(wanted)) - 1] + 1
+        runs = zip(starts.tolist(), ends.tolist(), strict=True)
+        read = torch.cat([stored[start:end] for start, end in runs])
+        return read[torch.from_numpy(place.reshape(-1))]
+    # a column lies scattered over the whole file: one read from the first to the last of them
+    first, last = int(wanted[0]), int(wanted[-1]) + 1
+    read = stored[:, first:last]
+    return read[:, torch.from_numpy(chosen - first)]
+
+
+def _best_prefix(family: Family, found: list[str]) -> str | None:
+    """Choose among the paths of layers in a checkpoint.
+
+    A checkpoint of the bare model lacks the name under which the model with a head holds it.
+    """
+    tests: tuple[Callable[[str, str], bool], ...] = (
+        lambda prefix, path: prefix == path,
+        lambda prefix, path: path.endswith(f".{prefix}"),
+        lambda prefix, path: prefix.endswith(f".{path}"),
+        lambda prefix, path: prefix.split(".")[-1] == path.split(".")[-1],
+    )
+    for test in tests:
+        fitting = {prefix for path in family.layers for prefix in found if test(prefix, path)}
+        if len(fitting) == 1:
+            return fitting.pop()
+    return None
+
+
+def _neuron_axis(family: Family, key: str, stored: Mapping[str, _Stored], width: int | None) -> int:
+    """Tell along which axis of the in-projections neurons are counted.
+
+    Linear stores (out, in) and Conv1D (in, out). The built-in families are known; of others the
+    width of the model decides.
+    """
+    shape = stored[key].shape
+    transposed = any(name in _CONV1D for name in family.model_types)
+    expected = 1 if transposed else 0
+    if len(shape) != 2:
+        raise ValueError(f"{key} has shape {shape}, expected a matrix.")
+    if width is None or shape[1 - expected] == width:
+        return expected
+    if shape[expected] == width and family not in BUILT_IN:
+        return 1 - expected
+    kind = "(in, out)" if transposed else "(out, in)"
+    raise ValueError(
+        f"{key} has shape {shape}, but {family.name} models store {kind} and the configuration "
+        f"says that the width is {width}."
+    )

@@ -1,0 +1,123 @@
+"""The files of a checkpoint: which one holds which tensor, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+__all__ = ["opened", "read_config", "stored_slice", "tensor_files"]
+
+_CONFIG = "config.json"
+_INDEX = "model.safetensors.index.json"
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_safe_open: Any = safe_open  # it has no annotations
+
+
+def tensor_files(path: Path) -> tuple[Path, dict[str, Path]]:
+    """Find the tensors of a checkpoint.
+
+    Parameters
+    ----------
+    path : Path
+        A folder of safetensors, one such file, or an index of several.
+
+    Returns
+    -------
+    folder : Path
+        Where the configuration lies.
+    file_of : dict of str to Path
+        The file that holds each tensor.
+    """
+    if path.is_file():
+        if path.name.endswith(".index.json"):
+            return path.parent, _indexed(path)
+        if path.suffix != ".safetensors":
+            raise ValueError(f"{path} is not a safetensors file.")
+        return path.parent, dict.fromkeys(_names(path), path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"there is no folder {path}.")
+    if (path / _INDEX).is_file():
+        return path, _indexed(path / _INDEX)
+    files = sorted(path.glob("*.safetensors"))
+    if (path / "model.safetensors") in files:
+        files = [path / "model.safetensors"]
+    if not files:
+        pickled = [file.name for pattern in _PICKLED for file in sorted(path.glob(pattern))]
+        hint = (
+            f", only {pickled[0]}, which is pickled. Load the model with transformers and save it "
+            "again: model.save_pretrained(folder)."
+            if pickled
+            else "."
+        )
+        raise FileNotFoundError(f"there is no .safetensors file in {path}{hint}")
+    return path, {name: file for file in files for name in _names(file)}
+
+
+def _indexed(index: Path) -> dict[str, Path]:
+    table = _json(index).get("weight_map")
+    if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
+        raise ValueError(f"{index} has no weight_map of tensors to files.")
+    stray = [name for name in table.values() if Path(name).name != name]
+    if stray:
+        raise ValueError(f"{index} names {stray[0]!r}, which is not a file beside it.")
+    return {key: index.parent / name for key, name in table.items()}
+
+
+def _names(file: Path) -> list[str]:
+    with opened(file) as tensors:
+        return list(tensors.keys())
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Any]:
+    """Open a safetensors file; a ValueError names one that is broken."""
+    if not file.is_file():
+        raise FileNotFoundError(f"the checkpoint lacks its file {file}.")
+    try:
+        handle = _safe_open(file, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{file} cannot be read, it is truncated or no safetensors file: {error}"
+        ) from error
+    with handle as tensors:
+        yield tensors
+
+
+def stored_slice(tensors: Any, key: str, file: Path) -> Any:
+    """Return what is known of a tensor without reading it, and can be read in part."""
+    try:
+        return tensors.get_slice(key)
+    except SafetensorError as error:
+        raise ValueError(f"{file} lacks the tensor {key}: {error}") from error
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} does not hold an object.")
+    return content
+
+
+def read_config(folder: Path) -> Any:
+    """Return the configuration with the defaults of its model type, where that is known."""
+    from transformers import AutoConfig
+
+    file = folder / _CONFIG
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no {_CONFIG} in {folder}.")
+    content = _json(file)
+    if "model_type" not in content:
+        raise ValueError(f"{file} does not say its model_type.")
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (ValueError, KeyError):  # a type that transformers does not know, but a Family may
+        return SimpleNamespace(**content)
