@@ -202,6 +202,90 @@ def _count(labels: np.ndarray) -> str:
     return f"{found} cluster{'' if found == 1 else 's'}, {stray} samples in none"
 
 
+def draw_connection(figure: Figure) -> None:
+    """Draw what one neuron writes and another one reads."""
+    ax = figure.add_subplot()
+    ax.set(xlim=(0, 10), ylim=(-0.25, 3.1), aspect="equal")
+    ax.set_axis_off()
+    arrow = {"arrowstyle": "-|>", "mutation_scale": 16, "shrinkA": 0, "shrinkB": 0}
+    ax.add_patch(
+        mpl.patches.FancyArrow(0.2, 0.3, 9.5, 0, width=0.16, head_width=0.42, head_length=0.3,
+                               length_includes_head=True, color=GREY, linewidth=0)
+    )  # fmt: skip
+    ax.text(0.2, -0.15, "residual stream", color="0.35")
+    ends = {}
+    for left, layer, name, own in ((1.2, "layer $l$", "A", 1), (5.9, "layer $l + 1$", "B", 0)):
+        box = mpl.patches.FancyBboxPatch((left, 1.35), 2.7, 0.8, boxstyle="round,pad=0.1",
+                                         facecolor="#eef3f8", edgecolor="0.6")  # fmt: skip
+        ax.add_patch(box)
+        ax.text(left + 1.35, 2.42, f"MLP of {layer}", ha="center")
+        x = left + np.array([0.45, 1.35, 2.25])
+        colors = [COLORS[0] if i == own else GREY for i in range(3)]
+        ax.scatter(x, np.full(3, 1.75), s=170, color=colors, zorder=3)
+        ax.text(
+            x[own], 1.73, name, color="white", weight="bold", ha="center", va="center", zorder=4
+        )
+        ends[name] = x[own]
+    for start, end, x, text, side in (
+        (1.55, 0.42, ends["A"], r"$a_A\;\mathrm{out}_A$", "left"),
+        (0.42, 1.55, ends["B"], r"$\mathrm{in}_B$", "right"),
+    ):
+        ax.annotate("", (x, end), (x, start), arrowprops={**arrow, "color": COLORS[0], "lw": 1.6})
+        shift = 0.15 if side == "left" else -0.15
+        ax.text(x + shift, 0.82, text, ha=side, va="center", color=COLORS[0])
+    ax.annotate(
+        "", (ends["B"] - 0.22, 1.75), (ends["A"] + 0.22, 1.75), zorder=5,
+        arrowprops={**arrow, "color": COLORS[1], "lw": 1.6, "connectionstyle": "arc3,rad=-0.28"},
+    )  # fmt: skip
+    ax.text(np.mean(list(ends.values())), 2.75,
+            r"$w_{AB} = \langle \mathrm{out}_A, \mathrm{in}_B \rangle$", color=COLORS[1],
+            ha="center", fontsize=12)  # fmt: skip
+
+
+class PlantedRows:
+    """Rows of a model in which groups of neurons write what their own kind reads.
+
+    What :class:`neurotopo.NeuronGraph` asks of a model is no more than this.
+    """
+
+    def __init__(self, n_layers: int, group: np.ndarray, strength: float = 1.1) -> None:
+        rng = np.random.default_rng(5)
+        self.n_layers, self.n_neurons = n_layers, len(group)
+        shape = (n_layers, len(group), 32)
+        self._in, self._out = rng.normal(size=shape) / 6, rng.normal(size=shape) / 6
+        for number, direction in enumerate(np.eye(32)[: group.max() + 1]):
+            self._in[:, group == number] += strength * direction
+            self._out[:, group == number] += strength * direction
+
+    def in_rows(self, layer, indices=None, *, path="up", fold_norm=False):
+        """What neurons read."""
+        return self._in[layer] if indices is None else self._in[layer, indices]
+
+    def out_rows(self, layer, indices=None):
+        """What neurons write."""
+        return self._out[layer] if indices is None else self._out[layer, indices]
+
+
+def draw_neuron_graph(figure: Figure) -> None:
+    """Draw a neuron graph with two planted groups, and its merge tree."""
+    from neurotopo.plots import GraphDisplay, MergeTreeDisplay
+
+    n_layers, group = 4, np.array([0, 0, 0, 1, 1, -1, -1, -1])
+    model = PlantedRows(n_layers, group)
+    neurons = [(layer, i) for layer in range(n_layers) for i in range(len(group))]
+    graph = nt.NeuronGraph.from_model(model, neurons)
+    ntc = nt.NTCClusterer(metric="precomputed", condense=True, min_cluster_size=4)
+    ntc.fit(graph.clustering_input(), strata=graph.layers)
+    found = {frozenset(members.tolist()) for members in ntc.clusters_}
+    planted = np.tile(group, n_layers)
+    assert found == {frozenset(np.flatnonzero(planted == k).tolist()) for k in (0, 1)}
+    left, right = figure.subplots(1, 2, width_ratios=[1.1, 1])
+    GraphDisplay.from_estimator(ntc, strata=graph.layers, ax=left, legend=False)
+    left.set_title("Neurons by layer")
+    MergeTreeDisplay.from_estimator(ntc, ax=right)
+    right.set_title("Merge tree")
+
+
 FIGURES: dict[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {
     "growth": (draw_growth, (9, 3)),
     "two_diagrams": (draw_two_diagrams, (11, 3.8)),
@@ -209,6 +293,8 @@ FIGURES: dict[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {
     "stability": (draw_stability, (5, 5)),
     "selection": (draw_selection, (9, 3.4)),
     "noise": (draw_noise, (10, 2.9)),
+    "connection": (draw_connection, (8, 2.6)),
+    "neuron_graph": (draw_neuron_graph, (10.5, 4)),
 }
 
 

@@ -1,0 +1,100 @@
+"""The command line, ``neurotopo`` or ``python -m neurotopo``.
+
+Whatever goes wrong through no fault of the program ends in one sentence on standard error and in
+status 2. An exception that is not expected here is a defect, and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import neurotopo
+
+__all__ = ["main"]
+
+_LLM = "pip install 'neurotopo[llm]'"
+_OF_LLM = ("typer", "rich", "torch", "transformers", "safetensors", "tokenizers")
+_MISTAKE, _INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What stands behind the name of the program. None: ``sys.argv[1:]``.
+
+    Returns
+    -------
+    int
+        0 where the work was done, 2 for a mistake, 130 when it was interrupted.
+
+    Examples
+    --------
+    >>> from neurotopo.cli import main
+    >>> main(["--version"])
+    neurotopo ...
+    0
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(words)
+        sys.stdout.flush()  # here a pipe that nobody reads any more does no harm
+        return status
+    except KeyboardInterrupt:
+        return _ended("interrupted; files that were complete are kept.", _INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output, head say, has seen enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_LLM:
+            raise
+        return _ended(f"this command needs {error.name}: {_LLM}.", _MISTAKE)
+    except OSError as error:
+        return _ended(_of_system(error), _MISTAKE)
+    except (ValueError, ImportError, MemoryError) as error:
+        return _ended(str(error) or "there is not enough memory.", _MISTAKE)
+
+
+def _run(words: list[str]) -> int:
+    if words == ["--version"]:
+        sys.stdout.write(f"neurotopo {neurotopo.__version__}\n")
+        return 0
+    try:
+        from neurotopo.commands.app import run
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_LLM:
+            raise
+        missing = error.name
+    else:
+        return run(words)
+    return _run_without_typer(words, missing)
+
+
+def _run_without_typer(words: list[str], missing: str) -> int:
+    """Run what needs nothing but the clusterer, or say what is missing."""
+    if words[:1] != ["demo"]:
+        return _ended(
+            f"the command line needs {missing}: {_LLM}; without it there are 'neurotopo demo' and "
+            "'neurotopo --version'.",
+            _MISTAKE,
+        )
+    from neurotopo import demo
+
+    return demo.main(words[1:])
+
+
+def _of_system(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error)
+    where = "" if error.filename is None else f" ({os.fspath(error.filename)})"
+    return f"{error.strerror}{where}."
+
+
+def _ended(message: str, status: int) -> int:
+    sentence = " ".join(message.split()).rstrip(".")
+    sys.stderr.write(f"neurotopo: {sentence}.\n")
+    return status

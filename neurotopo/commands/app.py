@@ -1,0 +1,196 @@
+"""The commands and their options, as typer reads them (needs ``neurotopo[llm]``)."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import neurotopo
+
+if TYPE_CHECKING:
+    from neurotopo.commands.cluster import ClusterRun
+
+__all__ = ["app", "run"]
+
+# A paragraph that begins with a backspace keeps its lines.
+_EXAMPLES = "\n\n\b\nExamples:\n  "
+_TOP = "neurotopo finds stable clusters of weighted graphs and of the neurons of language models."
+_DEMO = "Cluster a generated graph and write its pictures and a table to a folder." + _EXAMPLES
+_DEMO += "neurotopo demo --out demo_output"
+_CLUSTER = (
+    "Cluster all MLP neurons of a language model by their connections, exactly.\n\n"
+    "MODEL is a name on the Hugging Face hub, a folder, or testbed:NAME. A folder with "
+    "safetensors is read layer by layer.\n\n"
+    "Prints the most persistent clusters and writes tree.npz (for NeuronTree.load), clusters.csv, "
+    "clusters_by_layer.csv, pictures and run.json to a folder." + _EXAMPLES
+) + "\n  ".join(
+    (
+        "neurotopo cluster gpt2",
+        "neurotopo cluster ./Llama-2-7b --layers 10:20 --top 50 --device cuda",
+        "neurotopo cluster gpt2 --condense --min-cluster-size 10 --scale log --out gpt2_log",
+    )
+)
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Scale(str, Enum):
+    """How long a cluster lives."""
+
+    difference = "difference"
+    log = "log"
+
+
+class InPath(str, Enum):
+    """The in-projections of a gated MLP."""
+
+    up = "up"
+    gate = "gate"
+    both = "both"
+
+
+class Precision(str, Enum):
+    """The precision in which weights are formed."""
+
+    float32 = "float32"
+    float64 = "float64"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+def run(words: list[str]) -> int:
+    """Run a command line, let the exceptions of the commands pass, and return the exit status."""
+    try:
+        status = app(args=words, prog_name="neurotopo", standalone_mode=False)
+    except typer.Abort:  # an interrupt
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        # The class of usage errors is click's or typer's own, by the version of typer.
+        if not (hasattr(error, "format_message") and hasattr(error, "exit_code")):
+            raise
+        message = " ".join(error.format_message().split()).rstrip(".")
+        sys.stderr.write(f"neurotopo: {message} (see 'neurotopo --help').\n")
+        return int(error.exit_code)
+    if status == 130:  # an interrupt too, by the version of typer
+        raise KeyboardInterrupt
+    return status if isinstance(status, int) else 0
+
+
+@app.callback(invoke_without_command=True, help=_TOP)
+def _entry(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"neurotopo {neurotopo.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command(help=_DEMO)
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo_output"),
+    seed: Annotated[int, typer.Option(help="Seed of the generated graph.")] = 0,
+) -> int:
+    """Run the demonstration."""
+    from neurotopo.demo import main
+
+    return main([f"--out={out}", f"--seed={seed}"])
+
+
+@app.command(help=_CLUSTER)
+def cluster(
+    model: Annotated[str, typer.Argument(help="Hub name, folder, or testbed:NAME.")],
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="A:B", help="Layers from A up to but not B; either may be left out."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many clusters are shown.")] = 20,
+    min_cluster_size: Annotated[int, typer.Option(min=2, help="Fewest neurons.")] = 2,
+    min_layers: Annotated[int, typer.Option(min=1, help="Fewest layers spanned.")] = 1,
+    scale: Annotated[
+        Scale, typer.Option(help="Persistence as death - birth or log(death / birth).")
+    ] = Scale.difference,
+    condense: Annotated[
+        bool,
+        typer.Option("--condense", help="Clusters survive merges with too small ones."),
+    ] = False,
+    path: Annotated[InPath, typer.Option(help="In-projection of a gated MLP.")] = InPath.up,
+    signed: Annotated[bool, typer.Option("--signed", help="Positive weights only.")] = False,
+    fold_norm: Annotated[
+        bool, typer.Option("--fold-norm", help="Multiply by the gain of the norm before the MLP.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="Where weights are formed: cpu, cuda, cuda:1.")
+    ] = None,
+    dtype: Annotated[
+        Precision, typer.Option(help="Precision they are formed in; half of it on a GPU only.")
+    ] = Precision.float32,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("neurotopo_cluster"),
+    load: Annotated[
+        bool, typer.Option("--load", help="Load a folder as a model instead of streaming it.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but the table.")
+    ] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
+    ] = False,
+) -> None:
+    """Cluster the neurons of a model."""
+    from neurotopo.commands.cluster import ClusterOptions, cluster_model
+
+    options = ClusterOptions(
+        model=model, out=out, layers=layers, top=top, min_cluster_size=min_cluster_size,
+        min_layers=min_layers, scale=scale.value, condense=condense, path=path.value,
+        signed=signed, fold_norm=fold_norm, device=device, dtype=dtype.value, load=load,
+        trust_remote_code=trust_remote_code, progress=not quiet and sys.stderr.isatty(),
+    )  # fmt: skip
+    done = cluster_model(options)
+    if not quiet:
+        typer.echo(done.summary)
+    if len(done.table):
+        Console().print(_table(done))
+    else:
+        typer.echo("no cluster is as large as --min-cluster-size and --min-layers ask for")
+    if not quiet:
+        if done.advice is not None:
+            typer.echo(done.advice)
+        for file in done.files:
+            typer.echo(f"wrote {file}")
+
+
+def _table(done: ClusterRun) -> Table:
+    """Return the most persistent clusters as a table for the terminal."""
+    table = Table()
+    for name in ("rank", "persistence", "birth", "death", "size", "layers", "spanned"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for rank, row in zip(done.table.index, done.table.to_dict("records"), strict=True):
+        table.add_row(*_cells(int(rank), row))
+    return table
+
+
+def _cells(rank: int, row: dict[str, Any]) -> tuple[str, ...]:
+    first, last = row["first_layer"], row["last_layer"]
+    death = "never" if row["death"] == float("inf") else f"{row['death']:.5g}"
+    return (
+        str(rank),
+        f"{row['persistence']:.5g}",
+        f"{row['birth']:.5g}",
+        death,
+        f"{row['size']:,}",
+        f"{first}-{last}" if last > first else str(first),
+        str(row["layers_spanned"]),
+    )
