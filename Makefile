@@ -46,6 +46,8 @@ slow: $(READY)
 bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/speed.py --out benchmarks/results
 	$(BIN)/python benchmarks/quality.py --out benchmarks/results
+	$(BIN)/python benchmarks/whole_model.py --out benchmarks/results
+	$(BIN)/python benchmarks/neurons.py --out benchmarks/results
 	$(BIN)/python benchmarks/make_results.py
 	$(BIN)/python benchmarks/diagram_engines.py
 

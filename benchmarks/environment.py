@@ -9,7 +9,17 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "gudhi", "ripser", "hdbscan", "fast_hdbscan")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "gudhi",
+    "ripser",
+    "hdbscan",
+    "fast_hdbscan",
+    "torch",
+    "transformers",
+)
 
 
 def command_line(script: str) -> str:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from neurons_report import table as neurons_tables
 from quality_figures import draw_all
 from quality_findings import findings
 from quality_report import KINDS, ari_tables, introduction, null_table, tables
 from speed_report import TITLES, draw, speed_summary
 from speed_report import tables as speed_tables
+from whole_model import table as whole_model_tables
 
 HERE = Path(__file__).resolve().parent
 HEAD = """# Results of the benchmarks
@@ -26,6 +29,13 @@ Made by `python benchmarks/make_results.py` from the records in `{results}`; not
 is typed in by hand. What is measured and how: `benchmarks/README.md`. Times are comparable within
 one run on one machine, not between runs.
 """
+
+
+# Benchmarks whose part of the page is one table: name of the record, title, how it is written.
+TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
+    ("whole_model", "All neurons of a model", whole_model_tables),
+    ("neurons", "Neurons of a fact", neurons_tables),
+)
 
 
 def load(path: Path) -> dict[str, Any] | None:
@@ -82,6 +92,10 @@ def assemble(results: Path, out: Path) -> str:
             parts.append(f"## {name.capitalize()}\n\nNot run: there is no {name}.json.")
         else:
             parts.append(section(record, results.resolve(), beside))
+    for name, title, table in TABLES:
+        record = load(results / f"{name}.json")
+        told = "Not run: there is no {name}.json." if record is None else table(record)
+        parts.append(f"## {title}\n\n{told.format(name=name) if record is None else told}")
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
