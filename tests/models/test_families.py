@@ -11,7 +11,15 @@ import torch
 import transformers
 from transformers.activations import ACT2FN
 
-from neurotopo import Edit, Fact, NeuronGraph, NeuronModel, NeuronSet, load_model
+from neurotopo import (
+    Edit,
+    Fact,
+    NeuronGraph,
+    NeuronModel,
+    NeuronSet,
+    load_model,
+    whole_model_tree,
+)
 from neurotopo.models import (
     Family,
     UnsupportedModelError,
@@ -470,3 +478,25 @@ def test_a_fact_that_is_too_long_is_named():
     fact = Fact("word " * 70 + "_X_", "Marly")
     with pytest.raises(ValueError, match="reads at most 64"):
         model.answer_probability(fact, log=True)
+
+
+def test_the_text_part_of_a_model_that_sees_pictures(tmp_path):
+    """Its layers lie one step deeper; its checkpoint names them otherwise again."""
+    text = transformers.Gemma3TextConfig(vocab_size=450, **zoo.GEMMA_LIKE, sliding_window=4)
+    vision = transformers.SiglipVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        image_size=28, patch_size=14,
+    )  # fmt: skip
+    config = transformers.Gemma3Config(
+        text_config=text, vision_config=vision, mm_tokens_per_image=4, image_token_index=440,
+        boi_token_index=441, eoi_token_index=442,
+    )  # fmt: skip
+    hf_model = transformers.Gemma3ForConditionalGeneration(config).eval()
+    model = NeuronModel(hf_model, zoo.shared("gemma3").tokenizer)
+    fact = zoo.FACTS[1]
+    assert model.answer_probability(fact, log=True) == close(best_by_hand(hf_model, model, fact))
+    hf_model.save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    loaded = load_model(tmp_path, device="cpu")
+    assert loaded.answer_probability(fact) == pytest.approx(model.answer_probability(fact))
+    assert whole_model_tree(tmp_path) == whole_model_tree(loaded)
