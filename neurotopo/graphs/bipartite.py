@@ -257,13 +257,16 @@ def _parts(tile: Tile) -> list[TileForest]:
     if not len(rows) and not len(columns):
         return [strong]
     nothing = np.empty(0, np.intp)
-    parts = [strong, *_strongest_entries(tile, rows, columns, nothing, nothing)]
+    of_rows, of_columns = _strongest_entries(tile, rows, columns, nothing, nothing)
+    parts = [strong, of_rows, of_columns]
     component = _components(tile.shape, TileForest.union(parts))
     rows, columns = _others(tile.shape, component, root)
+    # those without any edge are done with: dead neurons may be many
+    rows, columns = np.intersect1d(rows, of_rows.row), np.intersect1d(columns, of_columns.column)
     if len(rows) * len(columns) > _SMALLER * n_rows * n_columns:
         return [_prim(tile.to_numpy(), tile.least)]
-    parts += _strongest_entries(tile, rows, columns, rows, columns)
     if len(rows) and len(columns):
+        parts += _strongest_entries(tile, rows, columns, rows, columns)
         block = tile.block(rows, columns)
         parts += [part.within(rows, columns) for part in _parts(block)]
     return parts
@@ -271,16 +274,12 @@ def _parts(tile: Tile) -> list[TileForest]:
 
 def _strongest_entries(
     tile: Tile, rows: Indices, columns: Indices, no_rows: Indices, no_columns: Indices
-) -> list[TileForest]:
-    """Return the strongest edge of some rows and columns, to vertices that are not left out."""
-    parts = []
-    if len(rows):
-        at, strength = tile.best_of_rows(rows, no_columns)
-        parts.append(TileForest(rows, at, strength).take(strength > tile.least))
-    if len(columns):
-        at, strength = tile.best_of_columns(columns, no_rows)
-        parts.append(TileForest(at, columns, strength).take(strength > tile.least))
-    return parts
+) -> tuple[TileForest, TileForest]:
+    """Return the strongest edge of some rows, and of some columns, to those not left out."""
+    at, strength = tile.best_of_rows(rows, no_columns)
+    of_rows = TileForest(rows, at, strength).take(strength > tile.least)
+    at, strength = tile.best_of_columns(columns, no_rows)
+    return of_rows, TileForest(at, columns, strength).take(strength > tile.least)
 
 
 def _strongest(tile: Tile) -> tuple[TileForest, float]:

@@ -108,9 +108,9 @@ def whole_model_tree(
 
     Notes
     -----
-    Of the weights, one tile is in memory. Its forest is found by Kruskal's algorithm on its
-    strongest entries, see :func:`~neurotopo.graphs.bipartite.tile_forest`. On ``"cpu"`` the whole
-    takes little more than the matrix products do.
+    Two tiles of weights are in memory: one is searched for its forest (see
+    :func:`~neurotopo.graphs.bipartite.tile_forest`) while the next one is formed. The whole takes
+    little more than the matrix products do.
 
     References
     ----------
@@ -277,10 +277,8 @@ def _measured(plan: Plan, edges: _Edges) -> SpanningForest:
     if callable(plan.length):
         lengths = -edges.strength.astype(np.float64) + 0.0
     else:
-        scale = float(edges.strength.max()) if len(edges.strength) else None
-        lengths = edge_lengths(
-            edges.strength, length=plan.length, power=plan.power, signed=plan.signed, scale=scale
-        )
+        # the strongest edge of the model is among them, so they bring the scale of "neglog" along
+        lengths = edge_lengths(edges.strength, length=plan.length, power=plan.power)
     short = np.isfinite(lengths)
     source, target, lengths = edges.source[short], edges.target[short], lengths[short]
     chosen = spanning_edges(plan.n_vertices, source, target, lengths)

@@ -115,30 +115,22 @@ class DeviceTile:
 
     def best_of_rows(self, rows: Indices, without: Indices) -> tuple[Indices, Strengths]:
         """Return column and value of the strongest entry of rows, some columns left out."""
-        places, barred = self._on_device(rows), self._on_device(without)
-        found = []
-        for i in range(0, len(rows), self.pass_rows):
-            some = places[i : i + self.pass_rows]
-            band = self._strength.index_select(0, some).index_fill_(1, barred, -torch.inf)
-            found.append(band.max(dim=1))
-        return (
-            _host(torch.cat([best.indices for best in found])),
-            _host(torch.cat([best.values for best in found])),
-        )
+        return self._best(0, rows, without)
 
     def best_of_columns(self, columns: Indices, without: Indices) -> tuple[Indices, Strengths]:
         """Return row and value of the strongest entry of columns, some rows left out."""
-        places, barred = self._on_device(columns), self._on_device(without)
-        n = max(1, _BAND // max(1, self.shape[0]))
-        found = []
-        for i in range(0, len(columns), n):
-            some = places[i : i + n]
-            band = self._strength.index_select(1, some).index_fill_(0, barred, -torch.inf)
-            found.append(band.max(dim=0))
-        return (
-            _host(torch.cat([best.indices for best in found])),
-            _host(torch.cat([best.values for best in found])),
-        )
+        return self._best(1, columns, without)
+
+    def _best(self, axis: int, places: Indices, without: Indices) -> tuple[Indices, Strengths]:
+        chosen, barred = self._on_device(places), self._on_device(without)
+        best = torch.empty(len(places), dtype=torch.int64, device=self._strength.device)
+        value = torch.empty(len(places), dtype=self._strength.dtype, device=self._strength.device)
+        step = max(1, _BAND // max(1, self.shape[1 - axis]))
+        for i in range(0, len(places), step):
+            band = self._strength.index_select(axis, chosen[i : i + step])
+            band.index_fill_(1 - axis, barred, -torch.inf)
+            value[i : i + step], best[i : i + step] = band.max(dim=1 - axis)
+        return _host(best), _host(value)
 
     def block(self, rows: Indices, columns: Indices) -> DeviceTile:
         """Return a copy of some rows and columns."""

@@ -132,13 +132,68 @@ def test_tiles_of_ordinary_size(uneven, monkeypatch):
     )
 
 
-def test_even_tiles_do_without_prim(monkeypatch):
-    """The slow way is for uneven tiles only: this guards the speed, not the answer."""
+class Counting(DenseTile):
+    """Counts the entries that are looked at more than once."""
+
+    copied = 0
+
+    def best_of_rows(self, rows, without):
+        self.copied += len(rows) * self.shape[1]
+        return super().best_of_rows(rows, without)
+
+    def best_of_columns(self, columns, without):
+        self.copied += len(columns) * self.shape[0]
+        return super().best_of_columns(columns, without)
+
+    def block(self, rows, columns):
+        self.copied += 100 * len(rows) * len(columns)
+        return super().block(rows, columns)
+
+
+@pytest.mark.parametrize(
+    "kind", ["even", "uneven", "very uneven", "nearly dead", "dead", "constant"]
+)
+def test_usual_tiles_take_the_short_way(kind, monkeypatch):
+    """No Prim and hardly any outsider left: this guards the speed, not the answer."""
     monkeypatch.setattr(bipartite, "_prim", None)
-    strength = np.abs(np.random.default_rng(0).normal(size=(500, 500)))
-    strength[:200] *= 1e-6  # nearly dead neurons do not count as uneven
-    strength[:, 100:400] *= 1e-5
-    assert len(tile_forest(DenseTile(strength))) == 999
+    rng = np.random.default_rng(0)
+    strength = np.abs(rng.normal(size=(500, 500)))
+    spread = {"uneven": 0.5, "very uneven": 3.0}.get(kind, 0.0)
+    strength *= np.exp(spread * rng.normal(size=(500, 1)))
+    strength *= np.exp(spread * rng.normal(size=(1, 500)))
+    if kind == "nearly dead":
+        strength[:200] *= 1e-6
+        strength[:, 100:400] *= 1e-5
+    elif kind == "dead":
+        strength[:450] = 0.0
+        strength[:, 50:] = 0.0
+    elif kind == "constant":
+        strength[:] = 1.0
+    tile = Counting(strength)
+    assert len(tile_forest(tile)) == (99 if kind == "dead" else 999)
+    assert tile.copied < 2.2 * strength.size
+
+
+def test_many_separate_groups_go_to_prim(monkeypatch):
+    """Where no component is a giant, a level for each of them would take too long."""
+    rng = np.random.default_rng(0)
+    strength = rng.random((300, 300)) + 10.0 * np.kron(np.eye(20), np.ones((15, 15)))
+    called = []
+    original = bipartite._prim
+    monkeypatch.setattr(
+        bipartite, "_prim", lambda *given: called.append(given[0].shape) or original(*given)
+    )
+    assert_is_spanning_forest(tile_forest(DenseTile(strength)), strength)
+    assert called == [(300, 300)]
+
+
+@pytest.mark.parametrize("n_columns", [96, 97, 192, 384])
+def test_the_sample_sees_every_column(n_columns):
+    rng = np.random.default_rng(0)
+    strength = rng.random((4000, n_columns)) * np.exp(3 * rng.normal(size=n_columns))
+    wanted = 2 * (4000 + n_columns)
+    threshold = bipartite._sampled_threshold(DenseTile(strength), wanted)
+    assert wanted / 1.5 < np.count_nonzero(strength > threshold) < 1.5 * wanted
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
@@ -171,9 +226,10 @@ def test_memory_stays_below_two_further_tiles(kind):
     assert peak < 1.6 * strength.nbytes
 
 
-def test_candidates_are_bounded_where_the_sample_misleads():
+@pytest.mark.parametrize("ties", [False, True])
+def test_candidates_are_bounded_where_the_sample_misleads(ties):
     strength = np.full((200, 200), 1.0)
-    strength += np.random.default_rng(0).random((200, 200))
+    strength += np.random.default_rng(0).random((200, 200)).round(0 if ties else 16)
 
     class Blind(DenseTile):
         def sample(self, stride):
@@ -181,13 +237,13 @@ def test_candidates_are_bounded_where_the_sample_misleads():
 
     held = []
 
-    class Counting(Blind):
+    class Watched(Blind):
         def above(self, first, last, threshold):
             position, value = super().above(first, last, threshold)
             held.append(len(position))
             return position, value
 
-    tile = Counting(strength)
+    tile = Watched(strength)
     tile.pass_rows = 10
     strong, threshold = bipartite._strongest(tile)
     assert threshold > 1.0
@@ -202,3 +258,44 @@ def test_edges_of_a_block_are_named_as_in_the_tile():
     named = part.within(np.array([4, 7]), np.array([5, 9]))
     assert named.row.tolist() == [4, 7]
     assert named.column.tolist() == [9, 5]
+
+
+def check_tile(tile, strength, rng):
+    """Compare what a tile answers with the matrix itself."""
+    n_rows, n_columns = strength.shape
+    assert tile.shape == strength.shape
+    assert np.array_equal(tile.sample(3), strength.reshape(-1)[::3])
+    position, value = tile.above(1, n_rows, 1.0)
+    below = np.where(np.arange(n_rows)[:, None] < 1, 0.0, strength)
+    assert np.array_equal(position, np.flatnonzero(below > 1.0))
+    assert np.array_equal(value, strength.reshape(-1)[position])
+    for share in (0.0, 0.1, 0.7):
+        left_rows, left_columns = (
+            np.flatnonzero(rng.random(n) < share) for n in (n_rows, n_columns)
+        )
+        for wanted in (0.05, 0.9):
+            rows, columns = (np.flatnonzero(rng.random(n) < wanted) for n in (n_rows, n_columns))
+            kept = np.delete(strength, left_columns, axis=1)
+            at, value = tile.best_of_rows(rows, left_columns)
+            assert np.array_equal(value, kept[rows].max(axis=1))
+            assert np.array_equal(value, strength[rows, at])
+            assert not np.isin(at, left_columns).any()
+            kept = np.delete(strength, left_rows, axis=0)
+            at, value = tile.best_of_columns(columns, left_rows)
+            assert np.array_equal(value, kept[:, columns].max(axis=0))
+            assert np.array_equal(value, strength[at, columns])
+            assert not np.isin(at, left_rows).any()
+            block = tile.block(rows, columns)
+            assert np.array_equal(block.to_numpy(), strength[np.ix_(rows, columns)])
+            assert block.least == tile.least
+    assert np.array_equal(tile.to_numpy(), strength)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("band", [1, 40, 150, 10**6])
+def test_what_a_tile_answers(band, absolute, monkeypatch):
+    monkeypatch.setattr(bipartite, "_BAND", band)
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(31, 37))
+    tile = DenseTile(weights.copy(), absolute=absolute)
+    check_tile(tile, np.abs(weights) if absolute else weights, rng)

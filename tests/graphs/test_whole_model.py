@@ -197,8 +197,18 @@ def test_tiles_do_not_matter(tile_size):
 def test_edges_are_reduced_while_tiles_come_in(monkeypatch):
     model = ArrayModel(4, 11, 3, integers=True)
     expected = whole_model_tree(model)
+    held = []
+    reduced = whole_model._reduced
+
+    def spy(n_vertices, edges):
+        held.append(len(edges.source))
+        return reduced(n_vertices, edges)
+
+    monkeypatch.setattr(whole_model, "_reduced", spy)
     monkeypatch.setattr(whole_model, "_MOST_EDGES", 1)
     assert whole_model_tree(model, tile_size=2) == expected
+    assert len(held) > 3
+    assert max(held) <= 44 + 4  # one per vertex, and those of the tile that came last
 
 
 def test_bands_of_a_tile_do_not_matter(monkeypatch):
@@ -250,6 +260,11 @@ def test_lengths_that_overflow_are_no_edges():
     assert tree.birth[6:] == pytest.approx([0.5, 1e112, 5e199, 1e200])
     assert tree.n_components == 2
     assert whole_model_tree(model).n_components == 5  # in single precision all but 2 are 0
+    model.up[1] = [[1e-112], [0.0], [0.0]]
+    # now nothing but the edge without a length holds the second neuron
+    tree = whole_model_tree(model, dtype="float64")
+    assert tree.birth[6:].tolist() == [1 / 1e-112]
+    assert tree.n_components == 5
 
 
 @pytest.mark.parametrize("options", [{}, {"signed": True}, {"path": "both"}])

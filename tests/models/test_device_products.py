@@ -17,7 +17,7 @@ from neurotopo.graphs.whole_model import whole_model_tree
 from neurotopo.models import device_products
 from neurotopo.models.device_products import DeviceTile
 from tests.graphs.sources import ArrayModel
-from tests.graphs.test_bipartite import assert_is_spanning_forest, tiles
+from tests.graphs.test_bipartite import assert_is_spanning_forest, check_tile, tiles
 
 DEVICES = ["cpu:0", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -37,6 +37,15 @@ def test_tiles(device, strength):
     tile = DeviceTile(torch.from_numpy(strength.copy()).to(device))
     assert_is_spanning_forest(tile_forest(tile), strength)
     assert np.array_equal(tile.to_numpy(), strength)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("band", [1, 40, 10**6])
+def test_what_a_tile_answers(device, band, monkeypatch):
+    monkeypatch.setattr(device_products, "_BAND", band)
+    strength = np.random.default_rng(0).normal(size=(31, 37))
+    tile = DeviceTile(torch.from_numpy(strength.copy()).to(device))
+    check_tile(tile, strength, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("device", DEVICES)
