@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from neurotopo.graphs.neuron_graph import NeuronGraph
     from neurotopo.graphs.neurons import NeuronSet
     from neurotopo.graphs.whole_model import whole_model_tree
+    from neurotopo.knowledge.attribution import AMIG
     from neurotopo.knowledge.facts import Fact, FactSet
     from neurotopo.models.edits import Edit
     from neurotopo.models.loading import load_model
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AMIG",
     "Edit",
     "Fact",
     "FactSet",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AMIG": "neurotopo.knowledge.attribution",
     "Edit": "neurotopo.models.edits",
     "Fact": "neurotopo.knowledge.facts",
     "FactSet": "neurotopo.knowledge.facts",

@@ -16,7 +16,7 @@ _TEXT = (
 
 
 def word_tokenizer(text: str = _TEXT) -> Any:
-    """Return a tokenizer whose tokens are the words of a text, with a mask token.
+    """Return a tokenizer whose tokens are the words of a text, with special tokens.
 
     Parameters
     ----------
@@ -26,11 +26,15 @@ def word_tokenizer(text: str = _TEXT) -> Any:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = ["[PAD]", "[UNK]", "[MASK]", *dict.fromkeys(text.split())]
+    words = ["[PAD]", "[UNK]", "[MASK]", "[EOS]", *dict.fromkeys(text.split())]
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", mask_token="[MASK]"
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        mask_token="[MASK]",
+        eos_token="[EOS]",
     )
 
 
@@ -71,7 +75,7 @@ def random_model(kind: str = "gpt2", *, n_layers: int = 3, seed: int = 0) -> Neu
         if kind == "gpt2":
             gpt2 = transformers.GPT2Config(
                 n_layer=n_layers, n_embd=12, n_inner=24, n_head=2, n_positions=64,
-                bos_token_id=0, eos_token_id=0, initializer_range=0.2, **size,
+                bos_token_id=0, eos_token_id=3, initializer_range=0.2, **size,
             )  # fmt: skip
             hf_model: Any = transformers.GPT2LMHeadModel(gpt2)
         elif kind == "llama":

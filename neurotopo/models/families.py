@@ -46,6 +46,9 @@ class Family:
         the configuration. None where the MLP reads the residual stream as it is.
     norm_offset : float
         What is added to the norm's stored weight to give its gain (1 for Gemma).
+    fixed_batch : bool or callable
+        Whether the model ties something to the number of rows before its first layer, so that no
+        row may join at a later one; a callable decides from the configuration.
 
     Examples
     --------
@@ -74,6 +77,7 @@ class Family:
     gate: str | None = None
     norm: NormName = None
     norm_offset: float = 0.0
+    fixed_batch: bool | Callable[[Any], bool] = False
 
     @property
     def is_gated(self) -> bool:
@@ -83,6 +87,10 @@ class Family:
     def norm_path(self, config: Any) -> str | None:
         """Return the path of the norm before the MLP for a model of this configuration."""
         return self.norm(config) if callable(self.norm) else self.norm
+
+    def has_fixed_batch(self, config: Any) -> bool:
+        """Tell whether rows must not join a batch at a later layer."""
+        return self.fixed_batch(config) if callable(self.fixed_batch) else self.fixed_batch
 
 
 def _opt_norm(config: Any) -> str:
@@ -99,8 +107,17 @@ def _falcon_norm(config: Any) -> str:
     return "ln_mlp" if n_norms == 2 else "input_layernorm"
 
 
-def _ungated(name: str, model_type: str, layers: str, up: str, out: str, norm: NormName) -> Family:
-    return Family(name, (model_type,), "causal", (layers,), up, out, norm=norm)
+def _ungated(
+    name: str,
+    model_type: str,
+    layers: str,
+    up: str,
+    out: str,
+    norm: NormName,
+    fixed_batch: bool | Callable[[Any], bool] = False,
+) -> Family:
+    kind: Kind = "causal"
+    return Family(name, (model_type,), kind, (layers,), up, out, norm=norm, fixed_batch=fixed_batch)
 
 
 def _gated(name: str, *model_types: str, norm: NormName, offset: float = 0.0) -> Family:
@@ -152,8 +169,17 @@ BUILT_IN: tuple[Family, ...] = (
         "mlp.dense_h_to_4h",
         "mlp.dense_4h_to_h",
         "post_attention_layernorm",
+        fixed_batch=True,  # its position biases are laid out for the rows of the input
     ),
-    _ungated("Falcon", "falcon", _H_MLP, "mlp.dense_h_to_4h", "mlp.dense_4h_to_h", _falcon_norm),
+    _ungated(
+        "Falcon",
+        "falcon",
+        _H_MLP,
+        "mlp.dense_h_to_4h",
+        "mlp.dense_4h_to_h",
+        _falcon_norm,
+        fixed_batch=lambda config: bool(config.alibi),
+    ),
     _ungated("Phi", "phi", "model.layers", "mlp.fc1", "mlp.fc2", "input_layernorm"),
     _gated("LLaMA", "llama", norm="post_attention_layernorm"),
     _gated("Mistral", "mistral", norm="post_attention_layernorm"),

@@ -15,7 +15,12 @@ from neurotopo.models.capture import captured_values
 from neurotopo.models.edits import Edit, EditRow, RowEdits, Rows, as_rows
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, encode_causal, encode_masked
 from neurotopo.models.families import Family, UnsupportedModelError, family_of
-from neurotopo.models.passes import PassSettings, log_probabilities, prefix_log_probabilities
+from neurotopo.models.passes import (
+    PassSettings,
+    at_least_single,
+    log_probabilities,
+    prefix_log_probabilities,
+)
 from neurotopo.models.projections import MLP, find_mlps
 from neurotopo.models.prompts import FactLike
 from neurotopo.models.standing_edits import StandingEdits
@@ -180,7 +185,7 @@ class NeuronModel:
             raise ValueError(f"path='gate' needs a gated MLP, and {self.family.name} has none.")
         else:
             raise ValueError(f"path must be 'up' or 'gate', got {path!r}.")
-        rows = _in_full(projection.rows(self._check_indices(indices)))
+        rows = at_least_single(projection.rows(self._check_indices(indices)))
         if fold_norm:
             rows = rows * self._norm_gain(layer).to(rows.device, rows.dtype)
         return _to_numpy(rows)
@@ -201,7 +206,7 @@ class NeuronModel:
             float32, or float64 for a model in double precision.
         """
         out = self.mlps[self._check_layer(layer)].out
-        return _to_numpy(_in_full(out.rows(self._check_indices(indices))))
+        return _to_numpy(at_least_single(out.rows(self._check_indices(indices))))
 
     def _norm_gain(self, layer: int) -> torch.Tensor:
         norm = self.mlps[layer].norm
@@ -212,7 +217,7 @@ class NeuronModel:
         weight: torch.Tensor | None = getattr(norm, "weight", None)
         if weight is None:
             return torch.ones(self.d_model)
-        return _in_full(weight.detach()) + self.family.norm_offset
+        return at_least_single(weight.detach()) + self.family.norm_offset
 
     def _check_layer(self, layer: int) -> int:
         if not 0 <= layer < self.n_layers:
@@ -255,7 +260,7 @@ class NeuronModel:
         ndarray of float32, shape (n_layers, n_neurons)
             For ``"answer"`` and ``"all"`` (n_layers, n_positions, n_neurons).
         """
-        return captured_values(self._settings(), self.encode(fact), positions)
+        return captured_values(self.pass_settings(), self.encode(fact), positions)
 
     def answer_probability(
         self,
@@ -295,13 +300,30 @@ class NeuronModel:
         asked = self._answer_rows([encoding], [range(len(rows))], [fact])
         if asked.prefix is not None and all(e.keeps_prefix for row in rows for e in row):
             values = prefix_log_probabilities(
-                self._settings(), asked.prefix, asked.after_prefix(), _plan(rows)
+                self.pass_settings(), asked.prefix, asked.after_prefix(), _plan(rows)
             )
         else:
-            values = log_probabilities(self._settings(), asked.queries, _plan(rows))
+            values = log_probabilities(self.pass_settings(), asked.queries, _plan(rows))
         result = reduce_answers(asked, values, reduce, n_rows=len(rows))
         result = result if log else np.exp(result)
         return float(result[0]) if single else result
+
+    def answers_log_probability(self, fact: FactLike) -> NDArray[np.float64]:
+        """Return the log-probability of each of a fact's answers.
+
+        Parameters
+        ----------
+        fact : Fact
+            Prompt and answers.
+
+        Returns
+        -------
+        ndarray of float64
+            In the order of ``encode(fact).answers``, in which answers of equal tokens are one.
+        """
+        asked = self._answer_rows([self.encode(fact)], [range(1)], [fact])
+        values = log_probabilities(self.pass_settings(), asked.queries, None)
+        return np.bincount(asked.answer, weights=values).astype(np.float64)
 
     def answer_probabilities(
         self,
@@ -336,7 +358,7 @@ class NeuronModel:
             raise ValueError(f"edits must hold one entry per fact: {len(facts)}, got {len(rows)}.")
         encodings = [self.encode(fact) for fact in facts]
         asked = self._answer_rows(encodings, [range(i, i + 1) for i in range(len(facts))], facts)
-        values = log_probabilities(self._settings(), asked.queries, _plan(rows))
+        values = log_probabilities(self.pass_settings(), asked.queries, _plan(rows))
         result = reduce_answers(asked, values, reduce, n_rows=len(rows))
         return result if log else np.exp(result)
 
@@ -389,7 +411,8 @@ class NeuronModel:
                 )
         return asked
 
-    def _settings(self) -> PassSettings:
+    def pass_settings(self) -> PassSettings:
+        """Return what functions that run the model need to know about it."""
         pad = getattr(self.tokenizer, "pad_token_id", None)
         if pad is None:
             pad = getattr(self.tokenizer, "eos_token_id", None) or 0
@@ -398,10 +421,6 @@ class NeuronModel:
 
 def _plan(rows: Sequence[EditRow]) -> RowEdits | None:
     return RowEdits(rows) if any(rows) else None
-
-
-def _in_full(values: torch.Tensor) -> torch.Tensor:
-    return values if values.dtype == torch.float64 else values.float()
 
 
 def _to_numpy(rows: torch.Tensor) -> NDArray[np.floating[Any]]:

@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 from neurotopo.models.edits import RowEdits
 from neurotopo.models.projections import MLP
 
-__all__ = ["PassSettings", "Query", "evaluating", "log_probabilities", "prefix_log_probabilities"]
+__all__ = [
+    "PassSettings",
+    "Query",
+    "at_least_single",
+    "evaluating",
+    "for_rows",
+    "log_probabilities",
+    "prefix_log_probabilities",
+]
 
 # Half a gigabyte of logits, activations and keys keeps a processor's caches busy; larger batches
 # were not faster.
@@ -71,6 +79,12 @@ class PassSettings:
     causal: bool
     pad: int
     batch_size: int | None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the input goes."""
+        device: torch.device = self.hf_model.get_input_embeddings().weight.device
+        return device
 
     @cached_property
     def selects_logits(self) -> bool:
@@ -148,7 +162,7 @@ def prefix_log_probabilities(
     result = np.empty(len(queries))
     by_length = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
     with evaluating(settings.hf_model):
-        ids = torch.tensor([prefix], device=_input_device(settings.hf_model))
+        ids = torch.tensor([prefix], device=settings.device)
         few = {"logits_to_keep": 1} if settings.selects_logits else {}
         cache = settings.hf_model(
             input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True, **few
@@ -159,16 +173,11 @@ def prefix_log_probabilities(
     return result
 
 
-def _input_device(hf_model: Any) -> torch.device:
-    device: torch.device = hf_model.get_input_embeddings().weight.device
-    return device
-
-
 def _forward(
     settings: PassSettings, rows: Sequence[Query], edits: RowEdits | None, cache: Any
 ) -> NDArray[np.float64]:
     ids, mask, at = _pad(rows, settings.pad)
-    device = _input_device(settings.hf_model)
+    device = settings.device
     arguments: dict[str, Any] = {"input_ids": ids.to(device)}
     first = 0
     if settings.causal:
@@ -180,7 +189,7 @@ def _forward(
         n_past = 0
         if cache is not None:
             n_past = cache.get_seq_length()
-            arguments["past_key_values"] = _for_rows(cache, len(rows))
+            arguments["past_key_values"] = for_rows(cache, len(rows))
         mask = torch.ones(len(rows), n_past + ids.shape[1], dtype=torch.long)
     arguments["attention_mask"] = mask.to(device)
     if edits is None:
@@ -197,10 +206,15 @@ def _target_log_probabilities(
     number = [i for i, row in enumerate(rows) for _ in row.positions]
     position = [p - first for row in rows for p in row.positions]
     target = [t for row in rows for t in row.targets]
-    chosen = logits[number, position].float()  # half precision is not enough for a sum of 50,000
+    chosen = at_least_single(logits[number, position])
     terms = chosen.gather(1, torch.tensor(target, device=chosen.device)[:, None])[:, 0]
     log_p = (terms - chosen.logsumexp(dim=1)).cpu().numpy().astype(np.float64)
     return np.bincount(number, weights=log_p, minlength=len(rows)).astype(np.float64)
+
+
+def at_least_single(values: torch.Tensor) -> torch.Tensor:
+    """Return values in single precision, or double where they are: half is too little for sums."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _pad(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -216,7 +230,7 @@ def _pad(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor, t
     return ids, mask, at
 
 
-def _for_rows(cache: Any, n_rows: int) -> Any:
+def for_rows(cache: Any, n_rows: int) -> Any:
     """Return the cache of one sequence for a batch of rows, without copying keys or values.
 
     The rows share memory until a layer appends to its keys, which makes the one copy needed, and
@@ -236,7 +250,7 @@ def _batches(
     settings: PassSettings, queries: Sequence[Query], order: Sequence[int], n_past: int
 ) -> Iterator[list[int]]:
     """Cut rows in ascending order of length into batches that fit into memory."""
-    budget = _budget(settings.hf_model)
+    budget = _budget(settings.device)
     batch: list[int] = []
     for i in order:
         n_tokens = len(queries[i].ids)
@@ -249,8 +263,7 @@ def _batches(
         yield batch
 
 
-def _budget(hf_model: Any) -> int:
-    device = _input_device(hf_model)
+def _budget(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0]) // 4
     return _CPU_BYTES

@@ -86,12 +86,15 @@ class MLP:
         The second in-projection of a gated MLP.
     norm : torch.nn.Module or None
         The norm whose output the MLP reads.
+    layer : torch.nn.Module
+        The layer that the MLP is part of.
     """
 
     up: Projection
     out: Projection
     gate: Projection | None
     norm: nn.Module | None
+    layer: nn.Module
 
     @property
     def in_projections(self) -> tuple[Projection, ...]:
@@ -113,6 +116,7 @@ def find_mlps(hf_model: nn.Module, family: Family) -> tuple[MLP, ...]:
                 gate=_in_projection(layer, where, family.gate) if family.gate else None,
                 out=_out_projection(layer, where, family.out),
                 norm=_submodule(layer, where, norm_path) if norm_path else None,
+                layer=layer,
             )
         )
     _check_widths(mlps)

@@ -1,0 +1,77 @@
+"""From scores of all neurons to the neurons that count."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.graphs.neurons import NeuronSet
+
+__all__ = ["RULES", "SCOPES", "select_neurons"]
+
+RULES = ("relative", "absolute", "percentile", "top")
+SCOPES = ("model", "layer")
+
+
+def select_neurons(
+    scores: NDArray[np.float64], threshold: float, rule: str = "relative", scope: str = "model"
+) -> NeuronSet:
+    """Select neurons by their scores. Only positive scores are ever selected.
+
+    Parameters
+    ----------
+    scores : ndarray of float64, shape (n_layers, n_neurons)
+        The scores.
+    threshold : float
+        See ``rule``.
+    rule : {"relative", "absolute", "percentile", "top"}, default="relative"
+        ``"relative"``: scores above ``threshold`` times the greatest; ``"absolute"``: scores
+        above ``threshold``; ``"percentile"``: scores above that percentile of all; ``"top"``: the
+        ``threshold`` greatest, all of a tie at the end or none.
+    scope : {"model", "layer"}, default="model"
+        Whether the rule sees all neurons or the neurons of each layer by themselves.
+
+    Returns
+    -------
+    NeuronSet
+        It may be empty: where no score is positive, nothing is selected.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.knowledge.thresholds import select_neurons
+    >>> scores = np.array([[0.1, 1.0], [0.3, -2.0]])
+    >>> select_neurons(scores, 0.2)
+    NeuronSet([(0, 1), (1, 0)])
+    >>> select_neurons(scores, 1, "top", scope="layer")
+    NeuronSet([(0, 1), (1, 0)])
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}.")
+    if scope not in SCOPES:
+        raise ValueError(f"scope must be 'model' or 'layer', got {scope!r}.")
+    if np.isnan(scores).any():
+        layer, index = np.argwhere(np.isnan(scores))[0]
+        raise ValueError(f"the score of neuron ({layer}, {index}) is nan.")
+    groups = scores.reshape(1, -1) if scope == "model" else scores
+    bar = np.array([_bar(group, threshold, rule) for group in groups])
+    chosen = (groups > np.maximum(bar, 0)[:, None]).reshape(scores.shape)
+    return NeuronSet.from_arrays(*np.nonzero(chosen))
+
+
+def _bar(scores: NDArray[np.float64], threshold: float, rule: str) -> float:
+    """Return what a score has to exceed."""
+    if rule == "absolute":
+        return threshold
+    if rule == "relative":
+        return threshold * max(float(scores.max(initial=0.0)), 0.0)
+    if rule == "percentile":
+        if not 0 <= threshold <= 100:
+            raise ValueError(f"a percentile is between 0 and 100, got {threshold}.")
+        return float(np.percentile(scores, threshold)) if len(scores) else 0.0
+    if threshold != int(threshold) or threshold < 0:
+        raise ValueError(f"rule='top' takes a whole number of neurons, got {threshold}.")
+    k = int(threshold)
+    if k >= len(scores):
+        return 0.0
+    return float(np.partition(scores, len(scores) - k - 1)[len(scores) - k - 1])
