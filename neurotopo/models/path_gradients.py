@@ -34,6 +34,7 @@ class Piece:
         The tokens; in a causal model those behind the prefix.
     positions, targets : tuple of int
         ``targets[i]`` is predicted at ``positions[i]``, where the values are replaced, too.
+        Positions are consecutive.
     """
 
     ids: tuple[int, ...]
@@ -164,8 +165,9 @@ class _Wave:
             self.leaves[layer] = leaf
             rows = leaf
             if len(self.piece.positions) < len(self.piece.ids):
-                rows = values[first:last].clone()
-                rows[:, list(self.piece.positions)] = leaf
+                begin, end = self.piece.positions[0], self.piece.positions[-1] + 1
+                own = values[first:last]
+                rows = torch.cat([own[:, :begin], leaf, own[:, end:]], dim=1)
             values = torch.cat([values[:first], rows, values[last:]])
             return (values.reshape((*given.shape[:-2], -1, *given.shape[-1:]))
                     if given.dim() == 2 else values, *args[1:])  # fmt: skip
@@ -203,7 +205,9 @@ class _Wave:
         if missing:
             name = settings.mlps[missing[0]].out.name
             raise RuntimeError(f"{name} was never called: the model computes its MLP another way.")
-        chosen = at_least_single(logits[:, list(self.piece.positions)])
+        first, last = self.piece.positions[0], self.piece.positions[-1]
+        # positions are consecutive; a slice is not copied, forward or backward
+        chosen = at_least_single(logits[:, first : last + 1])
         targets = torch.tensor(self.piece.targets, device=chosen.device)
         terms = chosen.gather(2, targets[None, :, None].expand(len(chosen), -1, 1))[..., 0]
         log_p = (terms - chosen.logsumexp(dim=2)).sum(dim=1)

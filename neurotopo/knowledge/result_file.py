@@ -1,0 +1,112 @@
+"""A file of results that grows line by line, and can be gone on with after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+__all__ = ["ResultFile"]
+
+_KIND = "neurotopo.locate"
+
+
+class ResultFile:
+    """JSON objects, one a line, below a line that says what they were made with.
+
+    Parameters
+    ----------
+    path : Path
+        The file. If it is there its complete records are read, and an unfinished last line is cut
+        off.
+    options : mapping
+        What the results depend on, as JSON can hold it.
+
+    Attributes
+    ----------
+    records : list of dict
+        The records that were there.
+
+    Raises
+    ------
+    ValueError
+        When the file is something else, is broken, or was made with other options.
+    """
+
+    def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
+        self.path = path
+        self.records: list[dict[str, Any]] = []
+        content = json.loads(json.dumps(options, default=repr))
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        self._header = {"kind": _KIND, "version": 1, "hash": digest, "options": content}
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> ResultFile:
+        data = self.path.read_bytes() if self.path.exists() else b""
+        complete = data[: data.rfind(b"\n") + 1]
+        first = _line(self._header)
+        if complete:
+            self._read(complete.split(b"\n")[:-1])
+        elif not first.startswith(data):  # not even our own first line, cut short
+            raise ValueError(f"{self.path} was not written by locate, so it is left alone.")
+        self._file = open(self.path, "r+b" if self.path.exists() else "xb")
+        self._file.truncate(len(complete))
+        self._file.seek(len(complete))
+        if not complete:
+            self._write(first)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a record; it is in the file when this returns."""
+        self._write(_line(record))
+
+    def _write(self, line: bytes) -> None:
+        if self._file is None:
+            raise ValueError("the file is not open; use it in a with statement.")
+        self._file.write(line)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _read(self, lines: list[bytes]) -> None:
+        try:
+            header = json.loads(lines[0])
+            known = header["kind"] == _KIND and header["version"] == 1
+            found, options = header["hash"], header["options"]
+        except (ValueError, TypeError, KeyError):
+            known = False
+        if not known:
+            raise ValueError(f"{self.path} was not written by locate, so it is left alone.")
+        if found != self._header["hash"]:
+            raise ValueError(
+                f"{self.path} was made with other options ({_difference(options, self._header)}); "
+                "give another file, or delete this one."
+            )
+        for number, line in enumerate(lines[1:], start=2):
+            try:
+                record = json.loads(line)
+                if not {"key", "prompts", "neurons", "scores", "shares"} <= record.keys():
+                    raise ValueError("a field is missing")
+            except (ValueError, AttributeError) as error:
+                raise ValueError(f"{self.path}, line {number}: broken ({error}).") from None
+            self.records.append(record)
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _difference(there: Any, header: Mapping[str, Any]) -> str:
+    """Say which option differs, and how."""
+    here = header["options"]
+    if isinstance(there, dict):
+        for name in [*here, *there]:
+            if there.get(name) != here.get(name):
+                return f"{name} was {there.get(name)!r} and is {here.get(name)!r}"
+    return "its first line was changed"
