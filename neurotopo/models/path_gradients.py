@@ -111,6 +111,28 @@ def prefix_cache(settings: PassSettings, prefix: Sequence[int]) -> Any | None:
     return out.past_key_values
 
 
+class _Replaced(torch.autograd.Function):
+    """Values with a block replaced.
+
+    The gradient is handed on to the values as a whole: that of the block, which has no part in
+    the result, would be zero, but nothing before it in these rows is ever asked for a gradient,
+    and to write zeros costs a pass over memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, block: torch.Tensor, where: Any) -> torch.Tensor:
+        """Replace the block."""
+        ctx.where = where
+        values = values.clone()
+        values[where] = block
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        """Hand the gradient on."""
+        return gradient, gradient[ctx.where], None
+
+
 @dataclass
 class _Wave:
     """One forward: which points of which layer ride along, and the hooks that let them join."""
@@ -163,12 +185,9 @@ class _Wave:
             leaf = self.line.at(layer, fractions.to(self.line.start.device))
             leaf = leaf.to(values.device, values.dtype).detach().requires_grad_(True)
             self.leaves[layer] = leaf
-            rows = leaf
-            if len(self.piece.positions) < len(self.piece.ids):
-                begin, end = self.piece.positions[0], self.piece.positions[-1] + 1
-                own = values[first:last]
-                rows = torch.cat([own[:, :begin], leaf, own[:, end:]], dim=1)
-            values = torch.cat([values[:first], rows, values[last:]])
+            begin, end = self.piece.positions[0], self.piece.positions[-1] + 1
+            where = (slice(first, last), slice(begin, end))
+            values = _Replaced.apply(values, leaf, where)  # type: ignore[no-untyped-call]
             return (values.reshape((*given.shape[:-2], -1, *given.shape[-1:]))
                     if given.dim() == 2 else values, *args[1:])  # fmt: skip
 
