@@ -1,0 +1,419 @@
+"""Degenerate pairs: neurons that can each be spared, but not both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.knowledge.attribution import AMIG, Attribution
+from neurotopo.models.prompts import FactLike, describe_fact
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neurotopo.knowledge.locate import Attributor
+    from neurotopo.models.edits import Edit
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = ["DegeneratePairs", "degenerate_pairs", "pairs_grid"]
+
+# A batch of edits holds a factor for each of its rows and neurons; this keeps it to megabytes.
+_ROWS_PER_CALL = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class DegeneratePairs:
+    r"""The answer under suppression of every neuron, and of every two, of a set.
+
+    A pair {A, B} is degenerate when each of its neurons alone can be spared and both cannot:
+
+    .. math:: p_A \ge (1 - t_{low}) p_0, \quad p_B \ge (1 - t_{low}) p_0, \quad
+              p_{AB} < (1 - t_{high}) p_0 .
+
+    Attributes
+    ----------
+    neurons : NeuronSet
+        The k neurons, in the order of the arrays.
+    base_probability : float
+        The probability :math:`p_0` of the answer when nothing is suppressed.
+    singles : ndarray of float64, shape (k,)
+        The probability with one neuron suppressed.
+    pairs : ndarray of float64, shape (k, k)
+        The probability with two neurons suppressed; symmetric, ``singles`` on the diagonal.
+    t_low : float
+        The greatest relative fall with which a neuron counts as spared.
+    t_high : float
+        The relative fall that the pair has to exceed.
+    """
+
+    neurons: NeuronSet
+    base_probability: float
+    singles: NDArray[np.float64]
+    pairs: NDArray[np.float64]
+    t_low: float = 0.2
+    t_high: float = 0.25
+
+    def __post_init__(self) -> None:
+        _check_thresholds(self.t_low, self.t_high)
+        k = len(self.neurons)
+        if self.singles.shape != (k,) or self.pairs.shape != (k, k):
+            raise ValueError(
+                f"{k} neurons need singles of shape ({k},) and pairs of shape ({k}, {k}), got "
+                f"{self.singles.shape} and {self.pairs.shape}."
+            )
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether the answer has any probability to lose; if not, no pair is degenerate."""
+        return self.base_probability > 0
+
+    @property
+    def drops(self) -> NDArray[np.float64]:
+        """Relative falls (p0 - p) / p0, shape (k, k); all nan where ``is_defined`` is False."""
+        if not self.is_defined:
+            return np.full(self.pairs.shape, np.nan)
+        with np.errstate(over="ignore"):  # of a probability that is all but 0
+            return np.asarray((self.base_probability - self.pairs) / self.base_probability)
+
+    @property
+    def degenerate(self) -> NDArray[np.bool_]:
+        """Which pairs are degenerate, shape (k, k); symmetric, False on the diagonal."""
+        # With p0 = 0 no probability is below a fraction of it, so there are no pairs; and as t_high
+        # is not below t_low, a neuron that is spared is no pair with itself.
+        spared = self.singles >= (1 - self.t_low) * self.base_probability
+        falls = self.pairs < (1 - self.t_high) * self.base_probability
+        return spared[:, None] & spared[None, :] & falls
+
+    @property
+    def n_degenerate(self) -> int:
+        """Number of degenerate pairs."""
+        return int(self.degenerate.sum()) // 2
+
+    def found(self) -> list[NeuronSet]:
+        """Return the degenerate pairs, that of the largest fall first."""
+        first, second = np.nonzero(np.triu(self.degenerate))
+        order = np.argsort(self.pairs[first, second], kind="stable")
+        return [self.neurons[[a, b]] for a, b in zip(first[order], second[order], strict=True)]
+
+    def disjoint(self) -> list[NeuronSet]:
+        """Return degenerate pairs without common neurons.
+
+        They are chosen greedily: the pair of the largest fall, then that of the largest fall
+        among those that share no neuron with it, and so on.
+        """
+        taken: set[tuple[int, int]] = set()
+        chosen = []
+        for pair in self.found():
+            if taken.isdisjoint(pair):
+                taken.update(pair)
+                chosen.append(pair)
+        return chosen
+
+    def with_thresholds(self, t_low: float, t_high: float) -> DegeneratePairs:
+        """Return the same probabilities judged by other thresholds."""
+        return replace(self, t_low=t_low, t_high=t_high)
+
+    def restrict(self, neurons: Iterable[tuple[int, int]]) -> DegeneratePairs:
+        """Return what was found about some of the neurons."""
+        wanted = NeuronSet(neurons)
+        if not wanted <= self.neurons:
+            raise ValueError(f"neuron {(wanted - self.neurons)[0]} is not among those evaluated.")
+        at = np.array([pair in wanted for pair in self.neurons], dtype=bool)
+        return replace(
+            self, neurons=wanted, singles=self.singles[at], pairs=self.pairs[np.ix_(at, at)]
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a table of all pairs, that of the largest fall first.
+
+        The columns ``p_a``, ``p_b`` and ``p_both`` are probabilities, ``drop_a``, ``drop_b`` and
+        ``drop_both`` relative falls, which are nan where the unedited probability is 0.
+        """
+        import pandas as pd
+
+        a, b = np.triu_indices(len(self.neurons), 1)
+        order = np.argsort(self.pairs[a, b], kind="stable")
+        a, b = a[order], b[order]
+        drops = self.drops
+        return pd.DataFrame(
+            {
+                "layer_a": self.neurons.layers[a],
+                "index_a": self.neurons.indices[a],
+                "layer_b": self.neurons.layers[b],
+                "index_b": self.neurons.indices[b],
+                "p_a": self.singles[a],
+                "p_b": self.singles[b],
+                "p_both": self.pairs[a, b],
+                "drop_a": drops[a, a],
+                "drop_b": drops[b, b],
+                "drop_both": drops[a, b],
+                "degenerate": self.degenerate[a, b],
+            }
+        )
+
+
+def degenerate_pairs(
+    model: NeuronModel,
+    fact: FactLike,
+    neurons: Iterable[tuple[int, int]],
+    *,
+    scores: Attribution | NDArray[np.float64] | None = None,
+    n: int | None = 20,
+    t_low: float = 0.2,
+    t_high: float = 0.25,
+    positions: Literal["all", "last"] = "last",
+    reduce: Literal["best", "sum"] = "best",
+) -> DegeneratePairs:
+    """Suppress every neuron and every two neurons of a set, and find the degenerate pairs.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model.
+    fact : Fact
+        Whose answer is asked for.
+    neurons : NeuronSet or iterable of (layer, index)
+        Knowledge neurons of the fact. There may be none or one, and then there are no pairs.
+    scores : Attribution or ndarray of shape (n_layers, n_neurons), optional
+        By which the n neurons are chosen. Needed where there are more than n.
+    n : int or None, default=20
+        Most neurons, those of the highest scores, of equal ones the first; None: all. The number
+        of pairs grows with its square.
+    t_low : float, default=0.2
+        A neuron is spared when the probability without it falls by at most this fraction.
+    t_high : float, default=0.25
+        A pair is missed when the probability without it falls by more than this fraction; not
+        less than ``t_low``.
+    positions : {"all", "last"}, default="last"
+        Where neurons are suppressed, :class:`~neurotopo.Edit`. ``"last"`` lets a causal model
+        compute the prompt once for all pairs.
+    reduce : {"best", "sum"}, default="best"
+        What is made of several answers, :meth:`~neurotopo.NeuronModel.answer_probability`.
+
+    Returns
+    -------
+    DegeneratePairs
+
+    References
+    ----------
+    .. [1] Y. Chen, P. Cao, Y. Chen, K. Liu, J. Zhao, "Journey to the Center of the Knowledge
+       Neurons", AAAI 2024.
+
+    Examples
+    --------
+    >>> from neurotopo import AMIG, Fact
+    >>> from neurotopo.knowledge.pairs import degenerate_pairs
+    >>> from neurotopo.models.examples import random_model
+    >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
+    >>> attribution = AMIG.fast().attribute(model, fact)
+    >>> found = degenerate_pairs(
+    ...     model, fact, attribution.neurons(), scores=attribution, n=6, t_low=0.1, t_high=0.1
+    ... )
+    >>> found.pairs.shape, len(found.to_pandas())
+    ((6, 6), 15)
+    >>> len(found.disjoint()) <= found.n_degenerate
+    True
+    """
+    _check_thresholds(t_low, t_high)
+    chosen = _top(NeuronSet(neurons), scores, n, fact)
+    base, singles, pairs = _probabilities(model, fact, chosen, positions, reduce)
+    return DegeneratePairs(chosen, base, singles, pairs, t_low, t_high)
+
+
+def pairs_grid(
+    model: NeuronModel,
+    facts: FactLike | Iterable[FactLike],
+    attributor: Attributor | None = None,
+    *,
+    tau: Sequence[float] = (0.1, 0.2, 0.3),
+    t_low: Sequence[float] = (0.05, 0.1, 0.2),
+    t_high: Sequence[float] = (0.25, 0.3, 0.5),
+    n: int | None = 20,
+    positions: Literal["all", "last"] = "last",
+    reduce: Literal["best", "sum"] = "best",
+) -> pd.DataFrame:
+    """Count degenerate pairs over a grid of thresholds.
+
+    Every fact is attributed once, and the probability under each pair of neurons that any ``tau``
+    selects is computed once; only thresholds vary.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model.
+    facts : Fact or iterable of Fact
+        The facts.
+    attributor : AMIG or alike, optional
+        How neurons are scored, and by which ``rule`` and ``scope`` a ``tau`` selects them; its own
+        threshold is not used. None: ``AMIG()``.
+    tau : sequence of float
+        Thresholds of attribution.
+    t_low, t_high : sequence of float
+        Thresholds of single neurons and of pairs, :func:`degenerate_pairs`. Settings with
+        ``t_high < t_low`` mean nothing and are left out.
+    n, positions, reduce
+        As in :func:`degenerate_pairs`; n holds for every ``tau`` by itself.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per setting: ``tau``, ``t_low``, ``t_high``; the numbers of facts ``n_facts``, of
+        those without a neuron ``n_without_neurons``, of those whose answer has the probability 0
+        and so no pairs ``n_undefined``, and of those with a degenerate pair
+        ``n_facts_degenerate``; and, summed over facts, ``n_neurons``, ``n_pairs`` evaluated,
+        ``n_degenerate`` and ``n_disjoint`` of :meth:`DegeneratePairs.disjoint`.
+
+    Examples
+    --------
+    >>> from neurotopo import AMIG, Fact
+    >>> from neurotopo.knowledge.pairs import pairs_grid
+    >>> from neurotopo.models.examples import random_model
+    >>> fact = Fact("The capital of France is _X_", "Paris")
+    >>> grid = pairs_grid(
+    ...     random_model("gpt2"), fact, AMIG.fast(), tau=[0.2, 0.4], t_low=[0.1], t_high=[0.1, 0.2]
+    ... )
+    >>> grid[["tau", "t_low", "t_high", "n_facts"]]
+       tau  t_low  t_high  n_facts
+    0  0.2    0.1     0.1        1
+    1  0.2    0.1     0.2        1
+    2  0.4    0.1     0.1        1
+    3  0.4    0.1     0.2        1
+    """
+    import pandas as pd
+
+    if not len(tau) or not np.isfinite(tau).all():
+        raise ValueError(f"tau must be one or more finite numbers, got {list(tau)}.")
+    limits = _settings(t_low, t_high)
+    attributor = AMIG() if attributor is None else attributor
+    listed = list(facts) if isinstance(facts, Iterable) else [facts]
+    columns = (
+        "tau", "t_low", "t_high", "n_facts", "n_without_neurons", "n_undefined",
+        "n_facts_degenerate", "n_neurons", "n_pairs", "n_degenerate", "n_disjoint",
+    )  # fmt: skip
+    counts = np.zeros((len(tau), len(limits), len(columns) - 3), dtype=np.int64)
+    for fact in listed:
+        attribution = attributor.attribute(model, fact)
+        chosen = [
+            _top(attribution.neurons(t, attributor.rule, attributor.scope), attribution, n, fact)
+            for t in tau
+        ]
+        union = NeuronSet(pair for neurons in chosen for pair in neurons)
+        everything = DegeneratePairs(
+            union, *_probabilities(model, fact, union, positions, reduce), 0.0, 1.0
+        )
+        for row, neurons in enumerate(chosen):
+            some = everything.restrict(neurons)
+            for column, limit in enumerate(limits):
+                counts[row, column] += _counts(some.with_thresholds(*limit))
+    rows = [
+        (t, *limit, *counts[i, j].tolist())
+        for i, t in enumerate(tau)
+        for j, limit in enumerate(limits)
+    ]
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def _counts(found: DegeneratePairs) -> tuple[int, ...]:
+    """Return what one fact adds to a row of the grid."""
+    k, n_degenerate = len(found.neurons), found.n_degenerate
+    return (
+        1,
+        int(k == 0),
+        int(not found.is_defined),
+        int(n_degenerate > 0),
+        k,
+        k * (k - 1) // 2,
+        n_degenerate,
+        len(found.disjoint()),
+    )
+
+
+def _settings(t_low: Sequence[float], t_high: Sequence[float]) -> list[tuple[float, float]]:
+    for name, values in (("t_low", t_low), ("t_high", t_high)):
+        for value in values:
+            _check_fraction(name, value)
+    limits = [(low, high) for low, high in product(t_low, t_high) if high >= low]
+    if not limits:
+        raise ValueError(
+            f"no t_high in {list(t_high)} is at least as large as a t_low in {list(t_low)}."
+        )
+    return limits
+
+
+def _check_fraction(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {value}.")
+
+
+def _check_thresholds(t_low: float, t_high: float) -> None:
+    _check_fraction("t_low", t_low)
+    _check_fraction("t_high", t_high)
+    if t_high < t_low:
+        raise ValueError(
+            f"t_high = {t_high} is less than t_low = {t_low}: a pair could count whose neurons "
+            "alone do as much."
+        )
+
+
+def _top(
+    neurons: NeuronSet,
+    scores: Attribution | NDArray[np.float64] | None,
+    n: int | None,
+    fact: FactLike,
+) -> NeuronSet:
+    """Return the n neurons of the highest scores."""
+    if n is not None and n < 1:
+        raise ValueError(f"n must be at least 1 or None, got {n}.")
+    if n is None or len(neurons) <= n:
+        return neurons
+    if scores is None:
+        raise ValueError(
+            f"{describe_fact(fact)}: {len(neurons)} neurons are more than n={n}, and there are "
+            "no scores to choose by. Give scores, or n=None for all of them."
+        )
+    table = scores.scores if isinstance(scores, Attribution) else np.asarray(scores)
+    neurons.check(*table.shape)
+    own = table[neurons.layers, neurons.indices]
+    if np.isnan(own).any():
+        raise ValueError(f"the score of neuron {neurons[int(np.isnan(own).argmax())]} is nan.")
+    return neurons[np.argsort(-own, kind="stable")[:n]]
+
+
+def _probabilities(
+    model: NeuronModel,
+    fact: FactLike,
+    neurons: NeuronSet,
+    positions: Literal["all", "last"],
+    reduce: Literal["best", "sum"],
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the probability with nothing, every neuron and every two neurons suppressed."""
+    from neurotopo.models.edits import Edit
+
+    k = len(neurons)
+    pairs = list(combinations(range(k), 2))
+    groups: list[list[int]] = [[], *([i] for i in range(k)), *([a, b] for a, b in pairs)]
+    parts = []
+    for start in range(0, len(groups), _ROWS_PER_CALL):
+        rows: list[Edit] = [
+            Edit(neurons[group], positions=positions)
+            for group in groups[start : start + _ROWS_PER_CALL]
+        ]
+        parts.append(model.answer_probability(fact, edits=rows, reduce=reduce))
+    values = np.concatenate(parts)
+    if np.isnan(values).any():
+        group = neurons[groups[int(np.isnan(values).argmax())]]
+        raise ValueError(
+            f"{describe_fact(fact)}: the probability of the answer with {len(group)} neurons "
+            f"suppressed, {group}, is nan."
+        )
+    matrix = np.zeros((k, k))
+    np.fill_diagonal(matrix, values[1 : k + 1])
+    for (a, b), value in zip(pairs, values[k + 1 :], strict=True):
+        matrix[a, b] = matrix[b, a] = value
+    return float(values[0]), values[1 : k + 1], matrix
