@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from enum import Enum
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import neurotopo
 
 if TYPE_CHECKING:
     from neurotopo.commands.cluster import ClusterRun
+    from neurotopo.commands.locate import LocateRun
+    from neurotopo.knowledge.facts import Fact
 
 __all__ = ["app", "run"]
 
@@ -34,6 +38,21 @@ _CLUSTER = (
         "neurotopo cluster gpt2",
         "neurotopo cluster ./Llama-2-7b --layers 10:20 --top 50 --device cuda",
         "neurotopo cluster gpt2 --condense --min-cluster-size 10 --scale log --out gpt2_log",
+    )
+)
+_LOCATE = (
+    "Find the neurons of a language model that carry an answer (AMIG).\n\n"
+    "MODEL is a name on the Hugging Face hub, a folder with its tokenizer, or testbed:NAME. "
+    "_X_ in a prompt marks the place of the answer; without it the answer follows the prompt. "
+    "Several --prompt are wordings of one fact, several --answer are all valid.\n\n"
+    "Prints the neurons. With --out it also writes neurons.csv, attribution.json, the picture "
+    "scores and run.json to a folder; results for --facts are kept there one by one, and the "
+    "same command goes on where it was interrupted." + _EXAMPLES
+) + "\n  ".join(
+    (
+        'neurotopo locate gpt2 --prompt "The capital of France is" --answer Paris --fast',
+        "neurotopo locate bert-base-cased --facts facts.jsonl --out knowledge --threshold 0.3",
+        "neurotopo locate gpt2 --facts facts.jsonl --method activation --rule top --threshold 20",
     )
 )
 
@@ -170,6 +189,113 @@ def cluster(
             typer.echo(done.advice)
         for file in done.files:
             typer.echo(f"wrote {file}")
+
+
+@app.command(help=_LOCATE)
+def locate(
+    model: Annotated[str, typer.Argument(help="Hub name, folder, or testbed:NAME.")],
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="A prompt; again: another wording of it.")
+    ] = None,
+    answer: Annotated[
+        list[str] | None, typer.Option(help="A valid answer; may be given again.")
+    ] = None,
+    facts: Annotated[
+        Path | None, typer.Option(help="File of facts, a JSON object with prompt, answers a line.")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="How many neurons of a fact are printed. [20; 3]")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="What a score has to exceed, by --rule. [0.2]")
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="relative (to the greatest), absolute, percentile or top.")
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Option(help="Apply the rule to the whole model or to each layer.")
+    ] = None,
+    combine: Annotated[
+        str, typer.Option(help="Neurons of several wordings: shared, union or mean.")
+    ] = "shared",
+    share: Annotated[
+        float, typer.Option(help="Shared: found in more than this share of the wordings.")
+    ] = 0.5,
+    method: Annotated[
+        str,
+        typer.Option(help="amig, zero-baseline, gradient-times-activation, activation or random."),
+    ] = "amig",
+    steps: Annotated[int | None, typer.Option(help="Steps of the integration. [20]")] = None,
+    quadrature: Annotated[
+        str | None, typer.Option(help="right, left, midpoint, trapezoid or gauss-legendre.")
+    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="mean, per-token or zero.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Probability: joint, its log, or of the first token.")
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Eight Gauss-Legendre nodes.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.")] = None,
+    dtype: Annotated[str, typer.Option(help="Precision of the model, auto: as it is.")] = "auto",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but the table.")
+    ] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
+    ] = False,
+) -> None:
+    """Find knowledge neurons."""
+    from neurotopo.commands.locate import LocateOptions, locate_neurons
+
+    options = LocateOptions(
+        model=model, prompts=tuple(prompt or ()), answers=tuple(answer or ()), facts=facts,
+        method=method, steps=steps, quadrature=quadrature, baseline=baseline, target=target,
+        fast=fast, threshold=threshold, rule=rule, scope=scope, combine=combine, share=share,
+        out=out, device=device, dtype=dtype, trust_remote_code=trust_remote_code,
+        progress=not quiet and sys.stderr.isatty(),
+    )  # fmt: skip
+    done = locate_neurons(options)
+    if as_json:
+        typer.echo(json.dumps(done.report, allow_nan=False))
+        return
+    if not quiet:
+        typer.echo(done.summary)
+    if len(done.table):
+        Console().print(_neuron_table(done, top or (20 if facts is None else 3)))
+    else:
+        typer.echo("no neuron has a score above the threshold")
+    if not quiet:
+        if done.advice is not None:
+            typer.echo(done.advice)
+        for file in done.files:
+            typer.echo(f"wrote {file}")
+
+
+def _neuron_table(done: LocateRun, top: int) -> Table:
+    """Return the greatest scores of each fact as a table for the terminal."""
+    several = len(done.located.neurons) > 1
+    worded = any(len(wordings) > 1 for wordings in done.located.facts.values())
+    table = Table()
+    if several:
+        table.add_column("fact", overflow="fold")
+    for name in ("layer", "index", "score", *(["share"] if worded else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    for key, rows in done.table.groupby("key", sort=False):
+        names = [Text(_name(done.located.facts[key][0]))] if several else []
+        for row in rows.head(top).to_dict("records"):
+            cells = [str(row["layer"]), str(row["index"]), f"{row['score']:.5g}"]
+            if worded:
+                cells.append(f"{row['share']:.2f}")
+            table.add_row(*names, *cells)
+            names = [Text("") for _ in names]  # a fact is named once
+    return table
+
+
+def _name(fact: Fact) -> str:
+    """Return what a reader knows a fact by."""
+    name = " ".join((fact.id or fact.prompt).split())
+    return name if len(name) <= 40 else f"{name[:37]}..."
 
 
 def _table(done: ClusterRun) -> Table:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-import platform
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-import neurotopo
 from neurotopo.commands.cluster_pictures import pictures
+from neurotopo.commands.common import check_writable, is_path, reports, versions
 from neurotopo.graphs.connections import RowSource
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.storage import replacing
@@ -30,8 +24,6 @@ from neurotopo.graphs.whole_model import whole_model_tree
 __all__ = ["ClusterOptions", "ClusterRun", "cluster_model", "parse_layers"]
 
 _TESTBED = "testbed:"
-_TALKATIVE = ("transformers", "huggingface_hub")
-_PACKAGES = ("numpy", "scipy", "torch", "transformers", "safetensors")
 _PICTURES_OF_CLUSTERS = ("merge_tree.png", "merge_tree.svg", "layers.png", "layers.svg")
 _LAYERS = re.compile(r"(\d*):(\d*)", re.ASCII)
 
@@ -107,7 +99,7 @@ def cluster_model(options: ClusterOptions) -> ClusterRun:
     """
     started, clock = datetime.now(timezone.utc), time.perf_counter()
     wanted = None if options.layers is None else parse_layers(options.layers)
-    _check_writable(options.out)
+    check_writable(options.out)
     source = _open(options)
     layers = _within(wanted, source.n_layers)
     opened = time.perf_counter()
@@ -139,7 +131,7 @@ def cluster_model(options: ClusterOptions) -> ClusterRun:
         },
         "started": started.isoformat(timespec="seconds"),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "versions": _versions(),
+        "versions": versions(),
     }
     files = _write(options, tree, table, by_layer, about)
     return ClusterRun(tree, table, by_layer, summary, _advice(tree, table, options), files)
@@ -178,22 +170,12 @@ def _within(wanted: tuple[int, int | None] | None, n_layers: int) -> tuple[int, 
     return first, last
 
 
-def _check_writable(out: Path) -> None:
-    """Find out before the work, and not after it, whether the folder can be written."""
-    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
-    try:
-        with TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise OSError(f"cannot write to the folder {out}: {error.strerror}.") from error
-
-
 def _open(options: ClusterOptions) -> RowSource:
     name, place = options.model, Path(options.model)
     source: Any
-    with _reports(options.progress):
+    with reports(options.progress):
         if not name.startswith(_TESTBED):
-            if _is_path(name) and not place.exists():
+            if is_path(name) and not place.exists():
                 raise FileNotFoundError(f"there is no folder {name}.")
             if place.exists() and not options.load and _has_safetensors(place):
                 from neurotopo.models.checkpoint import CheckpointRows
@@ -216,37 +198,10 @@ def _open(options: ClusterOptions) -> RowSource:
 _NO_TOKENIZER = object()  # rows are read from weights alone, so a folder may lack a tokenizer
 
 
-def _is_path(name: str) -> bool:
-    """Tell what cannot be a name on the hub, which has at most one slash."""
-    return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
-
-
 def _has_safetensors(place: Path) -> bool:
     if place.is_file():
         return place.suffix == ".safetensors"
     return any(place.glob("*.safetensors"))
-
-
-@contextmanager
-def _reports(shown: bool) -> Iterator[None]:
-    """Keep the progress bars and warnings of transformers out where none were asked for."""
-    from transformers.utils import logging as progress
-
-    if shown:
-        yield
-        return
-    had_bar = progress.is_progress_bar_enabled()
-    levels = {logging.getLogger(name): logging.getLogger(name).level for name in _TALKATIVE}
-    progress.disable_progress_bar()
-    for logger in levels:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
-        if had_bar:
-            progress.enable_progress_bar()
 
 
 def _table(tree: NeuronTree, options: ClusterOptions) -> pd.DataFrame:
@@ -292,16 +247,6 @@ def _about_model(source: RowSource, options: ClusterOptions) -> dict[str, Any]:
         "n_layers": source.n_layers,
         "neurons_per_layer": source.n_neurons,
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {"neurotopo": neurotopo.__version__, "python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _write(

@@ -1,0 +1,29 @@
+"""The record of ``attribution.py`` as a table."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+
+def table(record: dict[str, Any]) -> str:
+    """Return the record as Markdown."""
+    lines = [
+        f"`{record['command']}`",
+        "",
+        f"Environment: {record['environment']}. {record['threads']} threads; medians. N = 20 "
+        "steps, mean baseline, 12 layers of width 768; what the columns are: the docstring of "
+        "`attribution.py`.",
+        "",
+        "| shape | prompt | answer | sweep | sweep / floor | naive / sweep | "
+        "authors' order / sweep | greatest difference |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in record["rows"]:
+        sweep = statistics.median(row["seconds"]["sweep"])
+        lines.append(
+            f"| {row['shape']} | {row['prompt']} | {row['answer']} | {sweep:.2f} s | "
+            f"**{row['over_floor']:.2f}** | {row['faster_than']['naive']:.1f} | "
+            f"{row['faster_than']['authors']:.1f} | {row['error']:.0e} |"
+        )
+    return "\n".join(lines) + "\n"

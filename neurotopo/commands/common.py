@@ -1,0 +1,66 @@
+"""What the commands share."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import neurotopo
+
+__all__ = ["check_writable", "is_path", "reports", "versions"]
+
+_TALKATIVE = ("transformers", "huggingface_hub")
+_PACKAGES = ("numpy", "scipy", "torch", "transformers", "safetensors")
+
+
+def check_writable(out: Path) -> None:
+    """Find out before the work, and not after it, whether the folder can be written."""
+    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise OSError(f"cannot write to the folder {out}: {error.strerror}.") from error
+
+
+def is_path(name: str) -> bool:
+    """Tell what cannot be a name on the hub, which has at most one slash."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
+
+
+@contextmanager
+def reports(shown: bool) -> Iterator[None]:
+    """Keep the progress bars and warnings of transformers out where none were asked for."""
+    from transformers.utils import logging as progress
+
+    if shown:
+        yield
+        return
+    had_bar = progress.is_progress_bar_enabled()
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in _TALKATIVE}
+    progress.disable_progress_bar()
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
+        if had_bar:
+            progress.enable_progress_bar()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that results may depend on."""
+    found = {"neurotopo": neurotopo.__version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,347 @@
+"""Knowledge neurons of many facts, each asked for in one wording or in several."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.graphs.storage import replacing
+from neurotopo.knowledge.attribution import AMIG, Attribution
+from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.result_file import ResultFile
+from neurotopo.knowledge.thresholds import select_neurons
+from neurotopo.models.prompts import FactLike, describe_fact
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = ["COMBINATIONS", "Attributor", "Located", "locate"]
+
+COMBINATIONS = ("shared", "union", "mean")
+
+
+class Attributor(Protocol):
+    """What scores neurons and says which scores count; :class:`~neurotopo.AMIG` is one."""
+
+    @property
+    def rule(self) -> str:
+        """What the threshold means."""
+
+    @property
+    def scope(self) -> str:
+        """Whether it holds for the model or for each layer by itself."""
+
+    def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
+        """Score every neuron."""
+
+    def threshold_for(self, fact: FactLike) -> float:
+        """Return the threshold for a fact."""
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """Knowledge neurons by fact.
+
+    Attributes
+    ----------
+    neurons : dict of str to NeuronSet
+        The neurons of each fact, by its :attr:`~neurotopo.Fact.key`; an empty set for a fact
+        without any.
+    facts : dict of str to tuple of Fact
+        The wordings of each fact; the key is that of the first.
+    scores : dict of str to ndarray
+        The neurons' scores, the mean over the wordings, in the order of the set.
+    shares : dict of str to ndarray
+        In which share of the wordings by themselves each neuron was found.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.knowledge.locate import locate
+    >>> from neurotopo.models.examples import random_model
+    >>> paris = Fact("The capital of France is _X_", "Paris", id="paris")
+    >>> rome = [
+    ...     Fact("The capital of Italy is _X_", "Rome", id="rome"),
+    ...     Fact("Italy is the capital of _X_", "Rome"),
+    ... ]
+    >>> located = locate(random_model("gpt2"), [paris, rome], share=0.4)
+    >>> list(located.neurons), located.n_empty
+    (['paris', 'rome'], 0)
+    >>> list(located.to_pandas().columns)
+    ['key', 'layer', 'index', 'score', 'share']
+    """
+
+    neurons: dict[str, NeuronSet]
+    facts: dict[str, tuple[Fact, ...]]
+    scores: dict[str, NDArray[np.float64]]
+    shares: dict[str, NDArray[np.float64]]
+
+    def __repr__(self) -> str:
+        return f"Located(n_facts={len(self.neurons)}, n_empty={self.n_empty})"
+
+    @property
+    def n_empty(self) -> int:
+        """Number of facts without any neuron."""
+        return sum(not neurons for neurons in self.neurons.values())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row for each neuron of each fact, by falling score within a fact."""
+        import pandas as pd
+
+        columns: dict[str, list[Any]] = {
+            name: [] for name in ("key", "layer", "index", "score", "share")
+        }
+        for key, neurons in self.neurons.items():
+            order = np.argsort(-self.scores[key], kind="stable")
+            columns["key"].extend([key] * len(order))
+            columns["layer"].extend(neurons.layers[order].tolist())
+            columns["index"].extend(neurons.indices[order].tolist())
+            columns["score"].extend(self.scores[key][order].tolist())
+            columns["share"].extend(self.shares[key][order].tolist())
+        kinds = {"layer": "int64", "index": "int64", "score": "float64", "share": "float64"}
+        return pd.DataFrame(columns).astype(kinds)
+
+    def to_json(self) -> str:
+        """Return all of it as a JSON object."""
+        records = [self._record(key) for key in self.neurons]
+        return json.dumps(
+            {"n_facts": len(records), "n_empty": self.n_empty, "facts": records},
+            ensure_ascii=False, allow_nan=False,
+        )  # fmt: skip
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write :meth:`to_json` to a file, which is replaced when all is written."""
+        with replacing(Path(path)) as file:
+            file.write(self.to_json().encode() + b"\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Located:
+        """Read what :meth:`save` wrote."""
+        try:
+            records = json.loads(Path(path).read_text(encoding="utf-8"))["facts"]
+            return cls._of_records(records)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{path} was not written by Located.save.") from error
+
+    def _record(self, key: str) -> dict[str, Any]:
+        return {
+            "key": key,
+            "prompts": [fact.to_dict() for fact in self.facts[key]],
+            "neurons": self.neurons[key].to_array().tolist(),
+            "scores": self.scores[key].tolist(),
+            "shares": self.shares[key].tolist(),
+        }
+
+    @classmethod
+    def _of_records(cls, records: Iterable[Mapping[str, Any]]) -> Located:
+        found = cls({}, {}, {}, {})
+        for record in records:
+            key = record["key"]
+            found.facts[key] = tuple(Fact(**fields) for fields in record["prompts"])
+            found.neurons[key] = NeuronSet(tuple(pair) for pair in record["neurons"])
+            found.scores[key] = np.array(record["scores"], dtype=np.float64)
+            found.shares[key] = np.array(record["shares"], dtype=np.float64)
+            sizes = {len(part[key]) for part in (found.neurons, found.scores, found.shares)}
+            if len(sizes) > 1:
+                raise ValueError(f"fact {key!r} has not one score and one share per neuron")
+        return found
+
+
+def locate(
+    model: NeuronModel,
+    facts: Iterable[Fact | Sequence[Fact]],
+    attributor: Attributor | None = None,
+    *,
+    combine: str = "shared",
+    share: float = 0.5,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> Located:
+    """Find the knowledge neurons of many facts.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model.
+    facts : iterable of Fact or sequence of Fact
+        The facts. A sequence holds one fact in several wordings; its key is that of the first.
+    attributor : AMIG or similar, optional
+        What scores the neurons and says which scores count. None: ``AMIG()``.
+    combine : {"shared", "union", "mean"}, default="shared"
+        The neurons of a fact in several wordings: ``"shared"`` those found in more than ``share``
+        of its wordings, as Dai et al. refine them; ``"union"`` those found in any; ``"mean"``
+        those whose mean score exceeds the threshold.
+    share : float, default=0.5
+        For ``"shared"``; a share of exactly this size is not enough.
+    out : path-like, optional
+        A file to which the result of each fact is written as soon as it is there, one JSON object
+        a line. If it is there already, facts that it holds are not computed again, so that work
+        that was interrupted goes on; a line that was not finished is done again.
+    progress : bool, default=False
+        Show a progress bar.
+
+    Returns
+    -------
+    Located
+        In the order of ``facts``.
+
+    Raises
+    ------
+    ValueError
+        When two facts have the same key, when ``out`` was made with another model or other
+        options, and when a fact is wrong for the model: its name comes first.
+
+    References
+    ----------
+    .. [1] D. Dai, L. Dong, Y. Hao, Z. Sui, B. Chang, F. Wei, "Knowledge Neurons in Pretrained
+       Transformers", ACL 2022.
+    """
+    if combine not in COMBINATIONS:
+        raise ValueError(f"combine must be one of {', '.join(COMBINATIONS)}, got {combine!r}.")
+    if not 0 <= share < 1:
+        raise ValueError(f"share must be at least 0 and less than 1, got {share}.")
+    chosen: Attributor = AMIG() if attributor is None else attributor
+    wordings = _by_key(facts)
+    if out is None:
+        rows = _found(model, wordings, chosen, combine, share, {}, progress)
+        return Located._of_records(rows)
+    options = {"combine": combine, "share": share if combine == "shared" else None}
+    with ResultFile(Path(out), _header(model, chosen, options)) as file:
+        done = {record["key"]: record for record in file.records}
+        for key in done.keys() & wordings.keys():
+            if done[key]["prompts"] != _dicts(wordings[key]):
+                raise ValueError(f"{out} holds a fact {key!r} with other wordings or answers.")
+        records = []
+        for record in _found(model, wordings, chosen, combine, share, done, progress):
+            if record["key"] not in done:
+                file.append(record)
+            records.append(record)
+    return Located._of_records(records)
+
+
+def _by_key(facts: Iterable[Fact | Sequence[Fact]]) -> dict[str, tuple[Fact, ...]]:
+    if isinstance(facts, Fact):
+        raise TypeError("facts must be an iterable of facts; put a single fact into a list.")
+    wordings: dict[str, tuple[Fact, ...]] = {}
+    for i, item in enumerate(facts):
+        group = (item,) if isinstance(item, Fact) else item
+        if not isinstance(group, Sequence) or not all(isinstance(each, Fact) for each in group):
+            raise TypeError(f"facts[{i}] must be a Fact or a sequence of Facts, got {item!r}.")
+        if not group:
+            raise ValueError(f"facts[{i}] has no wording at all.")
+        if group[0].key in wordings:
+            name = describe_fact(group[0])
+            raise ValueError(f"{name}: facts[{i}] has the key {group[0].key!r} of an earlier one.")
+        wordings[group[0].key] = tuple(group)
+    return wordings
+
+
+def _found(
+    model: NeuronModel,
+    wordings: Mapping[str, tuple[Fact, ...]],
+    attributor: Attributor,
+    combine: str,
+    share: float,
+    done: Mapping[str, dict[str, Any]],
+    progress: bool,
+) -> Iterator[dict[str, Any]]:
+    """Yield the record of each fact, those that are done as they are."""
+    for key, group in _shown(wordings, done, progress):
+        if key in done:
+            yield done[key]
+            continue
+        counts = np.zeros((model.n_layers, model.n_neurons), dtype=np.intp)
+        mean = np.zeros((model.n_layers, model.n_neurons))
+        for fact in group:
+            try:
+                scores, neurons = _in_one_wording(model, fact, attributor)
+            except Exception as error:
+                if str(error).startswith(describe_fact(fact)):
+                    raise
+                raise _named(error, fact) from error
+            counts[neurons.layers, neurons.indices] += 1
+            mean += scores / len(group)
+        shares = counts / len(group)
+        if combine == "mean":
+            threshold = attributor.threshold_for(group[0])
+            kept = select_neurons(mean, threshold, attributor.rule, attributor.scope)
+        else:
+            bar = share if combine == "shared" else 0.0
+            kept = NeuronSet.from_arrays(*np.nonzero(shares > bar))
+        yield {
+            "key": key,
+            "prompts": _dicts(group),
+            "neurons": kept.to_array().tolist(),
+            "scores": mean[kept.layers, kept.indices].tolist(),
+            "shares": shares[kept.layers, kept.indices].tolist(),
+        }
+
+
+def _in_one_wording(
+    model: NeuronModel, fact: Fact, attributor: Attributor
+) -> tuple[NDArray[np.float64], NeuronSet]:
+    threshold = attributor.threshold_for(fact)  # a missing one is found out before the work
+    found = attributor.attribute(model, fact)
+    return found.scores, found.neurons(threshold, attributor.rule, attributor.scope)
+
+
+def _shown(
+    wordings: Mapping[str, tuple[Fact, ...]], done: Mapping[str, Any], progress: bool
+) -> Iterator[tuple[str, tuple[Fact, ...]]]:
+    if not progress:
+        yield from wordings.items()
+        return
+    from tqdm.auto import tqdm
+
+    n_done = len(done.keys() & wordings.keys())
+    with tqdm(total=len(wordings), initial=n_done, desc="locate", unit="fact") as bar:
+        for key, group in wordings.items():
+            yield key, group
+            if key not in done:
+                bar.update()
+
+
+def _dicts(group: Sequence[Fact]) -> list[dict[str, Any]]:
+    return [fact.to_dict() for fact in group]
+
+
+def _named(error: Exception, fact: Fact) -> Exception:
+    """Return an exception of the like whose message says which fact it was."""
+    name = describe_fact(fact)
+    for kind in (ValueError, TypeError, MemoryError, OSError):
+        if isinstance(error, kind):
+            return kind(f"{name}: {error}")
+    return RuntimeError(f"{name}: {type(error).__name__}: {error}")
+
+
+def _header(
+    model: NeuronModel, attributor: Attributor, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what results depend on, the facts aside."""
+    given = {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in sorted(vars(attributor).items())
+        if name != "batch_size"  # has no influence
+    }
+    config = model.hf_model.config
+    return {
+        "attributor": type(attributor).__name__,
+        **given,
+        **options,
+        "model": config.name_or_path or "",
+        "architecture": type(model.hf_model).__name__,
+        "n_layers": model.n_layers,
+        "n_neurons": model.n_neurons,
+        "d_model": model.d_model,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }

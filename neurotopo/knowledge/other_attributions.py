@@ -1,0 +1,183 @@
+"""Simpler attributions to compare AMIG with, behind the same interface."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.knowledge.attribution import AMIG, Attribution
+from neurotopo.models.prompts import FactLike
+
+if TYPE_CHECKING:
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = [
+    "ATTRIBUTORS",
+    "ActivationAttribution",
+    "GradientTimesActivation",
+    "RandomAttribution",
+    "zero_baseline",
+]
+
+
+@dataclass(frozen=True)
+class _Selecting:
+    """What turns scores into neurons, as in :class:`~neurotopo.AMIG`."""
+
+    threshold: float | Mapping[str, float] = 0.2
+    rule: str = "relative"
+    scope: str = "model"
+
+    def __post_init__(self) -> None:
+        self._choice()
+
+    def _choice(self) -> AMIG:
+        return AMIG(threshold=self.threshold, rule=self.rule, scope=self.scope)
+
+    def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
+        """Score every neuron of every layer."""
+        raise NotImplementedError
+
+    def locate(self, model: NeuronModel, fact: FactLike) -> NeuronSet:
+        """Return the neurons with a score above the threshold."""
+        threshold = self.threshold_for(fact)
+        return self.attribute(model, fact).neurons(threshold, self.rule, self.scope)
+
+    def threshold_for(self, fact: FactLike) -> float:
+        """Return the threshold for the language of a fact."""
+        return self._choice().threshold_for(fact)
+
+
+@dataclass(frozen=True)
+class ActivationAttribution(_Selecting):
+    """Attribution by the neurons' values themselves.
+
+    A neuron's score is the mean of its values at the tokens that predict the answer. There is no
+    path and so no completeness: ``start_values`` are nan.
+
+    Parameters
+    ----------
+    threshold, rule, scope
+        What :meth:`locate` keeps, as in :class:`~neurotopo.AMIG`.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.knowledge.other_attributions import ActivationAttribution
+    >>> from neurotopo.models.examples import random_model
+    >>> model, fact = random_model("gpt2"), Fact("The capital of France is", "Paris")
+    >>> found = ActivationAttribution().attribute(model, fact)
+    >>> bool(np.allclose(found.scores, model.activations(fact)))
+    True
+    """
+
+    def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
+        """Score every neuron by its value."""
+        from neurotopo.models.capture import captured_values
+
+        encoding, value = _likeliest(model, fact)
+        values = captured_values(model.pass_settings(), encoding, "answer")
+        return _without_path(values.mean(axis=1, dtype=np.float64), value, encoding)
+
+
+@dataclass(frozen=True)
+class GradientTimesActivation(_Selecting):
+    r"""Attribution by value times gradient, at the model's own values.
+
+    .. math:: a_n = w_n \frac{\partial F}{\partial w_n}(w)
+
+    It is the integral from zero with a single node, at the end of the path, and costs one gradient
+    per layer. Scores are summed over the tokens that predict the answer.
+
+    Parameters
+    ----------
+    threshold, rule, scope
+        What :meth:`locate` keeps, as in :class:`~neurotopo.AMIG`.
+    target : {"joint", "log", "first"}, default="joint"
+        F, as in :class:`~neurotopo.AMIG`.
+    """
+
+    target: str = "joint"
+
+    def _choice(self) -> AMIG:
+        return AMIG(
+            steps=1, quadrature="right", baseline="zero", target=self.target,
+            threshold=self.threshold, rule=self.rule, scope=self.scope,
+        )  # fmt: skip
+
+    def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
+        """Score every neuron by its value times the gradient."""
+        return self._choice().attribute(model, fact)
+
+
+@dataclass(frozen=True)
+class RandomAttribution(_Selecting):
+    """Scores drawn evenly from [0, 1), the same for a fact whenever it is asked for.
+
+    Parameters
+    ----------
+    threshold : float or mapping, default=20
+        What :meth:`locate` keeps.
+    rule : str, default="top"
+        The meaning of the threshold; for a comparison the number of neurons should be given.
+    scope : str, default="model"
+        As in :class:`~neurotopo.AMIG`.
+    seed : int, default=0
+        Another seed draws other scores for every fact.
+    """
+
+    threshold: float | Mapping[str, float] = 20
+    rule: str = "top"
+    seed: int = 0
+
+    def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
+        """Draw a score for every neuron."""
+        encoding, value = _likeliest(model, fact)
+        asked = "\0".join((fact.language, fact.prompt, *fact.answers))
+        drawn_from = [self.seed, *hashlib.sha256(asked.encode()).digest()]
+        rng = np.random.default_rng(drawn_from)
+        return _without_path(rng.random((model.n_layers, model.n_neurons)), value, encoding)
+
+
+def zero_baseline(**options: Any) -> AMIG:
+    """Return plain integrated gradients from zero, as Dai et al. use them.
+
+    Parameters
+    ----------
+    **options
+        Passed to :class:`~neurotopo.AMIG`.
+
+    References
+    ----------
+    .. [1] D. Dai, L. Dong, Y. Hao, Z. Sui, B. Chang, F. Wei, "Knowledge Neurons in Pretrained
+       Transformers", ACL 2022.
+    """
+    return AMIG(baseline="zero", **options)
+
+
+ATTRIBUTORS: Mapping[str, Callable[..., Any]] = {
+    "amig": AMIG,
+    "zero-baseline": zero_baseline,
+    "gradient-times-activation": GradientTimesActivation,
+    "activation": ActivationAttribution,
+    "random": RandomAttribution,
+}
+
+
+def _likeliest(model: NeuronModel, fact: FactLike) -> tuple[Any, float]:
+    """Return the encoding with the likeliest answer alone, and the answer's probability."""
+    encoding = model.encode(fact)
+    log_p = model.answers_log_probability(fact)
+    best = int(np.argmax(log_p))
+    return replace(encoding, answers=(encoding.answers[best],)), float(np.exp(log_p[best]))
+
+
+def _without_path(scores: NDArray[np.float64], value: float, encoding: Any) -> Attribution:
+    nowhere = np.full(len(scores), np.nan)
+    return Attribution(scores, value, nowhere, n_paths=1, answer=encoding.answers[0])

@@ -1,0 +1,204 @@
+"""AttributionDisplay: the scores of all neurons, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, SymLogNorm
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.plots._inputs import axes_for
+
+__all__ = ["AttributionDisplay"]
+
+_DECADES = 2  # a logarithmic scale is linear below a hundredth of the greatest score
+
+
+class _Scored(Protocol):
+    @property
+    def scores(self) -> NDArray[np.float64]: ...
+
+
+class AttributionDisplay:
+    """Scores of all neurons: a row per layer, the neurons from left to right.
+
+    Where a layer has more neurons than the picture has columns, neighbours share a column, which
+    shows the score of greatest size among them. Chosen neurons are marked by circles.
+
+    It is recommended to use :meth:`from_attribution`.
+
+    Parameters
+    ----------
+    scores : array-like, shape (n_layers, n_neurons)
+        The scores, all finite.
+    neurons : NeuronSet or iterable of (int, int), default=()
+        Neurons to mark.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    image_ : matplotlib AxesImage
+        The heat-map.
+    colorbar_ : matplotlib Colorbar or None
+        Its colours.
+    marks_ : matplotlib PathCollection
+        The circles.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from neurotopo.plots.attribution import AttributionDisplay
+    >>> scores = np.random.default_rng(0).normal(size=(6, 40)) ** 3
+    >>> display = AttributionDisplay.from_attribution(scores, neurons=[(2, 7)])
+    >>> display.image_.get_array().shape
+    (6, 40)
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Any
+    image_: Any
+    colorbar_: Any
+    marks_: Any
+
+    def __init__(
+        self, scores: ArrayLike, *, neurons: NeuronSet | Iterable[tuple[int, int]] = ()
+    ) -> None:
+        self.scores = np.asarray(scores, dtype=np.float64)
+        if self.scores.ndim != 2 or self.scores.size == 0:
+            raise ValueError(
+                f"scores must have shape (n_layers, n_neurons), got {self.scores.shape}."
+            )
+        if not np.isfinite(self.scores).all():
+            layer, index = np.argwhere(~np.isfinite(self.scores))[0]
+            value = self.scores[layer, index]
+            raise ValueError(f"the score of neuron ({layer}, {index}) is {value}.")
+        self.neurons = NeuronSet(neurons)
+        self.neurons.check(*self.scores.shape)
+
+    @classmethod
+    def from_attribution(
+        cls,
+        attribution: _Scored | ArrayLike,
+        *,
+        neurons: NeuronSet | Iterable[tuple[int, int]] = (),
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> AttributionDisplay:
+        """Draw the scores of an attribution.
+
+        Parameters
+        ----------
+        attribution : Attribution or array-like, shape (n_layers, n_neurons)
+            What ``attribute`` returns, or scores.
+        neurons : NeuronSet or iterable of (int, int), default=()
+            Neurons to mark, ``attribution.neurons()`` say.
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        **kwargs
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : AttributionDisplay
+        """
+        scores: Any = getattr(attribution, "scores", attribution)
+        return cls(scores, neurons=neurons).plot(ax=ax, **kwargs)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        columns: int = 200,
+        scale: str = "log",
+        cmap: Any = "RdBu_r",
+        colorbar: bool = True,
+    ) -> AttributionDisplay:
+        """Draw the heat-map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        columns : int, default=200
+            Most columns.
+        scale : {"log", "linear"}, default="log"
+            How colours follow the size of scores. ``"log"``: two decades below the greatest,
+            for either sign, since one layer often drowns the others.
+        cmap : str or Colormap, default="RdBu_r"
+            Colours, the middle one for 0.
+        colorbar : bool, default=True
+            Say what the colours mean.
+
+        Returns
+        -------
+        self : AttributionDisplay
+        """
+        if columns < 1:
+            raise ValueError(f"columns must be at least 1, got {columns}.")
+        if scale not in ("log", "linear"):
+            raise ValueError(f"scale must be 'log' or 'linear', got {scale!r}.")
+        self.ax_ = ax = axes_for(ax)
+        self.figure_ = ax.figure
+        n_layers, n_neurons = self.scores.shape
+        starts = _starts(n_neurons, columns)
+        self.image_ = ax.imshow(
+            _largest(self.scores, starts), aspect="auto", origin="lower", cmap=cmap,
+            norm=_norm(float(np.abs(self.scores).max()), scale), interpolation="nearest",
+            extent=(-0.5, n_neurons - 0.5, -0.5, n_layers - 0.5),
+        )  # fmt: skip
+        self.marks_ = ax.scatter(
+            *_middles(self.neurons, starts, n_neurons), s=36, facecolors="none",
+            edgecolors="black", linewidths=1.0, zorder=3,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],  # seen on any colour
+        )  # fmt: skip
+        self.colorbar_ = self.figure_.colorbar(self.image_, ax=ax) if colorbar else None
+        if self.colorbar_ is not None:
+            self.colorbar_.set_label("score")
+            self.colorbar_.ax.minorticks_off()
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        shared = -(-n_neurons // len(starts))
+        ax.set(xlabel="neuron", ylabel="layer")
+        if shared > 1:
+            ax.set_xlabel(f"neuron (the greatest of {shared} to a column)")
+        return self
+
+
+def _starts(n_neurons: int, columns: int) -> NDArray[np.intp]:
+    """Return the first neuron of each column; columns are equal, as an image has them."""
+    n_columns = min(columns, n_neurons)
+    return (np.arange(n_columns) * n_neurons) // n_columns
+
+
+def _largest(scores: NDArray[np.float64], starts: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return of each column the score of greatest size, with its sign."""
+    high = np.maximum.reduceat(scores, starts, axis=1)
+    low = np.minimum.reduceat(scores, starts, axis=1)
+    return np.where(high >= -low, high, low)
+
+
+def _middles(
+    neurons: NeuronSet, starts: NDArray[np.intp], n_neurons: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return where neurons are drawn: in the middle of their column."""
+    column = np.searchsorted(starts, neurons.indices, side="right") - 1
+    width = n_neurons / len(starts)
+    return (column + 0.5) * width - 0.5, neurons.layers
+
+
+def _norm(largest: float, scale: str) -> Any:
+    largest = largest if largest > 0 else 1.0
+    if scale == "linear":
+        return Normalize(-largest, largest)
+    return SymLogNorm(largest / 10**_DECADES, linscale=1.0, vmin=-largest, vmax=largest)
