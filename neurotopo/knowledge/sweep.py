@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from neurotopo.knowledge.attribution import AMIG, Attribution
 from neurotopo.knowledge.quadrature import quadrature_nodes
 from neurotopo.models.answers import masked_fillings
-from neurotopo.models.baseline_values import baseline_values, sentence_values
+from neurotopo.models.baseline_values import (
+    baseline_values,
+    sentence_and_cache,
+    sentence_values,
+)
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
+from neurotopo.models.passes import cropped
 from neurotopo.models.path_gradients import (
     Line,
     LinePoints,
@@ -60,8 +65,8 @@ def sweep(amig: AMIG, model: NeuronModel, fact: FactLike) -> Attribution:
     joining = not model.family.has_fixed_batch(model.hf_model.config)
     batch_size = amig.batch_size or model.batch_size
     with without_training(model.hf_model):
-        lines = [_lines(amig, model, fact, sentence) for sentence in sentences]
-        caches = [prefix_cache(settings, s.ids[: s.n_prefix]) for s in sentences]
+        prepared = [_lines(amig, model, fact, sentence) for sentence in sentences]
+        lines, caches = zip(*prepared, strict=True)
         scores = np.zeros((model.n_layers, model.n_neurons))
         starts = np.zeros(model.n_layers)
         value = 0.0
@@ -138,38 +143,47 @@ def _masked_sentences(
     return sentences
 
 
-def _lines(amig: AMIG, model: NeuronModel, fact: FactLike, sentence: _Sentence) -> list[Line]:
-    """Return the paths: one, or one per replaced token."""
+def _lines(
+    amig: AMIG, model: NeuronModel, fact: FactLike, sentence: _Sentence
+) -> tuple[list[Line], Any | None]:
+    """Return the paths, one or one per replaced token, and the cache of the prefix."""
     settings = model.pass_settings()
-    end = sentence_values(settings, [sentence.ids], sentence.positions)[0]
+    whole, prefix = None, None
+    if _cache_holds(model, len(sentence.ids)):
+        end, whole = sentence_and_cache(settings, sentence.ids, sentence.positions)
+        prefix = cropped(whole, sentence.n_prefix) if sentence.n_prefix else None
+    else:
+        end = sentence_values(settings, [sentence.ids], sentence.positions)[0]
+        prefix = prefix_cache(settings, sentence.ids[: sentence.n_prefix])
     if amig.baseline == "zero":
-        return [Line(torch.zeros_like(end), end)]
+        return [Line(torch.zeros_like(end), end)], prefix
     if not sentence.places:
         raise ValueError(
             f"{describe_fact(fact)}: the prompt has no token that could be replaced for a "
             "baseline; use baseline='zero'."
         )
+    goes_on = not model.family.has_fixed_batch(model.hf_model.config)
     starts = baseline_values(
         settings,
         sentence.ids,
         sentence.places,
         _replacement(amig, model),
         sentence.positions,
-        cache=prefix_cache(settings, sentence.ids) if _goes_on(model, sentence) else None,
+        cache=whole if goes_on else None,
     )
     if amig.baseline == "mean":
-        return [Line(starts.mean(dim=0), end)]
-    return [Line(start, end) for start in starts]
+        return [Line(starts.mean(dim=0), end)], prefix
+    return [Line(start, end) for start in starts], prefix
 
 
-def _goes_on(model: NeuronModel, sentence: _Sentence) -> bool:
-    """Tell whether the model can go on from any token of a sentence, two rests to a row."""
-    config = model.hf_model.config
-    if not model.is_causal or model.family.has_fixed_batch(config):
+def _cache_holds(model: NeuronModel, n_tokens: int) -> bool:
+    """Tell whether keys and values of a sentence stay, also with two rests of it in a row."""
+    if not model.is_causal:
         return False
+    config = model.hf_model.config
     text = getattr(config, "text_config", None) or config
     windows = (getattr(text, name, None) for name in ("sliding_window", "window_size"))
-    return all(window is None or window > 2 * len(sentence.ids) + 2 for window in windows)
+    return all(window is None or window > 2 * n_tokens + 2 for window in windows)
 
 
 def _replacement(amig: AMIG, model: NeuronModel) -> int:

@@ -10,7 +10,7 @@ import torch
 
 from neurotopo.models.passes import PassSettings, at_least_single, for_rows
 
-__all__ = ["baseline_values", "replaced_sentences", "sentence_values"]
+__all__ = ["baseline_values", "replaced_sentences", "sentence_and_cache", "sentence_values"]
 
 _ROWS = 64
 
@@ -48,8 +48,37 @@ def sentence_values(
         ids = torch.tensor(sentences[first : first + limit], device=settings.device)
         columns = torch.tensor([list(positions)] * len(ids))
         arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        parts.append(_caught(settings, columns, arguments))
+        parts.append(_caught(settings, columns, arguments)[0])
     return torch.cat(parts)
+
+
+def sentence_and_cache(
+    settings: PassSettings, ids: tuple[int, ...], positions: Sequence[int]
+) -> tuple[torch.Tensor, Any]:
+    """Return the values of a sentence as :func:`sentence_values` does, and its keys and values.
+
+    Parameters
+    ----------
+    settings : PassSettings
+        A causal model.
+    ids : tuple of int
+        The sentence.
+    positions : sequence of int
+        Tokens at which the values are wanted.
+
+    Returns
+    -------
+    values : torch.Tensor, shape (n_layers, n_positions, n_neurons)
+    cache : transformers.Cache
+    """
+    tokens = torch.tensor([ids], device=settings.device)
+    arguments = {
+        "input_ids": tokens,
+        "attention_mask": torch.ones_like(tokens),
+        "use_cache": True,
+    }
+    values, output = _caught(settings, torch.tensor([list(positions)]), arguments)
+    return values[0], output.past_key_values
 
 
 def baseline_values(
@@ -142,17 +171,18 @@ def _rests(
         "past_key_values": for_rows(cache, len(rows)),
         "use_cache": True,
     }
-    values = _caught(settings, columns, arguments)
+    values, _ = _caught(settings, columns, arguments)
     t = len(back)
     return {j: values[r][:, side * t : (side + 1) * t] for j, r, side, _ in ends}
 
 
 def _caught(
     settings: PassSettings, columns: torch.Tensor, arguments: dict[str, Any]
-) -> torch.Tensor:
-    """Run the model and return the values at some columns of each row.
+) -> tuple[torch.Tensor, Any]:
+    """Run the model without its head; return the values at some columns of each row.
 
-    Of shape (n_rows, n_layers, n_columns, n_neurons), for ``columns`` of (n_rows, n_columns).
+    Of shape (n_rows, n_layers, n_columns, n_neurons), for ``columns`` of (n_rows, n_columns);
+    and the model's output.
     """
     caught: dict[int, torch.Tensor] = {}
     shape = arguments["input_ids"].shape
@@ -170,11 +200,10 @@ def _caught(
         for layer, mlp in enumerate(settings.mlps):
             handle = mlp.out.module.register_forward_pre_hook(catch(layer))
             hooks.callback(handle.remove)
-        few: dict[str, Any] = {"logits_to_keep": 1} if settings.selects_logits else {}
-        settings.hf_model(**arguments, **few)
+        output = settings.backbone(**arguments)
     for layer, mlp in enumerate(settings.mlps):
         if layer not in caught:
             raise RuntimeError(
                 f"{mlp.out.name} was never called: the model computes its MLP another way."
             )
-    return torch.stack([caught[layer] for layer in range(len(settings.mlps))], dim=1)
+    return torch.stack([caught[layer] for layer in range(len(settings.mlps))], dim=1), output

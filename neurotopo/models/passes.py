@@ -25,6 +25,7 @@ __all__ = [
     "PassSettings",
     "Query",
     "at_least_single",
+    "cropped",
     "evaluating",
     "for_rows",
     "log_probabilities",
@@ -85,6 +86,11 @@ class PassSettings:
         """Where the input goes."""
         device: torch.device = self.hf_model.get_input_embeddings().weight.device
         return device
+
+    @property
+    def backbone(self) -> Any:
+        """The model without its head, for forwards of which no logits are wanted."""
+        return self.hf_model.base_model
 
     @cached_property
     def selects_logits(self) -> bool:
@@ -228,6 +234,22 @@ def _pad(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor, t
         mask[i, : len(row.ids)] = 1
         at[i, list(row.positions)] = True
     return ids, mask, at
+
+
+def cropped(cache: Any, n_tokens: int) -> Any:
+    """Return the cache of the first tokens of a sentence, without copying keys or values.
+
+    The cache has to hold all tokens of the sentence: a sliding window may have dropped some.
+    """
+    shorter = copy.copy(cache)
+    shorter.layers = [copy.copy(layer) for layer in cache.layers]
+    for layer in shorter.layers:
+        if layer.keys is None:
+            continue
+        layer.keys, layer.values = layer.keys[..., :n_tokens, :], layer.values[..., :n_tokens, :]
+        if hasattr(layer, "cumulative_length"):
+            layer.cumulative_length = n_tokens
+    return shorter
 
 
 def for_rows(cache: Any, n_rows: int) -> Any:

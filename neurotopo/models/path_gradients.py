@@ -103,11 +103,8 @@ def prefix_cache(settings: PassSettings, prefix: Sequence[int]) -> Any | None:
     if not prefix:
         return None
     ids = torch.tensor([list(prefix)], device=settings.device)
-    few: dict[str, Any] = {"logits_to_keep": 1} if settings.selects_logits else {}
     with torch.no_grad():
-        out = settings.hf_model(
-            input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True, **few
-        )
+        out = settings.backbone(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)
     return out.past_key_values
 
 
