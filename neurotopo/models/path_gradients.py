@@ -24,6 +24,13 @@ from neurotopo.models.passes import PassSettings, at_least_single
 __all__ = ["Line", "LinePoints", "Piece", "line_points", "prefix_cache", "without_training"]
 
 
+_CPU_BYTES = 2 * 2**30
+# Larger arrays are usually given back to the system at once, and every page of the next one has
+# to be asked for again, which takes as long as the arithmetic.
+_CPU_LOGITS = 31 * 2**20
+_FEWEST = 64  # fewer rows than that read the weights too often
+
+
 @dataclass(frozen=True)
 class Piece:
     """Tokens of one row, and what they predict.
@@ -130,6 +137,30 @@ class _Replaced(torch.autograd.Function):
         return gradient, gradient[ctx.where], None
 
 
+class _TargetLogProbability(torch.autograd.Function):
+    """Log-probability of given tokens, (n_rows,), from logits, (n_rows, n_positions, n_tokens).
+
+    As ``log_softmax`` and ``gather`` do, but the gradient is written once: logits are the largest
+    array of a pass, and every further array of their size costs as much as the unembedding.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Sum over the positions."""
+        totals = logits.logsumexp(dim=2, keepdim=True)
+        ctx.save_for_backward(logits, totals, targets)
+        picked = logits[:, torch.arange(len(targets), device=logits.device), targets]
+        return (picked - totals[..., 0]).sum(dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        """Return the gradient of the logits."""
+        logits, totals, targets = ctx.saved_tensors
+        slope = torch.sub(logits, totals).exp_().mul_(-gradient[:, None, None])
+        slope[:, torch.arange(len(targets), device=logits.device), targets] += gradient[:, None]
+        return slope, None
+
+
 @dataclass
 class _Wave:
     """One forward: which points of which layer ride along, and the hooks that let them join."""
@@ -225,8 +256,7 @@ class _Wave:
         # positions are consecutive; a slice is not copied, forward or backward
         chosen = at_least_single(logits[:, first : last + 1])
         targets = torch.tensor(self.piece.targets, device=chosen.device)
-        terms = chosen.gather(2, targets[None, :, None].expand(len(chosen), -1, 1))[..., 0]
-        log_p = (terms - chosen.logsumexp(dim=2)).sum(dim=1)
+        log_p = _TargetLogProbability.apply(chosen, targets)  # type: ignore[no-untyped-call]
         leaves = [self.leaves[layer] for layer in self.points]
         return log_p.detach(), list(torch.autograd.grad(log_p.sum(), leaves))
 
@@ -318,7 +348,6 @@ def _rows_that_fit(settings: PassSettings, piece: Piece, cache: Any | None) -> i
     kept += 4 * (n_past + n_tokens) * mlp.up.width
     row = item * kept * (len(settings.mlps) + 1) // 2 + n_tokens * vocabulary * (3 * 4 + item)
     if settings.device.type == "cuda":
-        budget = int(torch.cuda.mem_get_info(settings.device)[0]) // 2
-    else:
-        budget = 2 * 2**30
-    return max(1, budget // max(row, 1))
+        return max(1, int(torch.cuda.mem_get_info(settings.device)[0]) // 2 // row)
+    logits = 4 * n_tokens * vocabulary
+    return max(1, min(_CPU_BYTES // row, max(_FEWEST, _CPU_LOGITS // logits)))
