@@ -37,8 +37,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Workers share the cores, so none of them starts threads of its own.
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
