@@ -18,13 +18,12 @@ from neurotopo.models.baseline_values import (
     sentence_values,
 )
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
-from neurotopo.models.passes import cropped
+from neurotopo.models.passes import cropped, prefix_cache
 from neurotopo.models.path_gradients import (
     Line,
     LinePoints,
     Piece,
     line_points,
-    prefix_cache,
     without_training,
 )
 from neurotopo.models.prompts import FactLike, describe_fact
@@ -60,8 +59,9 @@ def sweep(amig: AMIG, model: NeuronModel, fact: FactLike) -> Attribution:
     nodes, weights = quadrature_nodes(amig.quadrature, amig.steps)
     if 0.0 not in nodes:  # the completeness of a layer is judged from where its path starts
         nodes, weights = np.append(0.0, nodes), np.append(0.0, weights)
-    answer = _likeliest(model, fact)
-    sentences = _sentences(model, fact, answer, first_only=amig.target == "first")
+    encoding = model.encode(fact)
+    answer = _likeliest(model, fact, encoding)
+    sentences = _sentences(model, encoding, answer, first_only=amig.target == "first")
     joining = not model.family.has_fixed_batch(model.hf_model.config)
     batch_size = amig.batch_size or model.batch_size
     with without_training(model.hf_model):
@@ -107,18 +107,22 @@ def _integral(line: Line, points: LinePoints, weights: NDArray[np.float64]) -> N
     return summed
 
 
-def _likeliest(model: NeuronModel, fact: FactLike) -> tuple[int, ...]:
+def _likeliest(
+    model: NeuronModel, fact: FactLike, encoding: CausalEncoding | MaskedEncoding
+) -> tuple[int, ...]:
     """Return the token ids of the answer that the model finds the most probable."""
-    answers = model.encode(fact).answers
+    answers = encoding.answers
     if len(answers) == 1:
         return answers[0]
     return answers[int(np.argmax(model.answers_log_probability(fact)))]
 
 
 def _sentences(
-    model: NeuronModel, fact: FactLike, answer: tuple[int, ...], first_only: bool
+    model: NeuronModel,
+    encoding: CausalEncoding | MaskedEncoding,
+    answer: tuple[int, ...],
+    first_only: bool,
 ) -> list[_Sentence]:
-    encoding = model.encode(fact)
     special = set(model.tokenizer.all_special_ids)
     if isinstance(encoding, CausalEncoding):
         answer = answer[:1] if first_only else answer

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from neurotopo.models.passes import PassSettings, at_least_single, for_rows
+from neurotopo.models.projections import check_called
 
 __all__ = ["baseline_values", "replaced_sentences", "sentence_and_cache", "sentence_values"]
 
@@ -201,9 +202,5 @@ def _caught(
             handle = mlp.out.module.register_forward_pre_hook(catch(layer))
             hooks.callback(handle.remove)
         output = settings.backbone(**arguments)
-    for layer, mlp in enumerate(settings.mlps):
-        if layer not in caught:
-            raise RuntimeError(
-                f"{mlp.out.name} was never called: the model computes its MLP another way."
-            )
+    check_called(settings.mlps, caught, range(len(settings.mlps)))
     return torch.stack([caught[layer] for layer in range(len(settings.mlps))], dim=1), output

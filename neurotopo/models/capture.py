@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from neurotopo.models.answers import masked_fillings
+from neurotopo.models.baseline_values import sentence_values
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
 from neurotopo.models.passes import PassSettings, evaluating
 
@@ -20,27 +18,8 @@ POSITIONS = ("last", "answer", "all")
 
 def values_of_tokens(settings: PassSettings, ids: tuple[int, ...]) -> torch.Tensor:
     """Return every neuron's value at every token, shape (n_layers, n_tokens, n_neurons)."""
-    caught: dict[int, torch.Tensor] = {}
-
-    def catch(layer: int) -> Any:
-        def hook(module: torch.nn.Module, args: tuple[Any, ...]) -> None:
-            # some families flatten rows and tokens into one axis; there is one row here
-            caught[layer] = args[0].detach().reshape(len(ids), -1).float().cpu()
-
-        return hook
-
-    with ExitStack() as hooks, evaluating(settings.hf_model):
-        for layer, mlp in enumerate(settings.mlps):
-            handle = mlp.out.module.register_forward_pre_hook(catch(layer))
-            hooks.callback(handle.remove)
-        tokens = torch.tensor([ids], device=settings.hf_model.get_input_embeddings().weight.device)
-        few: dict[str, Any] = {"logits_to_keep": 1} if settings.selects_logits else {}
-        settings.hf_model(input_ids=tokens, attention_mask=torch.ones_like(tokens), **few)
-    missing = [layer for layer in range(len(settings.mlps)) if layer not in caught]
-    if missing:
-        name = settings.mlps[missing[0]].out.name
-        raise RuntimeError(f"{name} was never called: the model computes its MLP another way.")
-    return torch.stack([caught[layer] for layer in range(len(settings.mlps))])
+    with evaluating(settings.hf_model):
+        return sentence_values(settings, [ids], range(len(ids)))[0].float()
 
 
 def captured_values(

@@ -26,9 +26,11 @@ __all__ = [
     "Query",
     "at_least_single",
     "cropped",
+    "dropout_off",
     "evaluating",
     "for_rows",
     "log_probabilities",
+    "prefix_cache",
     "prefix_log_probabilities",
 ]
 
@@ -99,17 +101,35 @@ class PassSettings:
 
 
 @contextmanager
-def evaluating(hf_model: torch.nn.Module) -> Iterator[None]:
-    """Switch dropout off and gradients off for a block, and leave the model as it was."""
+def dropout_off(hf_model: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout off for a block, and leave the model as it was."""
     training = [module for module in hf_model.modules() if module.training]
     for module in training:
         module.training = False
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for module in training:
             module.training = True
+
+
+@contextmanager
+def evaluating(hf_model: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout and gradients off for a block, and leave the model as it was."""
+    with dropout_off(hf_model), torch.no_grad():
+        yield
+
+
+def prefix_cache(settings: PassSettings, prefix: Sequence[int]) -> Any | None:
+    """Compute keys and values of the tokens that all rows share; None for an empty prefix."""
+    if not prefix:
+        return None
+    ids = torch.tensor([list(prefix)], device=settings.device)
+    with torch.no_grad():
+        output = settings.backbone(
+            input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True
+        )
+    return output.past_key_values
 
 
 def log_probabilities(
@@ -168,11 +188,7 @@ def prefix_log_probabilities(
     result = np.empty(len(queries))
     by_length = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
     with evaluating(settings.hf_model):
-        ids = torch.tensor([prefix], device=settings.device)
-        few = {"logits_to_keep": 1} if settings.selects_logits else {}
-        cache = settings.hf_model(
-            input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True, **few
-        ).past_key_values
+        cache = prefix_cache(settings, prefix)
         for batch in _batches(settings, queries, by_length, n_past=len(prefix)):
             rows = [queries[i] for i in batch]
             result[batch] = _forward(settings, rows, edits, cache=cache)

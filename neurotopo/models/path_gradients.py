@@ -10,7 +10,7 @@ pass gives the gradients of all, since no row depends on another.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurotopo.models.passes import PassSettings, at_least_single
+from neurotopo.models.passes import PassSettings, at_least_single, dropout_off
+from neurotopo.models.projections import check_called
 
-__all__ = ["Line", "LinePoints", "Piece", "line_points", "prefix_cache", "without_training"]
+__all__ = ["Line", "LinePoints", "Piece", "line_points", "without_training"]
 
 
 _CPU_BYTES = 2 * 2**30
@@ -90,29 +91,15 @@ class LinePoints:
 @contextmanager
 def without_training(hf_model: torch.nn.Module) -> Iterator[None]:
     """Switch dropout and the gradients of parameters off for a block, and leave all as it was."""
-    training = [module for module in hf_model.modules() if module.training]
     trained = [parameter for parameter in hf_model.parameters() if parameter.requires_grad]
-    for module in training:
-        module.training = False
     for parameter in trained:
         parameter.requires_grad_(False)
     try:
-        yield
+        with dropout_off(hf_model):
+            yield
     finally:
-        for module in training:
-            module.training = True
         for parameter in trained:
             parameter.requires_grad_(True)
-
-
-def prefix_cache(settings: PassSettings, prefix: Sequence[int]) -> Any | None:
-    """Compute keys and values of the tokens that all rows share; None for an empty prefix."""
-    if not prefix:
-        return None
-    ids = torch.tensor([list(prefix)], device=settings.device)
-    with torch.no_grad():
-        out = settings.backbone(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)
-    return out.past_key_values
 
 
 class _Replaced(torch.autograd.Function):
@@ -248,10 +235,7 @@ class _Wave:
                 handle = mlp.out.module.register_forward_pre_hook(self.replace(layer))
                 hooks.callback(handle.remove)
             logits = settings.hf_model(**arguments).logits
-        missing = [layer for layer in self.points if layer not in self.leaves]
-        if missing:
-            name = settings.mlps[missing[0]].out.name
-            raise RuntimeError(f"{name} was never called: the model computes its MLP another way.")
+        check_called(settings.mlps, self.leaves, self.points)
         first, last = self.piece.positions[0], self.piece.positions[-1]
         # positions are consecutive; a slice is not copied, forward or backward
         chosen = at_least_single(logits[:, first : last + 1])
@@ -307,7 +291,7 @@ def line_points(
     fractions : ndarray, shape (n_points,)
         Where on the paths: 0 is the start, 1 the end.
     cache : optional
-        Keys and values of the prefix, of :func:`prefix_cache`.
+        Keys and values of the prefix, of :func:`~neurotopo.models.passes.prefix_cache`.
     joining : bool, default=True
         Let rows join at their layer. Where a family does not allow it, all rows run from the
         first layer on.

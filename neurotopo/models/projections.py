@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import nn
 
 from neurotopo.models.families import Family, UnsupportedModelError
 
-__all__ = ["MLP", "Projection", "find_mlps"]
+__all__ = ["MLP", "Projection", "check_called", "find_mlps"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,15 @@ class MLP:
     def in_projections(self) -> tuple[Projection, ...]:
         """``up`` and, where there is one, ``gate``."""
         return (self.up,) if self.gate is None else (self.up, self.gate)
+
+
+def check_called(mlps: Sequence[MLP], called: Container[int], layers: Iterable[int]) -> None:
+    """Raise an error if a forward passed by the out-projection of any of these layers."""
+    for layer in layers:
+        if layer not in called:
+            raise RuntimeError(
+                f"{mlps[layer].out.name} was never called: the model computes its MLP another way."
+            )
 
 
 def find_mlps(hf_model: nn.Module, family: Family) -> tuple[MLP, ...]:

@@ -11,7 +11,7 @@ from neurotopo.knowledge.quadrature import QUADRATURES, quadrature_nodes
 from neurotopo.knowledge.thresholds import select_neurons
 from neurotopo.models.baseline_values import baseline_values
 from neurotopo.models.examples import random_model
-from neurotopo.models.path_gradients import prefix_cache
+from neurotopo.models.passes import prefix_cache
 from tests.knowledge.slow_attribution import slow_attribution
 from tests.models import zoo
 
