@@ -126,8 +126,12 @@ def test_the_neurons_of_a_file_and_going_on(models, facts_file, tmp_path, capsys
     assert f"wrote {out / 'located.jsonl'}" in printed
 
     calls = []
-    attribute = AMIG.attribute
-    monkeypatch.setattr(AMIG, "attribute", lambda *given: calls.append(1) or attribute(*given))
+    attribute = AMIG.attribute_many
+    monkeypatch.setattr(
+        AMIG,
+        "attribute_many",
+        lambda self, model, facts: calls.extend(facts) or attribute(self, model, facts),
+    )
     lines = (out / "located.jsonl").read_bytes().splitlines(keepends=True)
     (out / "located.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:9])
     assert main([*arguments, "--out", str(out), "--quiet"]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,7 +20,7 @@ from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.storage import replacing
 from neurotopo.knowledge.attribution import AMIG, Attribution
 from neurotopo.knowledge.facts import Fact, FactSet
-from neurotopo.knowledge.locate import Attributor, Located, locate
+from neurotopo.knowledge.locate import Attributor, Located, attributions, locate
 from neurotopo.knowledge.other_attributions import ATTRIBUTORS
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _OF_METHOD = {
     "activation": (),
     "random": (),
 }
-_COARSE = 0.05  # of the greatest change of the target in any layer
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
     files = _write(options.out, located, table, scores, report, run)
     if lines is not None:
         files.append(lines)
-    advice = _advice([found for _, found in watched.seen], options)
+    advice = _advice(located)
     return LocateRun(located, table, report, _summary(located), advice, files)
 
 
@@ -228,12 +228,17 @@ class _Watched:
         self.total: NDArray[np.float64] | None = None
 
     def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
-        found = self.attributor.attribute(model, fact)
-        self.total = found.scores if self.total is None else self.total + found.scores
-        # of many facts all scores would fill the memory
-        small = replace(found, scores=found.scores.sum(axis=1, keepdims=True))
-        self.seen.append((fact, small))
-        return found
+        return next(self.attribute_many(model, [fact]))
+
+    def attribute_many(
+        self, model: NeuronModel, facts: Sequence[FactLike]
+    ) -> Iterator[Attribution]:
+        for fact, found in zip(facts, attributions(model, facts, self.attributor), strict=True):
+            self.total = found.scores if self.total is None else self.total + found.scores
+            # of many facts all scores would fill the memory
+            small = replace(found, scores=found.scores.sum(axis=1, keepdims=True))
+            self.seen.append((fact, small))
+            yield found
 
     def threshold_for(self, fact: FactLike) -> float:
         return self.attributor.threshold_for(fact)
@@ -270,17 +275,14 @@ def _mean_scores(located: Located, watched: _Watched, model: NeuronModel) -> NDA
     return mean
 
 
-def _advice(found: list[Attribution], options: LocateOptions) -> str | None:
-    worst = 0.0
-    for attribution in found:
-        changes = attribution.n_paths * np.abs(attribution.value - attribution.start_values)
-        if options.method in ("amig", "zero-baseline") and changes.max() > 0:
-            worst = max(worst, float(np.abs(attribution.completeness_gap).max() / changes.max()))
-    if worst <= _COARSE:
+def _advice(located: Located) -> str | None:
+    worst = max((gap for gap in located.gaps.values() if gap == gap), default=0.0)
+    if located.n_coarse == 0:
         return None
+    which = "" if len(located.gaps) == 1 else f" ({located.n_coarse} of {len(located.gaps)} facts)"
     return (
         f"the scores of a layer miss the change of the target by up to {worst:.0%} of the greatest "
-        "change: the integration is coarse; more --steps or --fast make it finer."
+        f"change{which}: the integration is coarse; more --steps or --fast make it finer."
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = ["AMIG", "Attribution"]
+
+logger = logging.getLogger(__name__)
+
+COARSE = 0.05  # a relative gap above it is worth a word
+_WINDOW = 64
 
 BASELINES = ("mean", "per-token", "zero")
 TARGETS = ("joint", "log", "first")
@@ -67,6 +74,16 @@ class Attribution:
         gap = np.abs(self.completeness_gap)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(gap == 0, 0.0, gap / difference)
+
+    @property
+    def relative_gap(self) -> float:
+        """Greatest gap of a layer relative to the greatest difference of the target in any layer.
+
+        Large where the integration was coarse; nan for an attribution without paths.
+        """
+        difference = np.abs(self.n_paths * (self.value - self.start_values)).max()
+        gap = np.abs(self.completeness_gap).max()
+        return 0.0 if gap == 0 else float(gap / difference) if difference else float("inf")
 
     def neurons(
         self, threshold: float = 0.2, rule: str = "relative", scope: str = "model"
@@ -189,7 +206,50 @@ class AMIG:
         """
         from neurotopo.knowledge.sweep import sweep
 
-        return sweep(self, model, fact)
+        found = next(sweep(self, model, [fact]))
+        if found.relative_gap > COARSE:
+            logger.warning(
+                "%s: the scores of a layer miss the change of the target by up to %.0f %% of the "
+                "greatest change; more steps or AMIG.fast() would be more exact.",
+                describe_fact(fact),
+                100 * found.relative_gap,
+            )
+        return found
+
+    def attribute_many(
+        self, model: NeuronModel, facts: Iterable[FactLike]
+    ) -> Iterator[Attribution]:
+        """Score every neuron for each of several facts, as :meth:`attribute` does for one.
+
+        Facts whose prompts and answers have as many tokens go through the model together, as many
+        as fit. Large gaps (:attr:`Attribution.relative_gap`) are not reported here.
+
+        Parameters
+        ----------
+        model : NeuronModel
+            The model.
+        facts : iterable of Fact
+            The facts.
+
+        Yields
+        ------
+        Attribution
+            In the order of the facts. Where one of them is wrong for the model, those before it
+            come first.
+        """
+        from neurotopo.knowledge.sweep import sweep
+
+        waiting = iter(facts)
+        while window := list(itertools.islice(waiting, _WINDOW)):
+            n_done = 0
+            try:
+                for found in sweep(self, model, window):
+                    yield found
+                    n_done += 1
+            except Exception:
+                # one by one, so that nothing is lost to the fact that is at fault
+                for fact in window[n_done:]:
+                    yield next(sweep(self, model, [fact]))
 
     def locate(self, model: NeuronModel, fact: FactLike) -> NeuronSet:
         """Return the knowledge neurons: those with a score above the threshold."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.storage import replacing
-from neurotopo.knowledge.attribution import AMIG, Attribution
+from neurotopo.knowledge.attribution import AMIG, COARSE, Attribution
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.result_file import ResultFile
 from neurotopo.knowledge.thresholds import select_neurons
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from neurotopo.models.neuron_model import NeuronModel
 
-__all__ = ["COMBINATIONS", "Attributor", "Located", "locate"]
+__all__ = ["COMBINATIONS", "Attributor", "Located", "attributions", "locate"]
 
 COMBINATIONS = ("shared", "union", "mean")
 
@@ -63,6 +63,10 @@ class Located:
         The neurons' scores, the mean over the wordings, in the order of the set.
     shares : dict of str to ndarray
         In which share of the wordings by themselves each neuron was found.
+    gaps : dict of str to float
+        By how much the scores of a layer miss the change of the target
+        (:attr:`~neurotopo.knowledge.attribution.Attribution.relative_gap`), the greatest of the
+        wordings; nan where that has no meaning.
 
     Examples
     --------
@@ -85,6 +89,7 @@ class Located:
     facts: dict[str, tuple[Fact, ...]]
     scores: dict[str, NDArray[np.float64]]
     shares: dict[str, NDArray[np.float64]]
+    gaps: dict[str, float]
 
     def __repr__(self) -> str:
         return f"Located(n_facts={len(self.neurons)}, n_empty={self.n_empty})"
@@ -93,6 +98,11 @@ class Located:
     def n_empty(self) -> int:
         """Number of facts without any neuron."""
         return sum(not neurons for neurons in self.neurons.values())
+
+    @property
+    def n_coarse(self) -> int:
+        """Number of facts whose integration was coarse: a gap above 5 %."""
+        return sum(gap > COARSE for gap in self.gaps.values())
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a row for each neuron of each fact, by falling score within a fact."""
@@ -115,7 +125,8 @@ class Located:
         """Return all of it as a JSON object."""
         records = [self._record(key) for key in self.neurons]
         return json.dumps(
-            {"n_facts": len(records), "n_empty": self.n_empty, "facts": records},
+            {"n_facts": len(records), "n_empty": self.n_empty, "n_coarse": self.n_coarse,
+             "facts": records},
             ensure_ascii=False, allow_nan=False,
         )  # fmt: skip
 
@@ -140,17 +151,20 @@ class Located:
             "neurons": self.neurons[key].to_array().tolist(),
             "scores": self.scores[key].tolist(),
             "shares": self.shares[key].tolist(),
+            "gap": self.gaps[key] if np.isfinite(self.gaps[key]) else None,
         }
 
     @classmethod
     def _of_records(cls, records: Iterable[Mapping[str, Any]]) -> Located:
-        found = cls({}, {}, {}, {})
+        found = cls({}, {}, {}, {}, {})
         for record in records:
             key = record["key"]
             found.facts[key] = tuple(Fact(**fields) for fields in record["prompts"])
             found.neurons[key] = NeuronSet(tuple(pair) for pair in record["neurons"])
             found.scores[key] = np.array(record["scores"], dtype=np.float64)
             found.shares[key] = np.array(record["shares"], dtype=np.float64)
+            gap = record["gap"]
+            found.gaps[key] = float("nan") if gap is None else float(gap)
             sizes = {len(part[key]) for part in (found.neurons, found.scores, found.shares)}
             if len(sizes) > 1:
                 raise ValueError(f"fact {key!r} has not one score and one share per neuron")
@@ -256,21 +270,27 @@ def _found(
     progress: bool,
 ) -> Iterator[dict[str, Any]]:
     """Yield the record of each fact, those that are done as they are."""
+    waiting = [fact for key, group in wordings.items() if key not in done for fact in group]
+    found_in_turn = attributions(model, waiting, attributor)
     for key, group in _shown(wordings, done, progress):
         if key in done:
             yield done[key]
             continue
         counts = np.zeros((model.n_layers, model.n_neurons), dtype=np.intp)
         mean = np.zeros((model.n_layers, model.n_neurons))
+        gap = 0.0
         for fact in group:
             try:
-                scores, neurons = _in_one_wording(model, fact, attributor)
+                threshold = attributor.threshold_for(fact)
+                found = next(found_in_turn)
+                neurons = found.neurons(threshold, attributor.rule, attributor.scope)
             except Exception as error:
                 if str(error).startswith(describe_fact(fact)):
                     raise
                 raise _named(error, fact) from error
             counts[neurons.layers, neurons.indices] += 1
-            mean += scores / len(group)
+            mean += found.scores / len(group)
+            gap = float(np.maximum(gap, found.relative_gap))
         shares = counts / len(group)
         if combine == "mean":
             threshold = attributor.threshold_for(group[0])
@@ -284,15 +304,19 @@ def _found(
             "neurons": kept.to_array().tolist(),
             "scores": mean[kept.layers, kept.indices].tolist(),
             "shares": shares[kept.layers, kept.indices].tolist(),
+            "gap": gap if np.isfinite(gap) else None,
         }
 
 
-def _in_one_wording(
-    model: NeuronModel, fact: Fact, attributor: Attributor
-) -> tuple[NDArray[np.float64], NeuronSet]:
-    threshold = attributor.threshold_for(fact)  # a missing one is found out before the work
-    found = attributor.attribute(model, fact)
-    return found.scores, found.neurons(threshold, attributor.rule, attributor.scope)
+def attributions(
+    model: NeuronModel, facts: Sequence[FactLike], attributor: Attributor
+) -> Iterator[Attribution]:
+    """Attribute facts in turn, several at a time where the attributor can do that."""
+    many = getattr(attributor, "attribute_many", None)
+    if many is not None:
+        yield from many(model, facts)
+    else:
+        yield from (attributor.attribute(model, fact) for fact in facts)
 
 
 def _shown(

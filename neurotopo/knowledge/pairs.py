@@ -287,6 +287,8 @@ def pairs_grid(
     """
     import pandas as pd
 
+    from neurotopo.knowledge.locate import attributions
+
     if not len(tau) or not np.isfinite(tau).all():
         raise ValueError(f"tau must be one or more finite numbers, got {list(tau)}.")
     limits = _settings(t_low, t_high)
@@ -297,8 +299,7 @@ def pairs_grid(
         "n_facts_degenerate", "n_neurons", "n_pairs", "n_degenerate", "n_disjoint",
     )  # fmt: skip
     counts = np.zeros((len(tau), len(limits), len(columns) - 3), dtype=np.int64)
-    for fact in listed:
-        attribution = attributor.attribute(model, fact)
+    for fact, attribution in zip(listed, attributions(model, listed, attributor), strict=True):
         chosen = [
             _top(attribution.neurons(t, attributor.rule, attributor.scope), attribution, n, fact)
             for t in tau

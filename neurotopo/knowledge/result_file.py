@@ -91,7 +91,7 @@ class ResultFile:
         for number, line in enumerate(lines[1:], start=2):
             try:
                 record = json.loads(line)
-                if not {"key", "prompts", "neurons", "scores", "shares"} <= record.keys():
+                if not {"key", "prompts", "neurons", "scores", "shares", "gap"} <= record.keys():
                     raise ValueError("a field is missing")
             except (ValueError, AttributeError) as error:
                 raise ValueError(f"{self.path}, line {number}: broken ({error}).") from None

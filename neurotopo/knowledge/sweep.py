@@ -1,7 +1,8 @@
-"""One sweep over all layers: baselines, paths, gradients and their sum for one fact."""
+"""One sweep over all layers: baselines, paths, gradients and their sum, for several facts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +14,29 @@ from neurotopo.knowledge.attribution import AMIG, Attribution
 from neurotopo.knowledge.quadrature import quadrature_nodes
 from neurotopo.models.answers import masked_fillings
 from neurotopo.models.baseline_values import (
-    baseline_values,
-    sentence_and_cache,
+    replaced_sentences,
     sentence_values,
+    shared_values,
 )
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
-from neurotopo.models.passes import cropped, prefix_cache
+from neurotopo.models.passes import prefix_cache
 from neurotopo.models.path_gradients import (
-    Line,
     LinePoints,
-    Piece,
     line_points,
+    rows_that_fit,
     without_training,
 )
+from neurotopo.models.path_waves import (
+    LONGEST_BLOCK,
+    Blocks,
+    FixedRows,
+    JoiningRows,
+    Layout,
+    Line,
+    Piece,
+)
 from neurotopo.models.prompts import FactLike, describe_fact
+from neurotopo.models.shared_keys import SharedKeys
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
@@ -48,63 +58,177 @@ class _Sentence:
     places: tuple[int, ...]
     n_prefix: int
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What has to be equal for sentences to go through the model together."""
+        return len(self.ids), self.n_prefix, *self.positions
+
     def piece(self) -> Piece:
         n = self.n_prefix
         return Piece(self.ids[n:], tuple(p - n for p in self.positions), self.targets)
 
 
-def sweep(amig: AMIG, model: NeuronModel, fact: FactLike) -> Attribution:
-    """Attribute a fact's answer to the neurons of all layers."""
-    settings = model.pass_settings()
+@dataclass(frozen=True)
+class _Asked:
+    """A fact's answer and the sentences that predict it."""
+
+    answer: tuple[int, ...]
+    sentences: tuple[_Sentence, ...]
+
+    @property
+    def shape(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(sentence.shape for sentence in self.sentences)
+
+
+def sweep(amig: AMIG, model: NeuronModel, facts: Sequence[FactLike]) -> Iterator[Attribution]:
+    """Attribute the answers of facts to the neurons of all layers.
+
+    Facts whose sentences have equal lengths go through the model together, as many as fit; the
+    attributions come in the order of the facts.
+    """
+    asked = [_ask(amig, model, fact) for fact in facts]
+    chunks = _chunks(amig, model, asked)
+    ready: dict[int, Attribution] = {}
+    for i in range(len(asked)):
+        while i not in ready:
+            chunk = next(chunks)
+            with without_training(model.hf_model):
+                found = _together(amig, model, [asked[j] for j in chunk])
+            ready.update(zip(chunk, found, strict=True))
+        yield ready.pop(i)
+
+
+def _ask(amig: AMIG, model: NeuronModel, fact: FactLike) -> _Asked:
+    encoding = model.encode(fact)
+    answer = _likeliest(model, fact, encoding)
+    sentences = tuple(_sentences(model, encoding, answer, first_only=amig.target == "first"))
+    if amig.baseline != "zero" and not all(sentence.places for sentence in sentences):
+        raise ValueError(
+            f"{describe_fact(fact)}: the prompt has no token that could be replaced for a "
+            "baseline; use baseline='zero'."
+        )
+    return _Asked(answer, sentences)
+
+
+def _chunks(amig: AMIG, model: NeuronModel, asked: Sequence[_Asked]) -> Iterator[list[int]]:
+    """Put facts of one shape together, in the order in which they begin."""
+    groups: dict[Any, list[int]] = {}
+    for i, one in enumerate(asked):
+        groups.setdefault(one.shape, []).append(i)
+    of = {i: group for group in groups.values() for i in group}
+    done: set[int] = set()
+    for i, one in enumerate(asked):
+        if i in done:
+            continue
+        n_paths = len(one.sentences[0].places) if amig.baseline == "per-token" else 1
+        size = max(1, _lines_together(amig, model, one) // n_paths)
+        group = of[i]
+        chunk = group[group.index(i) :][:size]
+        done.update(chunk)
+        yield chunk
+
+
+def _lines_together(amig: AMIG, model: NeuronModel, one: _Asked) -> int:
+    """Return how many lines go through the model together."""
+    layout = _layout(model, one)
+    if layout is FixedRows or (layout is JoiningRows and model.is_causal):
+        return 1  # their cache holds one prefix
+    n_tokens = max(len(sentence.piece().ids) for sentence in one.sentences)
+    limit = _batch_size(amig, model) or rows_that_fit(model.pass_settings(), n_tokens)
+    return max(1, limit // (model.n_layers * len(_nodes(amig)[0])))
+
+
+def _batch_size(amig: AMIG, model: NeuronModel) -> int | None:
+    return amig.batch_size or model.batch_size
+
+
+def _nodes(amig: AMIG) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the integration rule, the start of the path included."""
     nodes, weights = quadrature_nodes(amig.quadrature, amig.steps)
     if 0.0 not in nodes:  # the completeness of a layer is judged from where its path starts
         nodes, weights = np.append(0.0, nodes), np.append(0.0, weights)
-    encoding = model.encode(fact)
-    answer = _likeliest(model, fact, encoding)
-    sentences = _sentences(model, encoding, answer, first_only=amig.target == "first")
-    joining = not model.family.has_fixed_batch(model.hf_model.config)
-    batch_size = amig.batch_size or model.batch_size
-    with without_training(model.hf_model):
-        prepared = [_lines(amig, model, fact, sentence) for sentence in sentences]
-        lines, caches = zip(*prepared, strict=True)
-        scores = np.zeros((model.n_layers, model.n_neurons))
-        starts = np.zeros(model.n_layers)
-        value = 0.0
-        for paths in zip(*lines, strict=True):  # one path of every sentence at a time
-            found = [
-                line_points(
-                    settings,
-                    sentence.piece(),
-                    line,
-                    nodes,
-                    cache=cache,
-                    joining=joining,
-                    batch_size=batch_size,
-                )
-                for sentence, line, cache in zip(sentences, paths, caches, strict=True)
-            ]
-            target, value = _target(amig.target, found)
-            starts += target[:, 0]
-            for line, points in zip(paths, found, strict=True):
-                slope = target if amig.target != "log" else np.ones_like(target)
-                scores += _integral(line, points, weights * slope)
-    n_paths = len(lines[0])
-    return Attribution(scores, value, starts / n_paths, n_paths, answer)
+    return nodes, weights
 
 
-def _target(target: str, found: list[LinePoints]) -> tuple[NDArray[np.float64], float]:
-    """Return the target at every point, (n_layers, n_points), and where nothing is replaced."""
-    log_p = np.sum([points.log_p for points in found], axis=0)
-    unedited = sum(points.unedited for points in found)
-    return (log_p, unedited) if target == "log" else (np.exp(log_p), float(np.exp(unedited)))
+def _layout(model: NeuronModel, one: _Asked) -> type[Layout]:
+    if model.family.has_fixed_batch(model.hf_model.config):
+        return FixedRows
+    return Blocks if _takes_masks(model, len(one.sentences[0].ids)) else JoiningRows
 
 
-def _integral(line: Line, points: LinePoints, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum gradients over points and positions, times the length of the path."""
-    length = (line.end - line.start).double().numpy()
-    gradient = points.gradient.astype(np.float64)
-    summed: NDArray[np.float64] = np.einsum("lk,lkpn,lpn->ln", weights, gradient, length)
-    return summed
+def _together(amig: AMIG, model: NeuronModel, asked: Sequence[_Asked]) -> list[Attribution]:
+    """Attribute facts of one shape."""
+    settings = model.pass_settings()
+    nodes, weights = _nodes(amig)
+    layout = _layout(model, asked[0])
+    fractions, weight = (torch.as_tensor(part, device=settings.device) for part in (nodes, weights))
+    n_sentences = len(asked[0].sentences)
+    lines, keys = zip(
+        *(_lines(amig, model, [one.sentences[s] for one in asked], layout)
+          for s in range(n_sentences)), strict=True,
+    )  # fmt: skip
+    # a fact's paths, and facts: the first path of the first fact, ...
+    jobs = [(f, path) for f in range(len(asked)) for path in range(len(lines[0][f]))]
+    totals = [_Total(model.n_layers, model.n_neurons, settings.device) for _ in asked]
+    size = _lines_together(amig, model, asked[0])
+    for first in range(0, len(jobs), size):
+        some = jobs[first : first + size]
+        found = [
+            line_points(
+                settings,
+                [asked[f].sentences[s].piece() for f, _ in some],
+                [lines[s][f][path] for f, path in some],
+                fractions.to(lines[s][0][0].start.dtype),
+                layout=layout,
+                keys=_keys(keys[s], [f for f, _ in some], asked[0].sentences[s].n_prefix),
+                batch_size=_batch_size(amig, model),
+            )
+            for s in range(n_sentences)
+        ]
+        for j, (f, path) in enumerate(some):
+            totals[f].add(
+                amig.target,
+                [lines[s][f][path] for s in range(n_sentences)],
+                [found[s][j] for s in range(n_sentences)],
+                weight,
+            )
+    return [total.attribution(one.answer) for total, one in zip(totals, asked, strict=True)]
+
+
+def _keys(keys: Any, facts: Sequence[int], n_prefix: int) -> Any:
+    if isinstance(keys, SharedKeys):
+        return keys.prefixes(facts, n_prefix) if n_prefix else None
+    return keys
+
+
+class _Total:
+    """The sum over the paths of one fact."""
+
+    def __init__(self, n_layers: int, n_neurons: int, device: torch.device) -> None:
+        self.scores = torch.zeros(n_layers, n_neurons, dtype=torch.float64, device=device)
+        self.starts = torch.zeros(n_layers, dtype=torch.float64, device=device)
+        self.n_paths, self.value = 0, 0.0
+
+    def add(
+        self, target: str, lines: list[Line], found: list[LinePoints], weight: torch.Tensor
+    ) -> None:
+        """Add a path, one line of every sentence."""
+        value = torch.stack([points.log_p for points in found]).sum(dim=0)
+        self.value = sum(points.unedited for points in found)
+        if target != "log":
+            value, self.value = value.exp(), float(np.exp(self.value))
+        slope = weight * (value if target != "log" else torch.ones_like(value))
+        for line, points in zip(lines, found, strict=True):
+            gradient = points.gradient.double().flatten(2)
+            summed = torch.bmm(slope[:, None], gradient)[:, 0].reshape(line.end.shape)
+            self.scores += (summed * (line.end - line.start).double()).sum(dim=1)
+        self.starts += value[:, 0]
+        self.n_paths += 1
+
+    def attribution(self, answer: tuple[int, ...]) -> Attribution:
+        """Return the result."""
+        starts = (self.starts / self.n_paths).cpu().numpy()
+        return Attribution(self.scores.cpu().numpy(), self.value, starts, self.n_paths, answer)
 
 
 def _likeliest(
@@ -148,46 +272,46 @@ def _masked_sentences(
 
 
 def _lines(
-    amig: AMIG, model: NeuronModel, fact: FactLike, sentence: _Sentence
-) -> tuple[list[Line], Any | None]:
-    """Return the paths, one or one per replaced token, and the cache of the prefix."""
-    settings = model.pass_settings()
-    whole, prefix = None, None
-    if _cache_holds(model, len(sentence.ids)):
-        end, whole = sentence_and_cache(settings, sentence.ids, sentence.positions)
-        prefix = cropped(whole, sentence.n_prefix) if sentence.n_prefix else None
+    amig: AMIG, model: NeuronModel, sentences: Sequence[_Sentence], layout: type[Layout]
+) -> tuple[list[list[Line]], Any | None]:
+    """Return the paths of each sentence, one or one per replaced token, and the prefixes' keys."""
+    settings, first = model.pass_settings(), sentences[0]
+    ids = [sentence.ids for sentence in sentences]
+    places = [() if amig.baseline == "zero" else sentence.places for sentence in sentences]
+    replacement = 0 if amig.baseline == "zero" else _replacement(amig, model)
+    keys: Any = None
+    if layout is Blocks:
+        ends, starts, keys = shared_values(settings, ids, places, replacement, first.positions)
     else:
-        end = sentence_values(settings, [sentence.ids], sentence.positions)[0]
-        prefix = prefix_cache(settings, sentence.ids[: sentence.n_prefix])
+        rows = [
+            row
+            for one, replaced in zip(ids, places, strict=True)
+            for row in (one, *replaced_sentences(one, replaced, replacement))
+        ]
+        values = sentence_values(settings, rows, first.positions)
+        parts = torch.split(values, [1 + len(replaced) for replaced in places])
+        ends = torch.stack([part[0] for part in parts])
+        starts = [part[1:] for part in parts]
+        keys = prefix_cache(settings, first.ids[: first.n_prefix])
     if amig.baseline == "zero":
-        return [Line(torch.zeros_like(end), end)], prefix
-    if not sentence.places:
-        raise ValueError(
-            f"{describe_fact(fact)}: the prompt has no token that could be replaced for a "
-            "baseline; use baseline='zero'."
-        )
-    goes_on = not model.family.has_fixed_batch(model.hf_model.config)
-    starts = baseline_values(
-        settings,
-        sentence.ids,
-        sentence.places,
-        _replacement(amig, model),
-        sentence.positions,
-        cache=whole if goes_on else None,
-    )
+        return [[Line(torch.zeros_like(end), end)] for end in ends], keys
     if amig.baseline == "mean":
-        return [Line(starts.mean(dim=0), end)], prefix
-    return [Line(start, end) for start in starts], prefix
+        return [[Line(s.mean(dim=0), e)] for s, e in zip(starts, ends, strict=True)], keys
+    return [[Line(s, e) for s in start] for start, e in zip(starts, ends, strict=True)], keys
 
 
-def _cache_holds(model: NeuronModel, n_tokens: int) -> bool:
-    """Tell whether keys and values of a sentence stay, also with two rests of it in a row."""
+def _takes_masks(model: NeuronModel, n_tokens: int) -> bool:
+    """Tell whether a causal model goes by a given mask however rows are put together.
+
+    Windows of attention count in tokens of the row, so they have to be wider than any.
+    """
     if not model.is_causal:
         return False
     config = model.hf_model.config
     text = getattr(config, "text_config", None) or config
     windows = (getattr(text, name, None) for name in ("sliding_window", "window_size"))
-    return all(window is None or window > 2 * n_tokens + 2 for window in windows)
+    longest = 2 * n_tokens + 2 + 2 * LONGEST_BLOCK
+    return all(window is None or window > longest for window in windows)
 
 
 def _replacement(amig: AMIG, model: NeuronModel) -> int:

@@ -1,17 +1,20 @@
-"""The neurons' values in a sentence and in its baselines, where one token each is replaced."""
+"""The neurons' values in sentences and in their baselines, where one token each is replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from neurotopo.models.passes import PassSettings, at_least_single, for_rows
+from neurotopo.models.evaluation import at_least_single
+from neurotopo.models.passes import PassSettings
 from neurotopo.models.projections import check_called
+from neurotopo.models.shared_keys import RecordedKeys, SharedKeys
 
-__all__ = ["baseline_values", "replaced_sentences", "sentence_and_cache", "sentence_values"]
+__all__ = ["replaced_sentences", "sentence_values", "shared_values"]
 
 _ROWS = 64
 
@@ -48,152 +51,144 @@ def sentence_values(
     for first in range(0, len(sentences), limit):
         ids = torch.tensor(sentences[first : first + limit], device=settings.device)
         columns = torch.tensor([list(positions)] * len(ids))
-        arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        parts.append(_caught(settings, columns, arguments)[0])
+        parts.append(_caught(settings, columns, ids, {"attention_mask": torch.ones_like(ids)}))
     return torch.cat(parts)
 
 
-def sentence_and_cache(
-    settings: PassSettings, ids: tuple[int, ...], positions: Sequence[int]
-) -> tuple[torch.Tensor, Any]:
-    """Return the values of a sentence as :func:`sentence_values` does, and its keys and values.
+@dataclass(frozen=True)
+class _Part:
+    """A stretch of a row: a sentence from one of its tokens on, that one replaced or not."""
 
-    Parameters
-    ----------
-    settings : PassSettings
-        A causal model.
-    ids : tuple of int
-        The sentence.
-    positions : sequence of int
-        Tokens at which the values are wanted.
-
-    Returns
-    -------
-    values : torch.Tensor, shape (n_layers, n_positions, n_neurons)
-    cache : transformers.Cache
-    """
-    tokens = torch.tensor([ids], device=settings.device)
-    arguments = {
-        "input_ids": tokens,
-        "attention_mask": torch.ones_like(tokens),
-        "use_cache": True,
-    }
-    values, output = _caught(settings, torch.tensor([list(positions)]), arguments)
-    return values[0], output.past_key_values
+    sentence: int
+    first: int
+    replaced: bool
 
 
-def baseline_values(
+def shared_values(
     settings: PassSettings,
-    ids: tuple[int, ...],
-    places: Sequence[int],
+    sentences: Sequence[tuple[int, ...]],
+    places: Sequence[Sequence[int]],
     replacement: int,
     positions: Sequence[int],
-    cache: Any | None = None,
-) -> torch.Tensor:
-    """Return the values in the sentences that have one token replaced each.
+) -> tuple[torch.Tensor, list[torch.Tensor], SharedKeys]:
+    """Return the values in causal sentences of equal length and in their baselines.
 
-    In a causal model the tokens before the replaced one are as in the sentence itself: their keys
-    and values are taken from its cache, and only the rest of each sentence is computed. Two rests,
-    a long and a short one, share a row, so that all rows are about as long as the sentence; a mask
-    keeps them apart.
+    Tokens before the replaced one are as in the sentence itself, so a baseline is computed from
+    there on only, with the sentence's keys and values. Two such rests, a long and a short one,
+    share a row, and all rows are about as long as the sentence; a mask keeps them apart. The
+    sentences are rows of the same pass.
 
     Parameters
     ----------
     settings : PassSettings
-        The model.
-    ids : tuple of int
-        The sentence.
-    places : sequence of int
-        Tokens to replace, one at a time.
+        A causal model that takes a mask for every pair of tokens.
+    sentences : sequence of tuple of int
+        Token ids, of one length.
+    places : sequence of sequence of int
+        For each sentence the tokens to replace, one at a time.
     replacement : int
         By what.
     positions : sequence of int
-        Tokens at which the values are wanted, the last ones of the sentence.
-    cache : optional
-        Keys and values of the whole sentence, where the model can go on from them at any token;
-        None: every sentence is computed in full.
+        Tokens at which the values are wanted, the last ones of the sentences.
 
     Returns
     -------
-    torch.Tensor, shape (n_places, n_layers, n_positions, n_neurons)
+    ends : torch.Tensor, shape (n_sentences, n_layers, n_positions, n_neurons)
+    starts : list of torch.Tensor, shape (n_places, n_layers, n_positions, n_neurons)
+        One for each sentence.
+    keys : SharedKeys
+        Of the sentences.
     """
-    if cache is None:
-        return sentence_values(settings, replaced_sentences(ids, places, replacement), positions)
-    rests = sorted(places)
-    rows: list[tuple[int, ...]] = [(rests[i], rests[-1 - i]) for i in range(len(rests) // 2)]
-    if len(rests) % 2:
-        rows.append((rests[len(rests) // 2],))
-    found: dict[int, torch.Tensor] = {}
-    limit = settings.batch_size or _ROWS
+    rows = [[_Part(s, 0, replaced=False)] for s in range(len(sentences))]
+    for s, replaced in enumerate(places):
+        rests = [_Part(s, place, replaced=True) for place in sorted(replaced)]
+        rows += [[rests[i], rests[-1 - i]] for i in range(len(rests) // 2)]
+        rows += [[rests[len(rests) // 2]]] if len(rests) % 2 else []
+    limit = max(settings.batch_size or _ROWS, len(sentences))
+    found: dict[_Part, torch.Tensor] = {}
+    keys = None
     for first in range(0, len(rows), limit):
-        found.update(
-            _rests(settings, ids, rows[first : first + limit], replacement, positions, cache)
-        )
-    return torch.stack([found[place] for place in places])
+        some = rows[first : first + limit]
+        owner = torch.tensor([row[0].sentence for row in some], device=settings.device)
+        if keys is None:
+            recorder = RecordedKeys(owner, len(sentences), len(sentences[0]))
+            found.update(_rows(settings, sentences, some, replacement, positions, recorder.cache))
+            keys = recorder.recorded()
+        else:
+            cache = keys.cache(owner)
+            found.update(_rows(settings, sentences, some, replacement, positions, cache))
+    assert keys is not None
+    ends = torch.stack([found[_Part(s, 0, replaced=False)] for s in range(len(sentences))])
+    starts = [
+        torch.stack([found[_Part(s, place, replaced=True)] for place in replaced])
+        if replaced
+        else ends.new_empty(0, *ends.shape[1:])
+        for s, replaced in enumerate(places)
+    ]
+    return ends, starts, keys
 
 
-def _rests(
+def _rows(
     settings: PassSettings,
-    ids: tuple[int, ...],
-    rows: Sequence[tuple[int, ...]],
+    sentences: Sequence[tuple[int, ...]],
+    rows: Sequence[Sequence[_Part]],
     replacement: int,
     positions: Sequence[int],
     cache: Any,
-) -> dict[int, torch.Tensor]:
-    """Compute the rests of some sentences, two to a row; the values by replaced token."""
-    n, shape = len(ids), (len(rows), max(sum(len(ids) - j for j in row) for row in rows))
+) -> dict[_Part, torch.Tensor]:
+    """Compute some rows and return the values of their parts."""
+    n = len(sentences[0])
+    shape = (len(rows), max(sum(n - part.first for part in row) for row in rows))
     tokens, place_of = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
     open_ = torch.zeros(*shape, n + shape[1], dtype=torch.bool)
-    ends: list[tuple[int, int, int, int]] = []  # replaced token, row, side, column behind it
+    back = torch.tensor([position - n for position in positions])
+    columns = torch.zeros(len(rows), 2, len(back), dtype=torch.long)
     for r, row in enumerate(rows):
         column = 0
-        for side, j in enumerate(row):
+        for side, part in enumerate(row):
+            j, ids = part.first, sentences[part.sentence]
             stop = column + n - j
-            tokens[r, column:stop] = torch.tensor([replacement, *ids[j + 1 :]])
+            tokens[r, column:stop] = torch.tensor(ids[j:])
+            if part.replaced:
+                tokens[r, column] = replacement
             place_of[r, column:stop] = torch.arange(j, n)
             open_[r, column:stop, :j] = True
             open_[r, column:stop, n + column : n + stop] = torch.ones(n - j, n - j).tril().bool()
-            ends.append((j, r, side, stop))
+            columns[r, side] = stop + back
             column = stop
         open_[r, column:, 0] = True  # padding looks at something, lest its softmax be empty
     dtype = settings.mlps[0].up.weight.dtype
     mask = torch.zeros(open_.shape, dtype=dtype).masked_fill_(~open_, torch.finfo(dtype).min)
-    # columns of the wanted positions: those of the first rest of each row, then of the second
-    back = torch.tensor([position - n for position in positions])
-    stops = torch.zeros(len(rows), 2, dtype=torch.long)
-    for _, r, side, stop in ends:
-        stops[r, side] = stop
-    stops[stops == 0] = n  # a row of one rest: any column will do for the other
-    columns = (stops[:, :, None] + back).reshape(len(rows), -1).clamp(0, shape[1] - 1)
     arguments = {
-        "input_ids": tokens.to(settings.device),
         "attention_mask": mask[:, None].to(settings.device),
         "position_ids": place_of.to(settings.device),
-        "past_key_values": for_rows(cache, len(rows)),
+        "past_key_values": cache,
         "use_cache": True,
     }
-    values, _ = _caught(settings, columns, arguments)
+    values = _caught(settings, columns.flatten(1), tokens.to(settings.device), arguments)
     t = len(back)
-    return {j: values[r][:, side * t : (side + 1) * t] for j, r, side, _ in ends}
+    return {
+        part: values[r][:, side * t : (side + 1) * t]
+        for r, row in enumerate(rows)
+        for side, part in enumerate(row)
+    }
 
 
 def _caught(
-    settings: PassSettings, columns: torch.Tensor, arguments: dict[str, Any]
-) -> tuple[torch.Tensor, Any]:
+    settings: PassSettings, columns: torch.Tensor, ids: torch.Tensor, arguments: dict[str, Any]
+) -> torch.Tensor:
     """Run the model without its head; return the values at some columns of each row.
 
-    Of shape (n_rows, n_layers, n_columns, n_neurons), for ``columns`` of (n_rows, n_columns);
-    and the model's output.
+    Of shape (n_rows, n_layers, n_columns, n_neurons), for ``columns`` of (n_rows, n_columns).
     """
     caught: dict[int, torch.Tensor] = {}
-    shape = arguments["input_ids"].shape
     rows = torch.arange(len(columns))[:, None]
 
     def catch(layer: int) -> Any:
         def hook(module: torch.nn.Module, args: tuple[Any, ...]) -> None:
-            values = args[0].detach().reshape(*shape, -1)
+            values = args[0].detach().reshape(*ids.shape, -1)
             chosen = values[rows.to(values.device), columns.to(values.device)]
-            caught[layer] = at_least_single(chosen).cpu()
+            caught[layer] = at_least_single(chosen).to(settings.device)
 
         return hook
 
@@ -201,6 +196,6 @@ def _caught(
         for layer, mlp in enumerate(settings.mlps):
             handle = mlp.out.module.register_forward_pre_hook(catch(layer))
             hooks.callback(handle.remove)
-        output = settings.backbone(**arguments)
+        settings.backbone(input_ids=ids, **arguments)
     check_called(settings.mlps, caught, range(len(settings.mlps)))
-    return torch.stack([caught[layer] for layer in range(len(settings.mlps))], dim=1), output
+    return torch.stack([caught[layer] for layer in range(len(settings.mlps))], dim=1)

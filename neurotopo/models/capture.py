@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from neurotopo.models.answers import masked_fillings
 from neurotopo.models.baseline_values import sentence_values
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
-from neurotopo.models.passes import PassSettings, evaluating
+from neurotopo.models.evaluation import evaluating
+from neurotopo.models.passes import PassSettings
 
 __all__ = ["captured_values", "values_of_tokens"]
 

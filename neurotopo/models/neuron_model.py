@@ -14,13 +14,9 @@ from neurotopo.models.answers import AnswerRows, answer_rows, reduce_answers
 from neurotopo.models.capture import captured_values
 from neurotopo.models.edits import Edit, EditRow, RowEdits, Rows, as_rows
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, encode_causal, encode_masked
+from neurotopo.models.evaluation import at_least_single
 from neurotopo.models.families import Family, UnsupportedModelError, family_of
-from neurotopo.models.passes import (
-    PassSettings,
-    at_least_single,
-    log_probabilities,
-    prefix_log_probabilities,
-)
+from neurotopo.models.passes import PassSettings, log_probabilities, prefix_log_probabilities
 from neurotopo.models.projections import MLP, find_mlps
 from neurotopo.models.prompts import FactLike
 from neurotopo.models.standing_edits import StandingEdits
@@ -104,6 +100,7 @@ class NeuronModel:
         _check_head(hf_model, self.family)
         self.mlps: tuple[MLP, ...] = find_mlps(hf_model, self.family)
         self._standing = StandingEdits(self.mlps)
+        self._settings: PassSettings | None = None
 
     def __repr__(self) -> str:
         return (
@@ -416,7 +413,10 @@ class NeuronModel:
         pad = getattr(self.tokenizer, "pad_token_id", None)
         if pad is None:
             pad = getattr(self.tokenizer, "eos_token_id", None) or 0
-        return PassSettings(self.hf_model, self.mlps, self.is_causal, pad, self.batch_size)
+        settings = PassSettings(self.hf_model, self.mlps, self.is_causal, pad, self.batch_size)
+        if settings != self._settings:  # what one of them found out about the model is kept
+            self._settings = settings
+        return self._settings
 
 
 def _plan(rows: Sequence[EditRow]) -> RowEdits | None:

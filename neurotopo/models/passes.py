@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,16 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from neurotopo.models.answer_head import is_plain, plain_head
 from neurotopo.models.edits import RowEdits
+from neurotopo.models.evaluation import at_least_single, evaluating
 from neurotopo.models.projections import MLP
 
 __all__ = [
     "PassSettings",
     "Query",
-    "at_least_single",
     "cropped",
-    "dropout_off",
-    "evaluating",
     "for_rows",
     "log_probabilities",
     "prefix_cache",
@@ -99,25 +97,16 @@ class PassSettings:
         """Whether the model can leave out the logits of positions that nobody asks for."""
         return "logits_to_keep" in inspect.signature(self.hf_model.forward).parameters
 
+    @property
+    def plain_head(self) -> Any | None:
+        """The output embedding, if logits are nothing but its output and nobody changed it."""
+        head = self._plain_head
+        same = head is not None and head is self.hf_model.get_output_embeddings()
+        return head if same and is_plain(head) else None
 
-@contextmanager
-def dropout_off(hf_model: torch.nn.Module) -> Iterator[None]:
-    """Switch dropout off for a block, and leave the model as it was."""
-    training = [module for module in hf_model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-@contextmanager
-def evaluating(hf_model: torch.nn.Module) -> Iterator[None]:
-    """Switch dropout and gradients off for a block, and leave the model as it was."""
-    with dropout_off(hf_model), torch.no_grad():
-        yield
+    @cached_property
+    def _plain_head(self) -> Any | None:
+        return plain_head(self.hf_model)
 
 
 def prefix_cache(settings: PassSettings, prefix: Sequence[int]) -> Any | None:
@@ -232,11 +221,6 @@ def _target_log_probabilities(
     terms = chosen.gather(1, torch.tensor(target, device=chosen.device)[:, None])[:, 0]
     log_p = (terms - chosen.logsumexp(dim=1)).cpu().numpy().astype(np.float64)
     return np.bincount(number, weights=log_p, minlength=len(rows)).astype(np.float64)
-
-
-def at_least_single(values: torch.Tensor) -> torch.Tensor:
-    """Return values in single precision, or double where they are: half is too little for sums."""
-    return values if values.dtype == torch.float64 else values.float()
 
 
 def _pad(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -9,7 +9,11 @@ import torch
 from neurotopo import AMIG, Edit, Fact, NeuronSet
 from neurotopo.knowledge.quadrature import QUADRATURES, quadrature_nodes
 from neurotopo.knowledge.thresholds import select_neurons
-from neurotopo.models.baseline_values import baseline_values
+from neurotopo.models.baseline_values import (
+    replaced_sentences,
+    sentence_values,
+    shared_values,
+)
 from neurotopo.models.examples import random_model
 from neurotopo.models.passes import prefix_cache
 from tests.knowledge.slow_attribution import slow_attribution
@@ -216,20 +220,44 @@ def goes_on(name):
     return model.is_causal and not model.family.has_fixed_batch(config) and min(windows) > 20
 
 
-@pytest.mark.parametrize("name", [name for name in zoo.NAMES if goes_on(name)])
-@pytest.mark.parametrize("n_tokens", [2, 3, 8, 9])
-def test_baselines_by_their_rests(name, n_tokens):
-    """Only what follows the replaced token is computed, two rests to a row."""
-    model = zoo.shared(name)
-    rng = np.random.default_rng(n_tokens)
-    ids = tuple(int(i) for i in rng.integers(5, 300, n_tokens))
-    settings = model.pass_settings()
-    positions = range(max(n_tokens - 2, 1), n_tokens)
-    places = [p for p in range(n_tokens) if p <= positions[0] and p != 1]
-    plain = baseline_values(settings, ids, places, 7, positions)
-    cache = prefix_cache(settings, ids)
-    for batch_size in (None, 1):
+def test_sentences_that_share_a_pass_are_those_computed_one_by_one():
+    """Rests that share rows and keys of their sentence, for any number of rows."""
+    model = random_model("gpt2")
+    first = model.encode(Fact("The capital of France is _X_", "Paris Paris"))
+    second = model.encode(Fact("The capital of Italy is _X_", "Rome Paris"))
+    sentences = [(*one.prompt, one.answers[0][0]) for one in (first, second)]
+    places = [tuple(range(len(first.prompt))), (0, 3)]
+    positions = (len(first.prompt) - 1, len(first.prompt))
+    for batch_size in (None, 2, 3):
         model.batch_size = batch_size
-        fast = baseline_values(model.pass_settings(), ids, places, 7, positions, cache)
-        model.batch_size = None
-        np.testing.assert_allclose(fast, plain, rtol=1e-3, atol=1e-4)
+        settings = model.pass_settings()
+        ends, starts, keys = shared_values(settings, sentences, places, 7, positions)
+        for ids, replaced, end, start in zip(sentences, places, ends, starts, strict=True):
+            rows = [ids, *replaced_sentences(ids, replaced, 7)]
+            wanted = sentence_values(settings, rows, positions)
+            np.testing.assert_allclose(torch.cat([end[None], start]), wanted, rtol=1e-3, atol=1e-5)
+        for s, ids in enumerate(sentences):
+            prefix = prefix_cache(settings, ids[:3])
+            for layer, mine in zip(prefix.layers, keys.prefixes([s], 3).keys, strict=True):
+                np.testing.assert_allclose(mine, layer.keys, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [None, 30, 1])
+def test_facts_together_are_facts_one_by_one(model, batch_size):
+    """Several facts of different lengths in one call, in any order."""
+    facts = [
+        Fact("The capital of France is _X_", "Paris"),
+        Fact("Paris is the capital of _X_", "France"),
+        Fact("The capital of Italy is _X_", "Rome"),
+        Fact("The capital of Italy is the city of _X_", "Rome"),
+        Fact("The capital of France is _X_", "Rome"),
+    ]
+    for baseline in ("mean", "per-token"):
+        amig = AMIG(steps=2, baseline=baseline)
+        wanted = [amig.attribute(model, fact) for fact in facts]
+        many = AMIG(steps=2, baseline=baseline, batch_size=batch_size)
+        for one, other in zip(many.attribute_many(model, facts), wanted, strict=True):
+            assert_close(one.scores, other.scores)
+            np.testing.assert_allclose(one.start_values, other.start_values, rtol=1e-3)
+            assert one.value == pytest.approx(other.value, rel=1e-3)
+            assert (one.answer, one.n_paths) == (other.answer, other.n_paths)

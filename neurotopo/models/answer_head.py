@@ -1,0 +1,144 @@
+"""Log-probabilities of given tokens straight from the hidden states, without keeping logits.
+
+Logits are the largest array of a pass by far: one number per token of the vocabulary. A model
+whose logits are its output embedding and nothing else can do without them. The vocabulary is gone
+through in parts: the product with a part of the embedding, its exponentials and their share of the
+gradient stay in the processor's cache, and each part of the embedding is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from neurotopo.models.evaluation import at_least_single, evaluating
+
+__all__ = ["TargetLogProbability", "answering", "is_plain", "plain_head"]
+
+_CPU_PART, _DEVICE_PART = 2**20, 2**26  # logits held at a time
+
+
+class TargetLogProbability(torch.autograd.Function):
+    """Sum of the log-probabilities of given tokens, one per row, (n_rows,).
+
+    From hidden states, (n_rows, n_positions, width), the embedding, (n_tokens, width), its bias
+    or None, and the targets, (n_rows, n_positions). Sums are kept in single precision or better;
+    the gradient of the hidden states is found on the way.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        targets: torch.Tensor,
+    ) -> torch.Tensor:
+        """Sum over the positions."""
+        flat = hidden.reshape(-1, hidden.shape[-1])
+        wanted = targets.reshape(-1)
+        # the greatest logit so far, sums of exponentials relative to it, the targets' logits
+        single = at_least_single(flat.new_empty(0))
+        greatest = single.new_full((len(flat),), -torch.inf)
+        totals, chosen = torch.zeros_like(greatest), torch.zeros_like(greatest)
+        mean_row = single.new_zeros(flat.shape)
+        part = _CPU_PART if hidden.device.type == "cpu" else _DEVICE_PART
+        step = max(1024, part // len(flat))
+        for first in range(0, len(weight), step):
+            rows = weight[first : first + step]
+            logits = at_least_single(functional.linear(flat, rows, _part(bias, first, step)))
+            here = (wanted >= first) & (wanted < first + len(rows))
+            column = (wanted - first).clamp(0, len(rows) - 1)
+            chosen = torch.where(here, logits.gather(1, column[:, None])[:, 0], chosen)
+            higher = torch.maximum(greatest, logits.amax(dim=1))
+            shrink = (greatest - higher).exp_()
+            greatest = higher
+            exponentials = logits.sub_(higher[:, None]).exp_()
+            totals = totals.mul_(shrink).add_(exponentials.sum(dim=1))
+            mean_row.mul_(shrink[:, None])
+            if rows.dtype == mean_row.dtype:
+                mean_row.addmm_(exponentials, rows)
+            else:
+                mean_row.add_(exponentials.to(rows.dtype) @ rows)
+        slope = at_least_single(weight[wanted]) - mean_row.div_(totals[:, None])
+        ctx.save_for_backward(slope.reshape(hidden.shape).to(hidden.dtype))
+        log_p = chosen - greatest - totals.log()
+        return log_p.reshape(hidden.shape[:2]).sum(dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        """Return the gradient of the hidden states."""
+        (slope,) = ctx.saved_tensors
+        return slope * gradient[:, None, None].to(slope.dtype), None, None, None
+
+
+def _part(bias: torch.Tensor | None, first: int, step: int) -> torch.Tensor | None:
+    return None if bias is None else bias[first : first + step]
+
+
+def plain_head(hf_model: Any) -> nn.Module | None:
+    """Return the output embedding of a model whose logits are nothing but its output, else None.
+
+    Scaled or capped logits are found out by running one token through the model.
+    """
+    head = hf_model.get_output_embeddings()
+    if not is_plain(head):
+        return None
+    given: list[torch.Tensor] = []
+    handle = head.register_forward_hook(lambda module, args, output: given.append(output))
+    ids = torch.zeros(1, 1, dtype=torch.long, device=hf_model.get_input_embeddings().weight.device)
+    try:
+        with evaluating(hf_model):
+            logits = hf_model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    finally:
+        handle.remove()
+    same = len(given) == 1 and given[0].shape == logits.shape and torch.equal(given[0], logits)
+    return head if same else None
+
+
+def is_plain(head: Any) -> bool:
+    """Tell whether a module is a linear one as it was made: not wrapped, replaced or hooked."""
+    return (
+        type(head) is nn.Linear
+        and "forward" not in vars(head)
+        and not head._forward_hooks
+        and not head._forward_pre_hooks
+    )
+
+
+@contextmanager
+def answering(
+    head: nn.Module, n_tokens: int, positions: slice, targets: torch.Tensor
+) -> Iterator[None]:
+    """Let an output embedding return log-probabilities of targets, (n_rows,), for a block.
+
+    Parameters
+    ----------
+    head : torch.nn.Module
+        From :func:`plain_head`.
+    n_tokens : int
+        Tokens of a row. Hidden states may come in longer sequences of several rows each.
+    positions : slice
+        Tokens of every row that predict the targets.
+    targets : torch.Tensor, shape (n_rows, n_positions)
+        Token ids.
+    """
+    weight, bias = head.weight, head.bias
+
+    def forward(hidden: torch.Tensor) -> torch.Tensor:
+        rows = hidden.reshape(-1, n_tokens, hidden.shape[-1])[:, positions]
+        log_p: torch.Tensor = TargetLogProbability.apply(  # type: ignore[no-untyped-call]
+            rows, weight, bias, targets.to(hidden.device)
+        )
+        return log_p
+
+    head.forward = forward
+    try:
+        yield
+    finally:
+        del head.forward

@@ -1,0 +1,59 @@
+"""What a model is set to for forwards that are not training, and sums in single precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch.nn import functional
+from transformers.activations import NewGELUActivation
+
+__all__ = ["at_least_single", "dropout_off", "evaluating", "fused_activations"]
+
+
+@contextmanager
+def dropout_off(hf_model: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout off for a block, and leave the model as it was."""
+    training = [module for module in hf_model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def evaluating(hf_model: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout and gradients off for a block, and leave the model as it was."""
+    with dropout_off(hf_model), torch.no_grad():
+        yield
+
+
+def at_least_single(values: torch.Tensor) -> torch.Tensor:
+    """Return values in single precision, or double where they are: half is too little for sums."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
+@contextmanager
+def fused_activations(hf_model: torch.nn.Module) -> Iterator[None]:
+    """Let GPT-2's nonlinearity run in one step for a block; leave the model as it was.
+
+    As it is written it takes eight passes over the values, and keeps six arrays of their size for
+    the backward pass; the same function in one step keeps one.
+    """
+    composed = [
+        module
+        for module in hf_model.modules()
+        if type(module) is NewGELUActivation and "forward" not in vars(module)
+    ]
+    for module in composed:
+        module.forward = partial(functional.gelu, approximate="tanh")
+    try:
+        yield
+    finally:
+        for module in composed:
+            del module.forward
