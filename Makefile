@@ -49,6 +49,8 @@ bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/quality.py --out benchmarks/results
 	$(BIN)/python benchmarks/whole_model.py --out benchmarks/results
 	$(BIN)/python benchmarks/neurons.py --out benchmarks/results
+	$(BIN)/python benchmarks/attribution.py --out benchmarks/results
+	$(BIN)/python benchmarks/attribution_choices.py --out benchmarks/results
 	$(BIN)/python benchmarks/make_results.py
 	$(BIN)/python benchmarks/diagram_engines.py
 

@@ -11,6 +11,11 @@ naive
     the whole sentence with the N points as a batch.
 authors' order
     The same, but for every layer the baselines are computed again, one sentence at a time.
+64 facts
+    `AMIG(steps=20).attribute_many` over 64 facts of that shape, per fact.
+memory
+    Peak of the resident set during one sweep minus the resident set before, in a process of its
+    own in which one sweep has run already; on a GPU what torch allocated.
 floor
     Nothing but matrix products of the shapes that cannot be avoided, each the size it has in the
     sweep: the m baseline sentences, each from its replaced token on; the N points of every layer,
@@ -20,15 +25,18 @@ Examples
 --------
 python benchmarks/attribution.py --quick --out /tmp/attribution
 python benchmarks/attribution.py --out benchmarks/results
+python benchmarks/attribution.py --device cuda --dtype bfloat16 --shape gpt2 --shape 7b --out gpu
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,32 +45,37 @@ import torch
 import transformers
 from attribution_report import table
 from environment import command_line, describe_environment
+from whole_model import extra_mb_of
 
 from neurotopo import AMIG, Fact, NeuronModel
 from neurotopo.models.examples import word_tokenizer
 
 STEPS = 20
-LAYERS, WIDTH, VOCABULARY = 12, 768, 50_257
+SHAPES = {"llama": (768, 2048, 12, 12), "7b": (4096, 11_008, 32, 32)}
 WORDS = " ".join(f"word{i}" for i in range(64))
 
 
-def make(shape: str) -> NeuronModel:
+def make(shape: str, device: str = "cpu", dtype: str = "float32") -> NeuronModel:
     """Return a model of one of the shapes with random weights."""
     torch.manual_seed(0)
-    if shape == "gpt2":
-        hf_model: Any = transformers.GPT2LMHeadModel(transformers.GPT2Config())
-    else:
-        config = transformers.LlamaConfig(
-            hidden_size=WIDTH, intermediate_size=2048, num_hidden_layers=LAYERS,
-            num_attention_heads=12, vocab_size=32_000, max_position_embeddings=256,
-        )  # fmt: skip
-        hf_model = transformers.LlamaForCausalLM(config)
-    return NeuronModel(hf_model.eval(), word_tokenizer(WORDS))
+    with torch.device(device):
+        if shape == "gpt2":
+            hf_model: Any = transformers.GPT2LMHeadModel(transformers.GPT2Config())
+        else:
+            width, inner, layers, heads = SHAPES[shape]
+            config = transformers.LlamaConfig(
+                hidden_size=width, intermediate_size=inner, num_hidden_layers=layers,
+                num_attention_heads=heads, vocab_size=32_000, max_position_embeddings=256,
+            )  # fmt: skip
+            hf_model = transformers.LlamaForCausalLM(config)
+    return NeuronModel(hf_model.eval().to(getattr(torch, dtype)), word_tokenizer(WORDS))
 
 
-def make_fact(n_tokens: int, n_answer: int) -> Fact:
+def make_fact(n_tokens: int, n_answer: int, seed: int | None = None) -> Fact:
     """Return a prompt and an answer of so many tokens."""
     words = WORDS.split()
+    if seed is not None:
+        words = np.random.default_rng(seed).permutation(words).tolist()
     return Fact(" ".join(words[:n_tokens]) + " _X_", " ".join(words[50 : 50 + n_answer]))
 
 
@@ -85,7 +98,7 @@ def captured(model: NeuronModel, ids: torch.Tensor, positions: list[int]) -> tor
         for layer, mlp in enumerate(model.mlps)
     ]
     with torch.no_grad():
-        model.hf_model(input_ids=ids, logits_to_keep=1)
+        model.hf_model(input_ids=ids.to(model.device), logits_to_keep=1)
     for handle in handles:
         handle.remove()
     return torch.stack([found[layer] for layer in range(model.n_layers)], dim=1)
@@ -97,9 +110,10 @@ def plain(model: NeuronModel, fact: Fact, again: bool) -> np.ndarray:
     eos = model.tokenizer.eos_token_id
     prompt = range(len(ids) - len(targets) + 1)
     replaced = torch.tensor([[eos if i == j else t for i, t in enumerate(ids)] for j in prompt])
-    sentence = torch.tensor([ids])
+    sentence = torch.tensor([ids], device=model.device)
     model.hf_model.requires_grad_(False)
-    alphas = torch.arange(1, STEPS + 1)[:, None, None] / STEPS
+    alphas = torch.arange(1, STEPS + 1, device=model.device)[:, None, None] / STEPS
+    alphas = alphas.to(model.dtype)
     scores = []
     starts, end = captured(model, replaced, positions), captured(model, sentence, positions)[0]
     for layer in range(model.n_layers):
@@ -119,11 +133,11 @@ def plain(model: NeuronModel, fact: Fact, again: bool) -> np.ndarray:
             input_ids=sentence.expand(STEPS, -1), logits_to_keep=len(positions)
         ).logits
         handle.remove()
-        log_p = logits.log_softmax(dim=2)[:, range(len(targets)), targets].sum(dim=1)
+        log_p = logits.float().log_softmax(dim=2)[:, range(len(targets)), targets].sum(dim=1)
         gradient = torch.autograd.grad(log_p.exp().sum(), leaf)[0]
         scores.append(((end[layer] - start) * gradient.mean(dim=0)).sum(dim=0))
     model.hf_model.requires_grad_(True)
-    return torch.stack(scores).double().numpy()
+    return torch.stack(scores).double().cpu().numpy()
 
 
 def floor(model: NeuronModel, fact: Fact) -> Callable[[], None]:
@@ -131,14 +145,15 @@ def floor(model: NeuronModel, fact: Fact) -> Callable[[], None]:
     ids, positions, _ = tokens_of(model, fact)
     t, n_prompt = len(positions), positions[0] + 1
     up = model.n_neurons * (2 if model.is_gated else 1)
-    shapes = [(WIDTH, 3 * WIDTH), (WIDTH, WIDTH), (WIDTH, up), (model.n_neurons, WIDTH)]
-    weights = [torch.randn(shape) for shape in shapes]
-    head = torch.randn(WIDTH, model.hf_model.get_output_embeddings().weight.shape[0])
+    width, kind = model.d_model, {"device": model.device, "dtype": model.dtype}
+    shapes = [(width, 3 * width), (width, width), (width, up), (model.n_neurons, width)]
+    weights = [torch.randn(shape, **kind) for shape in shapes]
+    head = torch.randn(width, model.hf_model.get_output_embeddings().weight.shape[0], **kind)
     rests = sum(len(ids) - j for j in range(n_prompt))
     sizes = [STEPS * t * (layer + 1) for layer in range(model.n_layers)]
-    inputs = {(n, d): torch.randn(n, d) for n in [rests, *sizes] for d, _ in shapes}
-    outputs = {(n, e): torch.randn(n, e) for n in sizes for _, e in shapes}
-    outputs[sizes[-1], head.shape[1]] = torch.randn(sizes[-1], head.shape[1])
+    inputs = {(n, d): torch.randn(n, d, **kind) for n in [rests, *sizes] for d, _ in shapes}
+    outputs = {(n, e): torch.randn(n, e, **kind) for n in sizes for _, e in shapes}
+    outputs[sizes[-1], head.shape[1]] = torch.randn(sizes[-1], head.shape[1], **kind)
 
     def products() -> None:
         for _ in range(model.n_layers):
@@ -148,10 +163,17 @@ def floor(model: NeuronModel, fact: Fact) -> Callable[[], None]:
             for weight in weights:
                 inputs[n, weight.shape[0]] @ weight
                 outputs[n, weight.shape[1]] @ weight.T
-        inputs[sizes[-1], WIDTH] @ head
+        inputs[sizes[-1], width] @ head
         outputs[sizes[-1], head.shape[1]] @ head.T
 
     return products
+
+
+def clock(model: NeuronModel) -> float:
+    """Return the time when all that was asked of the device is done."""
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def measure(model: NeuronModel, fact: Fact, repeat: int) -> dict[str, Any]:
@@ -167,12 +189,12 @@ def measure(model: NeuronModel, fact: Fact, repeat: int) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for round_ in range(repeat + 1):
         for name, way in ways.items():
-            if name in ("naive", "authors") and round_ > 2:
+            if round_ > {"naive": 2, "authors": 0}.get(name, repeat):
                 continue
-            start = time.perf_counter()
+            start = clock(model)
             values[name] = way()
-            if round_:  # the first warms up
-                seconds[name].append(time.perf_counter() - start)
+            if round_ or name == "authors":  # the first warms up
+                seconds[name].append(clock(model) - start)
     scale = np.abs(values["naive"]).max()
     error = float(np.abs(values["sweep"] - values["naive"]).max() / scale)
     ratios = {
@@ -183,33 +205,90 @@ def measure(model: NeuronModel, fact: Fact, repeat: int) -> dict[str, Any]:
     return {"seconds": seconds, "error": error, "over_floor": over, "faster_than": ratios}
 
 
+def throughput(model: NeuronModel, n_prompt: int, n_answer: int, n_facts: int) -> float:
+    """Return the seconds per fact of a call with many facts."""
+    facts = [make_fact(n_prompt, n_answer, seed) for seed in range(n_facts)]
+    start = clock(model)
+    for _ in AMIG(steps=STEPS).attribute_many(model, facts):
+        pass
+    return (clock(model) - start) / n_facts
+
+
+def memory(shape: str, n_prompt: int, n_answer: int, device: str, dtype: str) -> float | None:
+    """Return the megabytes that one sweep takes beside the model."""
+    model, fact = make(shape, device, dtype), make_fact(n_prompt, n_answer)
+    AMIG(steps=STEPS).attribute(model, fact)
+    if model.device.type == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        AMIG(steps=STEPS).attribute(model, fact)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    return extra_mb_of(lambda: AMIG(steps=STEPS).attribute(model, fact))
+
+
+def memory_apart(*arguments: Any) -> float | None:
+    """Call :func:`memory` in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(memory, *arguments).result()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--quick", action="store_true", help="one case")
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="two cases")
+    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--facts", type=int, default=64, help="facts of the throughput")
+    parser.add_argument("--shape", action="append", choices=["gpt2", *SHAPES])
+    parser.add_argument(
+        "--again", nargs=3, metavar=("SHAPE", "PROMPT", "ANSWER"), help="one row of a record anew"
+    )
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    cases = [(s, p, a) for s in ("gpt2", "llama") for p in (12, 40) for a in (1, 3)]
+    shapes = options.shape or ("gpt2", "llama")
+    cases = [(s, p, a) for s in shapes for p in (12, 40) for a in (1, 3)]
     if options.quick:
         cases = [("gpt2", 12, 1), ("gpt2", 40, 1)]
+    before: list[dict[str, Any]] = []
+    command = command_line("benchmarks/attribution.py")
+    if options.again is not None:
+        asked = (options.again[0], int(options.again[1]), int(options.again[2]))
+        there = json.loads((options.out / "attribution.json").read_text())
+        before, command = there["rows"], there["command"]
+        cases = [asked]
     record: dict[str, Any] = {
         "environment": describe_environment(),
-        "command": command_line("benchmarks/attribution.py"),
+        "command": command,
         "threads": torch.get_num_threads(),
-        "rows": [],
+        "device": options.device,
+        "dtype": options.dtype,
+        "n_facts": options.facts,
+        "rows": before,
     }
     models: dict[str, NeuronModel] = {}
     for shape, n_prompt, n_answer in cases:
+        kind = (options.device, options.dtype)
+        extra = memory_apart(shape, n_prompt, n_answer, *kind)
         if shape not in models:
-            models = {shape: make(shape)}
+            models = {shape: make(shape, *kind)}
         measured = measure(models[shape], make_fact(n_prompt, n_answer), options.repeat)
-        row = {"shape": shape, "prompt": n_prompt, "answer": n_answer, **measured}
-        record["rows"].append(row)
+        each = throughput(models[shape], n_prompt, n_answer, options.facts)
+        row = {
+            "shape": shape, "prompt": n_prompt, "answer": n_answer, **measured,
+            "seconds_of_many": each, "extra_memory": extra,
+        }  # fmt: skip
+        name = ("shape", "prompt", "answer")
+        alike = [i for i, old in enumerate(before) if all(old[k] == row[k] for k in name)]
+        if alike:
+            record["rows"][alike[0]] = row
+        else:
+            record["rows"].append(row)
         print(shape, n_prompt, n_answer, f"{measured['over_floor']:.2f} x floor", measured[
-            "faster_than"], f"{measured['error']:.1e}", flush=True)  # fmt: skip
+            "faster_than"], f"{measured['error']:.1e}", f"{each:.2f} s", f"{extra or 0:.0f} MB",
+            flush=True)  # fmt: skip
         (options.out / "attribution.json").write_text(json.dumps(record, indent=1) + "\n")
     (options.out / "attribution.md").write_text(table(record))
 

@@ -11,19 +11,27 @@ def table(record: dict[str, Any]) -> str:
     lines = [
         f"`{record['command']}`",
         "",
-        f"Environment: {record['environment']}. {record['threads']} threads; medians. N = 20 "
+        f"Environment: {record['environment']}. {record['threads']} threads; medians. On "
+        f"{record['device']}, {record['dtype']}. N = 20 "
         "steps, mean baseline, 12 layers of width 768; what the columns are: the docstring of "
         "`attribution.py`.",
         "",
         "| shape | prompt | answer | sweep | sweep / floor | naive / sweep | "
-        "authors' order / sweep | greatest difference |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        "authors' order / sweep | greatest difference | per fact of "
+        f"{record['n_facts']} | memory |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in record["rows"]:
         sweep = statistics.median(row["seconds"]["sweep"])
         lines.append(
             f"| {row['shape']} | {row['prompt']} | {row['answer']} | {sweep:.2f} s | "
             f"**{row['over_floor']:.2f}** | {row['faster_than']['naive']:.1f} | "
-            f"{row['faster_than']['authors']:.1f} | {row['error']:.0e} |"
+            f"{row['faster_than']['authors']:.1f} | {row['error']:.0e} | "
+            f"{row['seconds_of_many']:.2f} s | {megabytes(row['extra_memory'])} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def megabytes(value: float | None) -> str:
+    """Return a size in words."""
+    return "-" if value is None else f"{value:,.0f} MB"

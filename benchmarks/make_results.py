@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from attribution_choices_report import table as choices_tables
+from attribution_report import table as attribution_tables
 from neurons_report import table as neurons_tables
 from quality_figures import draw_all
 from quality_findings import findings
@@ -35,6 +37,8 @@ one run on one machine, not between runs.
 TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("whole_model", "All neurons of a model", whole_model_tables),
     ("neurons", "Neurons of a fact", neurons_tables),
+    ("attribution", "Attribution of a fact to all neurons", attribution_tables),
+    ("attribution_choices", "Choices of the attribution", choices_tables),
 )
 
 

@@ -286,6 +286,54 @@ def draw_neuron_graph(figure: Figure) -> None:
     right.set_title("Merge tree")
 
 
+def taught_model() -> tuple[nt.NeuronModel, list[nt.Fact]]:
+    """Return a small model after some steps on a few facts."""
+    import torch
+
+    from neurotopo.models.examples import random_model
+
+    model = random_model("gpt2", n_layers=4)
+    facts = [
+        nt.Fact(f"The capital of {country} is _X_", city)
+        for country, city in (("France", "Paris"), ("Italy", "Rome"), ("Acme", "Bob"))
+    ]
+    optimizer = torch.optim.Adam(model.hf_model.parameters(), lr=0.01)
+    rows = [(model.encode(fact).prompt, model.encode(fact).answers[0]) for fact in facts]
+    for _ in range(60):
+        optimizer.zero_grad()
+        for prompt, answer in rows:
+            logits = model.hf_model(input_ids=torch.tensor([prompt])).logits[:, -1]
+            torch.nn.functional.cross_entropy(logits, torch.tensor(answer)).backward()
+        optimizer.step()
+    model.hf_model.double()
+    return model, facts
+
+
+def draw_quadrature(figure: Figure) -> None:
+    """Draw the completeness error against the number of nodes, for every rule."""
+    model, facts = taught_model()
+    ax = figure.subplots()
+    ax.set_prop_cycle(color=COLORS)
+    for rule in ("right", "left", "trapezoid", "midpoint", "gauss-legendre"):
+        steps = [1, 2, 3, 4, 6, 8] + ([] if rule == "gauss-legendre" else [12, 20, 40, 80])
+        error = []
+        for n in steps:
+            found = nt.AMIG(steps=n, quadrature=rule).attribute_many(model, facts)
+            error.append(np.mean([one.relative_gap for one in found]))
+        # a trapezoid has a node at both ends
+        nodes = [n + 1 for n in steps] if rule == "trapezoid" else steps
+        line = "--" if rule == "left" else "-"  # it lies on that of "right"
+        ax.loglog(nodes, error, line, marker="o", markersize=4, label=rule)
+        if rule == "right":
+            bar = error[steps.index(20)]
+    ax.axhline(bar, color=GREY, linestyle="--", linewidth=1, zorder=0)
+    ax.annotate("20 right-hand steps", (1, bar), va="bottom", color="#555555", fontsize=9)
+    ax.set(xlabel="nodes (gradients per layer)", ylabel="completeness error")
+    ax.set_xticks([1, 2, 4, 8, 20, 80], labels=["1", "2", "4", "8", "20", "80"])
+    ax.minorticks_off()
+    ax.legend(frameon=False, fontsize=9)
+
+
 FIGURES: dict[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {
     "growth": (draw_growth, (9, 3)),
     "two_diagrams": (draw_two_diagrams, (11, 3.8)),
@@ -295,6 +343,7 @@ FIGURES: dict[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {
     "noise": (draw_noise, (10, 2.9)),
     "connection": (draw_connection, (8, 2.6)),
     "neuron_graph": (draw_neuron_graph, (10.5, 4)),
+    "quadrature": (draw_quadrature, (6, 3.8)),
 }
 
 

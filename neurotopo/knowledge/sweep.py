@@ -305,9 +305,10 @@ def _takes_masks(model: NeuronModel, n_tokens: int) -> bool:
 
     Windows of attention count in tokens of the row, so they have to be wider than any.
     """
-    if not model.is_causal:
-        return False
     config = model.hf_model.config
+    attention = getattr(config, "_attn_implementation", None)
+    if not model.is_causal or attention not in (None, "eager", "sdpa"):  # others drop such masks
+        return False
     text = getattr(config, "text_config", None) or config
     windows = (getattr(text, name, None) for name in ("sliding_window", "window_size"))
     longest = 2 * n_tokens + 2 + 2 * LONGEST_BLOCK

@@ -417,6 +417,7 @@ class Wave:
         settings, layout = self.settings, self.layout
         arguments = layout.arguments(settings, keys)
         first = 0 if self.at_ends else min(layout.points)
+        head = settings.plain_head  # to find that out the model may have to run without hooks
         with ExitStack() as hooks:
             for layer in range(first, len(settings.mlps)):
                 mlp = settings.mlps[layer]
@@ -425,7 +426,7 @@ class Wave:
                 if self.at_ends or layer in layout.points:
                     handle = mlp.out.module.register_forward_pre_hook(self._replace(layer))
                     hooks.callback(handle.remove)
-            log_p = self._answer(arguments)
+            log_p = self._answer(arguments, head)
         check_called(settings.mlps, self.leaves, layout.points)
         unedited, rows = layout.places()
         # a point that recurs counts once
@@ -483,11 +484,11 @@ class Wave:
         self.leaves[layer] = leaf
         return leaf
 
-    def _answer(self, arguments: dict[str, Any]) -> torch.Tensor:
+    def _answer(self, arguments: dict[str, Any], head: Any | None) -> torch.Tensor:
         """Run the model and return the log-probability of the targets in every piece."""
         pieces = self.layout.pieces
         targets = torch.tensor([p.targets for p in pieces], device=self.settings.device)
-        hf_model, head = self.settings.hf_model, self.settings.plain_head
+        hf_model = self.settings.hf_model
         targets = targets[self.layout.owners()]
         where, n_tokens = pieces[0].where, self.layout.n_tokens
         if head is not None:
