@@ -1,0 +1,134 @@
+"""Minimal pairs of number agreement: two sentences that differ in one word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from neurotopo.testbed.draws import Draws
+
+__all__ = ["PHENOMENA", "AgreementPair", "draw_pairs"]
+
+Phenomenon = Literal["noun", "noun_adjective", "noun_distractor", "verb", "verb_distractor"]
+Number = Literal["singular", "plural"]
+
+PHENOMENA: tuple[Phenomenon, ...] = (
+    "noun", "noun_adjective", "noun_distractor", "verb", "verb_distractor",
+)  # fmt: skip
+"""What agrees, and what stands between."""
+
+_NOUNS = (
+    ("lawyer", "lawyers"), ("doctor", "doctors"), ("farmer", "farmers"), ("singer", "singers"),
+    ("teacher", "teachers"), ("painter", "painters"), ("driver", "drivers"), ("baker", "bakers"),
+    ("sailor", "sailors"), ("writer", "writers"), ("student", "students"), ("guest", "guests"),
+)  # fmt: skip
+_NAMES = ("Nora", "Karl", "Mila", "Boris", "Vera", "Tomas")
+_SEEING = ("greeted", "met", "thanked", "called", "watched", "helped")
+_ADJECTIVES = ("tired", "young", "famous", "quiet", "busy", "clever")
+_VERBS = (
+    (("is", "are"), "in the garden"), (("was", "were"), "at the market"),
+    (("has", "have"), "a letter"), (("works", "work"), "at night"), (("smiles", "smile"), "today"),
+)  # fmt: skip
+_LINKS = ("near", "behind", "beside", "without")
+_NUMBERS: tuple[Number, Number] = ("singular", "plural")
+_THIS = ("this", "these")
+
+
+@dataclass(frozen=True)
+class AgreementPair:
+    """Two sentences of which one breaks the agreement of number.
+
+    Attributes
+    ----------
+    prefix : str
+        What both begin with: ``"Nora met these"``.
+    good, bad : str
+        The next word, in the number that fits and in the other.
+    phenomenon : str
+        One of :data:`PHENOMENA`: what agrees with the determiner, a noun or a verb, and whether an
+        adjective or a noun of the other number stands between.
+    number : {"singular", "plural"}
+        The number that fits.
+    rest : str
+        What both end in, without the full stop; often nothing.
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.agreement import AgreementPair
+    >>> pair = AgreementPair("Nora met these", "lawyers", "lawyer", "noun", "plural")
+    >>> pair.good_sentence, pair.bad_sentence
+    ('Nora met these lawyers.', 'Nora met these lawyer.')
+    """
+
+    prefix: str
+    good: str
+    bad: str
+    phenomenon: Phenomenon
+    number: Number
+    rest: str = ""
+
+    @property
+    def good_sentence(self) -> str:
+        """The sentence with the word that fits."""
+        return self._sentence(self.good)
+
+    @property
+    def bad_sentence(self) -> str:
+        """The sentence with the other word."""
+        return self._sentence(self.bad)
+
+    def _sentence(self, word: str) -> str:
+        return " ".join(part for part in (self.prefix, word, self.rest) if part) + "."
+
+
+def draw_pairs(n: int, seed: int = 0) -> list[AgreementPair]:
+    """Return n distinct pairs, the phenomena and numbers in turn.
+
+    Parameters
+    ----------
+    n : int
+        How many, up to 500.
+    seed : int, default=0
+        The same seed draws the same pairs.
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.agreement import draw_pairs
+    >>> for pair in draw_pairs(10)[5:]:
+    ...     print(pair.prefix, "|", pair.good, "|", pair.bad)
+    Vera thanked these | drivers | driver
+    Boris called these busy | doctors | doctor
+    Without the student, Vera thanked these | guests | guest
+    These teachers | are | is
+    These sailors behind the doctor | are | is
+    """
+    if not 0 <= n <= 500:
+        raise ValueError(f"n must be at least 0 and at most 500, got {n}.")
+    draws = Draws(seed, 1)
+    found: dict[AgreementPair, None] = {}
+    while len(found) < n:
+        # a pair that is there already is drawn again, so the turns stay even
+        turn = len(found)
+        phenomenon = PHENOMENA[turn % len(PHENOMENA)]
+        found.setdefault(_pair(draws, phenomenon, plural=turn // len(PHENOMENA) % 2))
+    return list(found)
+
+
+def _pair(draws: Draws, phenomenon: Phenomenon, plural: int) -> AgreementPair:
+    noun, other = draws.shuffled(_NOUNS)[:2]
+    seen = f"{draws.choice(_NAMES)} {draws.choice(_SEEING)} {_THIS[plural]}"
+    words, rest = noun, ""
+    if phenomenon == "noun":
+        prefix = seen
+    elif phenomenon == "noun_adjective":
+        prefix = f"{seen} {draws.choice(_ADJECTIVES)}"
+    elif phenomenon == "noun_distractor":
+        where = f"{draws.choice(_LINKS).capitalize()} the {other[1 - plural]}"
+        prefix = f"{where}, {seen}"
+    else:
+        prefix = f"{_THIS[plural].capitalize()} {noun[plural]}"
+        words, rest = draws.choice(_VERBS)
+        if phenomenon == "verb_distractor":
+            prefix += f" {draws.choice(_LINKS)} the {other[1 - plural]}"
+    good, bad = words[plural], words[1 - plural]
+    return AgreementPair(prefix, good, bad, phenomenon, _NUMBERS[plural], rest)
