@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neurotopo import datasets as datasets
     from neurotopo.cluster.ntc import NTCClusterer
     from neurotopo.graphs.neuron_graph import NeuronGraph
     from neurotopo.graphs.neurons import NeuronSet
@@ -60,7 +61,12 @@ _HOME = {
 }
 
 
+_MODULES = frozenset(["datasets"])
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -76,4 +82,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

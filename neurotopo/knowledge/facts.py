@@ -207,7 +207,7 @@ class FactSet(Sequence[Fact]):
                 raise TypeError(f"facts[{i}] must be a Fact, got {fact!r}.")
             j = first.setdefault(fact.key, i)
             if j != i:
-                raise ValueError(f"facts[{j}] and facts[{i}] {_same_key(fact)}.")
+                raise ValueError(f"facts[{j}] and facts[{i}] {same_key(fact)}.")
 
     @overload
     def __getitem__(self, index: int) -> Fact: ...
@@ -339,12 +339,12 @@ class FactSet(Sequence[Fact]):
                 continue
             where = f"{os.fspath(path)}, line {number}"
             try:
-                fact = _fact_of_line(line)
+                fact = fact_of_line(line)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{where}: {str(error).rstrip('.')}.") from None
             other = first.setdefault(fact.key, number)
             if other != number:
-                raise ValueError(f"{where}: this fact and that of line {other} {_same_key(fact)}.")
+                raise ValueError(f"{where}: this fact and that of line {other} {same_key(fact)}.")
             facts.append(fact)
         if not facts:
             raise ValueError(f"{os.fspath(path)} holds no facts.")
@@ -373,7 +373,8 @@ class FactSet(Sequence[Fact]):
             unfinished.unlink(missing_ok=True)
 
 
-def _same_key(fact: Fact) -> str:
+def same_key(fact: Fact) -> str:
+    """Say of two facts with the same key what they share."""
     if fact.id is not None:
         return f"have the same id {fact.id!r}"
     return f"are the same and have no id: {describe_fact(fact)}"
@@ -387,13 +388,14 @@ def _collection(name: str, values: str | Collection[str]) -> frozenset[str]:
     return found
 
 
-def _fact_of_line(line: bytes) -> Fact:
+def fact_of_line(line: bytes) -> Fact:
+    """Return the fact that a line of a JSONL file holds."""
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 ({error.reason} at byte {error.start})") from None
     try:
-        record = json.loads(text, object_pairs_hook=_distinct_fields)
+        record = json.loads(text, object_pairs_hook=distinct_fields)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from None
     except RecursionError:
@@ -412,7 +414,8 @@ def _fact_of_line(line: bytes) -> Fact:
     return Fact(**record)
 
 
-def _distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of a JSON file, and refuse one in which a field occurs twice."""
     record = dict(pairs)
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]

@@ -1,0 +1,57 @@
+"""Facts from files: readers of known data sets, and what is made of facts.
+
+Readers give a :class:`Dataset`, a :class:`~neurotopo.FactSet` that says what was left out and
+knows all answers that are ever true, so that none of them is taken for a wrong one.
+"""
+
+from neurotopo.datasets.blimp import MinimalPair, MinimalPairs, load_blimp
+from neurotopo.datasets.counterfact import CounterFact, load_counterfact
+from neurotopo.datasets.dataset import Dataset, Skipped, truth_of
+from neurotopo.datasets.factworld import load_factworld
+from neurotopo.datasets.formats import FORMATS, format_of, load_facts
+from neurotopo.datasets.lama import Reworded, load_mlama, load_pararel
+from neurotopo.datasets.perturbation import PERTURBATIONS, perturb, perturb_all
+from neurotopo.datasets.prompts import causal_fact
+from neurotopo.datasets.relations import TEMPLAMA, Relation
+from neurotopo.datasets.rewording import narrative, paraphrases, question
+from neurotopo.datasets.statistics import Statistics, describe
+from neurotopo.datasets.tables import load_csv, load_jsonl
+from neurotopo.datasets.templama import load_templama
+from neurotopo.datasets.truth import Truth
+from neurotopo.datasets.wrong import counterfactual_answers, wrong_fact, wrong_facts
+
+__all__ = [
+    "FORMATS",
+    "PERTURBATIONS",
+    "TEMPLAMA",
+    "CounterFact",
+    "Dataset",
+    "MinimalPair",
+    "MinimalPairs",
+    "Relation",
+    "Reworded",
+    "Skipped",
+    "Statistics",
+    "Truth",
+    "causal_fact",
+    "counterfactual_answers",
+    "describe",
+    "format_of",
+    "load_blimp",
+    "load_counterfact",
+    "load_csv",
+    "load_facts",
+    "load_factworld",
+    "load_jsonl",
+    "load_mlama",
+    "load_pararel",
+    "load_templama",
+    "narrative",
+    "paraphrases",
+    "perturb",
+    "perturb_all",
+    "question",
+    "truth_of",
+    "wrong_fact",
+    "wrong_facts",
+]

@@ -1,0 +1,193 @@
+"""BLiMP: pairs of sentences that differ in one point, one of them grammatical."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from neurotopo.datasets.dataset import Skipped, counted
+from neurotopo.datasets.files import Faults, PathLike, Record, data_files, read_records, text_of
+from neurotopo.knowledge.facts import Fact, FactSet
+
+__all__ = ["MinimalPair", "MinimalPairs", "load_blimp"]
+
+_PREFIX = ("one_prefix_prefix", "one_prefix_word_good", "one_prefix_word_bad")
+
+
+@dataclass(frozen=True)
+class MinimalPair:
+    """A grammatical sentence and one that differs in little and is not.
+
+    Attributes
+    ----------
+    good, bad : str
+        The sentences.
+    paradigm : str
+        Name of the contrast, BLiMP's ``UID``.
+    id : str
+        Name of the pair, unique in :class:`MinimalPairs`.
+    phenomenon : str or None
+        What the contrast belongs to, BLiMP's ``linguistics_term``.
+    prefix : str or None
+        What both sentences begin with, where the next word decides.
+    good_word, bad_word : str or None
+        That word in each.
+    """
+
+    good: str
+    bad: str
+    paradigm: str
+    id: str
+    phenomenon: str | None = None
+    prefix: str | None = None
+    good_word: str | None = None
+    bad_word: str | None = None
+
+
+class MinimalPairs(Sequence[MinimalPair]):
+    """Pairs of sentences, in order.
+
+    Parameters
+    ----------
+    pairs : iterable of MinimalPair
+        The pairs.
+    skipped : sequence of Skipped, optional
+        What the reader left out.
+    """
+
+    def __init__(self, pairs: Iterable[MinimalPair], skipped: Sequence[Skipped] = ()) -> None:
+        self._pairs = tuple(pairs)
+        self.skipped = tuple(skipped)
+
+    @overload
+    def __getitem__(self, index: int) -> MinimalPair: ...
+    @overload
+    def __getitem__(self, index: slice) -> MinimalPairs: ...
+    def __getitem__(self, index: int | slice) -> MinimalPair | MinimalPairs:
+        if isinstance(index, slice):
+            return MinimalPairs(self._pairs[index])
+        return self._pairs[index]
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __iter__(self) -> Iterator[MinimalPair]:
+        return iter(self._pairs)
+
+    def __repr__(self) -> str:
+        counts = counted(len(self), "pair"), counted(len(self.paradigms), "paradigm")
+        return f"MinimalPairs of {', '.join(counts)}"
+
+    @property
+    def paradigms(self) -> tuple[str, ...]:
+        """The contrasts that occur, in order of their first pair."""
+        return tuple(dict.fromkeys(pair.paradigm for pair in self))
+
+    @property
+    def facts(self) -> FactSet:
+        """The pairs with a prefix as facts: the prompt is the prefix, the answer the good word."""
+        return FactSet(self._asked("good"))
+
+    @property
+    def wrong_facts(self) -> FactSet:
+        """The same with the bad word, in the same order."""
+        return FactSet(self._asked("bad"))
+
+    def _asked(self, which: str) -> Iterator[Fact]:
+        for pair in self:
+            word = pair.good_word if which == "good" else pair.bad_word
+            if pair.prefix is not None and word is not None:
+                name = pair.id if which == "good" else f"{pair.id}~wrong"
+                yield Fact(pair.prefix, word, relation=pair.paradigm, id=name)
+
+
+def load_blimp(
+    path: PathLike,
+    paradigms: str | Collection[str] | None = None,
+    on_error: str = "raise",
+) -> MinimalPairs:
+    """Read BLiMP, or any file of its form.
+
+    Parameters
+    ----------
+    path : path-like
+        A file, or the folder of files, with a JSON object a line: ``sentence_good``,
+        ``sentence_bad``, ``UID``, ``pairID``, and where one word decides ``one_prefix_prefix``,
+        ``one_prefix_word_good`` and ``one_prefix_word_bad``.
+    paradigms : str or several, optional
+        Only these contrasts.
+    on_error : {"raise", "skip"}, default="raise"
+        What to do with a row that is no pair.
+
+    Returns
+    -------
+    MinimalPairs
+
+    Examples
+    --------
+    >>> import json
+    >>> row = {
+    ...     "sentence_good": "Ilse cleaned this boat.",
+    ...     "sentence_bad": "Ilse cleaned this boats.",
+    ...     "one_prefix_prefix": "Ilse cleaned this",
+    ...     "one_prefix_word_good": "boat",
+    ...     "one_prefix_word_bad": "boats",
+    ...     "UID": "determiner_noun_agreement_1",
+    ...     "pairID": "0",
+    ... }
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> file = Path(tempfile.mkdtemp()) / "blimp.jsonl"
+    >>> _ = file.write_text(json.dumps(row))
+    >>> from neurotopo.datasets import load_blimp
+    >>> pairs = load_blimp(file)
+    >>> pairs
+    MinimalPairs of 1 pair, 1 paradigm
+    >>> pairs.facts[0].prompt, pairs.facts[0].answers, pairs.wrong_facts[0].answers
+    ('Ilse cleaned this', ('boat',), ('boats',))
+    """
+    faults = Faults(on_error)
+    wanted = {paradigms} if isinstance(paradigms, str) else paradigms
+    files = data_files(path) if Path(path).is_dir() else [Path(path)]
+    pairs: dict[str, MinimalPair] = {}
+    for file in files:
+        for record in read_records(file, faults):
+            with faults.at(record.file, record.line):
+                pair = _pair(record)
+                if pair.id in pairs:
+                    raise ValueError(f"field 'pairID': there is a pair {pair.id!r} already")
+                if wanted is None or pair.paradigm in wanted:
+                    pairs[pair.id] = pair
+    if not pairs:
+        raise faults.nothing(os.fspath(path), "such pairs" if wanted else "pairs")
+    return MinimalPairs(pairs.values(), faults.skipped)
+
+
+def _pair(record: Record) -> MinimalPair:
+    values = record.values
+    good, bad = text_of(values, "sentence_good"), text_of(values, "sentence_bad")
+    if good == bad:
+        raise ValueError("field 'sentence_bad' is the same as 'sentence_good'")
+    paradigm = text_of(values, "UID")
+    number = values.get("pairID", values.get("pair_id"))
+    if number is None:
+        raise ValueError("field 'pairID' is missing")
+    prefix = good_word = bad_word = None
+    if any(values.get(field) is not None for field in _PREFIX):
+        prefix, good_word, bad_word = (text_of(values, field) for field in _PREFIX)
+        if good_word.strip() == bad_word.strip():
+            raise ValueError(f"field {_PREFIX[2]!r} is the good word, {good_word!r}")
+    term = values.get("linguistics_term")
+    return MinimalPair(
+        good,
+        bad,
+        paradigm,
+        f"{paradigm}:{number}",
+        None if term is None else text_of(values, "linguistics_term"),
+        prefix,
+        good_word,
+        bad_word,
+    )

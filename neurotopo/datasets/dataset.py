@@ -1,0 +1,154 @@
+"""What the readers give: facts, with what was left out and all answers that are ever true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from neurotopo.datasets.truth import Truth
+from neurotopo.knowledge.facts import Fact, FactSet
+
+__all__ = ["Dataset", "Skipped", "counted", "truth_of"]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something in a file that is no fact.
+
+    Attributes
+    ----------
+    file : str
+        The file.
+    line : int or None
+        The line, counted from 1; None for the file as a whole.
+    reason : str
+        What is wrong with it; it names the field.
+    """
+
+    file: str
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}, line {self.line}"
+        return f"{where}: {self.reason.rstrip('.')}."
+
+
+class Dataset(FactSet):
+    """A :class:`~neurotopo.FactSet` that remembers where it comes from.
+
+    What is made of it by filtering, sampling and slicing keeps :attr:`truth`: the facts of one
+    year still know the answers of all other years.
+
+    Parameters
+    ----------
+    facts : iterable of Fact
+        The facts, in order.
+    skipped : sequence of Skipped, optional
+        What the reader left out.
+    truth : Truth, optional
+        The answers that are ever true. None: those of the facts.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.datasets import Dataset
+    >>> facts = Dataset(
+    ...     [
+    ...         Fact("Ada Brünn plays for", "Marly United", "P54", "2010", subject="Ada Brünn"),
+    ...         Fact("Ada Brünn plays for", "Zúnia Rovers", "P54", "2011", subject="Ada Brünn"),
+    ...     ]
+    ... )
+    >>> one_year = facts.filter(date="2010")
+    >>> one_year, one_year.truth.is_true(one_year[0], "Zúnia Rovers")
+    (Dataset of 1 fact, 1 relation, True)
+    """
+
+    def __init__(
+        self,
+        facts: Iterable[Fact],
+        *,
+        skipped: Sequence[Skipped] = (),
+        truth: Truth | None = None,
+    ) -> None:
+        super().__init__(facts)
+        self.skipped = tuple(skipped)
+        self._truth = truth
+
+    @property
+    def truth(self) -> Truth:
+        """The answers that are true at any time, also of facts that were filtered out."""
+        if self._truth is None:
+            self._truth = Truth(self)
+        return self._truth
+
+    def __repr__(self) -> str:
+        counts = [counted(len(self), "fact"), counted(len(self.relations), "relation")]
+        if self.skipped:
+            counts.append(f"{len(self.skipped)} skipped")
+        return f"{type(self).__name__} of {', '.join(counts)}"
+
+    @overload
+    def __getitem__(self, index: int) -> Fact: ...
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+    def __getitem__(self, index: int | slice) -> Fact | Dataset:
+        if isinstance(index, slice):
+            return self._part(super().__getitem__(index))
+        return super().__getitem__(index)
+
+    def __add__(self, other: Iterable[Fact]) -> Dataset:
+        other = other if isinstance(other, FactSet) else FactSet(other)
+        truth = Truth()
+        for facts in (self, other):
+            truth.update(truth_of(facts))
+        return Dataset([*self, *other], truth=truth)
+
+    def filter(self, **conditions: Any) -> Dataset:
+        """Return the facts that meet all conditions, as :meth:`neurotopo.FactSet.filter` does.
+
+        Parameters
+        ----------
+        **conditions
+            ``relation``, ``language``, ``date``: the value, or the values, that the field may
+            have. ``predicate``: takes a fact, tells whether to keep it.
+
+        Returns
+        -------
+        Dataset
+        """
+        return self._part(super().filter(**conditions))
+
+    def sample(self, n: int, seed: int = 0) -> Dataset:
+        """Return n of the facts, drawn without replacement, in the order they have here.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int, default=0
+            The same seed draws the same facts.
+
+        Returns
+        -------
+        Dataset
+        """
+        return self._part(super().sample(n, seed))
+
+    def by_relation(self) -> dict[str | None, FactSet]:
+        """Return the facts of each relation; those without one are under None."""
+        return {name: self._part(facts) for name, facts in super().by_relation().items()}
+
+    def _part(self, facts: Iterable[Fact]) -> Dataset:
+        return Dataset(facts, truth=self.truth)
+
+
+def truth_of(facts: Iterable[Fact]) -> Truth:
+    """Return what facts know to be true: a :class:`Dataset` knows more than it holds."""
+    return facts.truth if isinstance(facts, Dataset) else Truth(facts)
+
+
+def counted(n: int, what: str, several: str | None = None) -> str:
+    """Return a number with its noun."""
+    return f"{n:,} {what if n == 1 else several or f'{what}s'}"
