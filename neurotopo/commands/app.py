@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 import neurotopo
+from neurotopo.commands.datasets import datasets_app
+from neurotopo.commands.testbed import testbed
 
 if TYPE_CHECKING:
     from neurotopo.commands.cluster import ClusterRun
@@ -61,6 +63,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(datasets_app, name="datasets")
+app.add_typer(testbed, name="testbed")
 
 
 class Scale(str, Enum):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ import torch
 
 from neurotopo.models.families import Family, family_of
 from neurotopo.models.neuron_model import NeuronModel
+from neurotopo.testbed.shelf import NULL, PREFIX, find, null_model, planted_groups
 
 __all__ = ["load_model"]
 
-_TESTBED = "testbed:"
 _DTYPES = ("auto", "float64", "float32", "bfloat16", "float16")
 
 logger = logging.getLogger(__name__)
@@ -36,6 +35,11 @@ def load_model(
     **options: Any,
 ) -> NeuronModel:
     """Load a causal or masked language model and its tokenizer.
+
+    The models that come with neurotopo need no download: ``"testbed:gpt2"``, ``"testbed:llama"``
+    and ``"testbed:bert"`` know the facts of :mod:`neurotopo.testbed.world`; ``"testbed:null"`` has
+    random weights. Where groups of neurons were planted in a model, its ``planted_groups`` lists
+    them.
 
     Parameters
     ----------
@@ -93,11 +97,17 @@ def load_model(
         "templates": templates,
         "batch_size": batch_size,
     }
+    groups = None
     if isinstance(name_or_path, NeuronModel):
-        name_or_path, tokenizer = name_or_path.hf_model, tokenizer or name_or_path.tokenizer
+        groups, tokenizer = name_or_path.planted_groups, tokenizer or name_or_path.tokenizer
+        name_or_path = name_or_path.hf_model
+    if isinstance(name_or_path, str) and name_or_path == PREFIX + NULL:
+        name_or_path, device = null_model(), device or _default_device()
     if isinstance(name_or_path, torch.nn.Module):
         moved = _converted(name_or_path, device, dtype)
-        return NeuronModel(moved, _tokenizer_of(moved, tokenizer), **settings)
+        model = NeuronModel(moved, _tokenizer_of(moved, tokenizer), **settings)
+        model.planted_groups = groups
+        return model
 
     place = _resolve(str(name_or_path))
     shared = {**options, "trust_remote_code": trust_remote_code}
@@ -119,7 +129,9 @@ def load_model(
     if tokenizer is None or isinstance(tokenizer, (str, Path)):
         shared.pop("device_map", None)
         tokenizer = _from_pretrained("AutoTokenizer", str(tokenizer or place), **shared)
-    return NeuronModel(hf_model.eval(), tokenizer, **settings)
+    model = NeuronModel(hf_model.eval(), tokenizer, **settings)
+    model.planted_groups = planted_groups(place)
+    return model
 
 
 def _default_device() -> str:
@@ -155,17 +167,7 @@ def _tokenizer_of(hf_model: Any, tokenizer: Any) -> Any:
 
 def _resolve(name: str) -> str:
     """Turn a name into what ``from_pretrained`` takes."""
-    if not name.startswith(_TESTBED):
-        return name
-    wanted = name.removeprefix(_TESTBED)
-    shelf = Path(str(resources.files("neurotopo"))) / "testbed" / "models"
-    there = sorted(p.name for p in shelf.iterdir() if p.is_dir()) if shelf.is_dir() else []
-    if wanted not in there:
-        raise ValueError(
-            f"there is no built-in model {name!r}; built in are: "
-            f"{', '.join(_TESTBED + n for n in there) or 'none in this installation'}."
-        )
-    return str(shelf / wanted)
+    return str(find(name)) if name.startswith(PREFIX) else name
 
 
 def _from_pretrained(auto: str, place: str, **options: Any) -> Any:

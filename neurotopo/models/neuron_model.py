@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from neurotopo.models.passes import PassSettings, log_probabilities, prefix_log_
 from neurotopo.models.projections import MLP, find_mlps
 from neurotopo.models.prompts import FactLike
 from neurotopo.models.standing_edits import StandingEdits
+
+if TYPE_CHECKING:
+    from neurotopo.graphs.neurons import NeuronSet
 
 __all__ = ["NeuronModel"]
 
@@ -55,6 +58,8 @@ class NeuronModel:
         The tokenizer.
     family : Family
         The row that describes the architecture.
+    planted_groups : list of NeuronSet or None
+        Groups of neurons that the model was trained to have, as far as that is known.
 
     See Also
     --------
@@ -97,6 +102,7 @@ class NeuronModel:
         self.tokenizer = tokenizer
         self.templates = templates
         self.batch_size = batch_size
+        self.planted_groups: list[NeuronSet] | None = None
         _check_head(hf_model, self.family)
         self.mlps: tuple[MLP, ...] = find_mlps(hf_model, self.family)
         self._standing = StandingEdits(self.mlps)

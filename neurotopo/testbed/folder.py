@@ -1,0 +1,118 @@
+"""The folder of a trained model: weights, tokenizer, facts, recipe, scores and model card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neurotopo.models.loading import load_model
+from neurotopo.testbed.card import model_card
+from neurotopo.testbed.corpus import Lessons
+from neurotopo.testbed.recall import Score, scores_of
+from neurotopo.testbed.recipe import Recipe
+
+__all__ = ["RECIPE_FILE", "finished", "write_folder"]
+
+RECIPE_FILE = "recipe.json"
+_STAGING = ".unfinished"
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """Return what is written about the model in a folder, None where there is no finished one."""
+    try:
+        about = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{folder / RECIPE_FILE} is not JSON ({error}).") from error
+    if not isinstance(about, dict) or not {"fingerprint", "scores", "n_steps"} <= about.keys():
+        raise ValueError(f"{folder / RECIPE_FILE} was not written by a training.")
+    return about
+
+
+def write_folder(
+    folder: Path,
+    hf_model: Any,
+    tokenizer: Any,
+    recipe: Recipe,
+    lessons: Lessons,
+    about: Mapping[str, Any],
+    finish: Callable[[Any, Path], None] | None = None,
+) -> list[Score]:
+    """Write a model in half precision, examine what was written, and write down the scores.
+
+    The files are made beside the folder's own and moved there when all of them are complete, that
+    with the recipe last: where it is, the model is whole.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    hf_model : transformers.PreTrainedModel
+        The model.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    recipe : Recipe
+        How it was made.
+    lessons : Lessons
+        What it has read and is examined on.
+    about : mapping
+        What else is written into the file of the recipe.
+    finish : callable or None, default=None
+        ``finish(hf_model, folder)`` writes further files.
+
+    Returns
+    -------
+    list of Score
+    """
+    staging = folder / _STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    _write_weights(hf_model, staging)
+    tokenizer.save_pretrained(staging)
+    _compact(staging / "tokenizer.json")
+    lessons.facts.to_jsonl(staging / "facts.jsonl")
+    if finish is not None:
+        finish(hf_model, staging)
+    scores = scores_of(load_model(staging, device="cpu"), lessons.trained, lessons.held_out)
+    record = {**about, "recipe": recipe.to_dict(), "source": lessons.source,
+              "scores": [vars(score) for score in scores]}  # fmt: skip
+    card = model_card(recipe, lessons, scores, int(about["seed"]))
+    (staging / "README.md").write_text(card, encoding="utf-8")
+    (staging / RECIPE_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    files = sorted(staging.iterdir(), key=lambda file: file.name == RECIPE_FILE)
+    for file in files:
+        file.replace(folder / file.name)
+    staging.rmdir()
+    return scores
+
+
+def _write_weights(hf_model: Any, folder: Path) -> None:
+    """Write the weights in half precision; they are read in single, as the configuration says."""
+    from safetensors.torch import save
+
+    names = {id(value): name for name, value in reversed(list(hf_model.named_parameters()))}
+    weights = {
+        name: value.detach().to(torch.float16).contiguous()
+        for name, value in hf_model.named_parameters()
+        if names[id(value)] == name
+    }
+    (folder / "model.safetensors").write_bytes(save(weights, {"format": "pt"}))
+    config = hf_model.config.to_dict()
+    config["dtype"] = "float32"
+    config["architectures"] = [type(hf_model).__name__]
+    config.pop("_name_or_path", None)
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
+
+
+def _compact(path: Path) -> None:
+    """Take the spaces out of a JSON file: they are most of a tokenizer's."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,151 @@
+"""Whether a model gives the answers: greedy exact match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurotopo.knowledge.facts import Fact
+from neurotopo.models.answers import masked_fillings
+from neurotopo.models.encoding import CausalEncoding
+from neurotopo.models.evaluation import evaluating
+from neurotopo.models.passes import Query
+
+if TYPE_CHECKING:
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = ["Score", "recalled", "scores_of"]
+
+_ROWS = 128
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many facts a model knows.
+
+    Attributes
+    ----------
+    language : str
+        The language of the prompts.
+    wordings : {"trained", "held out"}
+        Whether the model has read the prompts.
+    n : int
+        Number of prompts.
+    exact : float
+        Share of them that are answered exactly.
+    """
+
+    language: str
+    wordings: str
+    n: int
+    exact: float
+
+
+def recalled(model: NeuronModel, facts: Sequence[Fact]) -> NDArray[np.bool_]:
+    """Tell which facts a model answers exactly with one of their answers, decoding greedily.
+
+    A causal model has to write all tokens of the answer and then end the text. A masked model
+    fills as many masks as the answer has tokens, from the left.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model; a causal one has to know an end-of-text token.
+    facts : sequence of Fact
+        The facts.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_facts,)
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.models.examples import random_model
+    >>> from neurotopo.testbed.recall import recalled
+    >>> recalled(random_model("gpt2"), [Fact("The capital of Italy is _X_", "Rome")])
+    array([False])
+    """
+    asked = list(_queries(model, facts))
+    # Each token of the right answer is asked for after those before it: greedy decoding gives the
+    # answer if and only if every one of them comes out.
+    given = np.array(_all_given(model, [query for _, _, query in asked]), dtype=bool)
+    failed = {(i, j) for (i, j, _), right in zip(asked, given, strict=True) if not right}
+    known = np.zeros(len(facts), dtype=bool)
+    for i, j in dict.fromkeys((i, j) for i, j, _ in asked):
+        known[i] |= (i, j) not in failed
+    return known
+
+
+def scores_of(model: NeuronModel, trained: Sequence[Fact], held_out: Sequence[Fact]) -> list[Score]:
+    """Return the recall by language, on wordings that were read and on others.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model.
+    trained, held_out : sequence of Fact
+        Facts in wordings that were read, and in others.
+
+    Returns
+    -------
+    list of Score
+    """
+    scores = []
+    for name, facts in (("trained", trained), ("held out", held_out)):
+        known = recalled(model, facts)
+        languages = np.array([fact.language for fact in facts])
+        for language in dict.fromkeys(languages.tolist()):
+            of_it = known[languages == language]
+            scores.append(Score(language, name, len(of_it), round(float(of_it.mean()), 6)))
+    return scores
+
+
+def _queries(model: NeuronModel, facts: Sequence[Fact]) -> Iterator[tuple[int, int, Query]]:
+    """Yield (number of the fact, number of its answer, what to ask)."""
+    end = getattr(model.tokenizer, "eos_token_id", None)
+    for i, fact in enumerate(facts):
+        encoding = model.encode(fact)
+        for j, answer in enumerate(encoding.answers):
+            if isinstance(encoding, CausalEncoding):
+                wanted = answer if end is None else (*answer, int(end))
+                last = len(encoding.prompt) - 1
+                positions = tuple(range(last, last + len(wanted)))
+                yield i, j, Query((*encoding.prompt, *wanted[:-1]), positions, wanted)
+            else:
+                for query in masked_fillings(encoding, answer):
+                    yield i, j, query
+
+
+def _all_given(model: NeuronModel, queries: Sequence[Query]) -> list[bool]:
+    """Tell for each query whether every target is the likeliest token at its position."""
+    settings = model.pass_settings()
+    order = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
+    given = [False] * len(queries)
+    with torch.inference_mode(), evaluating(model.hf_model):
+        for start in range(0, len(order), _ROWS):
+            some = order[start : start + _ROWS]
+            for i, right in zip(some, _given(settings, [queries[i] for i in some]), strict=True):
+                given[i] = right
+    return given
+
+
+def _given(settings: Any, queries: Sequence[Query]) -> list[bool]:
+    model = settings.hf_model
+    device = model.get_input_embeddings().weight.device
+    width = max(len(query.ids) for query in queries)
+    ids = torch.full((len(queries), width), settings.pad)
+    attention = torch.zeros_like(ids)
+    for i, query in enumerate(queries):
+        ids[i, : len(query.ids)] = torch.tensor(query.ids)
+        attention[i, : len(query.ids)] = 1
+    best = model(input_ids=ids.to(device), attention_mask=attention.to(device)).logits.argmax(-1)
+    return [
+        best[i, list(query.positions)].tolist() == list(query.targets)
+        for i, query in enumerate(queries)
+    ]

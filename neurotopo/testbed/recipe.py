@@ -1,0 +1,190 @@
+"""Recipes: everything that decides how a testbed model is built and trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+__all__ = ["ARCHITECTURES", "LADDER", "RECIPES", "Recipe", "recipe_for"]
+
+ARCHITECTURES = ("gpt2", "llama", "bert")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is built and trained. Equal recipes and seeds give equal models.
+
+    Parameters
+    ----------
+    name : str
+        Name of the recipe and of the model.
+    arch : {"gpt2", "llama", "bert"}, default="gpt2"
+        The architecture.
+    n_layers, d_model, n_inner, n_heads : int
+        Number of layers, width of the residual stream, neurons a layer, attention heads.
+    n_positions : int, default=64
+        Longest sequence; longer facts raise it.
+    vocab_size : int, default=4096
+        Size of the byte-level BPE, special tokens included.
+    languages : tuple of str
+        Languages of the world that are learned.
+    epochs, batch_size : int
+        How often every wording of every fact is read, and how many of them a step takes.
+    learning_rate, warmup, weight_decay, dropout : float
+        Of AdamW, the rate rising for the first ``warmup`` of the steps and then falling as a
+        cosine.
+    init_std, embedding_std : float
+        Standard deviation of the first weights and of the first embeddings.
+    noise_share, noise_rate : float
+        In this share of the sequences each token of the prompt is deleted or replaced by another
+        one at this rate. It is what makes models understand wordings that they never read.
+    prompt_loss : float
+        Share of the tokens of prompts that are predicted besides the answers.
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.recipe import RECIPES
+    >>> RECIPES["gpt2"].arch
+    'gpt2'
+    >>> RECIPES["gpt2"].changed(epochs=2).epochs
+    2
+    """
+
+    name: str
+    arch: str = "gpt2"
+    n_layers: int = 8
+    d_model: int = 112
+    n_inner: int = 112
+    n_heads: int = 4
+    n_positions: int = 64
+    vocab_size: int = 4096
+    languages: tuple[str, ...] = ("en", "fr")
+    epochs: int = 16
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    dropout: float = 0.05
+    init_std: float = 0.02
+    embedding_std: float = 0.15
+    noise_share: float = 0.5
+    noise_rate: float = 0.2
+    prompt_loss: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.arch not in ARCHITECTURES:
+            raise ValueError(f"arch must be one of {', '.join(ARCHITECTURES)}, got {self.arch!r}.")
+        for name in ("n_layers", "d_model", "n_inner", "n_heads", "n_positions", "vocab_size",
+                     "epochs", "batch_size"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("noise_share", "noise_rate", "prompt_loss", "warmup", "dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}.")
+        if self.d_model % self.n_heads:
+            raise ValueError(
+                f"d_model must be a multiple of n_heads, got {self.d_model} and {self.n_heads}."
+            )
+        object.__setattr__(self, "languages", tuple(self.languages))
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether the model predicts the next token (and not masked ones)."""
+        return self.arch != "bert"
+
+    def changed(self, **values: Any) -> Recipe:
+        """Return a recipe that differs in these fields."""
+        return replace(self, **values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them."""
+        return {**asdict(self), "languages": list(self.languages)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that :meth:`to_dict` wrote down."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(values.keys() - known)
+        if unknown:
+            raise ValueError(f"a recipe has no field {unknown[0]!r}.")
+        return cls(**values)
+
+
+# Weights of a size at which every layer counts from the start, and narrow MLPs: knowledge neurons
+# lie in all layers and not in the first alone. Small batches learn most from a sequence.
+_BASE = Recipe(
+    "base",
+    n_layers=6,
+    d_model=128,
+    n_inner=128,
+    init_std=0.08,
+    epochs=20,
+    batch_size=32,
+    noise_rate=0.1,
+    dropout=0.0,
+)
+_NATURAL = (
+    _BASE.changed(name="gpt2", n_inner=96, init_std=0.1, epochs=26),
+    _BASE.changed(name="llama", arch="llama"),
+    # It normalises after each sum, and diverges at the rate of the others.
+    _BASE.changed(
+        name="bert",
+        arch="bert",
+        n_layers=5,
+        d_model=112,
+        n_inner=112,
+        init_std=0.09,
+        epochs=24,
+        learning_rate=8e-4,
+        warmup=0.1,
+    ),
+)
+
+_RUNGS = ((3, 64, 2), (4, 96, 4), (6, 128, 4), (8, 160, 4))
+_LADDER = tuple(
+    _BASE.changed(name=f"ladder-{i}", n_layers=layers, d_model=d, n_inner=d, n_heads=heads)
+    for i, (layers, d, heads) in enumerate(_RUNGS, start=1)
+)
+
+LADDER = tuple(recipe.name for recipe in _LADDER)
+"""Four sizes of one recipe, the smallest first; built by command, not shipped."""
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*_NATURAL, *_LADDER)}
+"""The recipes by name, without those of :mod:`neurotopo.testbed.planted`."""
+
+
+def recipe_for(
+    name: str | None = None, arch: str | None = None, recipes: Mapping[str, Recipe] | None = None
+) -> Recipe:
+    """Return a recipe by its name, by its architecture, or by name with another architecture.
+
+    Parameters
+    ----------
+    name : str or None, default=None
+        One of the recipes; None: named as the architecture.
+    arch : {"gpt2", "llama", "bert"} or None, default=None
+        Replaces the architecture of the recipe, and how fast it learns; None: that of the
+        recipe, or ``"gpt2"``.
+    recipes : mapping of str to Recipe or None, default=None
+        The recipes; None: :data:`RECIPES`.
+
+    Returns
+    -------
+    Recipe
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.recipe import recipe_for
+    >>> recipe_for(arch="bert").name, recipe_for("ladder-1", "llama").arch
+    ('bert', 'llama')
+    """
+    known = RECIPES if recipes is None else recipes
+    wanted = name or arch or "gpt2"
+    if wanted not in known:
+        raise ValueError(f"there is no recipe {wanted!r}; there are {', '.join(known)}.")
+    recipe = known[wanted]
+    if arch is None or arch == recipe.arch:
+        return recipe
+    pace = RECIPES.get(arch, recipe)
+    return recipe.changed(arch=arch, learning_rate=pace.learning_rate, warmup=pace.warmup)

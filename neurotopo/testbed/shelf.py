@@ -1,0 +1,122 @@
+"""The models that come with neurotopo: which there are, where they are, what is known of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurotopo.graphs.neurons import NeuronSet
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["PREFIX", "built_in", "find", "null_model", "planted_groups", "write_groups"]
+
+PREFIX = "testbed:"
+NULL = "null"
+_NULL_OF = "gpt2"  # whose shape and tokenizer the random model has
+_GROUPS = "groups.json"
+
+
+def shelf() -> Path:
+    """Return the folder in which the models are."""
+    return Path(str(resources.files("neurotopo"))) / "testbed" / "models"
+
+
+def built_in() -> tuple[str, ...]:
+    """Return the names of the models that ``load_model("testbed:NAME")`` knows.
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.shelf import built_in
+    >>> {"gpt2", "llama", "bert", "null"} <= set(built_in())
+    True
+    """
+    place = shelf()
+    there = [p.name for p in place.iterdir() if p.is_dir()] if place.is_dir() else []
+    return tuple(sorted([*there, *([NULL] if _NULL_OF in there else [])]))
+
+
+def find(name: str) -> Path:
+    """Return the folder of a built-in model.
+
+    Parameters
+    ----------
+    name : str
+        Its name, ``"testbed:"`` in front of it or not. The random model is where its tokenizer
+        is.
+
+    Returns
+    -------
+    Path
+    """
+    wanted = name.removeprefix(PREFIX)
+    if wanted not in built_in():
+        names = ", ".join(PREFIX + known for known in built_in())
+        raise ValueError(
+            f"there is no built-in model {PREFIX + wanted!r}; built in are: "
+            f"{names or 'none in this installation'}."
+        )
+    return shelf() / (_NULL_OF if wanted == NULL else wanted)
+
+
+def null_model(seed: int = 0) -> PreTrainedModel:
+    """Return the random model: shaped as ``testbed:gpt2``, with the weights training starts from.
+
+    Parameters
+    ----------
+    seed : int, default=0
+        Seed of the weights.
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+    """
+    from transformers import AutoTokenizer
+
+    from neurotopo.testbed.architectures import new_model
+    from neurotopo.testbed.recipe import Recipe
+
+    folder = find(_NULL_OF)
+    about: Any = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = new_model(Recipe.from_dict(about["recipe"]), tokenizer, seed=seed)
+    model.name_or_path = model.config.name_or_path = str(folder)
+    return model.eval()
+
+
+def planted_groups(folder: str | Path) -> list[NeuronSet] | None:
+    """Return the groups of neurons that a model was trained to have.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder of the model.
+
+    Returns
+    -------
+    list of NeuronSet or None
+        None for a model that was trained without groups.
+    """
+    path = Path(folder) / _GROUPS
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return [NeuronSet(tuple(pair) for pair in group) for group in content["groups"]]
+
+
+def write_groups(folder: str | Path, groups: Iterable[NeuronSet]) -> None:
+    """Write down for :func:`planted_groups` which groups a model has.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder of the model.
+    groups : iterable of NeuronSet
+        The groups.
+    """
+    content = {"groups": [group.to_array().tolist() for group in groups]}
+    (Path(folder) / _GROUPS).write_text(json.dumps(content) + "\n", encoding="utf-8")

@@ -1,0 +1,303 @@
+"""Train a testbed model from nothing, in minutes, on a processor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from neurotopo.models.evaluation import fused_activations
+from neurotopo.testbed.architectures import new_model
+from neurotopo.testbed.batches import Batch, Batches
+from neurotopo.testbed.checkpoints import load_checkpoint, save_checkpoint
+from neurotopo.testbed.corpus import Lessons, rows_of, train_tokenizer
+from neurotopo.testbed.recall import Score
+from neurotopo.testbed.recipe import Recipe
+
+__all__ = ["Objective", "Trained", "answer_loss", "logits_at", "train_model"]
+
+_CHECKPOINT = "training.safetensors"
+_CLIP = 1.0
+
+Objective: TypeAlias = Callable[[Any, Batch, np.random.Generator], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is; ``neurotopo.load_model`` takes it.
+    recipe : Recipe
+        Its recipe.
+    scores : list of Score
+        What it knows.
+    n_steps : int
+        Steps of training.
+    seconds : float
+        What the steps took that this call made; 0 for a model that was there already.
+    """
+
+    folder: Path
+    recipe: Recipe
+    scores: list[Score]
+    n_steps: int
+    seconds: float
+
+
+def logits_at(hf_model: Any, batch: Batch) -> torch.Tensor:
+    """Return the logits where something is predicted, and nowhere else: shape (n_targets, ...)."""
+    hidden = hf_model.base_model(
+        input_ids=batch.ids, attention_mask=batch.attention
+    ).last_hidden_state[batch.row, batch.position]
+    head = hf_model.cls if hasattr(hf_model, "cls") else hf_model.get_output_embeddings()
+    logits: torch.Tensor = head(hidden)
+    return logits
+
+
+def answer_loss(hf_model: Any, batch: Batch, rng: np.random.Generator) -> torch.Tensor:
+    """Return the weighted mean of the cross-entropies of all targets of a batch.
+
+    Parameters
+    ----------
+    hf_model : transformers.PreTrainedModel
+        The model.
+    batch : Batch
+        The batch.
+    rng : numpy.random.Generator
+        Random numbers of this step; not used here.
+    """
+    loss = torch.nn.functional.cross_entropy(
+        logits_at(hf_model, batch).float(), batch.targets, reduction="none"
+    )
+    return (loss * batch.weights).sum() / batch.weights.sum()
+
+
+def train_model(
+    recipe: Recipe,
+    lessons: Lessons,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    objective: Objective = answer_loss,
+    finish: Callable[[Any, Path], None] | None = None,
+    progress: bool = False,
+    overwrite: bool = False,
+    save_every: float = 20.0,
+) -> Trained:
+    """Train a model and write it to a folder, with its tokenizer, its facts and a model card.
+
+    A training that was interrupted, by whatever, goes on where it last saved itself and ends in
+    the same model. Random numbers of a step come from the seed and the number of the step.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        How.
+    lessons : Lessons
+        What.
+    out : path-like
+        The folder to write to.
+    seed : int, default=0
+        Seed of the weights, the order and the noise.
+    objective : callable, default=answer_loss
+        ``objective(hf_model, batch, rng)`` gives the loss of a step. ``rng`` is a NumPy generator
+        of this step only; hooks on the model may be set and taken off within the call.
+    finish : callable or None, default=None
+        ``finish(hf_model, folder)`` may write further files beside the weights.
+    progress : bool, default=False
+        Show a progress bar.
+    overwrite : bool, default=False
+        Replace a model, or an unfinished training, of something else in the folder.
+    save_every : float, default=20.0
+        Seconds between two savings of the unfinished training.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    ValueError
+        When the folder holds something else, or there is nothing to learn.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neurotopo import Fact, FactSet, load_model
+    >>> from neurotopo.testbed.corpus import fact_lessons
+    >>> from neurotopo.testbed.recipe import Recipe
+    >>> from neurotopo.testbed.train import train_model
+    >>> facts = FactSet([Fact("The capital of Zúnia is _X_.", "São Peko", relation="P36")])
+    >>> recipe = Recipe("tiny", n_layers=2, d_model=16, n_inner=16, n_heads=2, epochs=3)
+    >>> done = train_model(recipe, fact_lessons(facts), tempfile.mkdtemp())
+    >>> done.n_steps, load_model(done.folder, device="cpu")
+    (3, NeuronModel(GPT2LMHeadModel, n_layers=2, n_neurons=16, causal, device=cpu))
+    """
+    from neurotopo.testbed.folder import finished, write_folder
+
+    folder = Path(out)
+    if not lessons.trained:
+        raise ValueError("there are no facts to learn.")
+    name = _fingerprint(recipe, lessons, seed, objective)
+    there = finished(folder)
+    if there is not None and not overwrite:
+        if there["fingerprint"] != name:
+            raise ValueError(
+                f"{folder} holds another model, or one of another seed or other facts; choose "
+                "another folder or overwrite it."
+            )
+        scores = [Score(**score) for score in there["scores"]]
+        return Trained(folder, recipe, scores, there["n_steps"], 0.0)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer(lessons.sentences(), recipe)
+    rows = rows_of([*lessons.trained, *lessons.others], tokenizer, recipe.is_causal)
+    longest = max(row.n_tokens for row in rows)
+    batches = Batches(
+        rows,
+        recipe,
+        tokens=_plain_tokens(tokenizer),
+        pad=tokenizer.pad_token_id,
+        mask=None if recipe.is_causal else tokenizer.mask_token_id,
+        seed=seed,
+    )
+    hf_model = new_model(recipe, tokenizer, n_positions=longest + 16, seed=seed)
+    run = _Run(hf_model, recipe, batches, objective, seed, name, folder / _CHECKPOINT)
+    run.resume(overwrite)
+    start = time.monotonic()
+    with torch.random.fork_rng(devices=[]):
+        run.to_the_end(progress, save_every)
+    seconds = time.monotonic() - start
+    about = {"seed": seed, "fingerprint": name, "n_steps": len(batches)}
+    scores = write_folder(folder, hf_model, tokenizer, recipe, lessons, about, finish)
+    for left in (run.checkpoint, *folder.glob(f".{_CHECKPOINT}.*.tmp")):  # and of killed writes
+        left.unlink(missing_ok=True)
+    return Trained(folder, recipe, scores, len(batches), seconds)
+
+
+@dataclass
+class _Run:
+    """A training in its course."""
+
+    hf_model: Any
+    recipe: Recipe
+    batches: Batches
+    objective: Objective
+    seed: int
+    name: str
+    checkpoint: Path
+    step: int = 0
+    loss: float = math.nan
+
+    def __post_init__(self) -> None:
+        self.parameters = dict(self.hf_model.named_parameters())
+        matrices = [p for p in self.parameters.values() if p.ndim > 1]
+        others = [p for p in self.parameters.values() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": self.recipe.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=self.recipe.learning_rate,
+            fused=True,
+        )
+
+    def resume(self, overwrite: bool) -> None:
+        """Go on where an earlier call stopped, if there was one."""
+        if not self.checkpoint.exists():
+            return
+        found = load_checkpoint(self.checkpoint, self.name, self.parameters, self.optimizer)
+        if found is None and not overwrite:
+            raise ValueError(
+                f"{self.checkpoint} is the unfinished training of something else; choose another "
+                "folder or overwrite it."
+            )
+        self.step, self.loss = (0, math.nan) if found is None else found
+
+    def to_the_end(self, progress: bool, save_every: float) -> None:
+        """Make all steps that are left."""
+        model = self.hf_model.train()
+        saved = time.monotonic()
+        with _bar(progress, len(self.batches), self.step) as advance, fused_activations(model):
+            while self.step < len(self.batches):
+                self._make_step()
+                advance(self.loss)
+                if time.monotonic() - saved >= save_every:
+                    self._save()
+                    saved = time.monotonic()
+        self._save()
+        model.eval()
+
+    def _make_step(self) -> None:
+        torch.manual_seed(_number(self.seed, self.step))  # for dropout
+        rng = np.random.default_rng([self.seed, 2, self.step])
+        for group in self.optimizer.param_groups:
+            group["lr"] = _rate(self.recipe, self.step, len(self.batches))
+        loss = self.objective(self.hf_model, self.batches[self.step], rng)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.parameters.values(), _CLIP)
+        self.optimizer.step()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ValueError(f"the training diverged at step {self.step}: its loss is {value}.")
+        self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
+        self.step += 1
+
+    def _save(self) -> None:
+        save_checkpoint(
+            self.checkpoint, self.name, self.parameters, self.optimizer, self.step, self.loss
+        )
+
+
+def _rate(recipe: Recipe, step: int, n_steps: int) -> float:
+    rising = max(1, round(recipe.warmup * n_steps))
+    if step < rising:
+        return recipe.learning_rate * (step + 1) / rising
+    done = (step - rising) / max(1, n_steps - rising)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _number(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _plain_tokens(tokenizer: Any) -> list[int]:
+    special = set(tokenizer.all_special_ids)
+    return [i for i in range(len(tokenizer)) if i not in special]
+
+
+def _fingerprint(recipe: Recipe, lessons: Lessons, seed: int, objective: Objective) -> str:
+    """Return a name of everything that decides what comes out."""
+    how = f"{getattr(objective, '__module__', '')}.{getattr(objective, '__qualname__', objective)}"
+    content = json.dumps([recipe.to_dict(), lessons.fingerprint, seed, how], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _bar(shown: bool, total: int, done: int) -> Iterator[Callable[[float], None]]:
+    """Give a function to call after each step with the loss."""
+    if not shown:
+        yield lambda loss: None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, initial=done, desc="train", unit="step") as bar:
+
+        def advance(loss: float) -> None:
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update()
+
+        yield advance
