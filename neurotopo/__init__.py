@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from neurotopo.graphs.neurons import NeuronSet
     from neurotopo.graphs.whole_model import whole_model_tree
     from neurotopo.knowledge.attribution import AMIG
+    from neurotopo.knowledge.degeneracy import DKNFinder
+    from neurotopo.knowledge.dkn import DKN
     from neurotopo.knowledge.facts import Fact, FactSet
     from neurotopo.models.edits import Edit
     from neurotopo.models.loading import load_model
@@ -28,6 +30,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AMIG",
+    "DKN",
+    "DKNFinder",
     "Edit",
     "Fact",
     "FactSet",
@@ -45,6 +49,8 @@ __all__ = [
 
 _HOME = {
     "AMIG": "neurotopo.knowledge.attribution",
+    "DKN": "neurotopo.knowledge.dkn",
+    "DKNFinder": "neurotopo.knowledge.degeneracy",
     "Edit": "neurotopo.models.edits",
     "Fact": "neurotopo.knowledge.facts",
     "FactSet": "neurotopo.knowledge.facts",

@@ -1,0 +1,320 @@
+"""From knowledge neurons to degenerate ones: clusters that each express the fact alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.graphs.neuron_graph import NeuronGraph
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.knowledge.dkn import DKN
+from neurotopo.knowledge.potential import check_clusterer, potential_components
+from neurotopo.knowledge.suppression import (
+    SuppressionCurve,
+    Suppressions,
+    relative_drops,
+    subsets,
+)
+from neurotopo.models.prompts import FactLike
+
+if TYPE_CHECKING:
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = ["DKN", "DKNFinder"]
+
+CRITERIA = ("active", "dispensable")
+
+# All subsets of so few potential components cost less than a second call to the model.
+_ASK_AHEAD = 4
+_MOST_EXACT = 16
+
+
+@dataclass(frozen=True, eq=False)
+class DKNFinder:
+    r"""Cluster knowledge neurons, keep the clusters that work, and measure their degeneracy.
+
+    The clusters are *potential* components. Those that pass the functional filter are the *base
+    degenerate components*, and together they are the degenerate knowledge neurons of the fact.
+
+    Parameters
+    ----------
+    clusterer : estimator, str or callable, default=NTCClusterer()
+        What finds potential components in the distances between neurons:
+
+        - an :class:`~neurotopo.NTCClusterer`, which is fitted on the graph, whatever its
+          ``metric`` says;
+        - another clusterer with the methods of scikit-learn, with ``metric="precomputed"`` if it
+          has a ``metric``. One that has none (:class:`sklearn.cluster.KMeans`) gets the rows of
+          the distance matrix as features. Infinite distances are replaced as by
+          :func:`~neurotopo.cluster.baselines.finite_distances`;
+        - ``"ntc"``, ``"kmeans"``, ``"dbscan"`` or ``"hierarchical"``: a method of the paper with
+          the settings of its authors;
+        - a function from the distance matrix to labels, such as those of
+          :mod:`neurotopo.cluster.baselines`.
+    tau2 : float, default=0.3
+        Threshold of ``criterion="active"``.
+    criterion : {"active", "dispensable"}, default="active"
+        Which components are kept. ``"active"``: those that express the fact alone,
+        Prob(B) >= tau2 p0, where Prob(B) is the probability of the answer with every other neuron
+        of the potential components suppressed, and p0 that with none. ``"dispensable"``: those
+        that can be spared, whose suppression makes p0 fall by less than ``max_drop`` p0 (as the
+        authors' program does).
+    relative : bool, default=True
+        False: the thresholds are probabilities and no multiples of p0 (the literal Eq 10).
+    max_drop : float, default=0.05
+        Threshold of ``criterion="dispensable"``.
+    positions : {"all", "last"}, default="all"
+        Where neurons are suppressed, :class:`~neurotopo.Edit`. ``"last"`` lets a causal model
+        compute the prompt once for all suppressions.
+    reduce : {"best", "sum"}, default="best"
+        What is made of several answers, :meth:`~neurotopo.NeuronModel.answer_probability`.
+    max_exact : int, default=10
+        Up to so many components, at most 16, every subset is suppressed.
+    n_samples : int, default=200
+        Above, at most this many subsets of each size, drawn at random.
+    tolerance : float, default=0.2
+        Eq 2, Prob(D) ≈ Prob(B), is taken to hold if they differ by at most this fraction of
+        Prob(D).
+    contrast : float, default=0.5
+        Eq 3, Prob(∅) ≪ Prob(B), is taken to hold if Prob(∅) is at most this fraction of Prob(B).
+    max_change : float, default=9.0
+        A fact is marked as excluded if a value of its curve is larger, in either direction: Eq 18,
+        with its 900 read as per cent.
+    random_state : int, default=0
+        Seed of subsets, and of a clusterer that has none of its own.
+
+    See Also
+    --------
+    neurotopo.knowledge.pairs.degenerate_pairs : The predecessor's method.
+
+    Notes
+    -----
+    The changes are :math:`\Delta Prob = (before - after) / before`. As a fall cannot exceed 1, a
+    limit on falls alone, as Eq 18 is written, would exclude nothing; facts that the model has not
+    mastered show as rises to many times a tiny probability.
+
+    Each set of neurons is suppressed once, and all of them in one batch: one call to the model for
+    up to four potential components, and at most two for more.
+
+    References
+    ----------
+    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
+       Knowledge Neurons in Large Language Models", ACL 2025, section 3 and appendix A.2.
+
+    Examples
+    --------
+    >>> from neurotopo import AMIG, DKNFinder, Fact, NTCClusterer
+    >>> from neurotopo.models.examples import random_model
+    >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
+    >>> neurons = AMIG.fast(threshold=12, rule="top").locate(model, fact)
+    >>> found = DKNFinder(NTCClusterer(tau=0.2)).find(model, fact, neurons)
+    >>> all(component <= neurons for component in found.components)
+    True
+    >>> bool((found.probabilities >= 0.3 * found.base_probability).all())
+    True
+
+    Groups that come from elsewhere are judged in the same way:
+
+    >>> halves = [neurons[:6], neurons[6:]]
+    >>> DKNFinder().evaluate(model, fact, halves).n_subsets
+    array([2, 1])
+    """
+
+    clusterer: Any = field(default_factory=lambda: NTCClusterer(metric="precomputed"))
+    tau2: float = 0.3
+    criterion: Literal["active", "dispensable"] = "active"
+    relative: bool = True
+    max_drop: float = 0.05
+    positions: Literal["all", "last"] = "all"
+    reduce: Literal["best", "sum"] = "best"
+    max_exact: int = 10
+    n_samples: int = 200
+    tolerance: float = 0.2
+    contrast: float = 0.5
+    max_change: float = 9.0
+    random_state: int = 0
+
+    def __post_init__(self) -> None:
+        check_clusterer(self.clusterer)
+        for name, known in (
+            ("criterion", CRITERIA),
+            ("positions", ("all", "last")),
+            ("reduce", ("best", "sum")),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}."
+                )
+        for name in ("tau2", "max_drop", "tolerance", "contrast", "max_change"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a finite number of at least 0, got {value}.")
+        for name, least in (("max_exact", 0), ("n_samples", 1), ("random_state", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+        if self.max_exact > _MOST_EXACT:
+            raise ValueError(
+                f"max_exact must be at most {_MOST_EXACT}, got {self.max_exact}: the number of "
+                "subsets doubles with every component."
+            )
+
+    def find(
+        self,
+        model: NeuronModel,
+        fact: FactLike,
+        neurons: Iterable[tuple[int, int]],
+        *,
+        graph: NeuronGraph | None = None,
+    ) -> DKN:
+        """Find the degenerate knowledge neurons of a fact.
+
+        Parameters
+        ----------
+        model : NeuronModel
+            The model.
+        fact : Fact
+            Whose answer is asked for.
+        neurons : NeuronSet or iterable of (layer, index)
+            Knowledge neurons of the fact. There may be none.
+        graph : NeuronGraph, optional
+            The graph of exactly these neurons, if it was made before or with options of its own.
+            None: ``NeuronGraph.from_model(model, neurons)``.
+
+        Returns
+        -------
+        DKN
+        """
+        neurons = NeuronSet(neurons)
+        groups = self.potential(model, neurons, graph=graph)
+        return self.evaluate(model, fact, groups, neurons=neurons)
+
+    def potential(
+        self,
+        model: NeuronModel,
+        neurons: Iterable[tuple[int, int]],
+        *,
+        graph: NeuronGraph | None = None,
+    ) -> list[NeuronSet]:
+        """Return the potential components: the clusters, before any filter.
+
+        Parameters
+        ----------
+        model : NeuronModel
+            The model, for its weights.
+        neurons, graph
+            As for :meth:`find`.
+
+        Returns
+        -------
+        list of NeuronSet
+        """
+        neurons = NeuronSet(neurons)
+        if graph is None:
+            graph = NeuronGraph.from_model(model, neurons)
+        elif graph.neurons != neurons:
+            raise ValueError(
+                f"the graph is that of {graph.neurons}, and the neurons are {neurons}: they must "
+                "be the same."
+            )
+        return potential_components(self.clusterer, graph, self.random_state)
+
+    def evaluate(
+        self,
+        model: NeuronModel,
+        fact: FactLike,
+        components: Iterable[Iterable[tuple[int, int]]],
+        *,
+        neurons: Iterable[tuple[int, int]] | None = None,
+    ) -> DKN:
+        """Filter potential components that are given, and measure their degeneracy.
+
+        Parameters
+        ----------
+        model : NeuronModel
+            The model.
+        fact : Fact
+            Whose answer is asked for.
+        components : iterable of NeuronSet
+            The potential components. They may overlap. An empty one never passes.
+        neurons : NeuronSet, optional
+            The neurons they were chosen from, to be kept with the result. None: their union.
+
+        Returns
+        -------
+        DKN
+        """
+        groups = [NeuronSet(group) for group in components]
+        union = NeuronSet(pair for group in groups for pair in group)
+        searched = union if neurons is None else NeuronSet(neurons)
+        if not union <= searched:
+            raise ValueError(f"neuron {(union - searched)[0]} of a component is not in neurons.")
+        position = {pair: at for at, pair in enumerate(union)}
+        member = np.zeros((len(groups), len(union)), dtype=bool)
+        for row, group in zip(member, groups, strict=True):
+            row[[position[pair] for pair in group]] = True
+        under = Suppressions(model, fact, union, self.positions, self.reduce)
+
+        nothing = np.zeros((1, len(union)), dtype=bool)
+        first = [nothing, ~nothing, ~member, member]
+        if len(groups) <= _ASK_AHEAD:
+            first.extend(self._suppressed(member))
+        base, everything, *each = under.ask(np.vstack(first)).tolist()
+        alone, without = np.array(each[: 2 * len(groups)], dtype=np.float64).reshape(2, len(groups))
+        passed = self._passes(base, alone, without) & member.any(axis=1)
+
+        n = int(passed.sum())
+        results = under.ask(np.vstack(self._suppressed(member[passed])))
+        return DKN(
+            neurons=searched,
+            potential=groups,
+            potential_probabilities=alone,
+            potential_without=without,
+            passed=passed,
+            base_probability=base,
+            all_suppressed_probability=float(results[0]),
+            potential_suppressed_probability=everything,
+            active_probabilities=results[1 : n + 1],
+            suppression=SuppressionCurve(self._subsets(n), results[n + 1 :], base),
+            tolerance=self.tolerance,
+            contrast=self.contrast,
+            max_change=self.max_change,
+        )
+
+    def _subsets(self, n: int) -> NDArray[np.bool_]:
+        return subsets(
+            n,
+            max_exact=self.max_exact,
+            n_samples=self.n_samples,
+            random_state=self.random_state,
+        )
+
+    def _suppressed(self, member: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+        """Return what is suppressed to judge components: all, all but each, every subset."""
+        every: NDArray[np.bool_] = np.asarray(member.any(axis=0, keepdims=True))
+        return [every, every & ~member, _unions(self._subsets(len(member)), member)]
+
+    def _passes(
+        self, base: float, alone: NDArray[np.float64], without: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        if not self.relative:
+            if self.criterion == "active":
+                return np.asarray(alone >= self.tau2)
+            return np.asarray(base - without < self.max_drop)
+        if self.criterion == "active":
+            # with p0 = 0 everything would pass that has no probability either
+            return np.asarray((alone >= self.tau2 * base) & (base > 0))
+        return np.asarray(relative_drops(base, without) < self.max_drop)
+
+
+def _unions(chosen: NDArray[np.bool_], member: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the neurons of each subset of components."""
+    rows = np.zeros((len(chosen), member.shape[1]), dtype=bool)
+    for component, neurons in enumerate(member):
+        rows[np.ix_(chosen[:, component], neurons)] = True
+    return rows

@@ -1,0 +1,151 @@
+"""How sudden the last step of a suppression curve is: the GCR, its floor, and the jump."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["gcr", "jump", "partial_spread", "straight_line_gcr"]
+
+
+def gcr(drops: ArrayLike) -> float:
+    r"""Return the Generalized Curvature Ratio of a suppression curve.
+
+    .. math:: \mathrm{GCR} =
+              \frac{|\Delta_n - \mu(\Delta_1, \dots, \Delta_{n-1})|}
+                   {\sigma(\Delta_1, \dots, \Delta_{n-1})} ,
+
+    with the population's standard deviation, and :math:`|\Delta_2 - \Delta_1|` for n = 2, which
+    is a difference of drops and no ratio: it is not to be averaged with the others.
+
+    Parameters
+    ----------
+    drops : array-like, shape (n,)
+        Drop of the probability with 1, ..., n components suppressed.
+
+    Returns
+    -------
+    float
+        nan where it is undefined: for n below 2, for equal drops before the last (sigma = 0), and
+        for drops that are not finite.
+
+    See Also
+    --------
+    straight_line_gcr : What a curve without any jump scores.
+    jump : The last step itself.
+
+    References
+    ----------
+    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
+       Knowledge Neurons in Large Language Models", ACL 2025, Eq 11.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge.gcr import gcr
+    >>> gcr([0.1, 0.3, 0.7])
+    5.0
+    >>> gcr([0.1, 0.7])
+    0.6
+    >>> gcr([0.1, 0.1, 0.7])
+    nan
+    """
+    values = _checked(drops)
+    if len(values) < 2 or not np.isfinite(values).all():
+        return math.nan
+    if len(values) == 2:
+        return float(abs(values[1] - values[0]))
+    spread = partial_spread(values)
+    if not spread > 0:
+        return math.nan
+    return float(abs(values[-1] - values[:-1].mean()) / spread)
+
+
+def partial_spread(drops: ArrayLike) -> float:
+    """Return sigma, the standard deviation of all drops but the last; 0 for equal ones.
+
+    Drops that differ by no more than rounding are equal. nan for fewer than three drops.
+
+    Parameters
+    ----------
+    drops : array-like, shape (n,)
+        Drop of the probability with 1, ..., n components suppressed.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge.gcr import partial_spread
+    >>> partial_spread([0.1, 0.3, 0.7])
+    0.1
+    >>> partial_spread([0.1 + 0.2, 0.3, 0.7])
+    0.0
+    """
+    partial = _checked(drops)[:-1]
+    if len(partial) < 2 or not np.isfinite(partial).all():
+        return math.nan
+    # a drop is 1 - after / before, so its rounding is that of numbers near 1, however small it is
+    rounding = 16 * np.finfo(np.float64).eps * max(1.0, float(np.abs(partial).max()))
+    return float(partial.std()) if float(np.ptp(partial)) > rounding else 0.0
+
+
+def straight_line_gcr(n: int) -> float:
+    r"""Return the GCR of a straight line, on which every component matters as much.
+
+    It is :math:`\sqrt{3 n / (n - 2)}`, whatever the slope: the floor above which a GCR begins to
+    say something.
+
+    Parameters
+    ----------
+    n : int
+        Number of components.
+
+    Returns
+    -------
+    float
+        nan for n below 3, where there is no such number.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge.gcr import gcr, straight_line_gcr
+    >>> [round(straight_line_gcr(n), 2) for n in range(3, 9)]
+    [3.0, 2.45, 2.24, 2.12, 2.05, 2.0]
+    >>> gcr([0.2, 0.4, 0.6, 0.8])
+    2.45
+    """
+    return math.sqrt(3 * n / (n - 2)) if n > 2 else math.nan
+
+
+def jump(drops: ArrayLike) -> float:
+    """Return the last step of a suppression curve, the last drop less the one before.
+
+    Parameters
+    ----------
+    drops : array-like, shape (n,)
+        Drop of the probability with 1, ..., n components suppressed.
+
+    Returns
+    -------
+    float
+        nan for n below 2.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge.gcr import jump
+    >>> jump([0.1, 0.3, 0.7])
+    0.4
+    """
+    values = _checked(drops)
+    if len(values) < 2 or not np.isfinite(values).all():
+        return math.nan
+    return float(values[-1] - values[-2])
+
+
+def _checked(drops: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    values = np.asarray(drops, dtype=np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"drops must be one number per suppressed component, got {values.shape}.")
+    return values.reshape(-1)

@@ -1,0 +1,115 @@
+"""Potential components: the clusters of a graph of neurons, by any clusterer."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from neurotopo.cluster.baselines import BASELINES, finite_distances
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.graphs.neuron_graph import NeuronGraph
+from neurotopo.graphs.neurons import NeuronSet
+
+__all__ = ["CLUSTERERS", "check_clusterer", "potential_components"]
+
+CLUSTERERS = ("ntc", "kmeans", "dbscan", "hierarchical")
+
+
+def check_clusterer(clusterer: Any) -> None:
+    """Raise an error that says what a clusterer has to be, if it is none."""
+    if isinstance(clusterer, str):
+        if clusterer not in CLUSTERERS:
+            raise ValueError(
+                f"clusterer must be one of {', '.join(CLUSTERERS)}, an estimator or a function, "
+                f"got {clusterer!r}."
+            )
+    elif isinstance(clusterer, type) or not (
+        hasattr(clusterer, "fit_predict") or callable(clusterer)
+    ):
+        raise TypeError(
+            "clusterer must be an estimator with fit_predict, a function from distances to labels "
+            f"or one of {', '.join(CLUSTERERS)}, got {clusterer!r}."
+        )
+    elif not isinstance(clusterer, NTCClusterer):
+        metric = getattr(clusterer, "metric", "precomputed")
+        if hasattr(clusterer, "fit_predict") and metric != "precomputed":
+            name = type(clusterer).__name__
+            raise ValueError(
+                f"{name}(metric={metric!r}) would take rows of the distance matrix for points. "
+                f"Use {name}(metric='precomputed')."
+            )
+
+
+def potential_components(
+    clusterer: Any, graph: NeuronGraph, random_state: int = 0
+) -> list[NeuronSet]:
+    """Return the clusters of a graph of neurons.
+
+    Parameters
+    ----------
+    clusterer : estimator, str or callable
+        As for :class:`neurotopo.DKNFinder`. An estimator is left as it is; a copy is fitted.
+    graph : NeuronGraph
+        The graph.
+    random_state : int, default=0
+        Seed of a clusterer that has none.
+
+    Returns
+    -------
+    list of NeuronSet
+        In the order of ``clusters_`` for an NTCClusterer, of the labels for others. Neurons with a
+        negative label are in none.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import DBSCAN
+    >>> from neurotopo.graphs import NeuronGraph
+    >>> from neurotopo.knowledge.potential import potential_components
+    >>> from neurotopo.models.examples import random_model
+    >>> graph = NeuronGraph.from_model(random_model(), [(0, 1), (0, 2), (1, 3), (1, 4), (2, 5)])
+    >>> potential_components(DBSCAN(eps=30, min_samples=2, metric="precomputed"), graph)
+    [NeuronSet([(0, 1), (1, 4)]), NeuronSet([(1, 3), (2, 5)])]
+    """
+    check_clusterer(clusterer)
+    if len(graph.neurons) == 0:
+        return []
+    if isinstance(clusterer, str) and clusterer == "ntc":
+        clusterer = NTCClusterer(metric="precomputed")
+    if isinstance(clusterer, NTCClusterer):
+        fitted = clone(clusterer).set_params(metric="precomputed", **_seed(clusterer, random_state))
+        fitted.fit(graph.clustering_input(), strata=graph.layers)
+        return [graph.neurons[cluster] for cluster in fitted.clusters_]
+    labels = _labels(clusterer, graph, random_state)
+    return [graph.neurons[labels == label] for label in np.unique(labels[labels >= 0])]
+
+
+def _labels(clusterer: Any, graph: NeuronGraph, random_state: int) -> np.ndarray[Any, Any]:
+    if isinstance(clusterer, str):
+        found = BASELINES[clusterer](graph.distances(), random_state=random_state)
+    elif not hasattr(clusterer, "fit_predict"):
+        seed = {"random_state": random_state} if clusterer in BASELINES.values() else {}
+        found = clusterer(graph.distances(), **seed)
+    else:
+        finite = finite_distances(graph.distances())
+        if finite is None:  # no neuron has anything to do with another
+            return np.full(len(graph.neurons), -1)
+        if hasattr(clusterer, "get_params"):
+            fitted = clone(clusterer).set_params(**_seed(clusterer, random_state))
+        else:
+            fitted = copy.deepcopy(clusterer)
+        found = fitted.fit_predict(finite)
+    labels = np.asarray(found)
+    if labels.shape != (len(graph.neurons),) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"the clusterer gave labels of shape {labels.shape} and dtype {labels.dtype} for "
+            f"{len(graph.neurons)} neurons; it must give one whole number for each."
+        )
+    return labels
+
+
+def _seed(clusterer: Any, random_state: int) -> dict[str, int]:
+    params = clusterer.get_params(deep=False)
+    return {"random_state": random_state} if params.get("random_state", 0) is None else {}

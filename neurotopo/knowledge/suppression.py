@@ -1,0 +1,260 @@
+"""An answer under suppression of many sets of neurons: which sets, and what they make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.models.prompts import FactLike, describe_fact
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from neurotopo.models.edits import Edit
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = ["SuppressionCurve", "Suppressions", "relative_drops", "subsets"]
+
+# A batch of edits holds a factor for each of its rows and neurons; this keeps it to megabytes.
+_ROWS_PER_CALL = 8192
+
+
+def subsets(
+    n: int, *, max_exact: int = 10, n_samples: int = 200, random_state: int = 0
+) -> NDArray[np.bool_]:
+    """Return the non-empty subsets of n things, the small ones first.
+
+    Parameters
+    ----------
+    n : int
+        Number of things.
+    max_exact : int, default=10
+        Up to this n all subsets are returned.
+    n_samples : int, default=200
+        Above it, at most this many of each size: all where there are no more, else different ones
+        that are drawn.
+    random_state : int, default=0
+        Seed. What is drawn depends on it, on n and on the size, and on nothing else.
+
+    Returns
+    -------
+    ndarray of bool, shape (m, n)
+        A row per subset.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.knowledge.suppression import subsets
+    >>> subsets(2).astype(int)
+    array([[1, 0],
+           [0, 1],
+           [1, 1]])
+    >>> np.bincount(subsets(11).sum(axis=1))
+    array([  0,  11,  55, 165, 200, 200, 200, 200, 165,  55,  11,   1])
+    """
+    members: list[tuple[int, ...]] = []
+    for size in range(1, n + 1):
+        if n <= max_exact or comb(n, size) <= n_samples:
+            members.extend(combinations(range(n), size))
+        else:
+            members.extend(_drawn(n, size, n_samples, random_state))
+    rows = np.zeros((len(members), n), dtype=bool)
+    for row, chosen in zip(rows, members, strict=True):
+        row[list(chosen)] = True
+    return rows
+
+
+def _drawn(n: int, size: int, n_samples: int, seed: int) -> list[tuple[int, ...]]:
+    """Draw different subsets of one size, every choice of them being equally likely."""
+    rng = np.random.default_rng([seed, n, size])
+    found: dict[tuple[int, ...], None] = {}
+    while len(found) < n_samples:
+        found[tuple(sorted(rng.permutation(n)[:size].tolist()))] = None
+    return list(found)
+
+
+def relative_drops(before: float, after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return dProb = (before - after) / before: a fall is positive; nan where before is 0."""
+    if not before > 0:
+        return np.full(np.shape(after), np.nan)
+    with np.errstate(over="ignore"):  # of a probability that is all but 0
+        return np.asarray((before - after) / before, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class SuppressionCurve:
+    """The answer with every subset of some components suppressed, or with a sample of subsets.
+
+    Attributes
+    ----------
+    subsets : ndarray of bool, shape (m, n)
+        Which of the n components each of the m subsets holds (:func:`subsets`).
+    probabilities : ndarray of float64, shape (m,)
+        The probability of the answer with the subset suppressed.
+    base_probability : float
+        The probability with nothing suppressed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.knowledge.suppression import SuppressionCurve, subsets
+    >>> curve = SuppressionCurve(subsets(2), np.array([0.6, 0.8, 0.2]), 0.8)
+    >>> curve.mean, curve.n_subsets
+    (array([0.125, 0.75 ]), array([2, 1]))
+    """
+
+    subsets: NDArray[np.bool_]
+    probabilities: NDArray[np.float64]
+    base_probability: float
+
+    @property
+    def n(self) -> int:
+        """Number of components."""
+        return int(self.subsets.shape[1])
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of components in each subset."""
+        return self.subsets.sum(axis=1, dtype=np.int64)
+
+    @property
+    def drops(self) -> NDArray[np.float64]:
+        """DProb = (before - after) / before of each subset; nan where ``before`` is 0."""
+        return relative_drops(self.base_probability, self.probabilities)
+
+    @property
+    def n_subsets(self) -> NDArray[np.int64]:
+        """Number of subsets with 1, ..., n components."""
+        return np.bincount(self.sizes, minlength=self.n + 1)[1:].astype(np.int64)
+
+    @property
+    def is_exact(self) -> NDArray[np.bool_]:
+        """Whether these are all subsets of that size, and not a sample."""
+        possible = [comb(self.n, size) for size in range(1, self.n + 1)]
+        # an object array, as the numbers outgrow 64 bits
+        return np.asarray(np.array(possible, dtype=object) == self.n_subsets, dtype=bool)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean dProb with 1, ..., n components suppressed."""
+        return relative_drops(self.base_probability, self._means(self.probabilities))
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """Standard deviation of dProb over the subsets of each size."""
+        around = self.probabilities - self._means(self.probabilities)[self.sizes - 1]
+        if not self.base_probability > 0:
+            return np.full(self.n, np.nan)
+        with np.errstate(over="ignore"):
+            return np.asarray(np.sqrt(self._means(around**2)) / self.base_probability)
+
+    def _means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = np.bincount(self.sizes, weights=values, minlength=self.n + 1)[1:]
+        return np.asarray(sums / self.n_subsets)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row per number of suppressed components.
+
+        The columns are ``n_suppressed``, ``mean`` and ``std`` of dProb, ``n_subsets`` and
+        ``exact``.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "n_suppressed": np.arange(1, self.n + 1),
+                "mean": self.mean,
+                "std": self.std,
+                "n_subsets": self.n_subsets,
+                "exact": self.is_exact,
+            }
+        )
+
+
+class Suppressions:
+    """Probabilities of one fact's answer with sets of neurons suppressed, each asked for once.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model.
+    fact : Fact
+        Whose answer is asked for.
+    neurons : NeuronSet
+        The neurons that the sets are made of.
+    positions : {"all", "last"}, default="all"
+        Where neurons are suppressed, :class:`~neurotopo.Edit`.
+    reduce : {"best", "sum"}, default="best"
+        What is made of several answers.
+
+    Attributes
+    ----------
+    n_calls : int
+        How often the model was called so far.
+    """
+
+    def __init__(
+        self,
+        model: NeuronModel,
+        fact: FactLike,
+        neurons: NeuronSet,
+        positions: Literal["all", "last"] = "all",
+        reduce: Literal["best", "sum"] = "best",
+    ) -> None:
+        self.model = model
+        self.fact = fact
+        self.neurons = neurons
+        self.positions = positions
+        self.reduce = reduce
+        self.n_calls = 0
+        self._known: dict[bytes, float] = {}
+
+    @property
+    def n_sets(self) -> int:
+        """How many sets the model was asked about so far."""
+        return len(self._known)
+
+    def ask(self, rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the probability under suppression of each set.
+
+        Parameters
+        ----------
+        rows : ndarray of bool, shape (m, len(neurons))
+            A row per set.
+
+        Returns
+        -------
+        ndarray of float64, shape (m,)
+        """
+        keys = [row.tobytes() for row in rows]
+        waiting = {k: row for k, row in zip(keys, rows, strict=True) if k not in self._known}
+        unknown = list(waiting.items())
+        for start in range(0, len(unknown), _ROWS_PER_CALL):
+            part = unknown[start : start + _ROWS_PER_CALL]
+            sets = [self.neurons[row] for _, row in part]
+            values = self._probabilities(sets)
+            self._known.update(zip((key for key, _ in part), values.tolist(), strict=True))
+        return np.array([self._known[key] for key in keys], dtype=np.float64)
+
+    def _probabilities(self, sets: list[NeuronSet]) -> NDArray[np.float64]:
+        from neurotopo.models.edits import Edit
+
+        edits: list[Edit] = [Edit(neurons, positions=self.positions) for neurons in sets]
+        self.n_calls += 1
+        values = np.asarray(
+            self.model.answer_probability(self.fact, edits=edits, reduce=self.reduce),
+            dtype=np.float64,
+        )
+        if np.isnan(values).any():
+            suppressed = sets[int(np.isnan(values).argmax())]
+            raise ValueError(
+                f"{describe_fact(self.fact)}: the probability of the answer with "
+                f"{len(suppressed)} neurons suppressed, {suppressed}, is nan."
+            )
+        return values

@@ -1,0 +1,655 @@
+"""Degenerate knowledge neurons against loops from the formulas, and by hand on a toy network."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import statistics
+from importlib import resources
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+
+from neurotopo import (
+    AMIG,
+    DKN,
+    DKNFinder,
+    Edit,
+    Fact,
+    FactSet,
+    NeuronGraph,
+    NeuronSet,
+    NTCClusterer,
+    load_model,
+)
+from neurotopo.cluster.baselines import (
+    dbscan,
+    finite_distances,
+    hierarchical,
+    kmeans,
+    random_groups,
+)
+from neurotopo.knowledge import suppression
+from neurotopo.knowledge.dkn import REASONS
+from neurotopo.knowledge.gcr import gcr, jump, partial_spread, straight_line_gcr
+from neurotopo.knowledge.potential import potential_components
+from neurotopo.knowledge.suppression import SuppressionCurve, subsets
+from neurotopo.models.examples import random_model
+from tests.models import zoo
+
+FACT = Fact("The capital of France is _X_", "Paris")
+
+# A network of three layers, drawn on paper: three groups, 10 within and 0.1 between them.
+GROUPS = [
+    NeuronSet([(0, 0), (1, 0)]),
+    NeuronSet([(1, 1), (2, 1)]),
+    NeuronSet([(0, 2), (1, 2), (2, 2)]),
+]
+ALL = NeuronSet(pair for group in GROUPS for pair in group)
+BY_INTACT = (0.08, 0.64, 0.72, 0.8)
+
+
+class Toy:
+    """Neuron i writes to and reads from direction i; the answer depends on the intact groups."""
+
+    n_layers, n_neurons = 3, 4
+
+    def __init__(self, groups=GROUPS, by_intact=BY_INTACT, between=0.1):
+        self.groups, self.by_intact, self.between = groups, by_intact, between
+        self.calls = []
+
+    def in_rows(self, layer, indices=None, *, path="up", fold_norm=False):
+        return np.eye(4)[indices]
+
+    def out_rows(self, layer, indices=None):
+        return (np.full((4, 4), self.between) + (10 - self.between) * np.eye(4))[indices]
+
+    def answer_probability(self, fact, edits=None, *, reduce="best", log=False):
+        self.calls.append([edit.neurons for edit in edits])
+        assert all(edit.scale == 0 for edit in edits)
+        return np.array([self.probability(edit.neurons) for edit in edits])
+
+    def probability(self, suppressed):
+        return self.by_intact[sum(group.isdisjoint(suppressed) for group in self.groups)]
+
+
+# By hand
+
+
+def test_the_toy_network_by_hand():
+    model = Toy()
+    found = DKNFinder().find(model, FACT, ALL)
+    assert isinstance(found, DKN)
+    assert set(found.components) == set(GROUPS)
+    assert found.union == found.neurons == ALL
+    np.testing.assert_allclose(found.probabilities, 0.64)
+    np.testing.assert_allclose(found.potential_without, 0.72)
+    assert found.base_probability == 0.8
+    assert found.all_suppressed_probability == found.potential_suppressed_probability == 0.08
+    np.testing.assert_allclose(found.curve, [0.1, 0.2, 0.9])
+    assert found.n_subsets.tolist() == [3, 3, 1]
+    assert found.gcr == pytest.approx(0.75 / 0.05)
+    assert found.sigma == pytest.approx(0.05)
+    assert found.jump == pytest.approx(0.7)
+    assert found.gcr_floor == pytest.approx(3)
+    assert found.eq2_gap == pytest.approx(0.2)
+    assert found.eq3_ratio == pytest.approx(0.125)
+    assert found.satisfies_eq3
+    assert found.reason is None
+    assert not found.excluded
+    assert len(model.calls) == 1
+    assert len(set(model.calls[0])) == len(model.calls[0]) == 8
+
+
+def test_two_components_by_hand():
+    model = Toy(GROUPS[:2], (0.05, 0.45, 0.5))
+    found = DKNFinder(NTCClusterer(tau=0.0)).find(model, FACT, GROUPS[0] | GROUPS[1])
+    np.testing.assert_allclose(found.curve, [0.1, 0.9])
+    assert found.gcr == pytest.approx(0.8)
+    assert math.isnan(found.gcr_floor)
+    assert math.isnan(found.sigma)
+    assert found.reason is None
+
+
+@pytest.mark.parametrize(("tolerance", "contrast", "wanted"), [
+    (0.21, 0.13, (True, True)), (0.19, 0.13, (False, True)), (0.21, 0.12, (True, False)),
+])  # fmt: skip
+def test_the_functional_definition(tolerance, contrast, wanted):
+    finder = DKNFinder(tolerance=tolerance, contrast=contrast)
+    found = finder.evaluate(Toy(), FACT, GROUPS)
+    assert (found.satisfies_eq2, found.satisfies_eq3) == wanted
+
+
+@pytest.mark.parametrize(("options", "n"), [
+    ({"tau2": 0.79}, 3), ({"tau2": 0.81}, 0),  # 0.64 of 0.8 is 0.8
+    ({"tau2": 0.63, "relative": False}, 3), ({"tau2": 0.65, "relative": False}, 0),
+    ({"criterion": "dispensable"}, 0), ({"criterion": "dispensable", "max_drop": 0.11}, 3),
+    ({"criterion": "dispensable", "max_drop": 0.081, "relative": False}, 3),
+    ({"criterion": "dispensable", "max_drop": 0.079, "relative": False}, 0),
+])  # fmt: skip
+def test_thresholds_by_hand(options, n):
+    found = DKNFinder(**options).evaluate(Toy(), FACT, GROUPS)
+    assert len(found) == len(found.components) == n
+    if not n:
+        assert found.reason == "no component passed"
+        assert found.all_suppressed_probability == found.base_probability
+        assert found.potential_suppressed_probability == 0.08
+
+
+def test_a_component_that_does_not_pass_is_left_active():
+    model = Toy(GROUPS[:2], (0.08, 0.64, 0.8))
+    found = DKNFinder().evaluate(model, FACT, GROUPS)
+    assert found.passed.tolist() == [True, True, False]
+    np.testing.assert_allclose(found.potential_probabilities, [0.64, 0.64, 0.08])
+    np.testing.assert_allclose(found.active_probabilities, 0.64)
+    np.testing.assert_allclose(found.curve, [0.2, 0.9])
+
+
+# Against loops
+
+
+def one_by_one(model, fact, positions, reduce):
+    """One forward for each set of neurons, on a model that is really edited."""
+
+    def probability(neurons):
+        neurons = NeuronSet(neurons)
+        if positions == "last":
+            return model.answer_probability(
+                fact, edits=Edit(neurons, positions="last"), reduce=reduce
+            )
+        with model.edited(Edit(neurons)):
+            return model.answer_probability(fact, reduce=reduce)
+
+    return probability
+
+
+def slow(probability, groups, *, tau2, criterion, relative, max_drop):
+    """Eq 2, 3, 10 and 11, word by word."""
+    everything = set().union(*groups)
+    before = probability(())
+    unit = before if relative else 1.0
+    alone = [probability(everything - set(group)) for group in groups]
+    without = [probability(group) for group in groups]
+    if criterion == "active":
+        passed = [p >= tau2 * unit for p in alone]
+    else:
+        passed = [before - p < max_drop * unit for p in without]
+    kept = [set(group) for group, keep in zip(groups, passed, strict=True) if keep]
+    curve = []
+    for size in range(1, len(kept) + 1):
+        drops = [
+            (before - probability(set().union(*chosen))) / before
+            for chosen in combinations(kept, size)
+        ]
+        curve.append(statistics.fmean(drops))
+    union = set().union(*kept)
+    return {
+        "alone": alone,
+        "without": without,
+        "passed": passed,
+        "curve": curve,
+        "nothing": probability(union),
+        "active": [probability(union - group) for group in kept],
+        "before": before,
+    }
+
+
+def slow_gcr(curve):
+    if len(curve) == 2:
+        return abs(curve[1] - curve[0])
+    return abs(curve[-1] - statistics.fmean(curve[:-1])) / statistics.pstdev(curve[:-1])
+
+
+def drawn_groups(seed, sizes, overlap=False):
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(zoo.LAYERS * zoo.INNER)
+    groups, start = [], 0
+    for size in sizes:
+        chosen = rng.choice(72, size, replace=False) if overlap else order[start : start + size]
+        start += size
+        groups.append(NeuronSet.from_arrays(chosen // zoo.INNER, chosen % zoo.INNER))
+    return groups
+
+
+def between(values):
+    """Return a threshold that half of the values exceed, and that none of them is near to."""
+    ordered = sorted(values)
+    return (ordered[len(ordered) // 2 - 1] + ordered[len(ordered) // 2]) / 2
+
+
+@pytest.mark.parametrize("positions", ["all", "last"])
+@pytest.mark.parametrize("criterion", ["active", "dispensable"])
+@pytest.mark.parametrize("relative", [True, False])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2", "gpt_neox", "bert", "distilbert"])
+def test_against_one_forward_per_set(name, relative, criterion, positions):
+    model = zoo.shared(name)
+    seed = sum(map(ord, name + criterion + positions)) + relative
+    fact = zoo.FACTS[seed % 3]
+    reduce = ("best", "sum")[seed % 2]
+    groups = drawn_groups(seed, [9, 6, 4, 8, 5, 7], overlap=seed % 3 == 0)
+    probability = functools.cache(one_by_one(model, fact, positions, reduce))
+
+    def cached(neurons):
+        return probability(frozenset(neurons))
+
+    options = {"criterion": criterion, "relative": relative, "tau2": 0.0, "max_drop": 0.0}
+    first = slow(cached, groups, **options)
+    unit = first["before"] if relative else 1.0
+    # so that some pass and some do not; a negative limit is no option, so falls are asked for
+    options["tau2"] = between(p / unit for p in first["alone"])
+    options["max_drop"] = max(0.0, between((first["before"] - p) / unit for p in first["without"]))
+    wanted = slow(cached, groups, **options)
+    finder = DKNFinder(positions=positions, reduce=reduce, **options)
+    found = finder.evaluate(model, fact, groups)
+
+    close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=1e-9)
+    close(found.base_probability, wanted["before"])
+    close(found.potential_probabilities, wanted["alone"])
+    close(found.potential_without, wanted["without"])
+    assert found.passed.tolist() == wanted["passed"]
+    assert 0 < found.n < len(groups)
+    close(found.all_suppressed_probability, wanted["nothing"])
+    close(found.active_probabilities, wanted["active"])
+    np.testing.assert_allclose(found.curve, wanted["curve"], rtol=1e-3, atol=1e-5)
+    close(
+        found.probabilities,
+        [p for p, on in zip(wanted["alone"], wanted["passed"], strict=True) if on],
+    )
+    gaps = [abs(wanted["before"] - p) / wanted["before"] for p in wanted["active"]]
+    assert found.eq2_gap == pytest.approx(max(gaps), rel=1e-3, abs=1e-5)
+    close(found.eq3_ratio, max(wanted["nothing"] / p for p in wanted["active"]))
+    if found.n > 1:
+        assert found.gcr == pytest.approx(slow_gcr(wanted["curve"]), rel=2e-2, abs=1e-4)
+    assert found.components == [g for g, p in zip(groups, wanted["passed"], strict=True) if p]
+
+
+@given(st.lists(st.floats(-5, 1), min_size=3, max_size=9))
+def test_the_ratio_is_the_formula(drops):
+    if np.ptp(drops[:-1]) > 1e-6:
+        assert gcr(drops) == pytest.approx(slow_gcr(drops), rel=1e-6, abs=1e-9)
+    assert jump(drops) == drops[-1] - drops[-2]
+
+
+@given(st.integers(3, 40), st.floats(1e-3, 1))
+def test_the_floor_is_what_a_line_scores(n, slope):
+    assert gcr(slope * np.arange(1, n + 1) / n) == pytest.approx(straight_line_gcr(n))
+
+
+@pytest.mark.parametrize("drops", [[], [0.5], [0.2, 0.2, 0.7], [0.0, 0.0, 0.0], [math.nan] * 3,
+                                   [0.1 + 0.2, 0.3, 0.9], [0.1, -math.inf, 0.3]])  # fmt: skip
+def test_undefined_ratios_are_nan(drops):
+    assert math.isnan(gcr(drops))
+
+
+def test_drops_are_one_row():
+    with pytest.raises(ValueError, match="one number per suppressed component"):
+        gcr([[0.1, 0.2]])
+    assert partial_spread([0.1, 0.3, 0.9]) == pytest.approx(0.1)
+
+
+# Subsets
+
+
+@pytest.mark.parametrize("n", range(11))
+def test_all_subsets(n):
+    rows = subsets(n)
+    assert rows.shape == (2**n - 1, n)
+    assert len(np.unique(rows, axis=0)) == len(rows)
+    assert (np.diff(rows.sum(axis=1)) >= 0).all()
+
+
+def test_samples_of_subsets():
+    rows = subsets(14, random_state=3)
+    sizes = rows.sum(axis=1)
+    assert np.bincount(sizes)[1:].tolist() == [min(math.comb(14, k), 200) for k in range(1, 15)]
+    assert len(np.unique(rows, axis=0)) == len(rows)
+    np.testing.assert_array_equal(rows, subsets(14, random_state=3))
+    assert (rows != subsets(14, random_state=4)).any()
+    middle = rows[sizes == 7].mean(axis=0)
+    assert abs(middle - 0.5).max() < 0.2  # five standard deviations
+    few = subsets(5, max_exact=3, n_samples=4)
+    assert few.sum(axis=1).tolist() == [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4 + [5]
+
+
+def test_twelve_components():
+    groups = [NeuronSet([(0, i)]) for i in range(12)]
+    by_intact = np.linspace(0.1, 0.9, 13)
+    model = Toy(groups, by_intact)
+    finder = DKNFinder(tau2=0.0)
+    found = finder.evaluate(model, FACT, groups)
+    assert found.n == 12
+    wanted = [min(math.comb(12, k), 200) for k in range(1, 13)]
+    assert found.n_subsets.tolist() == wanted
+    assert found.suppression.is_exact.tolist() == [w == math.comb(12, k + 1)
+                                                   for k, w in enumerate(wanted)]  # fmt: skip
+    np.testing.assert_allclose(found.curve, np.arange(1, 13) * (0.8 / 12) / 0.9)
+    assert found.gcr == pytest.approx(found.gcr_floor)
+    assert len(model.calls) == 2
+    asked = [neurons for call in model.calls for neurons in call]
+    assert len(set(asked)) == len(asked)
+    again = finder.evaluate(model, FACT, groups)
+    np.testing.assert_array_equal(found.suppression.subsets, again.suppression.subsets)
+
+
+def test_eleven_components_of_a_real_model():
+    model = random_model("gpt2")
+    groups = [NeuronSet([(layer, i) for layer in range(3)]) for i in range(11)]
+    found = DKNFinder(tau2=0.0, n_samples=20, positions="last").evaluate(model, FACT, groups)
+    assert found.n_subsets.tolist() == [11, *[20] * 8, 11, 1]
+    for row, value in list(zip(found.suppression.subsets, found.suppression.probabilities,
+                               strict=True))[::17]:  # fmt: skip
+        union = NeuronSet(p for g, on in zip(groups, row, strict=True) if on for p in g)
+        edit = Edit(union, positions="last")
+        assert value == pytest.approx(model.answer_probability(FACT, edits=edit), rel=1e-4)
+
+
+def test_the_spread_of_a_curve():
+    rng = np.random.default_rng(0)
+    rows = subsets(5)
+    curve = SuppressionCurve(rows, rng.random(len(rows)), 0.7)
+    table = curve.to_pandas()
+    for k in range(1, 6):
+        drops = curve.drops[curve.sizes == k]
+        assert curve.mean[k - 1] == pytest.approx(drops.mean())
+        assert curve.std[k - 1] == pytest.approx(drops.std())
+        assert table["n_subsets"][k - 1] == math.comb(5, k)
+    assert table["exact"].all()
+
+
+def test_many_sets_are_split_into_calls(monkeypatch):
+    monkeypatch.setattr(suppression, "_ROWS_PER_CALL", 3)
+    model = Toy()
+    found = DKNFinder().evaluate(model, FACT, GROUPS)
+    assert [len(call) for call in model.calls] == [3, 3, 2]
+    assert found.gcr == pytest.approx(15)
+
+
+# Clusterers
+
+
+def true_labels(distances):
+    return [next(k for k, group in enumerate(GROUPS) if pair in group) for pair in ALL]
+
+
+@pytest.mark.parametrize("clusterer", [
+    NTCClusterer(), NTCClusterer(metric="precomputed", rule="gap"), "ntc",
+    DBSCAN(eps=0.15, min_samples=2, metric="precomputed"),
+    AgglomerativeClustering(
+        n_clusters=None, distance_threshold=1.0, metric="precomputed", linkage="single"
+    ),
+    functools.partial(hierarchical, height=1.0, method="single"),
+    functools.partial(dbscan, eps=0.15), true_labels,
+])  # fmt: skip
+def test_a_clusterer_of_any_kind(clusterer):
+    graph = NeuronGraph.from_model(Toy(), ALL)
+    for given_graph in (graph, None):
+        found = DKNFinder(clusterer).find(Toy(), FACT, ALL, graph=given_graph)
+        assert set(found.components) == set(GROUPS)
+        assert found.gcr == pytest.approx(15)
+
+
+def test_the_clusterer_is_left_as_it_is():
+    ntc = NTCClusterer(rule="significance", tau=1.0)
+    first, second = (DKNFinder(ntc, random_state=2).find(Toy(), FACT, ALL) for _ in range(2))
+    assert first.potential == second.potential
+    assert (ntc.metric, ntc.random_state) == ("euclidean", None)
+    assert not hasattr(ntc, "labels_")
+
+
+@pytest.mark.parametrize("clusterer", [
+    "kmeans", "dbscan", "hierarchical", kmeans, dbscan, hierarchical, KMeans(2),
+    functools.partial(random_groups, sizes=[3, 2], random_state=1),
+])  # fmt: skip
+def test_baselines_are_what_they_return(clusterer):
+    model = random_model("gpt2")
+    neurons = AMIG.fast(threshold=12, rule="top").locate(model, FACT)
+    finder = DKNFinder(clusterer, tau2=0.0, random_state=5)
+    found = finder.find(model, FACT, neurons)
+    again = finder.find(model, FACT, neurons)
+    assert found.potential == again.potential
+    assert found.n == len(found.potential)
+    distances = NeuronGraph.from_model(model, neurons).distances()
+    if clusterer in ("kmeans", kmeans):
+        labels = kmeans(distances, random_state=5)
+    elif clusterer in ("dbscan", dbscan):
+        labels = dbscan(distances)
+    elif clusterer in ("hierarchical", hierarchical):
+        labels = hierarchical(distances)
+    elif isinstance(clusterer, KMeans):
+        labels = KMeans(2, random_state=5).fit_predict(finite_distances(distances))
+    else:
+        labels = random_groups(12, sizes=[3, 2], random_state=1)
+    wanted = [neurons[labels == k] for k in range(labels.max() + 1)]
+    assert found.potential == wanted
+
+
+@pytest.mark.parametrize("base", [KMeans, NTCClusterer])
+@pytest.mark.parametrize(("own", "used"), [(None, 5), (8, 8)])
+def test_a_clusterer_without_a_seed_is_given_one(base, own, used, monkeypatch):
+    seen = []
+    fit = base.fit
+    monkeypatch.setattr(
+        base,
+        "fit",
+        lambda self, X, *a, **o: seen.append(self.random_state) or fit(self, X, *a, **o),
+    )
+    clusterer = base(random_state=own)
+    if base is KMeans:
+        clusterer.set_params(n_clusters=2)
+    DKNFinder(clusterer, random_state=5).find(Toy(), FACT, ALL)
+    assert seen == [used]
+    assert clusterer.random_state == own
+
+
+def test_nested_clusters_are_all_judged():
+    finder = DKNFinder(NTCClusterer(tau=0.0, nested=True))
+    model = random_model("gpt2")
+    neurons = AMIG.fast(threshold=12, rule="top").locate(model, FACT)
+    found = finder.find(model, FACT, neurons)
+    sizes = [len(group) for group in found.potential]
+    assert sum(sizes) > len(NeuronSet(p for g in found.potential for p in g))
+    probability = one_by_one(model, FACT, "all", "best")
+    wanted = slow(probability, found.potential[:3], tau2=0.3, criterion="active", relative=True,
+                  max_drop=0)  # fmt: skip
+    small = finder.evaluate(model, FACT, found.potential[:3])
+    np.testing.assert_allclose(small.active_probabilities, wanted["active"], rtol=1e-4)
+    np.testing.assert_allclose(small.curve, wanted["curve"], atol=1e-5)
+
+
+@pytest.mark.parametrize(("clusterer", "error", "message"), [
+    ("spectral", ValueError, "clusterer must be one of ntc, kmeans, dbscan, hierarchical"),
+    (DBSCAN(), ValueError, r"Use DBSCAN\(metric='precomputed'\)"),
+    (DBSCAN, TypeError, "must be an estimator with fit_predict"),
+    (3, TypeError, "must be an estimator with fit_predict"),
+])  # fmt: skip
+def test_what_is_no_clusterer_is_refused(clusterer, error, message):
+    with pytest.raises(error, match=message):
+        DKNFinder(clusterer)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [0.5] * 7, [[0] * 7]])
+def test_labels_that_fit_no_neurons_are_refused(labels):
+    with pytest.raises(ValueError, match="for 7 neurons; it must give one whole number for each"):
+        DKNFinder(lambda distances: labels).find(Toy(), FACT, ALL)
+
+
+def test_an_estimator_without_parameters():
+    class Plain:
+        def fit_predict(self, X):
+            assert np.isfinite(X).all()
+            self.seen = X
+            return np.full(len(X), 4)
+
+    plain = Plain()
+    assert potential_components(plain, NeuronGraph.from_model(Toy(), ALL)) == [ALL]
+    assert not hasattr(plain, "seen")
+
+
+def test_the_graph_must_be_of_the_neurons():
+    graph = NeuronGraph.from_model(Toy(), GROUPS[0])
+    with pytest.raises(ValueError, match="must be the same"):
+        DKNFinder().find(Toy(), FACT, ALL, graph=graph)
+    with pytest.raises(ValueError, match=r"neuron \(0, 2\) of a component is not in neurons"):
+        DKNFinder().evaluate(Toy(), FACT, GROUPS, neurons=GROUPS[0])
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"criterion": "alive"}, "criterion must be one of active, dispensable, got 'alive'"),
+    ({"positions": "first"}, "positions must be one of all, last"),
+    ({"reduce": "mean"}, "reduce must be one of best, sum"),
+    ({"tau2": -0.1}, "tau2 must be a finite number of at least 0, got -0.1"),
+    ({"max_change": math.nan}, "max_change must be a finite number"),
+    ({"n_samples": 0}, "n_samples must be at least 1, got 0"),
+    ({"max_exact": 17}, "max_exact must be at most 16"),
+])  # fmt: skip
+def test_options_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        DKNFinder(**options)
+
+
+# Nothing, one, zero, too much
+
+
+def is_json(found):
+    return json.loads(json.dumps(found.to_dict(), allow_nan=False))
+
+
+@pytest.mark.parametrize("clusterer", ["ntc", "kmeans", "dbscan", "hierarchical", KMeans(2)])
+@pytest.mark.parametrize(("neurons", "reason"), [
+    ([], "no neurons"),
+    ([(1, 3)], "no potential components"),
+    ([(1, 3), (1, 5), (1, 9)], "no potential components"),  # one layer: no distance is finite
+])  # fmt: skip
+def test_too_few_neurons(neurons, reason, clusterer):
+    model = random_model("gpt2")
+    found = DKNFinder(clusterer).find(model, FACT, neurons)
+    assert found.reason == reason
+    assert not found.excluded
+    assert found.components == found.potential == []
+    assert found.base_probability == pytest.approx(model.answer_probability(FACT))
+    assert found.all_suppressed_probability == found.base_probability
+    assert found.curve.shape == found.n_subsets.shape == found.probabilities.shape == (0,)
+    for value in (found.gcr, found.jump, found.sigma, found.gcr_floor, found.eq2_gap,
+                  found.eq3_ratio):  # fmt: skip
+        assert math.isnan(value)
+    assert not found.satisfies_eq2
+    assert not found.satisfies_eq3
+    assert found.largest_change == 0
+    assert len(found.to_pandas()) == len(found.suppression.to_pandas()) == 0
+    assert is_json(found)["gcr"] is None
+
+
+def test_one_component():
+    found = DKNFinder().evaluate(Toy(), FACT, GROUPS[:1])
+    assert found.reason == "one component"
+    np.testing.assert_allclose(found.curve, [0.1])
+    assert math.isnan(found.gcr)
+    assert found.active_probabilities.tolist() == [0.8]
+    assert found.satisfies_eq2
+    assert not found.satisfies_eq3
+
+
+def test_empty_and_equal_components():
+    found = DKNFinder(tau2=0).evaluate(Toy(), FACT, [[], GROUPS[0], GROUPS[0]])
+    assert found.passed.tolist() == [False, True, True]
+    np.testing.assert_allclose(found.curve, [0.1, 0.1])
+    table = found.to_pandas()
+    assert table["n_neurons"].tolist() == [0, 2, 2]
+    assert table["first_layer"].tolist() == [-1, 0, 0]
+    spared = DKNFinder(criterion="dispensable")
+    assert spared.evaluate(Toy(), FACT, [[]]).reason == "no neurons"
+    assert spared.evaluate(Toy(), FACT, [[]], neurons=ALL).reason == "no component passed"
+
+
+@pytest.mark.parametrize("criterion", ["active", "dispensable"])
+def test_an_answer_of_probability_zero(criterion):
+    model = Toy(by_intact=(0.2, 0.1, 0.1, 0.0))
+    found = DKNFinder(criterion=criterion).evaluate(model, FACT, GROUPS)
+    assert (found.n, found.excluded, found.reason) == (0, True, "probability zero")
+    absolute = DKNFinder(tau2=0.1, relative=False).evaluate(model, FACT, GROUPS)
+    assert (absolute.n, absolute.excluded, absolute.reason) == (3, True, "probability zero")
+    assert np.isnan(absolute.curve).all()
+    assert np.isnan(absolute.suppression.std).all()
+    assert math.isnan(absolute.gcr)
+    assert math.isnan(absolute.largest_change)
+    assert is_json(absolute)["curve"] == [None] * 3
+
+
+@pytest.mark.parametrize(("after", "excluded"), [(0.0099, False), (0.0101, True), (0.0, False)])
+def test_extreme_changes_are_excluded(after, excluded):
+    found = DKNFinder(tau2=0).evaluate(Toy(by_intact=(after, 0.002, 0.0015, 0.001)), FACT, GROUPS)
+    assert found.excluded is excluded
+    assert found.reason == ("extreme change" if excluded else None)
+    assert math.isfinite(found.gcr)
+    assert found.largest_change == pytest.approx(max(abs(1 - after / 0.001), 1.0))
+
+
+def test_a_probability_next_to_zero():
+    found = DKNFinder().evaluate(Toy(by_intact=(1.0, 0.5, 0.5, 5e-324)), FACT, GROUPS)
+    assert found.excluded
+    assert found.reason == "extreme change"
+    assert math.isnan(found.gcr)
+    assert is_json(found)["curve"] == [None] * 3
+
+
+def test_no_spread_is_counted():
+    found = DKNFinder().evaluate(Toy(by_intact=(0.1, 0.8, 0.8, 0.8)), FACT, GROUPS)
+    assert (found.excluded, found.reason) == (False, "no spread")
+    assert found.jump == pytest.approx(0.875)
+    assert found.sigma == 0
+    dead = DKNFinder(tau2=0).evaluate(Toy(by_intact=(0.0, 0.0, 0.5, 0.8)), FACT, GROUPS)
+    assert math.isnan(dead.eq3_ratio)
+    assert not dead.satisfies_eq3
+    assert set(REASONS) >= {found.reason, "probability zero", "extreme change", "one component"}
+
+
+def test_nan_of_the_model_is_an_error():
+    with pytest.raises(ValueError, match=r"'The capital of France.*7 neurons suppressed.* is nan"):
+        DKNFinder().evaluate(Toy(by_intact=(math.nan, 0.5, 0.5, 0.8)), FACT, GROUPS)
+
+
+def test_neurons_the_model_does_not_have():
+    with pytest.raises(ValueError, match=r"no neuron \(9, 0\)"):
+        DKNFinder().find(random_model("gpt2"), FACT, [(9, 0), (0, 1)])
+
+
+def test_tables():
+    found = DKNFinder().evaluate(Toy(), FACT, GROUPS)
+    table = found.to_pandas()
+    assert table["last_layer"].tolist() == [1, 2, 2]
+    np.testing.assert_allclose(table["drop_without"], 0.1)
+    values = is_json(found)
+    assert values["n_components"] == 3
+    assert values["potential"] == [[list(pair) for pair in group] for group in GROUPS]
+    assert values["reason"] is None
+    assert values["exact"] == [True] * 3
+    assert repr(found) == "DKN(n_components=3 of 3, gcr=15)"
+
+
+@pytest.mark.skipif(
+    not (resources.files("neurotopo") / "testbed" / "models" / "planted").is_dir(),
+    reason="the planted model is not there",
+)
+def test_planted_groups_are_degenerate_and_random_ones_are_not():
+    folder = resources.files("neurotopo") / "testbed" / "models" / "planted"
+    facts = list(FactSet.from_jsonl(str(folder / "facts.jsonl")))[::10][:20]
+    model = load_model("testbed:planted", device="cpu")
+    groups = model.planted_groups
+    neurons = NeuronSet(pair for group in groups for pair in group)
+    sizes = [len(group) for group in groups]
+    finder = DKNFinder()
+    planted, drawn = [], []
+    for seed, fact in enumerate(facts):
+        found = finder.evaluate(model, fact, groups)
+        assert found.n == len(groups)
+        planted.append(found.jump)
+        labels = random_groups(len(neurons), sizes=sizes, random_state=seed)
+        others = [neurons[labels == k] for k in range(len(groups))]
+        drawn.append(DKNFinder(tau2=0).evaluate(model, fact, others).jump)
+    assert np.mean(planted) > 0.5
+    assert np.mean(drawn) < np.mean(planted) / 2  # a straight line has a third
