@@ -1,0 +1,61 @@
+"""Experiments over many facts: work per fact, kept in a file as it is done, and a summary.
+
+The names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neurotopo.studies.engines import Engine, Finished, InlineEngine, Task
+    from neurotopo.studies.rows import Row, Run, StoreError
+    from neurotopo.studies.run_file import read_run, write_run
+    from neurotopo.studies.runner import FactError, Outcome, Rows, Study, run_study, seed_for
+    from neurotopo.studies.store import Store
+
+__all__ = [
+    "Engine",
+    "FactError",
+    "Finished",
+    "InlineEngine",
+    "Outcome",
+    "Row",
+    "Rows",
+    "Run",
+    "Store",
+    "StoreError",
+    "Study",
+    "Task",
+    "read_run",
+    "run_study",
+    "seed_for",
+    "write_run",
+]
+
+_HOME = {
+    "Engine": "engines",
+    "Finished": "engines",
+    "InlineEngine": "engines",
+    "Task": "engines",
+    "Row": "rows",
+    "Run": "rows",
+    "StoreError": "rows",
+    "read_run": "run_file",
+    "write_run": "run_file",
+    "Store": "store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOME.get(name, "runner")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,110 @@
+"""Values as JSON text and back, without loss: also for nan, infinity and arrays of numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["difference", "from_text", "to_text"]
+
+_FLOAT = "$float"  # JSON has no nan and no infinity: they become {"$float": "nan"} and so on
+
+
+def to_text(value: Any, where: str = "value") -> str:
+    """Return a value as JSON, the same text for equal values.
+
+    Parameters
+    ----------
+    value : object
+        Mappings with strings as keys, sequences, strings, numbers, booleans, None, and numpy's
+        arrays and numbers. Tuples and arrays become lists; numbers keep every digit.
+    where : str, default="value"
+        What to call it in a message.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else; the message says where it is.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.plain import from_text, to_text
+    >>> to_text({"sizes": (2, 3), "gcr": float("nan")})
+    '{"gcr": {"$float": "nan"}, "sizes": [2, 3]}'
+    >>> from_text(to_text({"gcr": float("inf")}))
+    {'gcr': inf}
+    """
+    return json.dumps(_plain(value, where), sort_keys=True, allow_nan=False)
+
+
+def from_text(text: str) -> Any:
+    """Return what :func:`to_text` was given.
+
+    Raises
+    ------
+    ValueError
+        When the text is no JSON.
+    """
+    return json.loads(text, object_hook=_floats, parse_constant=_refuse)
+
+
+def difference(there: Any, here: Any, name: str = "") -> str:
+    """Say in which entry two nested mappings differ first, and how.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.plain import difference
+    >>> difference({"filter": {"tau2": 0.3}}, {"filter": {"tau2": 0.4}})
+    'filter.tau2 was 0.3 and is 0.4'
+    """
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in [*here, *(key for key in there if key not in here)]:
+            inner = f"{name}.{key}" if name else str(key)
+            if key not in there:
+                return f"{inner} was not given and is {_short(here[key])}"
+            if key not in here:
+                return f"{inner} was {_short(there[key])} and is not given"
+            # As text, because nan is not equal to itself.
+            if to_text(there[key]) != to_text(here[key]):
+                return difference(there[key], here[key], inner)
+    return f"{name or 'it'} was {_short(there)} and is {_short(here)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _plain(value: Any, where: str) -> Any:
+    if value is None or isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, np.ndarray | np.generic):
+        if value.dtype.kind not in "biufU":
+            raise TypeError(f"{where} holds {value.dtype}, which JSON cannot hold.")
+        return _plain(value.tolist(), where)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {_FLOAT: str(float(value))}
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"the keys of {where} must be strings, got {key!r}.")
+            if key == _FLOAT:
+                raise ValueError(f"{where} has a key {_FLOAT!r}, which has a meaning of its own.")
+        return {str(key): _plain(each, f"{where}[{key!r}]") for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, f"{where}[{i}]") for i, each in enumerate(value)]
+    raise TypeError(f"{where} is a {type(value).__name__}, which JSON cannot hold.")
+
+
+def _floats(mapping: dict[str, Any]) -> Any:
+    return float(mapping[_FLOAT]) if mapping.keys() == {_FLOAT} else mapping
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,0 +1,99 @@
+"""What a file of results gives back, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Row", "Run", "StoreError", "sentences"]
+
+_SENTENCES = (
+    # What SQLite says, and what a user needs to know. Python 3.10 has no error codes.
+    ("locked", "{path} is locked by another program; try again when that is done."),
+    ("is full", "cannot write to {path}: the disk is full. What was stored before is kept."),
+    (
+        "disk I/O error",
+        "cannot read or write {path}: the disk is full or fails. What was stored before is kept.",
+    ),
+    ("readonly", "cannot write to {path}: it, or its folder, is read-only."),
+    ("unable to open", "cannot open {path}: its folder is missing, read-only or full."),
+    ("too big", "cannot write to {path}: the results of one fact are too large for it."),
+    ("not a database", "{path} is broken, or no file of results; it is left alone."),
+    ("malformed", "{path} is broken ({error}); delete it to start again, or put back a copy."),
+    ("no such", "{path} is broken ({error}); delete it to start again, or put back a copy."),
+)
+
+
+class StoreError(OSError):
+    """A file of results that cannot be read or written, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the rows of one run were made with.
+
+    Attributes
+    ----------
+    key : str
+        A hash of the study and its options; equal options have the same.
+    study : str
+        Name of the study.
+    options : dict
+        All that the results depend on, the facts aside.
+    created : float
+        When it began, in seconds since 1970.
+    """
+
+    key: str
+    study: str
+    options: dict[str, Any]
+    created: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is there about one fact.
+
+    Attributes
+    ----------
+    fact : str
+        The key of the fact.
+    content : dict
+        The fact itself.
+    stages : dict of str to dict
+        The results by stage; empty for a fact that failed.
+    error : str or None
+        Why it failed.
+    seconds : float
+        How long it took.
+    """
+
+    fact: str
+    content: dict[str, Any]
+    stages: dict[str, dict[str, Any]]
+    error: str | None
+    seconds: float
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The results of the only stage."""
+        if len(self.stages) != 1:
+            raise ValueError(f"fact {self.fact!r} has {len(self.stages)} stages, not one.")
+        return next(iter(self.stages.values()))
+
+
+@contextmanager
+def sentences(path: Path | None) -> Iterator[None]:
+    """Turn what SQLite raises into a :class:`StoreError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        for part, sentence in _SENTENCES:
+            if part in text:
+                raise StoreError(sentence.format(path=path, error=text)) from error
+        raise StoreError(f"cannot use {path}: {text}.") from error

@@ -1,0 +1,84 @@
+"""``run.json``: what a run was made with, and how far it came."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import neurotopo
+from neurotopo.graphs.storage import replacing
+from neurotopo.studies.plain import from_text, to_text
+
+__all__ = ["read_run", "versions", "write_run"]
+
+_KIND = "neurotopo.run"
+_VERSION = 1
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "safetensors", "ray")
+
+
+def write_run(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
+    """Write what a run was made with; the file is replaced when all is written.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    about : mapping
+        Anything that JSON can hold; versions of the packages are added.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; an earlier file stays as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.studies import read_run, write_run
+    >>> path = Path(tempfile.mkdtemp()) / "run.json"
+    >>> write_run(path, {"study": "sizes", "options": {"tau": 0.5}, "seeds": {"groups": 0}})
+    >>> read_run(path)["options"]
+    {'tau': 0.5}
+    """
+    whole = {"kind": _KIND, "version": _VERSION, **about, "versions": versions()}
+    text = json.dumps(json.loads(to_text(whole, "run")), indent=1, ensure_ascii=True)
+    try:
+        with replacing(Path(path)) as file:
+            file.write(text.encode() + b"\n")
+    except OSError as error:
+        raise OSError(f"cannot write to {path}: {error.strerror or error}.") from error
+
+
+def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what :func:`write_run` wrote.
+
+    Raises
+    ------
+    ValueError
+        When the file is something else.
+    """
+    try:
+        about = from_text(Path(path).read_text(encoding="utf-8"))
+        known = about["kind"] == _KIND and about["version"] == _VERSION
+    except (ValueError, TypeError, KeyError):
+        known = False
+    if not known:
+        raise ValueError(f"{path} was not written by a study, or by another version.")
+    return dict(about)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that results may depend on."""
+    found = {"neurotopo": neurotopo.__version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,444 @@
+"""Runs over many facts: resumed, interrupted, killed, and with facts that fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import neurotopo
+from neurotopo import Fact
+from neurotopo.studies import (
+    FactError,
+    Finished,
+    InlineEngine,
+    Store,
+    StoreError,
+    Study,
+    read_run,
+    run_study,
+    seed_for,
+    write_run,
+)
+
+ROOT = Path(neurotopo.__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Item:
+    key: str
+    value: int
+
+    def to_dict(self):
+        return {"key": self.key, "value": self.value}
+
+
+def items(n, start=0):
+    return [Item(f"fact-{i * 7919 % 1000:03}", i) for i in range(start, n)]
+
+
+class Counted:
+    """A study that counts what it is asked for, and does what it is told at one fact."""
+
+    def __init__(self, at=None, what=None, stages=("result",), version=1):
+        self.calls, self.prepared = [], []
+        self.at, self.what = at, what
+        self.study = Study("counted", self.prepare, self.summary, stages, version)
+
+    def prepare(self, model, options):
+        self.prepared.append((model, options))
+
+        def work(fact):
+            self.calls.append(fact.key)
+            if fact.value == self.at:
+                return self.what()
+            noise = np.random.default_rng(seed_for(options.get("seed", 0), fact.key)).normal()
+            return {"square": fact.value**2, "noise": noise}
+
+        return work
+
+    @staticmethod
+    def summary(rows):
+        assert len(list(rows)) == len(list(rows))  # more than once
+        return [(row.fact, row.payload) for row in rows if row.error is None]
+
+
+def raises(error):
+    def function():
+        raise error
+
+    return function
+
+
+def test_a_run_keeps_the_order_of_the_facts(tmp_path):
+    counted = Counted()
+    outcome = run_study(counted.study, items(20), out=tmp_path, options={"seed": 1}, model="m")
+    assert [key for key, _ in outcome.summary] == [item.key for item in items(20)]
+    assert [payload["square"] for _, payload in outcome.summary] == [i**2 for i in range(20)]
+    assert counted.calls == [item.key for item in items(20)]
+    assert counted.prepared == [("m", {"seed": 1})]
+    assert (outcome.n_there, outcome.n_done, outcome.n_failed) == (0, 20, 0)
+    assert outcome.complete
+    assert not outcome.interrupted
+    assert str(outcome) == "counted: 20 of 20 facts done."
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["results.sqlite", "run.json"]
+
+
+def test_in_memory_it_gives_the_same(tmp_path):
+    there = run_study(Counted().study, items(5), out=tmp_path)
+    assert run_study(Counted().study, items(5)).summary == there.summary
+
+
+def test_a_second_run_does_nothing_again_and_says_so(tmp_path):
+    first = run_study(Counted().study, items(10), out=tmp_path)
+    counted, said = Counted(), []
+    outcome = run_study(counted.study, items(15), out=tmp_path, tell=said.append)
+    assert said == ["counted: 10 of 15 facts were there already."]
+    assert counted.calls == [item.key for item in items(15, 10)]
+    assert outcome.summary[:10] == first.summary
+    assert outcome.run == first.run
+    assert str(outcome) == "counted: 15 of 15 facts done, 10 of them before."
+    counted = Counted()
+    few = run_study(counted.study, items(3), out=tmp_path)
+    assert few.summary == first.summary[:3]
+    assert counted.prepared == []  # no model is loaded for nothing
+    assert few.n_facts == few.n_there == few.n_done == 3
+
+
+def test_other_options_are_refused_or_kept_apart(tmp_path):
+    def run(version=1, **given):
+        return run_study(Counted(version=version).study, items(3), out=tmp_path, **given)
+
+    first = run(options={"tau2": 0.3}, model="m")
+    for given, message in (
+        ({"options": {"tau2": 0.4}, "model": "m"}, "tau2 was 0.3 and is 0.4"),
+        ({"options": {"tau2": 0.3}, "model": "n"}, "model was 'm' and is 'n'"),
+        ({"options": {"tau2": 0.3}, "identity": {"weights": "x"}}, "model was 'm' and is"),
+        ({"options": {"tau2": 0.3, "a": 1}, "model": "m"}, "a was not given and is 1"),
+        (
+            {"options": {"tau2": 0.3}, "model": "m", "seeds": {"s": 1}},
+            "seeds.s was not given and is 1",
+        ),
+        (
+            {"options": {"tau2": 0.3}, "model": "m", "version": 2},
+            "study_version was 1 and is 2",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"made with other options .{message}"):
+            run(**given)
+    assert read_run(tmp_path / "run.json")["options"] == {"tau2": 0.3}
+    other = run(options={"tau2": 0.4}, model="m", alone=False)
+    assert (other.n_there, other.n_done) == (0, 3)
+    assert other.run != first.run
+    same = run(options={"tau2": 0.3}, model="m", alone=False, settings={"batch_size": 9})
+    assert (same.n_there, same.run) == (3, first.run)
+
+
+def test_another_fact_under_the_same_key_is_refused(tmp_path):
+    run_study(Counted().study, [Item("a", 1)], out=tmp_path)
+    with pytest.raises(ValueError, match=r"another fact 'a' \(value was 1 and is 2\)"):
+        run_study(Counted().study, [Item("a", 2)], out=tmp_path)
+
+
+def test_what_is_no_fact_is_refused():
+    study = Counted().study
+    with pytest.raises(ValueError, match=r"facts\[1\] has the key 'a' of an earlier one"):
+        run_study(study, [Item("a", 1), Item("a", 2)])
+    with pytest.raises(TypeError, match=r"facts\[0\] must have a key and a to_dict, got 'a'"):
+        run_study(study, "a")
+    with pytest.raises(ValueError, match=r"facts\[0\] has a key that is no text"):
+        run_study(study, [Item("\ud800", 1)])
+    with pytest.raises(ValueError, match="'seed' cannot be used among the settings"):
+        run_study(study, [], options={"seed": 1}, settings={"seed": 2})
+    with pytest.raises(TypeError, match=r"options.*is a object"):
+        run_study(study, [], options={"seed": object()})
+
+
+def test_no_facts_at_all():
+    outcome = run_study(Counted().study, [])
+    assert (outcome.summary, outcome.n_facts, outcome.complete) == ([], 0, True)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        (raises(ValueError("no neurons")), "ValueError: no neurons"),
+        (raises(MemoryError()), "MemoryError"),
+        (lambda: {"a": {1}}, r"TypeError: result['a'] is a set, which JSON cannot hold."),
+        (lambda: None, "TypeError: result must be a mapping, got NoneType."),
+    ],
+)
+def test_a_fact_that_fails_is_recorded_and_counted(tmp_path, what, message):
+    outcome = run_study(Counted(3, what).study, items(6), out=tmp_path)
+    key = items(6)[3].key
+    assert outcome.failures == {key: message}
+    assert [name for name, _ in outcome.summary] == [i.key for i in items(6) if i.key != key]
+    assert outcome.complete
+    assert str(outcome) == "counted: 5 of 6 facts done, 1 failed."
+    assert read_run(tmp_path / "run.json")["n_failed"] == 1
+    counted = Counted(3, what)
+    again = run_study(counted.study, items(6), out=tmp_path, retry=False)
+    assert (counted.calls, again.failures, again.n_done) == ([], outcome.failures, 5)
+    counted = Counted()
+    mended = run_study(counted.study, items(6), out=tmp_path)
+    assert counted.calls == [key]
+    assert mended.summary == run_study(Counted().study, items(6)).summary
+    assert not mended.failures
+
+
+def test_it_can_stop_at_the_first_fact_that_fails(tmp_path):
+    counted = Counted(3, raises(ValueError("no neurons")))
+    key = items(6)[3].key
+    with pytest.raises(FactError, match=f"fact '{key}' failed: ValueError: no neurons"):
+        run_study(counted.study, items(6), out=tmp_path, stop=True)
+    assert len(counted.calls) == 4
+    assert read_run(tmp_path / "run.json")["status"] == "stopped"
+    assert run_study(Counted().study, items(6), out=tmp_path).n_there == 3
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run(tmp_path):
+    study = Study("s", lambda model, options: raises(OSError("no such model"))(), list)
+    with pytest.raises(OSError, match="no such model"):
+        run_study(study, items(2), out=tmp_path)
+
+
+def test_stages_are_stored_apart(tmp_path):
+    def study(payload):
+        return Study("s", lambda model, options: lambda fact: payload, list, ("one", "two"))
+
+    outcome = run_study(study({"one": {"a": 1}, "two": {"b": 2}}), items(1), out=tmp_path)
+    assert outcome.summary[0].stages == {"one": {"a": 1}, "two": {"b": 2}}
+    for payload, message in (
+        ({"one": {}}, "must return an entry for each of one, two"),
+        ({"one": {}, "two": 3}, "two must be a mapping, got int"),
+    ):
+        failed = run_study(study(payload), items(1))
+        assert message in failed.failures["fact-000"]
+
+
+@pytest.mark.parametrize("at", [0, 3, 5])
+def test_an_interrupt_leaves_a_partial_result(tmp_path, at):
+    counted = Counted(at, raises(KeyboardInterrupt()))
+    outcome = run_study(counted.study, items(6), out=tmp_path)
+    assert outcome.interrupted
+    assert not outcome.complete
+    assert (outcome.n_done, len(outcome.summary)) == (at, at)
+    assert "interrupted" in str(outcome)
+    assert read_run(tmp_path / "run.json")["status"] == "interrupted"
+    again = run_study(Counted().study, items(6), out=tmp_path)
+    assert (again.n_there, again.complete, again.interrupted) == (at, True, False)
+    assert again.summary == run_study(Counted().study, items(6)).summary
+    assert read_run(tmp_path / "run.json")["status"] == "complete"
+
+
+def test_an_interrupt_while_a_fact_is_stored_keeps_it_whole_or_not(tmp_path, monkeypatch):
+    real, n = Store.put, []
+
+    def put(self, *arguments):
+        n.append(0)
+        if len(n) == 3:
+            raise KeyboardInterrupt
+        real(self, *arguments)
+
+    monkeypatch.setattr(Store, "put", put)
+    assert run_study(Counted().study, items(6), out=tmp_path).n_done == 2
+
+
+def test_engines_may_finish_in_any_order_and_are_closed(tmp_path):
+    closed = []
+
+    class Backwards:
+        def run(self, tasks, prepare):
+            try:
+                work = prepare()
+                for task in reversed(list(tasks)):
+                    yield Finished(task, work(task.fact), None, 0.0)
+            finally:
+                closed.append(True)
+
+    outcome = run_study(Counted().study, items(6), engine=Backwards())
+    assert outcome.summary == run_study(Counted().study, items(6)).summary
+    stopped = Counted(4, dict)  # an empty mapping is a result too
+    assert run_study(stopped.study, items(6), engine=Backwards()).n_failed == 0
+    with pytest.raises(KeyError):
+        run_study(Counted(2, raises(KeyError("x"))).study, items(6), engine=Backwards())
+    assert len(closed) == 3
+
+
+def test_tasks_are_taken_as_they_are_finished():
+    taken = []
+
+    def tasks():
+        for i, item in enumerate(items(10)):
+            taken.append(i)
+            yield neurotopo.studies.Task(i, item)
+
+    finished = InlineEngine().run(tasks(), lambda: lambda fact: {"n": fact.value})
+    assert next(finished).payload == {"n": 0}
+    assert taken == [0]
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_was_there(tmp_path, monkeypatch):
+    real, n = Store.put, []
+
+    def put(self, *arguments):
+        n.append(0)
+        if len(n) == 4:
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            self._connection.execute(f"PRAGMA max_page_count = {pages}")
+            arguments = (*arguments[:3], {"result": {"text": "x" * 100_000}}, 0.0)
+        real(self, *arguments)
+
+    monkeypatch.setattr(Store, "put", put)
+    with pytest.raises(StoreError, match="the disk is full"):
+        run_study(Counted().study, items(6), out=tmp_path)
+    monkeypatch.undo()
+    again = run_study(Counted().study, items(6), out=tmp_path)
+    assert (again.n_there, again.n_done) == (3, 6)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot make the folder"):
+        run_study(Counted().study, items(1), out=tmp_path / "file" / "run")
+
+
+def test_the_progress_bar_shows_what_was_there_and_what_failed(tmp_path, capsys):
+    run_study(Counted().study, items(4), out=tmp_path, progress=True)
+    capsys.readouterr()
+    failing = Counted(5, raises(ValueError("no")))
+    run_study(failing.study, items(8), out=tmp_path, progress=True)
+    shown = capsys.readouterr()
+    assert not shown.out
+    assert "counted:  50%" in shown.err
+    assert "8/8" in shown.err
+    assert "fact/s" in shown.err
+    assert "failed=1" in shown.err
+
+
+def test_facts_are_items():
+    study = Study("s", lambda model, options: lambda fact: {"n": len(fact.prompt)}, list)
+    facts = [Fact("Who owns it?", "Ada"), Fact("Who owns the other?", "Ada")]
+    assert [row.payload["n"] for row in run_study(study, facts).summary] == [12, 19]
+
+
+def test_the_run_file_says_what_it_was_made_with(tmp_path):
+    given = {
+        "options": {"tau2": 0.3, "limit": float("inf")}, "settings": {"workers": 2},
+        "seeds": {"random": 7}, "identity": {"weights": "abc"},
+    }  # fmt: skip
+    outcome = run_study(Counted().study, items(3), out=tmp_path, **given)
+    about = read_run(tmp_path / "run.json")
+    assert about["status"] == "complete"
+    assert about["run"] == outcome.run
+    assert (about["n_facts"], about["n_there"], about["n_done"]) == (3, 0, 3)
+    assert about["model"] == given["identity"]
+    assert {name: about[name] for name in ("options", "settings", "seeds")} == {
+        name: given[name] for name in ("options", "settings", "seeds")
+    }
+    assert about["versions"]["neurotopo"] == neurotopo.__version__
+    assert about["started"] <= about["written"]
+    json.loads((tmp_path / "run.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_a_run_file_is_written_at_once_or_not_at_all(tmp_path):
+    path = tmp_path / "run.json"
+    write_run(path, {"study": "one"})
+    with pytest.raises(TypeError, match=r"run\['study'\] is a object"):
+        write_run(path, {"study": object()})
+    assert read_run(path)["study"] == "one"
+    with pytest.raises(OSError, match="cannot write to"):
+        write_run(tmp_path / "none" / "run.json", {})
+    for text in ("", "{}", "[1]", '{"kind": "neurotopo.run", "version": 9}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="was not written by a study"):
+            read_run(path)
+
+
+KILLED = """
+import os, sys, time
+from dataclasses import dataclass
+from neurotopo.studies import Study, run_study, seed_for
+
+@dataclass(frozen=True)
+class Item:
+    key: str
+    def to_dict(self):
+        return {"key": self.key}
+
+def prepare(model, options):
+    calls = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    def work(fact):
+        os.write(calls, fact.key.encode() + b"\\n")
+        time.sleep(0.002)
+        return {"value": seed_for(0, fact.key) / 7, "none": float("nan")}
+    return work
+
+def summary(rows):
+    return repr([(row.fact, row.payload) for row in rows])
+
+facts = [Item(f"fact-{i * 7919 % 1000:03}") for i in range(200)]
+print("begins", flush=True)
+outcome = run_study(Study("killed", prepare, summary), facts, out=sys.argv[1])
+print(outcome.n_there, outcome.interrupted, outcome.complete)
+print(outcome.summary)
+"""
+
+
+def start(folder, calls):
+    return subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder), str(calls)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+
+
+def finish(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    begins, about, summary = out.splitlines()
+    assert begins == "begins"
+    return about.split(), summary
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
+@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_again_and_again_it_comes_to_the_same(tmp_path, times):
+    _, whole = finish(start(tmp_path / "whole", tmp_path / "calls"))
+    rng = np.random.default_rng(1)
+    calls, n_kills = tmp_path / "calls-of-killed", 0
+    for _ in range(times):
+        process = start(tmp_path / "killed", calls)
+        assert process.stdout.readline() == "begins\n"
+        time.sleep(float(rng.uniform(0, 0.12)))
+        if process.poll() is None:
+            n_kills += 1
+        process.kill()
+        process.communicate()
+    (there, interrupted, complete), summary = finish(start(tmp_path / "killed", calls))
+    assert (interrupted, complete) == ("False", "True")
+    assert summary == whole
+    assert int(there) > 0
+    asked = calls.read_text().split()
+    assert set(asked) == set((tmp_path / "calls").read_text().split())
+    assert len(asked) <= 200 + n_kills  # at most the fact in hand is lost
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_ctrl_c_ends_a_process_cleanly(tmp_path):
+    process = start(tmp_path / "run", tmp_path / "calls")
+    assert process.stdout.readline() == "begins\n"
+    while not (tmp_path / "calls").exists():
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert out.splitlines()[0].split() == ["0", "True", "False"]
+    assert read_run(tmp_path / "run" / "run.json")["status"] == "interrupted"
