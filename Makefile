@@ -51,6 +51,7 @@ bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/neurons.py --out benchmarks/results
 	$(BIN)/python benchmarks/attribution.py --out benchmarks/results
 	$(BIN)/python benchmarks/attribution_choices.py --out benchmarks/results
+	$(BIN)/python benchmarks/ground_truth.py --out benchmarks/results
 	$(BIN)/python benchmarks/make_results.py
 	$(BIN)/python benchmarks/diagram_engines.py
 

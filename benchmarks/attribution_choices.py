@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from attribution_choices_report import table
 from environment import command_line, describe_environment
+from ground_truth import facts_of
 from scipy.stats import spearmanr
 
 from neurotopo import AMIG, FactSet, NeuronModel, load_model
@@ -35,14 +36,6 @@ from neurotopo import AMIG, FactSet, NeuronModel, load_model
 RULES = ("right", "left", "trapezoid", "midpoint", "gauss-legendre")
 NODES = (1, 2, 4, 8, 20, 100)
 TOP = 20
-
-
-def facts_of(name: str, n: int) -> FactSet:
-    """Return facts that a model of the test bed was trained on."""
-    from importlib import resources
-
-    folder = resources.files("neurotopo") / "testbed" / "models" / name.removeprefix("testbed:")
-    return FactSet.from_jsonl(str(folder / "facts.jsonl")).sample(n, seed=0)
 
 
 def rules(model: NeuronModel, facts: FactSet) -> list[dict[str, Any]]:
@@ -106,7 +99,7 @@ def main() -> None:
     }
     for name in options.model or ("testbed:gpt2", "testbed:llama", "testbed:bert"):
         model = load_model(name)
-        facts = facts_of(name, n_facts)
+        facts = facts_of(name.removeprefix("testbed:"), n_facts)
         record["models"][name] = {
             "rules": rules(model, facts),
             "baselines": baselines(model, facts),

@@ -16,6 +16,7 @@ from typing import Any
 
 from attribution_choices_report import table as choices_tables
 from attribution_report import table as attribution_tables
+from ground_truth_report import table as truth_tables
 from neurons_report import table as neurons_tables
 from quality_figures import draw_all
 from quality_findings import findings
@@ -39,6 +40,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("neurons", "Neurons of a fact", neurons_tables),
     ("attribution", "Attribution of a fact to all neurons", attribution_tables),
     ("attribution_choices", "Choices of the attribution", choices_tables),
+    ("ground_truth", "Test-bed models", truth_tables),
 )
 
 
