@@ -286,32 +286,12 @@ def draw_neuron_graph(figure: Figure) -> None:
     right.set_title("Merge tree")
 
 
-def taught_model() -> tuple[nt.NeuronModel, list[nt.Fact]]:
-    """Return a small model after some steps on a few facts."""
-    import torch
-
-    from neurotopo.models.examples import random_model
-
-    model = random_model("gpt2", n_layers=4)
-    facts = [
-        nt.Fact(f"The capital of {country} is _X_", city)
-        for country, city in (("France", "Paris"), ("Italy", "Rome"), ("Acme", "Bob"))
-    ]
-    optimizer = torch.optim.Adam(model.hf_model.parameters(), lr=0.01)
-    rows = [(model.encode(fact).prompt, model.encode(fact).answers[0]) for fact in facts]
-    for _ in range(60):
-        optimizer.zero_grad()
-        for prompt, answer in rows:
-            logits = model.hf_model(input_ids=torch.tensor([prompt])).logits[:, -1]
-            torch.nn.functional.cross_entropy(logits, torch.tensor(answer)).backward()
-        optimizer.step()
-    model.hf_model.double()
-    return model, facts
-
-
 def draw_quadrature(figure: Figure) -> None:
     """Draw the completeness error against the number of nodes, for every rule."""
-    model, facts = taught_model()
+    from neurotopo.testbed import make_world
+
+    model = nt.load_model("testbed:gpt2", dtype="float64")
+    facts = make_world().core_facts("en").sample(12, seed=0)
     ax = figure.subplots()
     ax.set_prop_cycle(color=COLORS)
     for rule in ("right", "left", "trapezoid", "midpoint", "gauss-legendre"):
@@ -327,7 +307,9 @@ def draw_quadrature(figure: Figure) -> None:
         if rule == "right":
             bar = error[steps.index(20)]
     ax.axhline(bar, color=GREY, linestyle="--", linewidth=1, zorder=0)
-    ax.annotate("20 right-hand steps", (1, bar), va="bottom", color="#555555", fontsize=9)
+    ax.annotate(
+        "20 right-hand steps", (88, bar), ha="right", va="bottom", color="#555555", fontsize=9
+    )
     ax.set(xlabel="nodes (gradients per layer)", ylabel="completeness error")
     ax.set_xticks([1, 2, 4, 8, 20, 80], labels=["1", "2", "4", "8", "20", "80"])
     ax.minorticks_off()

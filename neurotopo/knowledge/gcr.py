@@ -14,8 +14,8 @@ def gcr(drops: ArrayLike) -> float:
     r"""Return the Generalized Curvature Ratio of a suppression curve.
 
     .. math:: \mathrm{GCR} =
-              \frac{|\Delta_n - \mu(\Delta_1, \dots, \Delta_{n-1})|}
-                   {\sigma(\Delta_1, \dots, \Delta_{n-1})} ,
+              \frac{|\Delta_n - \mu(\Delta_1, \ldots, \Delta_{n-1})|}
+                   {\sigma(\Delta_1, \ldots, \Delta_{n-1})} ,
 
     with the population's standard deviation, and :math:`|\Delta_2 - \Delta_1|` for n = 2, which
     is a difference of drops and no ratio: it is not to be averaged with the others.
