@@ -165,6 +165,8 @@ class AttributionDisplay:
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=ax) if colorbar else None
         if self.colorbar_ is not None:
             self.colorbar_.set_label("score")
+            if scale == "log":
+                self.colorbar_.set_ticks(_ticks(float(np.abs(self.scores).max())))
             self.colorbar_.ax.minorticks_off()
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -202,3 +204,13 @@ def _norm(largest: float, scale: str) -> Any:
     if scale == "linear":
         return Normalize(-largest, largest)
     return SymLogNorm(largest / 10**_DECADES, linscale=1.0, vmin=-largest, vmax=largest)
+
+
+def _ticks(largest: float) -> list[float]:
+    """Return powers of ten, those at the linear part left out: they would cover the zero."""
+    if not largest > 0:
+        return [0.0]
+    most = int(np.floor(np.log10(largest)))
+    powers = [10.0**k for k in range(most - _DECADES + 1, most + 1)]
+    powers = [power for power in powers if power > 3 * largest / 10**_DECADES]
+    return [*(-power for power in reversed(powers)), 0.0, *powers]

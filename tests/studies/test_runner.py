@@ -364,9 +364,11 @@ def test_a_run_file_is_written_at_once_or_not_at_all(tmp_path):
 
 
 KILLED = """
-import os, sys, time
+import os, signal, sys, time
 from dataclasses import dataclass
 from neurotopo.studies import Study, run_study, seed_for
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells switch it off in the background
 
 @dataclass(frozen=True)
 class Item:
