@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryFile
-
-import neurotopo
 
 __all__ = ["check_writable", "is_path", "reports", "versions"]
 
@@ -57,10 +53,6 @@ def reports(shown: bool) -> Iterator[None]:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that results may depend on."""
-    found = {"neurotopo": neurotopo.__version__, "python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    from neurotopo.studies import run_file
+
+    return run_file.versions(_PACKAGES)

@@ -25,9 +25,9 @@ from neurotopo.models.projections import MLP
 __all__ = [
     "PassSettings",
     "Query",
-    "cropped",
     "for_rows",
     "log_probabilities",
+    "padded",
     "prefix_cache",
     "prefix_log_probabilities",
 ]
@@ -187,7 +187,7 @@ def prefix_log_probabilities(
 def _forward(
     settings: PassSettings, rows: Sequence[Query], edits: RowEdits | None, cache: Any
 ) -> NDArray[np.float64]:
-    ids, mask, at = _pad(rows, settings.pad)
+    ids, mask, at = padded(rows, settings.pad)
     device = settings.device
     arguments: dict[str, Any] = {"input_ids": ids.to(device)}
     first = 0
@@ -223,7 +223,7 @@ def _target_log_probabilities(
     return np.bincount(number, weights=log_p, minlength=len(rows)).astype(np.float64)
 
 
-def _pad(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def padded(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return tokens, attention mask and the positions that predict targets, (n_rows, n_tokens)."""
     shape = (len(rows), max(len(row.ids) for row in rows))
     ids = torch.full(shape, pad, dtype=torch.long)
@@ -234,22 +234,6 @@ def _pad(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor, t
         mask[i, : len(row.ids)] = 1
         at[i, list(row.positions)] = True
     return ids, mask, at
-
-
-def cropped(cache: Any, n_tokens: int) -> Any:
-    """Return the cache of the first tokens of a sentence, without copying keys or values.
-
-    The cache has to hold all tokens of the sentence: a sliding window may have dropped some.
-    """
-    shorter = copy.copy(cache)
-    shorter.layers = [copy.copy(layer) for layer in cache.layers]
-    for layer in shorter.layers:
-        if layer.keys is None:
-            continue
-        layer.keys, layer.values = layer.keys[..., :n_tokens, :], layer.values[..., :n_tokens, :]
-        if hasattr(layer, "cumulative_length"):
-            layer.cumulative_length = n_tokens
-    return shorter
 
 
 def for_rows(cache: Any, n_rows: int) -> Any:

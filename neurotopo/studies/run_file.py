@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,10 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(about)
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that results may depend on."""
+def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
+    """Return the versions of neurotopo, of Python and of the packages that are installed."""
     found = {"neurotopo": neurotopo.__version__, "python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -14,7 +14,7 @@ from neurotopo.knowledge.facts import Fact
 from neurotopo.models.answers import masked_fillings
 from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.evaluation import evaluating
-from neurotopo.models.passes import Query
+from neurotopo.models.passes import Query, padded
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
@@ -138,12 +138,7 @@ def _all_given(model: NeuronModel, queries: Sequence[Query]) -> list[bool]:
 def _given(settings: Any, queries: Sequence[Query]) -> list[bool]:
     model = settings.hf_model
     device = model.get_input_embeddings().weight.device
-    width = max(len(query.ids) for query in queries)
-    ids = torch.full((len(queries), width), settings.pad)
-    attention = torch.zeros_like(ids)
-    for i, query in enumerate(queries):
-        ids[i, : len(query.ids)] = torch.tensor(query.ids)
-        attention[i, : len(query.ids)] = 1
+    ids, attention, _ = padded(queries, settings.pad)
     best = model(input_ids=ids.to(device), attention_mask=attention.to(device)).logits.argmax(-1)
     return [
         best[i, list(query.positions)].tolist() == list(query.targets)
