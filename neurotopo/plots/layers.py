@@ -1,0 +1,176 @@
+"""LayerDisplay: how neurons are spread over the layers of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._series import legend_below, look, note_on, short
+
+__all__ = ["LayerDisplay"]
+
+_MOST_BARS = 100  # more of them are too thin to be told apart
+_HATCHES = ("", "////", "....", "xxxx")  # for bars of a colour that comes again
+
+
+class LayerDisplay:
+    """Share of neurons in each layer, for one or several kinds of neurons.
+
+    Figure 3 of the paper. The layers go upwards; the shares of a kind sum to 100 per cent, and
+    the legend has the number of neurons they are shares of.
+
+    It is recommended to use :meth:`from_counts`.
+
+    Parameters
+    ----------
+    counts : dict of str to array-like, shape (n_layers,)
+        Number of neurons in each layer, by the name of their kind. They may be weighted, so they
+        need not be whole numbers.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    bars_ : dict of str to matplotlib BarContainer
+        The bars of each kind, layer by layer; empty where lines are drawn.
+    lines_ : dict of str to matplotlib Line2D
+        The line of each kind; empty where bars are drawn.
+    note_ : matplotlib Text or None
+        Says that there is no neuron at all.
+    legend_ : matplotlib Legend
+        The kinds and their numbers of neurons.
+
+    References
+    ----------
+    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
+       Knowledge Neurons in Large Language Models", ACL 2025, Figure 3.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from neurotopo.plots.layers import LayerDisplay
+    >>> display = LayerDisplay.from_counts({"knowledge neurons": [2, 6], "DKNs (ntc)": [0, 5]})
+    >>> [float(bar.get_width()) for bar in display.bars_["knowledge neurons"]]
+    [25.0, 75.0]
+    >>> [text.get_text() for text in display.legend_.get_texts()]
+    ['knowledge neurons (n = 8)', 'DKNs (ntc) (n = 5)']
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Any
+    bars_: dict[str, Any]
+    lines_: dict[str, Any]
+    note_: Any
+    legend_: Any
+
+    def __init__(self, counts: Mapping[str, ArrayLike]) -> None:
+        self.counts = {name: _counts(name, values) for name, values in counts.items()}
+        if not self.counts:
+            raise ValueError("counts must have one kind of neurons at least.")
+        lengths = {len(values): name for name, values in self.counts.items()}
+        if len(lengths) > 1:
+            (one, first), (other, second) = list(lengths.items())[:2]
+            raise ValueError(
+                f"all kinds must have the same layers: {first!r} has {one}, {second!r} has {other}."
+            )
+
+    @classmethod
+    def from_counts(
+        cls, counts: Mapping[str, ArrayLike], *, ax: Any = None, **kwargs: Any
+    ) -> LayerDisplay:
+        """Draw the numbers of neurons by layer.
+
+        Parameters
+        ----------
+        counts : dict of str to array-like, shape (n_layers,)
+            Number of neurons in each layer, by the name of their kind.
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        **kwargs
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : LayerDisplay
+        """
+        return cls(counts).plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Any = None, *, kind: str = "auto") -> LayerDisplay:
+        """Draw the shares.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        kind : {"auto", "bars", "lines"}, default="auto"
+            ``"auto"``: lines where bars would be too many to be told apart.
+
+        Returns
+        -------
+        self : LayerDisplay
+        """
+        if kind not in ("auto", "bars", "lines"):
+            raise ValueError(f"kind must be one of auto, bars, lines, got {kind!r}.")
+        self.ax_ = ax = axes_for(ax)
+        self.figure_ = ax.figure
+        n_kinds, n_layers = len(self.counts), len(next(iter(self.counts.values())))
+        few = n_kinds == 1 or n_kinds * n_layers <= _MOST_BARS
+        bars = kind == "bars" or (kind == "auto" and few)
+        self.bars_, self.lines_ = {}, {}
+        layers = np.arange(n_layers)
+        labels = []
+        for k, (name, counts) in enumerate(self.counts.items()):
+            total, shares = _shares(counts)
+            labels.append(f"{short(name)} (n = {total:.12g})")
+            if bars:
+                thick = 0.8 / n_kinds  # the first kind uppermost, as in the legend
+                hatch = _HATCHES[k // 7 % len(_HATCHES)]
+                self.bars_[name] = ax.barh(
+                    layers + ((n_kinds - 1) / 2 - k) * thick, shares, height=thick,
+                    color=look(k)["color"], edgecolor="white", linewidth=min(0.4, thick),
+                    hatch=hatch,
+                )  # fmt: skip
+            else:
+                (self.lines_[name],) = ax.plot(
+                    shares, layers, linewidth=1.2, markersize=4, **look(k)
+                )
+        empty = not any(values.any() for values in self.counts.values())
+        self.note_ = note_on(ax, "no neurons") if empty else None
+        ax.set_xlim(*((0.0, 100.0) if empty else (0.0, None)))
+        ax.set_ylim(-0.6, n_layers - 0.4)
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        ax.set(xlabel="share of neurons (%)", ylabel="layer")
+        handles = [*(self.bars_ or self.lines_).values()]
+        self.legend_ = legend_below(ax, handles, labels)
+        return self
+
+
+def _counts(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Check the counts of a kind."""
+    counts = np.asarray(values, dtype=np.float64)
+    if counts.ndim != 1 or len(counts) == 0:
+        raise ValueError(f"the counts of {name!r} must have shape (n_layers,), got {counts.shape}.")
+    wrong = ~((counts >= 0) & np.isfinite(counts))
+    if wrong.any():
+        layer = int(wrong.argmax())
+        raise ValueError(f"the count of {name!r} in layer {layer} is {counts[layer]}.")
+    return counts
+
+
+def _shares(counts: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """Return the number of all, and the shares in per cent, 0 where there are none."""
+    if not counts.any():
+        return 0.0, counts
+    # divided by a power of two: no rounding, and neither the sum nor the product overflows
+    relative = np.ldexp(counts, -np.frexp(counts.max())[1])
+    with np.errstate(over="ignore"):
+        return float(counts.sum()), 100 * relative / relative.sum()

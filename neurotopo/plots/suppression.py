@@ -1,0 +1,234 @@
+"""SuppressionDisplay: what suppressing more and more components does to one fact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._series import drops_in_percent, legend_below, look, note_on, short
+
+if TYPE_CHECKING:
+    from neurotopo.knowledge.dkn import DKN
+
+__all__ = ["SuppressionDisplay"]
+
+_SPREAD = 0.15  # how far to either side points of one size are spread, lest they hide each other
+
+
+class SuppressionDisplay:
+    """dProb against the number of suppressed components of one fact.
+
+    The line is the mean over all subsets of a size, the faint points are the single subsets, side
+    by side in their order. Nothing is lost with nothing suppressed: all curves begin at 0.
+
+    It is recommended to use :meth:`from_dkn` or :meth:`from_arrays`.
+
+    Parameters
+    ----------
+    curve : array-like, shape (n,)
+        Mean dProb with 1, ..., n components suppressed. Values that are not finite are left out,
+        and the picture says how many.
+    sizes : array-like of int, shape (m,), optional
+        Number of components in each subset, from 1 to n.
+    drops : array-like, shape (m,), optional
+        dProb of each subset.
+    controls : dict of str to array-like, shape (n,), optional
+        Further curves by their names, from neurons chosen at random say.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    line_ : matplotlib Line2D
+        The curve, in per cent.
+    points_ : matplotlib PathCollection
+        The subsets.
+    controls_ : dict of str to matplotlib Line2D
+        The further curves.
+    note_ : matplotlib Text or None
+        Says what is left out.
+    legend_ : matplotlib Legend
+        The legend.
+
+    See Also
+    --------
+    neurotopo.plots.suppression_grid.SuppressionGridDisplay : Means over facts, by method.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from neurotopo.plots.suppression import SuppressionDisplay
+    >>> display = SuppressionDisplay.from_arrays([0.1, 0.7], controls={"random": [0.0, 0.1]})
+    >>> display.line_.get_ydata().tolist()
+    [0.0, 10.0, 70.0]
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Any
+    line_: Any
+    points_: Any
+    controls_: dict[str, Any]
+    note_: Any
+    legend_: Any
+
+    def __init__(
+        self,
+        curve: ArrayLike,
+        *,
+        sizes: ArrayLike | None = None,
+        drops: ArrayLike | None = None,
+        controls: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        self.curve = drops_in_percent(curve, "curve")
+        n = len(self.curve)
+        if (sizes is None) != (drops is None):
+            raise ValueError("sizes and drops describe the same subsets: give both or neither.")
+        self.drops = drops_in_percent(() if drops is None else drops, "drops")
+        self.sizes = _sizes(() if sizes is None else sizes, len(self.drops), n)
+        self.controls = {
+            name: drops_in_percent(values, f"the control {name!r}", n)
+            for name, values in (controls or {}).items()
+        }
+
+    @classmethod
+    def from_dkn(
+        cls, dkn: DKN, controls: Mapping[str, ArrayLike] | None = None, ax: Any = None
+    ) -> SuppressionDisplay:
+        """Draw the curve of a fact.
+
+        Parameters
+        ----------
+        dkn : DKN
+            What :meth:`neurotopo.DKNFinder.find` returns.
+        controls : dict of str to array-like, shape (n,), optional
+            Further curves by their names.
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+
+        Returns
+        -------
+        display : SuppressionDisplay
+        """
+        from neurotopo.knowledge.dkn import DKN
+
+        if not isinstance(dkn, DKN):
+            raise TypeError(f"{cls.__name__}.from_dkn needs a DKN, got {type(dkn).__name__}.")
+        subsets = dkn.suppression
+        display = cls(dkn.curve, sizes=subsets.sizes, drops=subsets.drops, controls=controls)
+        return display.plot(ax=ax)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        curve: ArrayLike,
+        *,
+        sizes: ArrayLike | None = None,
+        drops: ArrayLike | None = None,
+        controls: Mapping[str, ArrayLike] | None = None,
+        ax: Any = None,
+    ) -> SuppressionDisplay:
+        """Draw a curve that is given as numbers.
+
+        Parameters
+        ----------
+        curve, sizes, drops, controls
+            As for the class.
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+
+        Returns
+        -------
+        display : SuppressionDisplay
+        """
+        return cls(curve, sizes=sizes, drops=drops, controls=controls).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> SuppressionDisplay:
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+
+        Returns
+        -------
+        self : SuppressionDisplay
+        """
+        self.ax_ = ax = axes_for(ax)
+        self.figure_ = ax.figure
+        ax.axhline(0.0, color="0.75", linewidth=0.8, zorder=0)
+        drawn = np.isfinite(self.drops)
+        self.points_ = ax.scatter(
+            (self.sizes + _aside(self.sizes))[drawn], self.drops[drawn], s=14,
+            color=look(0)["color"], alpha=0.35, linewidths=0, zorder=2,
+        )  # fmt: skip
+        self.controls_ = {
+            name: _curve(ax, values, k + 1, linewidth=1.2, markersize=4.5)
+            for k, (name, values) in enumerate(self.controls.items())
+        }
+        self.line_ = _curve(ax, self.curve, 0, linewidth=2.0, markersize=6)
+        n = len(self.curve)
+        ax.set_xlim(-0.3, max(n, 1) + 0.3)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        ax.set(xlabel="number of suppressed components", ylabel="ΔProb (%)")
+        entries = {"mean over subsets": self.line_}
+        if drawn.any():
+            entries["one subset"] = self.points_
+        names = [*entries, *(short(name) for name in self.controls_)]
+        handles = [*entries.values(), *self.controls_.values()]
+        self.legend_ = legend_below(ax, handles, names)
+        self.note_ = self._draw_note()
+        return self
+
+    def _draw_note(self) -> Any:
+        if len(self.curve) == 0:
+            return note_on(self.ax_, "no components")
+        values = (self.curve, self.drops, *self.controls.values())
+        left_out = sum(int(np.isnan(each).sum()) for each in values)
+        if np.isnan(self.curve).all():
+            return note_on(self.ax_, "the curve is undefined")
+        if left_out:
+            self.legend_.set_title(
+                f"{left_out} without a finite value left out", prop={"size": "small"}
+            )
+            return self.legend_.get_title()
+        return None
+
+
+def _curve(ax: Axes, values: NDArray[np.float64], k: int, **options: Any) -> Any:
+    """Draw a curve from the point where nothing is suppressed."""
+    (line,) = ax.plot(
+        np.arange(len(values) + 1), np.append(0.0, values), zorder=4 if k == 0 else 3,
+        **look(k), **options,
+    )  # fmt: skip
+    return line
+
+
+def _sizes(sizes: ArrayLike, m: int, n: int) -> NDArray[np.int64]:
+    """Check the sizes of subsets."""
+    given = np.asarray(sizes, dtype=np.float64)
+    if given.shape != (m,):
+        raise ValueError(f"sizes must have shape ({m},) as drops has, got {given.shape}.")
+    wrong = ~((given >= 1) & (given <= n) & (given == np.rint(given)))
+    if wrong.any():
+        raise ValueError(f"sizes must be whole numbers from 1 to {n}, got {given[wrong][0]:g}.")
+    return given.astype(np.int64)
+
+
+def _aside(sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how far each point is moved to the side; a point alone in its column stays."""
+    aside = np.zeros(len(sizes))
+    for size in np.unique(sizes):
+        same = np.flatnonzero(sizes == size)
+        if len(same) > 1:
+            aside[same] = np.linspace(-_SPREAD, _SPREAD, len(same))
+    return aside

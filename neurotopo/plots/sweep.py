@@ -1,0 +1,228 @@
+"""SweepDisplay: a value for every pair of two thresholds."""
+
+from __future__ import annotations
+
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._series import short, size_of
+
+__all__ = ["SweepDisplay"]
+
+_LARGEST, _SMALLEST = 9.0, 4.0  # sizes of the numbers in points; smaller ones are not written
+
+
+class SweepDisplay:
+    """Heat-map of a value over two thresholds, with the numbers in the cells.
+
+    Rows are values of the first threshold, from below to above, columns those of the second. A
+    cell without a value (nan) is hatched and has no number. Numbers are left out where they would
+    be too small to be read; axes made for the purpose are large enough for 20 rows and columns.
+
+    It is recommended to use :meth:`from_values`.
+
+    Parameters
+    ----------
+    values : array-like, shape (n_rows, n_columns)
+        The values, finite or nan.
+    tau1 : array-like, shape (n_rows,)
+        First threshold.
+    tau2 : array-like, shape (n_columns,)
+        Second threshold.
+    name : str, default="value"
+        What the values are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    image_ : matplotlib AxesImage
+        The cells.
+    missing_ : matplotlib PatchCollection
+        The hatched cells.
+    texts_ : list of matplotlib Text
+        The numbers, row by row.
+    colorbar_ : matplotlib Colorbar
+        What the colours mean.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from neurotopo.plots.sweep import SweepDisplay
+    >>> display = SweepDisplay.from_values(
+    ...     [[0.1, 0.25], [float("nan"), 0.5]], [0.2, 0.3], [0.7, 0.8], name="share of facts"
+    ... )
+    >>> [text.get_text() for text in display.texts_]
+    ['0.1', '0.25', '0.5']
+    >>> len(display.missing_.get_paths())
+    1
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Any
+    image_: Any
+    missing_: PatchCollection
+    texts_: list[Any]
+    colorbar_: Any
+
+    def __init__(
+        self, values: ArrayLike, tau1: ArrayLike, tau2: ArrayLike, *, name: str = "value"
+    ) -> None:
+        self.values = np.asarray(values, dtype=np.float64)
+        if self.values.ndim != 2 or self.values.size == 0:
+            raise ValueError(
+                f"values must have shape (n_rows, n_columns), got {self.values.shape}."
+            )
+        rows, columns = self.values.shape
+        self.tau1 = _thresholds("tau1", tau1, rows, "row")
+        self.tau2 = _thresholds("tau2", tau2, columns, "column")
+        if np.isinf(self.values).any():
+            row, column = np.argwhere(np.isinf(self.values))[0]
+            raise ValueError(
+                f"the value at tau1 = {self.tau1[row]:g}, tau2 = {self.tau2[column]:g} is "
+                f"{self.values[row, column]}."
+            )
+        self.name = name
+
+    @classmethod
+    def from_values(
+        cls,
+        values: ArrayLike,
+        tau1: ArrayLike,
+        tau2: ArrayLike,
+        *,
+        name: str = "value",
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> SweepDisplay:
+        """Draw the values of a sweep.
+
+        Parameters
+        ----------
+        values, tau1, tau2, name
+            As for the class.
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        **kwargs
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : SweepDisplay
+        """
+        return cls(values, tau1, tau2, name=name).plot(ax=ax, **kwargs)
+
+    def plot(
+        self, ax: Any = None, *, number_format: str = ".3g", cmap: Any = "viridis"
+    ) -> SweepDisplay:
+        """Draw the heat-map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw. None: a new figure.
+        number_format : str, default=".3g"
+            Format of the numbers in the cells.
+        cmap : str or Colormap, default="viridis"
+            Colours.
+
+        Returns
+        -------
+        self : SweepDisplay
+        """
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            rows, columns = self.values.shape
+            width, height = np.clip([0.5 * columns + 2, 0.35 * rows + 1.5], [4, 3], [14, 10])
+            figure = plt.figure(figsize=(float(width), float(height)), layout="constrained")
+            ax = figure.add_subplot()
+        self.ax_ = ax = axes_for(ax)
+        self.figure_ = ax.figure
+        known = np.isfinite(self.values)
+        self.image_ = ax.imshow(
+            np.ma.masked_invalid(self.values), aspect="auto", origin="lower", cmap=cmap,
+            norm=_norm(self.values[known]), interpolation="nearest",
+        )  # fmt: skip
+        cells = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in np.argwhere(~known)]
+        self.missing_ = PatchCollection(
+            cells, facecolor="none", edgecolor="0.6", hatch="////", linewidth=0.0
+        )
+        ax.add_collection(self.missing_, autolim=False)
+        self._name_rows_and_columns()
+        self._write_numbers(number_format)
+        self.colorbar_ = self.figure_.colorbar(self.image_, ax=ax)
+        letters = int(72 * size_of(ax)[1] / 6)  # that fit beside the colours
+        self.colorbar_.set_label(fill(short(self.name, 2 * letters), letters))
+        if not known.any():
+            self.colorbar_.set_ticks([])
+        return self
+
+    def _name_rows_and_columns(self) -> None:
+        ax = self.ax_
+        width, height = size_of(ax)
+        for axis, values, length in ((ax.xaxis, self.tau2, width), (ax.yaxis, self.tau1, height)):
+            every = max(1, -(-len(values) * 5 // int(72 * length)))  # names need 5 points each
+            names = [f"{value:.4g}" for value in values[::every]]
+            room = 72 * 0.9 * length * every / len(values)
+            size = float(np.clip(0.75 * room, _SMALLEST, 10))
+            axis.set_ticks(range(0, len(values), every), names, fontsize=size)
+            if axis is ax.xaxis and max(map(len, names)) * 0.65 * size > 0.8 * room:
+                ax.tick_params(axis="x", labelrotation=90)
+        ax.tick_params(length=0)
+        ax.set(xlabel=r"$\tau_2$", ylabel=r"$\tau_1$")
+
+    def _write_numbers(self, number_format: str) -> None:
+        self.texts_ = []
+        texts = {
+            (int(row), int(column)): format(self.values[row, column], number_format)
+            for row, column in np.argwhere(np.isfinite(self.values))
+        }
+        width, height = size_of(self.ax_)
+        rows, columns = self.values.shape
+        longest = max((len(text) for text in texts.values()), default=1)
+        # the colour bar and the labels of the axes take a third of the width
+        size = min(72 * 0.65 * width / columns / (0.65 * longest), 72 * height / rows / 1.5)
+        if size < _SMALLEST:
+            return
+        for (row, column), text in texts.items():
+            shade = self.image_.cmap(self.image_.norm(self.values[row, column]))
+            bright = float(np.dot(shade[:3], (0.299, 0.587, 0.114)))
+            self.texts_.append(
+                self.ax_.text(
+                    column, row, text, ha="center", va="center", fontsize=min(size, _LARGEST),
+                    color="black" if bright > 0.5 else "white",
+                )
+            )  # fmt: skip
+
+
+def _thresholds(name: str, values: ArrayLike, n: int, what: str) -> NDArray[np.float64]:
+    """Check that there is a threshold per row, or column."""
+    found = np.asarray(values, dtype=np.float64)
+    if found.shape != (n,):
+        raise ValueError(f"{name} must have one value per {what}, {n}, got shape {found.shape}.")
+    if not np.isfinite(found).all():
+        raise ValueError(f"{name} must be finite, got {found[~np.isfinite(found)][0]}.")
+    return found
+
+
+def _norm(values: NDArray[np.float64]) -> Normalize:
+    """Return the range of colours, never an empty one."""
+    if len(values) == 0:
+        return Normalize(0.0, 1.0)
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        half = max(abs(low), 1.0) / 2
+        return Normalize(low - half, high + half)
+    return Normalize(low, high)
