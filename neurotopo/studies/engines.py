@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 __all__ = ["Engine", "Finished", "InlineEngine", "Item", "Task", "Work", "reason_of", "work_on"]
@@ -45,8 +47,12 @@ class Finished:
     seconds: float
 
 
-class Engine(Protocol):
-    """Where the work is done."""
+class Engine(AbstractContextManager["Engine"], Protocol):
+    """Where the work is done.
+
+    What was prepared is kept for the next call, until another work is prepared or the engine is
+    closed. As a context manager an engine is closed at the end of the block.
+    """
 
     def run(self, tasks: Iterable[Task], prepare: Callable[[], Work]) -> Iterator[Finished]:
         """Work on tasks and yield what comes of each, in any order.
@@ -65,17 +71,79 @@ class Engine(Protocol):
         Finished
         """
 
+    def ask(self, prepare: Callable[[], Work], question: Callable[[Work], Any]) -> Any:
+        """Prepare the work in a process that works, and ask it something.
+
+        Parameters
+        ----------
+        prepare : callable
+            As for :meth:`run`, which prepares nothing again if it is given an equal one.
+        question : callable
+            Called with the work, where that is.
+
+        Returns
+        -------
+        object
+            What the question returns.
+        """
+
+    def close(self) -> None:
+        """Let go of what was prepared; more than once does no harm."""
+
 
 class InlineEngine:
     """Work in this process, one fact after the other."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[Callable[[], Work], Work] | None = None
+
+    def __enter__(self) -> InlineEngine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def run(self, tasks: Iterable[Task], prepare: Callable[[], Work]) -> Iterator[Finished]:
         """Work on tasks in turn; see :class:`Engine`."""
         work: Work | None = None
         for task in tasks:
             if work is None:
-                work = prepare()
+                work = self._prepared(prepare)
             yield work_on(task, work)
+
+    def ask(self, prepare: Callable[[], Work], question: Callable[[Work], Any]) -> Any:
+        """Prepare the work here and ask it; see :class:`Engine`."""
+        return question(self._prepared(prepare))
+
+    def close(self) -> None:
+        """Let go of what was prepared; more than once does no harm."""
+        self._kept = None
+
+    def _prepared(self, prepare: Callable[[], Work]) -> Work:
+        if self._kept is None or not _same(self._kept[0], prepare):
+            self._kept = None  # two models at a time may not fit
+            self._kept = prepare, prepare()
+        return self._kept[1]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Tell whether two calls would prepare the same, as far as that can be seen."""
+    if a is b:
+        return True
+    if type(a) is not type(b):  # 1 and True are equal, and may mean different things
+        return False
+    if isinstance(a, partial):
+        return all(_same(getattr(a, name), getattr(b, name)) for name in ("func", "args")) and (
+            _same(a.keywords, b.keywords)
+        )
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, tuple | list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    try:
+        return bool(a == b)
+    except Exception:  # an array, say, that is not one truth
+        return False
 
 
 def work_on(task: Task, work: Work) -> Finished:

@@ -13,21 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from neurotopo.studies.engines import Engine, Finished, InlineEngine, Item, Task, Work, reason_of
+from neurotopo.studies.engines import Engine, InlineEngine, Item, Task, Work
 from neurotopo.studies.plain import difference, from_text, to_text
 from neurotopo.studies.rows import Row
 from neurotopo.studies.run_file import write_run
 from neurotopo.studies.store import Store
+from neurotopo.studies.work_loop import FactError, store_all
 
 __all__ = ["FactError", "Outcome", "Rows", "Study", "run_study", "seed_for"]
 
 RESULTS, RUN = "results.sqlite", "run.json"
 
 logger = logging.getLogger(__name__)
-
-
-class FactError(ValueError):
-    """A fact failed, and the run was to stop at the first that does."""
 
 
 class Rows:
@@ -187,8 +184,9 @@ def run_study(
         Handed to the study as it is.
     identity : object, optional
         What tells the model from others, such as
-        :meth:`~neurotopo.models.fingerprint.Fingerprint.to_dict` of its fingerprint. None: the
-        model itself, if it is a string.
+        :meth:`~neurotopo.models.fingerprint.Fingerprint.to_dict` of its fingerprint. A function
+        is called with the prepared work, where that is done, and returns it. None: the model
+        itself, if it is a string.
     options : mapping, optional
         What the results depend on, as JSON can hold it.
     settings : mapping, optional
@@ -199,7 +197,7 @@ def run_study(
     out : path-like, optional
         A folder for ``results.sqlite`` and ``run.json``. None: keep all in memory.
     engine : Engine, optional
-        Where the work is done. None: :class:`InlineEngine`.
+        Where the work is done; it is left open. None: an :class:`InlineEngine`.
     alone : bool, default=True
         Refuse a folder with results of other options. False: keep both, each by itself.
     retry : bool, default=True
@@ -245,37 +243,43 @@ def run_study(
     given = _merged(parts)
     if identity is None and isinstance(model, str):
         identity = model
-    about: dict[str, Any] = {
-        "study": study.name,
-        "study_version": study.version,
-        "model": identity,
-        **parts,
-        "n_facts": len(items),
-        "started": _now(),
-    }
-    depends = {
-        "study_version": study.version,
-        "stages": study.stages,
-        "model": identity,
-        "seeds": parts["seeds"],
-        **parts["options"],
-    }
+    prepare = partial(study.prepare, model, given)
     folder = None if out is None else Path(out)
     if folder is not None:
         _make(folder)
-    with Store(None if folder is None else folder / RESULTS) as store:
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(None if folder is None else folder / RESULTS))
+        if engine is None:
+            engine = stack.enter_context(InlineEngine())
+        started = _now()
+        if callable(identity):
+            identity = engine.ask(prepare, identity)
+        about: dict[str, Any] = {
+            "study": study.name,
+            "study_version": study.version,
+            "model": identity,
+            **parts,
+            "n_facts": len(items),
+            "started": started,
+        }
+        depends = {
+            "study_version": study.version,
+            "stages": study.stages,
+            "model": identity,
+            "seeds": parts["seeds"],
+            **parts["options"],
+        }
         run = store.begin(study.name, depends, alone=alone)
         waiting, n_there = _waiting(store, run, items, retry)
         if n_there:
             tell(f"{study.name}: {n_there} of {len(items)} facts were there already.")
         about.update(run=run, n_there=n_there)
         _note(folder, about, "running")
-        prepare = partial(study.prepare, model, given)
         tasks = (Task(i, items[i]) for i in waiting)
         bar = (study.name, len(items), n_there) if progress else None
         interrupted = False
         try:
-            _work(study, store, run, (engine or InlineEngine()).run(tasks, prepare), stop, bar)
+            store_all(store, run, study.staged, engine.run(tasks, prepare), stop, bar)
         except KeyboardInterrupt:
             interrupted = True
         except FactError:
@@ -289,11 +293,14 @@ def run_study(
                 failures[item.key] = state[1]
             n_done += state is not None and state[1] is None
         about.update(n_done=n_done, n_failed=len(failures))
-        _note(folder, about, "interrupted" if interrupted else "complete")
+        status = "interrupted" if interrupted else "complete"
+        # Written before, so that it is true whatever ends the summary.
+        _note(folder, about, f"{status}, but not summed up")
+        summary = study.summary(rows)
+        _note(folder, about, status)
         return Outcome(
-            study.name, run, len(items), n_there, n_done, failures, interrupted,
-            study.summary(rows), folder,
-        )  # fmt: skip
+            study.name, run, len(items), n_there, n_done, failures, interrupted, summary, folder
+        )
 
 
 def seed_for(seed: int, key: str) -> int:
@@ -307,53 +314,6 @@ def seed_for(seed: int, key: str) -> int:
     """
     digest = hashlib.sha256(f"{int(seed)}:{key}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
-
-
-def _work(
-    study: Study,
-    store: Store,
-    run: str,
-    finished: Iterator[Finished],
-    stop: bool,
-    bar: tuple[str, int, int] | None,
-) -> None:
-    with ExitStack() as stack:
-        close = getattr(finished, "close", None)
-        if close is not None:
-            stack.callback(close)
-        shown: Any = None
-        if bar is not None:
-            from tqdm.auto import tqdm
-
-            name, total, initial = bar
-            shown = stack.enter_context(
-                tqdm(desc=name, total=total, initial=initial, unit="fact", dynamic_ncols=True)
-            )
-        n_failed = 0
-        for each in finished:
-            error = _stored(study, store, run, each)
-            if error is not None:
-                n_failed += 1
-                if shown is not None:
-                    shown.set_postfix(failed=n_failed, refresh=False)
-                if stop:
-                    raise FactError(f"fact {each.task.fact.key!r} failed: {error}")
-            if shown is not None:
-                shown.update()
-
-
-def _stored(study: Study, store: Store, run: str, finished: Finished) -> str | None:
-    """Store what came of a fact, and return why it failed."""
-    fact, error = finished.task.fact, finished.error
-    if error is None:
-        try:
-            staged = study.staged(finished.payload)
-            store.put(run, fact.key, fact.to_dict(), staged, finished.seconds)
-        except (TypeError, ValueError) as reason:  # JSON cannot hold it: no fault of the store
-            error = reason_of(reason)
-    if error is not None:
-        store.fail(run, fact.key, fact.to_dict(), error, finished.seconds)
-    return error
 
 
 def _checked(facts: Iterable[Item]) -> list[Item]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -284,6 +285,92 @@ def test_tasks_are_taken_as_they_are_finished():
     finished = InlineEngine().run(tasks(), lambda: lambda fact: {"n": fact.value})
     assert next(finished).payload == {"n": 0}
     assert taken == [0]
+
+
+def test_what_was_prepared_is_kept_for_an_equal_call():
+    made = []
+
+    def prepare(model, options):
+        made.append(options)
+        return lambda fact: options
+
+    def asked(engine, *arguments, **given):
+        return engine.ask(partial(prepare, *arguments, **given), lambda work: work(None))
+
+    array = np.arange(2)
+    with InlineEngine() as engine:
+        assert asked(engine, "m", {"a": [1, 2]}) == {"a": [1, 2]}
+        task = neurotopo.studies.Task(0, Item("a", 1))
+        (found,) = engine.run([task], partial(prepare, "m", {"a": [1, 2]}))
+        assert found.payload == {"a": [1, 2]}
+        assert len(made) == 1
+        for i, other in enumerate(({"a": [1, True]}, {"a": [1]}, {"b": 1}, {"b": 1.0}, array)):
+            assert asked(engine, "m", other) is other
+            assert len(made) == i + 2
+        asked(engine, "m", array)
+        assert len(made) == 6  # the same array
+        asked(engine, "m", np.arange(2))
+        asked(engine, "n", array)
+        asked(engine, "n", options=array)
+        assert len(made) == 9
+    engine.close()
+    asked(engine, "n", options=array)
+    assert len(made) == 10
+
+
+def test_the_identity_may_be_asked_of_the_prepared_work(tmp_path):
+    counted, asked = Counted(), []
+
+    def identity(work):
+        asked.append(work(Item("a", 3)))
+        return {"nine": asked[-1]["square"]}
+
+    first = run_study(counted.study, items(4), model=object(), identity=identity, out=tmp_path)
+    assert len(counted.prepared) == len(asked) == 1
+    assert read_run(tmp_path / "run.json")["model"] == {"nine": 9}
+    plain = run_study(Counted().study, items(4), identity={"nine": 9}, out=tmp_path)
+    assert (plain.run, plain.n_there) == (first.run, 4)
+    with pytest.raises(ValueError, match=r"model was .* and is 'other'"):
+        run_study(Counted().study, items(4), identity=lambda work: "other", out=tmp_path)
+    study = Study("s", lambda model, options: raises(OSError("no such model"))(), list)
+    with pytest.raises(OSError, match="no such model"):
+        run_study(study, [], identity=lambda work: "x", out=tmp_path / "none")
+
+
+def test_an_engine_that_was_lent_is_left_open(tmp_path):
+    closed = []
+
+    class Lent(InlineEngine):
+        def close(self):
+            closed.append(True)
+            super().close()
+
+    counted = Counted()
+    with Lent() as engine:
+        run_study(counted.study, items(2), engine=engine, model="m", out=tmp_path)
+        run_study(counted.study, items(4), engine=engine, model="m", out=tmp_path)
+        assert not closed
+    assert closed
+    assert len(counted.prepared) == 1
+
+
+@pytest.mark.parametrize("at", [None, 2])
+def test_a_summary_that_fails_leaves_the_results(tmp_path, at):
+    def study(summary):
+        return Study("s", Counted(at, raises(KeyboardInterrupt())).prepare, summary)
+
+    def summary(rows):
+        raise ZeroDivisionError("nothing to divide")
+
+    with pytest.raises(ZeroDivisionError, match="nothing to divide"):
+        run_study(study(summary), items(4), out=tmp_path)
+    about = read_run(tmp_path / "run.json")
+    whole = "complete" if at is None else "interrupted"
+    assert about["status"] == f"{whole}, but not summed up"
+    assert about["n_done"] == (4 if at is None else 2)
+    again = run_study(Study("s", Counted().prepare, lambda rows: 1), items(4), out=tmp_path)
+    assert (again.n_there, again.n_done) == (about["n_done"], 4)
+    assert read_run(tmp_path / "run.json")["status"] == "complete"
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_was_there(tmp_path, monkeypatch):

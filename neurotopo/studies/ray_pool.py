@@ -1,0 +1,282 @@
+"""Workers of Ray: started, replaced when they die, and what they were at done again."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from neurotopo.studies.engines import Finished, Task, reason_of
+from neurotopo.studies.ray_worker import Raised, Worker, pickler
+
+__all__ = ["Pool", "Share", "WorkerError", "room_for"]
+
+# Seconds without news after which it is looked whether any machine has room for a worker.
+_PATIENCE = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerError(OSError):
+    """Workers cannot be started, or die before they have done anything, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one worker has of its machine."""
+
+    cpus: float
+    gpus: float
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{_count(self.cpus, 'CPU')} and {_count(self.gpus, 'GPU')}"
+
+
+@dataclass(eq=False)
+class _Member:
+    """A worker; ``preparing`` is None once it is ready, and tasks in hand are done in turn."""
+
+    actor: Any
+    preparing: Any
+    in_hand: dict[Any, Task] = field(default_factory=dict)
+
+    @property
+    def refs(self) -> list[Any]:
+        """What it will say something about."""
+        return [*self.in_hand, *([] if self.preparing is None else [self.preparing])]
+
+    def has_room(self, most: int, apart: Mapping[int, int]) -> bool:
+        """Tell whether it can take a task; beside some tasks there must be no other."""
+        return (
+            self.preparing is None
+            and len(self.in_hand) < most
+            and not any(task.number in apart for task in self.in_hand.values())
+        )
+
+
+class Pool:
+    """Workers that have prepared the same work.
+
+    Parameters
+    ----------
+    ray : module
+        Ray.
+    prepare : bytes
+        What they prepare, pickled.
+    size : int
+        At most so many of them.
+    share : Share
+        What each of them has.
+    deaths : int
+        How many deaths are put up with, for a fact and in a row while preparing.
+    waiting : int
+        How many tasks a worker has beside the one it works on.
+    """
+
+    def __init__(
+        self, ray: Any, prepare: bytes, size: int, share: Share, deaths: int, waiting: int
+    ) -> None:
+        self.prepare = prepare
+        self._ray, self._size, self._share = ray, size, share
+        self._most_deaths, self._most_in_hand = deaths, 1 + waiting
+        self._members: list[_Member] = []
+        self._deaths_preparing = 0
+        self._ray_error: type[Exception] = ray.exceptions.RayError
+        self._actor = ray.remote(Worker).options(
+            num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=0, max_task_retries=0,
+            scheduling_strategy="SPREAD",
+        )  # fmt: skip
+
+    def run(self, redo: deque[Task], source: Iterator[Task]) -> Iterator[Finished]:
+        """Work on the tasks of both; ``redo``, at most as many as workers, comes first."""
+        deaths: dict[int, int] = {}  # of tasks whose worker died, by number
+        while True:
+            in_hand = sum(len(member.in_hand) for member in self._members)
+            redo.extend(islice(source, max(0, self._size - in_hand - len(redo))))
+            if not redo and not in_hand:
+                return
+            self._grow(len(redo) + in_hand)  # a worker for each, also after all of them died
+            yield from self._hand_out(redo, source, deaths)
+            if not any(member.refs for member in self._members):
+                continue  # the only facts there were could not be handed out
+            news = self._news()
+            if news is None:
+                continue
+            member, ref = news
+            if ref is member.preparing:
+                self._settle(member)
+                continue
+            try:
+                finished = _finished(member.in_hand[ref], self._ray.get(ref))
+            except self._ray_error as error:
+                logger.debug("a worker died: %s", error)
+                yield from self._bury(member, deaths, redo)
+            else:
+                del member.in_hand[ref]
+                deaths.pop(finished.task.number, None)
+                yield finished
+
+    def ask(self, question: bytes) -> Any:
+        """Return what one of them answers."""
+        for _ in range(self._most_deaths):
+            while (member := next((m for m in self._members if m.preparing is None), None)) is None:
+                self._grow(1)
+                news = self._news()
+                if news is not None:
+                    self._settle(news[0])
+            try:
+                answer = self._ray.get(member.actor.ask.remote(question))
+            except self._ray_error as error:
+                logger.debug("a worker died: %s", error)
+                self._remove(member)
+                continue
+            if isinstance(answer, Raised):
+                raise _unpacked(answer)
+            return pickler().loads(answer)
+        raise WorkerError(
+            f"{_count(self._most_deaths, 'worker')} died of the same question (out of memory, "
+            "killed, or their machines were lost)."
+        )
+
+    def kill(self) -> None:
+        """End all of them at once, whatever they are at."""
+        while self._members:
+            self._remove(self._members[-1])
+
+    def _grow(self, wanted: int) -> None:
+        while len(self._members) < min(self._size, wanted):
+            actor = self._actor.remote(self._share.threads)
+            member = _Member(actor, None)
+            self._members.append(member)  # before anything can interrupt: kill() must know it
+            member.preparing = actor.prepare.remote(self.prepare)
+
+    def _remove(self, member: _Member) -> None:
+        with suppress(Exception):  # it is dead already, or Ray is
+            self._ray.kill(member.actor)
+        self._members.remove(member)
+
+    def _hand_out(
+        self, redo: deque[Task], source: Iterator[Task], deaths: Mapping[int, int]
+    ) -> Iterator[Finished]:
+        """Give tasks to those that are ready, a new one only where there is nothing to redo.
+
+        A task whose worker died has the next one for itself, so that what it does is not laid to
+        the charge of others.
+        """
+        while True:
+            free = [m for m in self._members if m.has_room(self._most_in_hand, deaths)]
+            if redo and redo[0].number in deaths:
+                free = [m for m in free if not m.in_hand]
+            if not free:
+                return
+            task = redo.popleft() if redo else next(source, None)
+            if task is None:
+                return
+            try:
+                fact = pickler().dumps(task.fact)
+            except Exception as error:
+                yield Finished(task, None, f"the fact cannot be pickled ({reason_of(error)})", 0.0)
+                continue
+            member = min(free, key=lambda m: len(m.in_hand))
+            member.in_hand[member.actor.do.remote(fact)] = task
+
+    def _news(self) -> tuple[_Member, Any] | None:
+        """Wait until something is done; return whose it is, or None if nothing is for long."""
+        refs = {ref: member for member in self._members for ref in member.refs}
+        done, _ = self._ray.wait(list(refs), num_returns=1, timeout=_PATIENCE)
+        if done:
+            return refs[done[0]], done[0]
+        at_work = any(member.preparing is None for member in self._members)
+        if not at_work and not room_for(self._ray, self._share.cpus, self._share.gpus):
+            raise WorkerError(
+                f"no machine of Ray has room any more for a worker with {self._share}."
+            )
+        return None
+
+    def _settle(self, member: _Member) -> None:
+        """See whether a worker has prepared its work."""
+        try:
+            raised = self._ray.get(member.preparing)
+        except self._ray_error as error:
+            logger.warning("a worker died while it prepared its work")
+            logger.debug("a worker died: %s", error)
+            self._remove(member)
+            self._deaths_preparing += 1
+            if self._deaths_preparing >= self._most_deaths:
+                raise WorkerError(
+                    f"{_count(self._deaths_preparing, 'worker')} in a row died while preparing "
+                    "the work, loading the model say (out of memory, killed, or neurotopo is "
+                    "missing on their machines)."
+                ) from error
+            return
+        if raised is not None:
+            raise _unpacked(raised)
+        member.preparing = None
+        self._deaths_preparing = 0
+
+    def _bury(
+        self, member: _Member, deaths: dict[int, int], redo: deque[Task]
+    ) -> Iterator[Finished]:
+        """Save what a dead worker had done; the rest is to be done again.
+
+        Tasks are done in turn, so it died of the first that has no result; or of the next, if
+        the result was still on its way. So a task fails only if it was alone with its worker.
+        """
+        self._remove(member)
+        alone = len(member.in_hand) == 1
+        again: list[Task] = []
+        came: list[Finished] = []
+        for ref, task in member.in_hand.items():
+            try:
+                came.append(_finished(task, self._ray.get(ref, timeout=5.0)))
+                deaths.pop(task.number, None)
+            except self._ray_error:
+                again.append(task)
+        for task in again:
+            deaths.setdefault(task.number, 0)
+        if again:
+            first = again[0]
+            deaths[first.number] += 1
+            n = deaths[first.number]
+            logger.warning("a worker died at fact %r, for the %d. time", first.fact.key, n)
+            if alone and n >= self._most_deaths:
+                del again[0], deaths[first.number]
+                error = (
+                    f"{f'{n} workers' if n > 1 else 'the worker'} died at this fact (out of "
+                    "memory, killed, or their machines were lost)"
+                )
+                came.append(Finished(first, None, error, 0.0))
+        redo.extendleft(reversed(again))
+        yield from came
+
+
+def room_for(ray: Any, cpus: float, gpus: float) -> int:
+    """Return how many workers the machines of Ray have room for, if they had nothing else."""
+    wanted = {name: each for name, each in (("CPU", cpus), ("GPU", gpus)) if each}
+    there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(int(min(has.get(name, 0.0) // wanted[name] for name in wanted)) for has in there)
+
+
+def _finished(task: Task, said: tuple[bytes | None, str | None, float]) -> Finished:
+    payload, error, seconds = said
+    if payload is None:
+        return Finished(task, None, error, seconds)
+    try:
+        return Finished(task, pickler().loads(payload), None, seconds)
+    except Exception as reason:
+        error = f"the result cannot be read here ({reason_of(reason)})"
+        return Finished(task, None, error, seconds)
+
+
+def _unpacked(raised: Raised) -> Exception:
+    logger.debug("raised by a worker:\n%s", raised.where)
+    return raised.error()
+
+
+def _count(number: float, name: str) -> str:
+    return f"{number:g} {name}{'' if number == 1 else 's'}"
