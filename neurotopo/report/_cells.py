@@ -1,0 +1,142 @@
+"""Cells of a table as text, the same in every format but for its signs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from neurotopo.studies.summary import Table
+
+__all__ = ["DASH", "Column", "Signs", "clean", "columns", "one_line"]
+
+DASH = "\N{EN DASH}"
+_SMALLEST_P = 1e-300  # what is below it may be an underflow, and no p-value is zero
+_WHOLE = 1e15  # floats below it are told apart from their neighbours
+# What no format can show: control characters, halves of surrogate pairs.
+_NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Signs:
+    """How a format writes what is not plain text.
+
+    Attributes
+    ----------
+    text : callable
+        Escapes text of any kind.
+    number : callable
+        Escapes a number that is written already.
+    infinity : str
+        The sign.
+    minus_infinity : str
+        The sign with a minus.
+    thousands : bool
+        Whether whole numbers have separators.
+    """
+
+    text: Callable[[str], str]
+    number: Callable[[str], str]
+    infinity: str = "\N{INFINITY}"
+    minus_infinity: str = "-\N{INFINITY}"
+    thousands: bool = True
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as it is shown; ``right`` tells numbers."""
+
+    name: str
+    cells: tuple[str, ...]
+    right: bool
+
+
+def clean(text: str) -> str:
+    """Return text without the characters that no format can show, and lines that end alike."""
+    return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", re.sub("\r\n?", "\n", text))
+
+
+def one_line(text: str) -> str:
+    """Return text in one line, without the characters that no format can show."""
+    return clean(" ".join(text.split()))
+
+
+def columns(table: Table, signs: Signs, most: int | None = None) -> list[Column]:
+    """Return the columns of a table as they are shown.
+
+    Parameters
+    ----------
+    table : Table
+        The table.
+    signs : Signs
+        How the format writes them.
+    most : int, optional
+        Only so many of its rows.
+
+    Raises
+    ------
+    ValueError
+        When a format does not fit the numbers of its column.
+    """
+    found = []
+    for i, label in enumerate(table.frame.columns):
+        name = " / ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+        values = [_plain(value) for value in table.frame.iloc[:, i].tolist()]
+        numbers = [value for value in values if isinstance(value, int | float)]
+        right = all(value is None or isinstance(value, int | float) for value in values)
+        spec = table.formats.get(label, table.formats.get(name))
+        # Counts with a gap in them are floats in a DataFrame, and are counts nevertheless.
+        whole = all(_is_whole(number) for number in numbers if math.isfinite(number))
+        try:
+            cells = tuple(_shown(value, spec, whole, signs) for value in values[:most])
+        except (ValueError, OverflowError) as error:
+            raise ValueError(
+                f"the format {spec!r} of the column {name!r} does not fit its numbers: {error}."
+            ) from error
+        found.append(Column(signs.text(name), cells, right and bool(numbers)))
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy's and pandas' values as Python's; None for all kinds of nothing."""
+    if isinstance(value, np.number | np.bool_):
+        value = value.item()
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value)
+
+
+def _is_whole(number: float) -> bool:
+    return float(number).is_integer() and abs(number) < _WHOLE
+
+
+def _shown(value: Any, spec: str | None, whole: bool, signs: Signs) -> str:
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return signs.text(value)
+    if isinstance(value, float) and math.isinf(value):
+        return signs.infinity if value > 0 else signs.minus_infinity
+    return signs.number(_number(value, spec, whole, signs.thousands))
+
+
+def _number(value: float, spec: str | None, whole: bool, thousands: bool) -> str:
+    if spec == "p":
+        return f"< {_SMALLEST_P:.0e}" if 0 <= value < _SMALLEST_P else f"{value:.2g}"
+    if spec is not None:
+        text = format(value, spec)
+    elif isinstance(value, int) or whole:
+        text = f"{int(value):,}" if thousands else str(int(value))
+    else:
+        text = f"{value:.4g}"
+    # A minus that rounding left over.
+    return text.replace("-", "", 1) if re.fullmatch("-0(\\.0*)?%?", text) else text

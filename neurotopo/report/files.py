@@ -1,0 +1,197 @@
+"""The files of a report: each is whole or not there, and none of another hand is removed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from neurotopo.graphs.storage import replacing
+from neurotopo.report.page import FIGURE_FORMATS, TABLE_FORMATS, make_page, page_template
+from neurotopo.report.pictures import to_png, to_svg
+from neurotopo.report.tables import csv_frame, to_csv, to_latex, to_markdown
+from neurotopo.studies.run_file import read_run
+from neurotopo.studies.summary import Summary
+
+__all__ = ["write_report"]
+
+PAGE, ROWS, LIST, RUN = "report.html", "rows.csv", "report.json", "run.json"
+_KIND, _VERSION = "neurotopo.report", 1
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+# Whatever a list of files says, nothing but these is ever removed.
+_OURS = re.compile(
+    rf"tables/{_NAME}\.({'|'.join(TABLE_FORMATS)})|figures/{_NAME}\.({'|'.join(FIGURE_FORMATS)})"
+)
+
+Hashes = dict[str, list[str]]  # of what was written, by file; several after an interruption
+
+
+def write_report(
+    summary: Summary,
+    folder: str | os.PathLike[str],
+    *,
+    about: Mapping[str, Any] | None = None,
+    failures: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Write the report of a run to its folder.
+
+    Parameters
+    ----------
+    summary : Summary
+        What the report says.
+    folder : path-like
+        The folder; it is made if it is not there.
+    about : mapping, optional
+        What the run was made with. A ``command`` in it, text or a list of words, is shown as
+        what does the run again. None: as the ``run.json`` of the folder says, if there is one.
+    failures : mapping of str to str, optional
+        Why facts failed, by key. None: only their number is shown, if it is known.
+
+    Returns
+    -------
+    list of Path
+        What was written: ``tables/*.csv``, ``.md`` and ``.tex``, ``figures/*.svg`` and ``.png``,
+        ``rows.csv``, ``report.json``, and at last ``report.html``.
+
+    Raises
+    ------
+    ImportError
+        Without the package jinja2; nothing is written then.
+    OSError
+        In one sentence, when a file cannot be written. A file that was there before stays.
+    ValueError
+        When a name cannot be that of a file, a format does not fit the numbers of its column, or
+        ``run.json`` is something else; nothing is written then.
+
+    Notes
+    -----
+    ``report.json`` lists the tables and pictures with the hashes of what was written. Those of an
+    earlier report that are no more part of it are removed, unless they were changed since.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from neurotopo.report import write_report
+    >>> from neurotopo.studies.summary import Summary, Table
+    >>> rows = pd.DataFrame({"fact": ["paris", "rome"], "n": [3, 5]})
+    >>> table = Table(rows, "Sizes", "n: number of neurons.")
+    >>> summary = Summary(
+    ...     "How large are they?", ("4 neurons on average.",), {"sizes": table}, {}, rows
+    ... )
+    >>> [path.name for path in write_report(summary, tempfile.mkdtemp())]
+    ['sizes.csv', 'sizes.md', 'sizes.tex', 'rows.csv', 'report.json', 'report.html']
+    """
+    page_template()  # without jinja2 it ends here, before the work
+    folder = Path(folder)
+    _check_names(summary)
+    if about is None and (folder / RUN).is_file():
+        about = read_run(folder / RUN)
+    svgs = {name: to_svg(each.figure, name) for name, each in summary.pictures.items()}
+    parts = {**_tables(summary), **_figures(summary, svgs)}
+    page = make_page(summary, about=about, failures=failures, svgs=svgs)
+
+    earlier = _read_list(folder / LIST)
+    new = {name: [hashlib.sha256(data).hexdigest()] for name, data in parts.items()}
+    for place in (folder, *sorted({(folder / name).parent for name in parts})):
+        with _sentence("make the folder", place):
+            place.mkdir(parents=True, exist_ok=True)
+    # Listed before they are written: an interruption leaves no file that is not known as ours.
+    _write_list(
+        folder / LIST,
+        {name: [*new.get(name, []), *earlier.get(name, [])] for name in {**earlier, **new}},
+    )
+    for name, data in parts.items():
+        with _writing(folder / name) as file:
+            file.write(data)
+    with _writing(folder / ROWS) as file:
+        csv_frame(summary.rows).to_csv(
+            file, index=False, lineterminator="\n", encoding="utf-8", errors="backslashreplace"
+        )
+    for name in earlier.keys() - new.keys():
+        _remove(folder / name, earlier[name])
+    _write_list(folder / LIST, new)
+    with _writing(folder / PAGE) as file:
+        file.write(page.encode())
+    return [folder / name for name in (*parts, ROWS, LIST, PAGE)]
+
+
+def _check_names(summary: Summary) -> None:
+    for names in (summary.tables, summary.pictures):
+        seen: dict[str, str] = {}
+        for name in names:
+            if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+                raise ValueError(
+                    f"{name!r} cannot be the name of a file: letters of ASCII, digits and _.- only."
+                )
+            # Many disks do not tell them apart.
+            if seen.setdefault(name.lower(), name) != name:
+                raise ValueError(f"{name!r} and {seen[name.lower()]!r} would be the same file.")
+
+
+def _tables(summary: Summary) -> dict[str, bytes]:
+    found = {}
+    for name, table in summary.tables.items():
+        csv = to_csv(table).encode("utf-8", "backslashreplace")
+        texts = (csv, to_markdown(table).encode(), to_latex(table, f"tab:{name}").encode())
+        for ending, text in zip(TABLE_FORMATS, texts, strict=True):
+            found[f"tables/{name}.{ending}"] = text
+    return found
+
+
+def _figures(summary: Summary, svgs: Mapping[str, str]) -> dict[str, bytes]:
+    found = {}
+    for name, picture in summary.pictures.items():
+        for ending, data in zip(
+            FIGURE_FORMATS, (svgs[name].encode(), to_png(picture.figure)), strict=True
+        ):
+            found[f"figures/{name}.{ending}"] = data
+    return found
+
+
+def _read_list(path: Path) -> Hashes:
+    """Return what an earlier report wrote; a list that is none of ours lists nothing."""
+    try:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        if whole["kind"] != _KIND or whole["version"] != _VERSION:
+            return {}
+        return {
+            name: [str(each) for each in hashes] for name, hashes in whole["files"].items()
+            if _OURS.fullmatch(name)
+        }  # fmt: skip
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _write_list(path: Path, files: Hashes) -> None:
+    whole = {"kind": _KIND, "version": _VERSION, "files": dict(sorted(files.items()))}
+    with _writing(path) as file:
+        file.write(json.dumps(whole, indent=1).encode() + b"\n")
+
+
+def _remove(path: Path, hashes: list[str]) -> None:
+    """Remove a file that we wrote and that nobody changed since."""
+    with _sentence("remove", path):
+        if path.is_symlink() or not path.is_file():
+            return
+        if hashlib.sha256(path.read_bytes()).hexdigest() in hashes:
+            path.unlink()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[IO[bytes]]:
+    with _sentence("write to", path), replacing(path) as file:
+        yield file
+
+
+@contextmanager
+def _sentence(what: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"cannot {what} {path}: {error.strerror or error}.") from error

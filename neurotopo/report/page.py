@@ -1,0 +1,244 @@
+"""The page of a report: one file that needs no network, no font and no script."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+from neurotopo.report._cells import Signs, clean, columns, one_line
+from neurotopo.report.pictures import to_svg
+from neurotopo.studies.summary import Summary
+
+__all__ = ["FIGURE_FORMATS", "TABLE_FORMATS", "make_page", "page_template"]
+
+TABLE_FORMATS, FIGURE_FORMATS = ("csv", "md", "tex"), ("svg", "png")
+_MOST_ROWS, _MOST_FAILURES, _LONGEST = 500, 50, 400
+_COUNTS = {
+    "n_facts": "facts asked for",
+    "n_there": "with results from before",
+    "n_done": "with results now",
+    "n_failed": "failed",
+}
+_TIMES = {"started": "started", "written": "written"}
+_PARTS = ("model", "options", "settings", "seeds", "versions")
+_STATUS = {
+    "interrupted": "The run was interrupted; the same command goes on from here.",
+    "running": "The run had not ended when this was written, or it was killed.",
+    "stopped": "The run stopped at the first fact that failed.",
+}
+
+
+def make_page(
+    summary: Summary,
+    *,
+    about: Mapping[str, Any] | None = None,
+    failures: Mapping[str, str] | None = None,
+    svgs: Mapping[str, str] | None = None,
+) -> str:
+    """Return the page of a report, whose links lead to the files beside it.
+
+    Parameters
+    ----------
+    summary : Summary
+        What to show.
+    about : mapping, optional
+        What the run was made with, as :func:`~neurotopo.studies.read_run` returns it.
+    failures : mapping of str to str, optional
+        Why facts failed, by key. None: unknown.
+    svgs : mapping of str to str, optional
+        The pictures by name, if they are drawn already.
+
+    Returns
+    -------
+    str
+        HTML. Whatever comes from data is text in it and nothing else.
+
+    Raises
+    ------
+    ImportError
+        Without the package jinja2.
+    ValueError
+        When a format of a table does not fit its numbers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from neurotopo.report import make_page
+    >>> from neurotopo.studies.summary import Summary
+    >>> page = make_page(Summary("Is 1 < 2?", ("It is.",), {}, {}, pd.DataFrame()))
+    >>> "<h1>Is 1 &lt; 2?</h1>" in page, "<li>It is.</li>" in page
+    (True, True)
+    """
+    about = about or {}
+    drawn = svgs or {}
+    n_failed = _count(about, "n_failed") or 0 if failures is None else len(failures)
+    run = None if about.get("run") is None else str(about["run"])
+    context = {
+        "title": one_line(summary.title),
+        "under": list(_under(about)),
+        "partial": _partial(about, n_failed),
+        "findings": [clean(each) for each in summary.findings],
+        "notes": [clean(each) for each in summary.notes],
+        "tables": [_table(summary, name) for name in summary.tables],
+        "pictures": [_picture(summary, name, drawn.get(name)) for name in summary.pictures],
+        "made": [part for part in _made(about) if part["rows"]],
+        "command": _command(about.get("command")),
+        "run": None if run is None else one_line(run),
+        "run_literal": ascii(run),
+        "fact_literal": ascii(next(iter(failures or {}), "the key of the fact")),
+        "n_rows": len(summary.rows),
+        "failed": {"n": n_failed, "rows": _failures(failures or {})},
+    }
+    return str(page_template().render(context))
+
+
+def page_template() -> Any:
+    """Return the template of the page.
+
+    Raises
+    ------
+    ImportError
+        Without the package jinja2.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise ImportError("a report needs jinja2: pip install 'neurotopo[report]'.") from error
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    source = resources.files("neurotopo.report").joinpath("page.html.jinja")
+    return environment.from_string(source.read_text(encoding="utf-8"))
+
+
+def _count(about: Mapping[str, Any], name: str) -> int | None:
+    return about[name] if isinstance(about.get(name), int) else None
+
+
+def _under(about: Mapping[str, Any]) -> Iterator[str]:
+    """Say below the title what the report is of."""
+    if about.get("study") is not None:
+        yield f"study {one_line(str(about['study']))}"
+    model = about.get("model")
+    settings = about.get("settings")
+    if isinstance(settings, Mapping) and settings.get("source") is not None:
+        model = settings["source"]
+    elif isinstance(model, Mapping):
+        model = model.get("name") or model.get("architecture")
+    if model is not None:
+        yield f"model {one_line(str(model))}"
+    n = _count(about, "n_facts")
+    if n is not None:
+        yield f"{n:,} {'fact' if n == 1 else 'facts'}"
+    if about.get("written") is not None:
+        yield one_line(str(about["written"]))
+
+
+def _partial(about: Mapping[str, Any], n_failed: int) -> str:
+    """Say that facts may be missing, and how many; nothing if none are."""
+    asked, done = _count(about, "n_facts"), _count(about, "n_done")
+    sentence = _STATUS.get(str(about.get("status")), "")
+    if asked is None or done is None:
+        return sentence
+    missing = asked - done - n_failed
+    if missing <= 0:
+        return f"{sentence} Every fact had been worked on." if sentence else ""
+    count = f"{missing:,} of {asked:,} facts {'is' if missing == 1 else 'are'} missing here."
+    return f"{count} {sentence}".rstrip()
+
+
+def _table(summary: Summary, name: str) -> dict[str, Any]:
+    table = summary.tables[name]
+    shown = columns(table, Signs(clean, clean), _MOST_ROWS)
+    return {
+        "id": f"table-{name}",
+        "title": one_line(table.title) or name,
+        "note": clean(table.note),
+        "columns": shown,
+        "rows": list(zip(*(column.cells for column in shown), strict=True)),
+        "n_rows": len(table.frame),
+        "files": [f"tables/{name}.{ending}" for ending in TABLE_FORMATS],
+    }
+
+
+def _picture(summary: Summary, name: str, svg: str | None) -> dict[str, Any]:
+    picture = summary.pictures[name]
+    title = one_line(picture.title) or name
+    return {
+        "id": f"picture-{name}",
+        "title": title,
+        "note": clean(picture.note),
+        "alt": one_line(picture.note) or title,
+        "svg": to_svg(picture.figure, name) if svg is None else svg,
+        "files": [f"figures/{name}.{ending}" for ending in FIGURE_FORMATS],
+    }
+
+
+def _made(about: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return all that is known of a run, as headings with names and values."""
+    if not about:
+        return
+    known = {*_COUNTS, *_TIMES, *_PARTS, "kind", "version", "command"}
+    named = {"study": about.get("study"), "run": about.get("run"), "status": about.get("status")}
+    run = [(key, _value(value)) for key, value in named.items() if value is not None]
+    run += [(label, _value(about[key])) for key, label in _COUNTS.items() if key in about]
+    run += [(label, _value(about[key])) for key, label in _TIMES.items() if key in about]
+    took = _took(about)
+    if took:
+        run.append(("took", took))
+    run += [
+        row for key, value in about.items() if key not in known and key not in named
+        for row in _rows(key.replace("_", " "), value)
+    ]  # fmt: skip
+    yield {"title": "Run", "rows": run}
+    for key in _PARTS:
+        value = about.get(key)
+        if isinstance(value, Mapping):
+            yield {"title": key.capitalize(), "rows": list(_rows("", value))}
+        elif value is not None:
+            yield {"title": key.capitalize(), "rows": [("name", _value(value))]}
+
+
+def _rows(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Return a value, and those nested in it, under their names with dots."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _rows(f"{name}.{key}" if name else str(key), inner)
+    elif not isinstance(value, Mapping) or name:
+        yield one_line(name), _value(value)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str) and value.strip():
+        text = clean(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        text = str(value)
+    else:
+        text = clean(json.dumps(value, ensure_ascii=False, default=str))
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}\N{HORIZONTAL ELLIPSIS} ({len(text):,} characters)"
+    return text
+
+
+def _took(about: Mapping[str, Any]) -> str:
+    try:
+        first, last = (datetime.fromisoformat(about[key]) for key in ("started", "written"))
+        return f"{last - first}"
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def _command(command: Any) -> str:
+    if isinstance(command, list | tuple):
+        command = shlex.join(map(str, command))
+    return clean(str(command or ""))
+
+
+def _failures(failures: Mapping[str, str]) -> list[tuple[str, str]]:
+    first = list(failures.items())[:_MOST_FAILURES]
+    return [(clean(key), _value(str(reason))) for key, reason in first]

@@ -1,0 +1,110 @@
+"""Pictures as SVG and PNG, equal files for equal figures.
+
+Letters of an SVG are drawn as shapes. As text they could be marked and searched, but they would
+be set in a font that a reader may not have, in other widths than those that the picture was laid
+out with, and labels would overlap. What a picture says is in its note and in the tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from typing import TYPE_CHECKING, Any
+from xml import sax
+from xml.sax.saxutils import XMLGenerator
+from xml.sax.xmlreader import AttributesImpl
+
+import matplotlib as mpl
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["to_png", "to_svg"]
+
+_DPI = 150  # of PNG, and of what cannot be drawn as shapes
+_REFERENCE = re.compile(r"url\(#")
+
+
+def to_svg(figure: Figure, name: str) -> str:
+    """Return a figure as SVG, for a file or in the middle of a page.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+        The figure.
+    name : str
+        Its name. Pictures of different names have no id in common, so that many of them fit in
+        one page.
+
+    Returns
+    -------
+    str
+        An ``svg`` element that refers to nothing outside of it; without a date, so that it is the
+        same for equal figures.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from neurotopo.report import to_svg
+    >>> figure = Figure(figsize=(3, 2))
+    >>> _ = figure.add_subplot().plot([1, 2, 4])
+    >>> to_svg(figure, "growth")[:4], to_svg(figure, "growth") == to_svg(figure, "growth")
+    ('<svg', True)
+    """
+    drawn = io.BytesIO()
+    settings: Any = {
+        "svg.fonttype": "path", "svg.hashsalt": "neurotopo", "svg.image_inline": True,
+        "savefig.bbox": "standard",
+    }  # fmt: skip
+    nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
+    with mpl.rc_context(settings):
+        figure.savefig(drawn, format="svg", dpi=_DPI, facecolor="white", metadata=nothing)
+    out = io.StringIO()
+    prefix = f"f{hashlib.sha256(name.encode()).hexdigest()[:8]}-"
+    sax.parseString(drawn.getvalue(), _Renamed(out, prefix))
+    return out.getvalue() + "\n"
+
+
+def to_png(figure: Figure) -> bytes:
+    """Return a figure as PNG of 150 dots per inch.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from neurotopo.report import to_png
+    >>> to_png(Figure(figsize=(3, 2)))[1:4]
+    b'PNG'
+    """
+    out = io.BytesIO()
+    with mpl.rc_context({"savefig.bbox": "standard"}):
+        figure.savefig(out, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
+    return out.getvalue()
+
+
+class _Renamed(XMLGenerator):
+    """Writes an SVG again, with a prefix before every id and every reference to one.
+
+    What comes before the root element and the comments, which repeat every text, are left out.
+    """
+
+    def __init__(self, out: io.StringIO, prefix: str) -> None:
+        super().__init__(out, encoding="utf-8", short_empty_elements=True)
+        self._prefix = prefix
+
+    def startDocument(self) -> None:
+        """Leave out the line that says that it is XML."""
+
+    def startElement(self, name: str, attrs: AttributesImpl) -> None:
+        """Write the beginning of an element."""
+        renamed = {}
+        for key, value in attrs.items():
+            if key == "id":
+                value = self._prefix + value
+            elif key in ("href", "xlink:href"):
+                if value.startswith("#"):
+                    value = f"#{self._prefix}{value[1:]}"
+                elif not value.startswith("data:image/"):
+                    continue  # a page that is opened from a disk leads nowhere else
+            renamed[key] = _REFERENCE.sub(f"url(#{self._prefix}", value)
+        super().startElement(name, AttributesImpl(renamed))

@@ -1,0 +1,204 @@
+"""Tables as CSV, Markdown and LaTeX.
+
+CSV is for programs: every digit, nothing where there is no value, ``inf``, True and False. The
+others are for readers: four significant digits or the format of the column, a dash where there is
+no value, yes and no. A column with the format ``"p"`` holds p-values, which are never shown as
+zero; one with ``"d"`` holds whole numbers without separators, years say.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from neurotopo.report._cells import Signs, columns, one_line
+from neurotopo.studies.summary import Table
+
+__all__ = ["csv_frame", "to_csv", "to_latex", "to_markdown"]
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]|~$#!])")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    **{sign: f"\\{sign}" for sign in "#$%&_{}"},
+    # At the beginning of a row these would belong to the line break before it.
+    **{sign: f"{{{sign}}}" for sign in "[]*"},
+}
+
+
+def to_csv(table: Table) -> str:
+    r"""Return the cells of a table as CSV.
+
+    Parameters
+    ----------
+    table : Table
+        The table.
+
+    Returns
+    -------
+    str
+        Numbers keep every digit and read back as they were. Cells without a value are empty.
+        Line breaks within a cell are ``\n``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from neurotopo.report import to_csv
+    >>> from neurotopo.studies.summary import Table
+    >>> frame = pd.DataFrame({"fact": ["a, b", "c"], "gcr": [1 / 3, float("nan")]})
+    >>> to_csv(Table(frame, "Ratios"))
+    'fact,gcr\n"a, b",0.3333333333333333\nc,\n'
+    """
+    return str(csv_frame(table.frame).to_csv(index=False, lineterminator="\n"))
+
+
+def csv_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame as pandas can write it: it would not quote a lone carriage return."""
+    whole = frame.copy(deep=False)
+    for i, kind in enumerate(frame.dtypes):
+        if kind.kind == "O":  # text, or anything
+            values = [_no_return(value) for value in frame.iloc[:, i]]
+            whole.isetitem(i, pd.Series(values, index=frame.index, dtype=object))
+    if frame.columns.nlevels == 1:
+        whole.columns = pd.Index([_no_return(name) for name in frame.columns], dtype=object)
+    return whole
+
+
+def to_markdown(table: Table) -> str:
+    r"""Return a table in Markdown, as GitHub and most others read it.
+
+    Parameters
+    ----------
+    table : Table
+        The table.
+
+    Returns
+    -------
+    str
+        Its title, the cells and its note. Nothing of them is taken for Markdown or HTML.
+
+    Raises
+    ------
+    ValueError
+        When a format does not fit the numbers of its column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from neurotopo.report import to_markdown
+    >>> from neurotopo.studies.summary import Table
+    >>> frame = pd.DataFrame({"fact": ["a|b", "c"], "n": [12000, 3], "p": [3.2e-5, 0.0]})
+    >>> print(to_markdown(Table(frame, "Sizes", formats={"p": "p"})), end="")
+    **Sizes**
+    <BLANKLINE>
+    | fact | n | p |
+    | :--- | ---: | ---: |
+    | a\|b | 12,000 | 3.2e-05 |
+    | c | 3 | &lt; 1e-300 |
+    """
+    parts = [f"**{_markdown(table.title)}**"] if table.title.strip() else []
+    shown = columns(table, Signs(_markdown, _markdown))
+    if shown:
+        lines = [
+            [column.name for column in shown],
+            ["---:" if column.right else ":---" for column in shown],
+            *zip(*(column.cells for column in shown), strict=True),
+        ]
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    if table.note.strip():
+        # A paragraph that begins like this would be a list, a heading or a rule.
+        parts.append(re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", _markdown(table.note)))
+    return "\n\n".join(parts) + "\n"
+
+
+def to_latex(table: Table, label: str | None = None) -> str:
+    r"""Return a table for LaTeX, in the style of booktabs.
+
+    Parameters
+    ----------
+    table : Table
+        The table.
+    label : str, optional
+        What it is referred to by. None: ``tab:`` and the title.
+
+    Returns
+    -------
+    str
+        A float to be read with ``\\input``. Where the package booktabs is not loaded, its lines
+        are plain ones; no other package is needed. Letters outside of ASCII stay as they are.
+
+    Raises
+    ------
+    ValueError
+        When a format does not fit the numbers of its column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from neurotopo.report import to_latex
+    >>> from neurotopo.studies.summary import Table
+    >>> frame = pd.DataFrame({"relation": ["P_36"], "gcr": [float("inf")]})
+    >>> print(to_latex(Table(frame, "Ratios of 5 %"))[-144:], end="")
+    \toprule
+    relation & gcr \\
+    \midrule
+    P\_36 & $\infty$ \\
+    \bottomrule
+    \end{tabular}
+    \caption{Ratios of 5 \%}
+    \label{tab:ratios-of-5}
+    \end{table}
+    """
+    shown = columns(table, Signs(_latex, _latex_number, r"$\infty$", r"$-\infty$", thousands=False))
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        *(
+            rf"\providecommand{{\{rule}}}{{\hline}}"
+            for rule in ("toprule", "midrule", "bottomrule")
+        ),
+    ]
+    if shown:
+        lines += [
+            rf"\begin{{tabular}}{{{''.join('r' if each.right else 'l' for each in shown)}}}",
+            r"\toprule",
+            " & ".join(each.name for each in shown) + r" \\",
+            r"\midrule",
+            *(
+                " & ".join(cells) + r" \\"
+                for cells in zip(*(each.cells for each in shown), strict=True)
+            ),
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    name = label if label is not None else f"tab:{table.title.lower()}"
+    lines += [
+        rf"\caption{{{_latex(table.title)}}}",
+        rf"\label{{{re.sub('[^A-Za-z0-9:.]+', '-', name).strip('-')}}}",
+    ]
+    if table.note.strip():
+        lines += [r"\par\smallskip", rf"{{\footnotesize {_latex(table.note)}\par}}"]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _no_return(value: Any) -> Any:
+    return re.sub("\r\n?", "\n", value) if isinstance(value, str) else value
+
+
+def _markdown(text: str) -> str:
+    escaped = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\1", escaped)
+
+
+def _latex(text: str) -> str:
+    escaped = "".join(_LATEX.get(sign, sign) for sign in one_line(text))
+    return re.sub("-(?=-)", "-{}", escaped)  # else a dash
+
+
+def _latex_number(text: str) -> str:
+    return f"$-${text[1:]}" if text.startswith("-") else _latex(text)

@@ -1,0 +1,88 @@
+"""What a study is done for: findings in words, tables, pictures, and the rows behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Picture", "Summary", "Table"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table of a report.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Its cells; the index is not shown. nan and None are cells without a value.
+    title : str
+        One line.
+    note : str
+        What the cells are and from which columns of the rows they are made.
+    formats : mapping of str to str
+        Format of a column's numbers, ``{"p": ".2g"}`` say. Others have four significant digits.
+    """
+
+    frame: pd.DataFrame
+    title: str
+    note: str = ""
+    formats: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture of a report.
+
+    Attributes
+    ----------
+    figure : matplotlib Figure
+        Made without pyplot, so that nothing has to be closed.
+    title : str
+        One line.
+    note : str
+        What is to be seen; it is the alternative text too.
+    """
+
+    figure: Figure
+    title: str
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What is made of the rows of a run.
+
+    Attributes
+    ----------
+    title : str
+        What was asked.
+    findings : tuple of str
+        What was found and what was not, a sentence each, by rules from the numbers.
+    tables : dict of str to Table
+        The tables in their order; the names are names of files.
+    pictures : dict of str to Picture
+        The pictures in their order; the names are names of files.
+    rows : DataFrame
+        What tables and pictures are made of.
+    notes : tuple of str
+        What a reader has to know about all of it: seeds, what was left out.
+    """
+
+    title: str
+    findings: tuple[str, ...]
+    tables: dict[str, Table]
+    pictures: dict[str, Picture]
+    rows: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        parts: dict[str, Any] = {
+            "rows": len(self.rows), "tables": list(self.tables), "pictures": list(self.pictures)
+        }  # fmt: skip
+        return f"Summary({self.title!r}, {', '.join(f'{k}={v}' for k, v in parts.items())})"
