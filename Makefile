@@ -10,7 +10,7 @@ READY_BENCH := .venv/.ready-bench
 .PHONY: help demo test lint slow bench docs clean
 
 help:
-	@echo 'make demo    cluster a generated graph, write pictures and a table to $(OUT)/'
+	@echo 'make demo    one fact in full and a small study on three models; a report in $(OUT)/'
 	@echo 'make test    style, types, tests and doctests'
 	@echo 'make slow    the long tests'
 	@echo 'make bench   the benchmarks (more than an hour)'
@@ -22,15 +22,15 @@ help:
 	$(PYTHON) -m venv .venv
 
 $(READY): pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,llm]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,llm,ray,report]' -c constraints.txt
 	@touch $@
 
 $(READY_BENCH): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,llm,bench]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,llm,ray,report,bench]' -c constraints.txt
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/python -m neurotopo.demo --out $(OUT)
+	$(BIN)/neurotopo demo --out $(OUT)
 
 lint: $(READY)
 	$(BIN)/ruff check .

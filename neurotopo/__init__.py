@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neurotopo import datasets as datasets
+    from neurotopo import studies as studies
     from neurotopo.cluster.ntc import NTCClusterer
     from neurotopo.graphs.neuron_graph import NeuronGraph
     from neurotopo.graphs.neurons import NeuronSet
@@ -67,7 +68,7 @@ _HOME = {
 }
 
 
-_MODULES = frozenset(["datasets"])
+_MODULES = frozenset(["datasets", "studies"])
 
 
 def __getattr__(name: str) -> Any:

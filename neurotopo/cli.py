@@ -84,7 +84,7 @@ def _run_without_typer(words: list[str], missing: str) -> int:
         )
     from neurotopo import demo
 
-    return demo.main(words[1:])
+    return demo.main([word for word in words[1:] if word != "--graph"])
 
 
 def _of_system(error: OSError) -> str:

@@ -411,8 +411,8 @@ def test_no_work_done_is_no_success(words, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_the_demo(tmp_path, capsys):
-    assert main(["demo", "--out", str(tmp_path / "demo"), "--seed", "1"]) == 0
+def test_the_demo_of_a_generated_graph(tmp_path, capsys):
+    assert main(["demo", "--graph", "--out", str(tmp_path / "demo"), "--seed", "1"]) == 0
     assert (tmp_path / "demo" / "clusters.csv").exists()
     assert "clusters found" in capsys.readouterr().out
     assert main(["demo", "--out", str(tmp_path / "demo" / "clusters.csv")]) == 2
@@ -439,6 +439,7 @@ sys.exit(main({words}))
     ("missing", "words", "status", "said"),
     [
         (["typer", "torch", "transformers", "rich"], ["demo", "--out", "made"], 0, ""),
+        (["typer", "torch", "transformers", "rich"], ["demo", "--graph", "--out", "made"], 0, ""),
         (["typer"], ["--version"], 0, ""),
         (["typer"], ["cluster", "gpt2"], 2, "needs typer: pip install 'neurotopo[llm]'"),
         (["rich"], [], 2, "needs rich: pip install 'neurotopo[llm]'"),

@@ -15,6 +15,7 @@ from rich.text import Text
 
 import neurotopo
 from neurotopo.commands.datasets import datasets_app
+from neurotopo.commands.study import register
 from neurotopo.commands.testbed import testbed
 
 if TYPE_CHECKING:
@@ -27,8 +28,12 @@ __all__ = ["app", "run"]
 # A paragraph that begins with a backspace keeps its lines.
 _EXAMPLES = "\n\n\b\nExamples:\n  "
 _TOP = "neurotopo finds stable clusters of weighted graphs and of the neurons of language models."
-_DEMO = "Cluster a generated graph and write its pictures and a table to a folder." + _EXAMPLES
-_DEMO += "neurotopo demo --out demo_output"
+_DEMO = (
+    "Show what neurotopo does, on the models that come with it, in about two minutes.\n\n"
+    "One fact in full (neurons, graph, persistence diagram, growth, suppression curve), then a "
+    "small acquisition study on a model with known groups, an ordinary and a random one; writes "
+    "a report." + _EXAMPLES
+) + "\n  ".join(("neurotopo demo --out demo_output", "neurotopo demo --graph"))
 _CLUSTER = (
     "Cluster all MLP neurons of a language model by their connections, exactly.\n\n"
     "MODEL is a name on the Hugging Face hub, a folder, or testbed:NAME. A folder with "
@@ -65,6 +70,7 @@ app = typer.Typer(
 )
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(testbed, name="testbed")
+register(app)
 
 
 class Scale(str, Enum):
@@ -125,12 +131,28 @@ def _entry(
 @app.command(help=_DEMO)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo_output"),
-    seed: Annotated[int, typer.Option(help="Seed of the generated graph.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.")] = 0,
+    facts: Annotated[int, typer.Option(min=1, max=300, help="Facts of each model.")] = 30,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Only cluster a generated graph; needs no model.")
+    ] = False,
 ) -> int:
     """Run the demonstration."""
-    from neurotopo.demo import main
+    if graph:
+        from neurotopo.demo import main
 
-    return main([f"--out={out}", f"--seed={seed}"])
+        return main([f"--out={out}", f"--seed={seed}"])
+    from neurotopo.commands.common import check_writable
+    from neurotopo.commands.demo import demonstrate
+
+    check_writable(out)
+    summary, files = demonstrate(
+        out, seed=seed, n_facts=facts, progress=sys.stderr.isatty(), tell=typer.echo
+    )
+    for finding in summary.findings:
+        typer.echo(f"- {finding}")
+    typer.echo(f"wrote {next(file for file in files if file.name == 'report.html')}")
+    return 0
 
 
 @app.command(help=_CLUSTER)

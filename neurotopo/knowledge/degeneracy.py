@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,38 +249,113 @@ class DKNFinder:
         -------
         DKN
         """
-        groups = [NeuronSet(group) for group in components]
-        union = NeuronSet(pair for group in groups for pair in group)
-        searched = union if neurons is None else NeuronSet(neurons)
-        if not union <= searched:
-            raise ValueError(f"neuron {(union - searched)[0]} of a component is not in neurons.")
-        position = {pair: at for at, pair in enumerate(union)}
-        member = np.zeros((len(groups), len(union)), dtype=bool)
-        for row, group in zip(member, groups, strict=True):
-            row[[position[pair] for pair in group]] = True
-        under = Suppressions(model, fact, union, self.positions, self.reduce)
+        return self.evaluate_many(model, fact, [components], neurons=neurons)[0]
 
-        nothing = np.zeros((1, len(union)), dtype=bool)
-        first = [nothing, ~nothing, ~member, member]
-        if len(groups) <= _ASK_AHEAD:
+    def evaluate_many(
+        self,
+        model: NeuronModel,
+        fact: FactLike,
+        groupings: Iterable[Iterable[Iterable[tuple[int, int]]]],
+        *,
+        neurons: Iterable[tuple[int, int]] | None = None,
+        under: Suppressions | None = None,
+    ) -> list[DKN]:
+        """Do :meth:`evaluate` for several groupings, with two calls to the model for all of them.
+
+        Parameters
+        ----------
+        model : NeuronModel
+            The model.
+        fact : Fact
+            Whose answer is asked for.
+        groupings : iterable of iterable of NeuronSet
+            The potential components of each grouping.
+        neurons : NeuronSet, optional
+            The neurons they were chosen from. None: their union, for each grouping its own.
+        under : Suppressions, optional
+            What is known about the fact from earlier calls, for all neurons of the groupings; what
+            is asked for now is added. Filters with other thresholds then cost next to nothing.
+
+        Returns
+        -------
+        list of DKN
+
+        Examples
+        --------
+        >>> from neurotopo import DKNFinder, Fact
+        >>> from neurotopo.models.examples import random_model
+        >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
+        >>> two, three = [[(0, 1)], [(1, 2)]], [[(0, 1)], [(1, 2)], [(2, 3), (2, 4)]]
+        >>> [len(dkn.potential) for dkn in DKNFinder().evaluate_many(model, fact, [two, three])]
+        [2, 3]
+        """
+        judged = [[NeuronSet(group) for group in components] for components in groupings]
+        if not judged:
+            return []
+        unions = [NeuronSet(pair for group in groups for pair in group) for groups in judged]
+        searched = NeuronSet(neurons) if neurons is not None else None
+        if under is None:
+            everything = NeuronSet(pair for union in unions for pair in union)
+            under = Suppressions(model, fact, everything, self.positions, self.reduce)
+        position = {pair: at for at, pair in enumerate(under.neurons)}
+        members = []
+        for groups, union in zip(judged, unions, strict=True):
+            for known, name in ((searched, "neurons"), (under.neurons, "under.neurons")):
+                if known is not None and not union <= known:
+                    raise ValueError(
+                        f"neuron {(union - known)[0]} of a component is not in {name}."
+                    )
+            member = np.zeros((len(groups), len(under.neurons)), dtype=bool)
+            for row, group in zip(member, groups, strict=True):
+                row[[position[pair] for pair in group]] = True
+            members.append(member)
+
+        under.ask(np.vstack([row for member in members for row in self._first(member)]))
+        filtered = [self._filtered(under, member) for member in members]
+        rows = [self._suppressed(m[f.passed]) for m, f in zip(members, filtered, strict=True)]
+        under.ask(np.vstack([part for parts in rows for part in parts]))
+        return [
+            self._dkn(under, groups, union if searched is None else searched, found, parts)
+            for groups, union, found, parts in zip(judged, unions, filtered, rows, strict=True)
+        ]
+
+    def _first(self, member: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+        """Return what is suppressed for the filter, and more where that saves a call."""
+        nothing = np.zeros((1, member.shape[1]), dtype=bool)
+        union: NDArray[np.bool_] = np.asarray(member.any(axis=0, keepdims=True))
+        first = [nothing, union, union & ~member, member]
+        if len(member) <= _ASK_AHEAD:
             first.extend(self._suppressed(member))
-        base, everything, *each = under.ask(np.vstack(first)).tolist()
-        alone, without = np.array(each[: 2 * len(groups)], dtype=np.float64).reshape(2, len(groups))
-        passed = self._passes(base, alone, without) & member.any(axis=1)
+        return first
 
-        n = int(passed.sum())
-        results = under.ask(np.vstack(self._suppressed(member[passed])))
+    def _filtered(self, under: Suppressions, member: NDArray[np.bool_]) -> _Filtered:
+        values = under.ask(np.vstack(self._first(member)[:4]))
+        base, everything = float(values[0]), float(values[1])
+        alone, without = values[2:].reshape(2, len(member))
+        passed = self._passes(base, alone, without) & member.any(axis=1)
+        return _Filtered(base, everything, alone, without, passed)
+
+    def _dkn(
+        self,
+        under: Suppressions,
+        groups: list[NeuronSet],
+        searched: NeuronSet,
+        found: _Filtered,
+        rows: list[NDArray[np.bool_]],
+    ) -> DKN:
+        n = int(found.passed.sum())
+        results = under.ask(np.vstack(rows))
         return DKN(
             neurons=searched,
             potential=groups,
-            potential_probabilities=alone,
-            potential_without=without,
-            passed=passed,
-            base_probability=base,
+            potential_probabilities=found.alone,
+            potential_without=found.without,
+            passed=found.passed,
+            base_probability=found.base,
             all_suppressed_probability=float(results[0]),
-            potential_suppressed_probability=everything,
+            potential_suppressed_probability=found.everything,
             active_probabilities=results[1 : n + 1],
-            suppression=SuppressionCurve(self._subsets(n), results[n + 1 :], base),
+            suppression=SuppressionCurve(self._subsets(n), results[n + 1 :], found.base),
             tolerance=self.tolerance,
             contrast=self.contrast,
             max_change=self.max_change,
@@ -310,6 +385,16 @@ class DKNFinder:
             # with p0 = 0 everything would pass that has no probability either
             return np.asarray((alone >= self.tau2 * base) & (base > 0))
         return np.asarray(relative_drops(base, without) < self.max_drop)
+
+
+class _Filtered(NamedTuple):
+    """What the filter saw of one grouping."""
+
+    base: float
+    everything: float
+    alone: NDArray[np.float64]
+    without: NDArray[np.float64]
+    passed: NDArray[np.bool_]
 
 
 def _unions(chosen: NDArray[np.bool_], member: NDArray[np.bool_]) -> NDArray[np.bool_]:

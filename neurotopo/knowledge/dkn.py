@@ -168,6 +168,26 @@ class DKN:
         """The last step of the curve, dProb_n - dProb_(n-1); nan for fewer than two components."""
         return jump(self.curve)
 
+    @property
+    def potential_jump(self) -> float:
+        """The last step of the curve of all potential components; nan for fewer than two.
+
+        The filter keeps groups for what they do, so that of random groups those are left which
+        happen to work; this is what there was before it.
+        """
+        if len(self.potential) < 2 or not self.is_defined:
+            return math.nan
+        left = float(self.potential_probabilities.mean()) - self.potential_suppressed_probability
+        with np.errstate(over="ignore"):  # of a probability that is all but 0
+            return float(np.float64(left) / self.base_probability)
+
+    @property
+    def potential_excluded(self) -> bool:
+        """Whether ``potential_jump`` is made of a change beyond Eq 18, or of a probability of 0."""
+        after = np.append(self.potential_probabilities, self.potential_suppressed_probability)
+        changes = relative_drops(self.base_probability, after)
+        return not bool((np.abs(changes) <= self.max_change).all())
+
     # The functional definition
 
     @property
@@ -299,6 +319,7 @@ class DKN:
             "gcr_floor": self.gcr_floor,
             "sigma": self.sigma,
             "jump": self.jump,
+            "potential_jump": self.potential_jump,
             "eq2_gap": self.eq2_gap,
             "satisfies_eq2": self.satisfies_eq2,
             "eq3_ratio": self.eq3_ratio,

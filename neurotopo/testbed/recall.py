@@ -46,7 +46,7 @@ class Score:
     exact: float
 
 
-def recalled(model: NeuronModel, facts: Sequence[Fact]) -> NDArray[np.bool_]:
+def recalled(model: NeuronModel, facts: Sequence[Fact], *, ends: bool = True) -> NDArray[np.bool_]:
     """Tell which facts a model answers exactly with one of their answers, decoding greedily.
 
     A causal model has to write all tokens of the answer and then end the text. A masked model
@@ -55,9 +55,12 @@ def recalled(model: NeuronModel, facts: Sequence[Fact]) -> NDArray[np.bool_]:
     Parameters
     ----------
     model : NeuronModel
-        The model; a causal one has to know an end-of-text token.
+        The model.
     facts : sequence of Fact
         The facts.
+    ends : bool, default=True
+        False: a causal model may go on after the answer. Without an end-of-text token it may
+        anyway.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def recalled(model: NeuronModel, facts: Sequence[Fact]) -> NDArray[np.bool_]:
     >>> recalled(random_model("gpt2"), [Fact("The capital of Italy is _X_", "Rome")])
     array([False])
     """
-    asked = list(_queries(model, facts))
+    asked = list(_queries(model, facts, ends))
     # Each token of the right answer is asked for after those before it: greedy decoding gives the
     # answer if and only if every one of them comes out.
     given = np.array(_all_given(model, [query for _, _, query in asked]), dtype=bool)
@@ -106,9 +109,11 @@ def scores_of(model: NeuronModel, trained: Sequence[Fact], held_out: Sequence[Fa
     return scores
 
 
-def _queries(model: NeuronModel, facts: Sequence[Fact]) -> Iterator[tuple[int, int, Query]]:
+def _queries(
+    model: NeuronModel, facts: Sequence[Fact], ends: bool
+) -> Iterator[tuple[int, int, Query]]:
     """Yield (number of the fact, number of its answer, what to ask)."""
-    end = getattr(model.tokenizer, "eos_token_id", None)
+    end = getattr(model.tokenizer, "eos_token_id", None) if ends else None
     for i, fact in enumerate(facts):
         encoding = model.encode(fact)
         for j, answer in enumerate(encoding.answers):

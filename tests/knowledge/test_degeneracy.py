@@ -653,3 +653,71 @@ def test_planted_groups_are_degenerate_and_random_ones_are_not():
         drawn.append(DKNFinder(tau2=0).evaluate(model, fact, others).jump)
     assert np.mean(planted) > 0.5
     assert np.mean(drawn) < np.mean(planted) / 2  # a straight line has a third
+
+
+# Several groupings at once
+
+
+def test_several_groupings_are_those_one_by_one():
+    model = random_model("gpt2")
+    neurons = AMIG(threshold=9, rule="top").locate(model, FACT)
+    groupings = [
+        [neurons[:3], neurons[3:6], neurons[6:]],
+        [],
+        [neurons[:4], neurons[2:7]],
+        [NeuronSet([pair]) for pair in neurons],
+    ]
+    finder = DKNFinder(tau2=0.9)
+    together = finder.evaluate_many(model, FACT, groupings)
+    for groups, found in zip(groupings, together, strict=True):
+        alone = finder.evaluate(model, FACT, groups)
+        assert found.neurons == alone.neurons
+        assert found.potential == alone.potential
+        assert found.passed.tolist() == alone.passed.tolist()
+        np.testing.assert_allclose(found.curve, alone.curve, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            found.active_probabilities, alone.active_probabilities, rtol=1e-5
+        )
+        assert found.all_suppressed_probability == pytest.approx(alone.all_suppressed_probability)
+
+
+def test_several_groupings_need_two_calls_and_other_thresholds_hardly_any():
+    model = Toy()
+    groupings = [GROUPS, GROUPS[:2], [GROUPS[0] | GROUPS[1], GROUPS[2]]]
+    under = suppression.Suppressions(model, FACT, ALL)
+    DKNFinder().evaluate_many(model, FACT, groupings, under=under)
+    asked = len(model.calls)
+    assert asked <= 2
+    for tau2 in (0.1, 0.5, 0.9):
+        again = DKNFinder(tau2=tau2).evaluate_many(model, FACT, groupings, under=under)
+        expected = [DKNFinder(tau2=tau2).evaluate(Toy(), FACT, groups) for groups in groupings]
+        for found, wanted in zip(again, expected, strict=True):
+            assert found.passed.tolist() == wanted.passed.tolist()
+            np.testing.assert_allclose(found.curve, wanted.curve)
+    assert len(model.calls) == asked  # few components: every subset was asked about beforehand
+
+
+def test_no_grouping_and_neurons_from_elsewhere():
+    assert DKNFinder().evaluate_many(Toy(), FACT, []) == []
+    with pytest.raises(ValueError, match=r"of a component is not in neurons"):
+        DKNFinder().evaluate_many(Toy(), FACT, [GROUPS], neurons=GROUPS[0])
+    under = suppression.Suppressions(Toy(), FACT, GROUPS[0])
+    with pytest.raises(ValueError, match=r"of a component is not in under\.neurons"):
+        DKNFinder().evaluate_many(Toy(), FACT, [GROUPS], under=under)
+
+
+def test_the_jump_before_the_filter_by_hand():
+    # one left alone 0.64, nothing left 0.08, unedited 0.8
+    found = DKNFinder(tau2=0.9).evaluate(Toy(), FACT, GROUPS)
+    assert found.n == 0
+    assert math.isnan(found.jump)
+    assert found.potential_jump == pytest.approx((0.64 - 0.08) / 0.8)
+    assert not found.potential_excluded
+    assert DKNFinder().evaluate(Toy(), FACT, GROUPS).jump == pytest.approx(found.potential_jump)
+
+
+@pytest.mark.parametrize("by_intact", [(0.08, 0.64, 0.72, 0.0), (0.5, 0.3, 0.1, 0.01)])
+def test_the_jump_before_the_filter_where_it_does_not_count(by_intact):
+    found = DKNFinder().evaluate(Toy(by_intact=by_intact), FACT, GROUPS)
+    assert found.potential_excluded
+    assert math.isnan(DKNFinder().evaluate(Toy(), FACT, GROUPS[:1]).potential_jump)

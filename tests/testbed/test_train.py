@@ -417,6 +417,24 @@ def test_recall_is_greedy_decoding(trained):
     assert 0 < sum(expected) < len(facts)
 
 
+def test_recall_may_let_the_model_go_on(trained):
+    model = load_model(trained.folder, device="cpu")
+    known = [fact for fact in lessons().trained if recalled(model, [fact])[0]]
+    begun = []
+    for fact in known:
+        (tokens,) = model.encode(fact).answers
+        for k in range(1, len(tokens)):
+            part = replace(fact, answers=(model.tokenizer.decode(tokens[:k]),))
+            if model.encode(part).answers[0] == tokens[:k]:  # the text is cut as the answer was
+                begun.append(part)
+    assert begun
+    if model.is_causal:
+        assert not recalled(model, begun).any()
+        assert recalled(model, begun, ends=False).all()
+    else:
+        assert recalled(model, begun).tolist() == recalled(model, begun, ends=False).tolist()
+
+
 def _written(model, fact, answer):
     encoding = model.encode(replace(fact, answers=(answer,)))
     (wanted,) = encoding.answers

@@ -1,0 +1,189 @@
+"""``neurotopo run`` and ``neurotopo report``: studies by name, and their reports."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from neurotopo.studies.front import Result
+
+__all__ = ["options_of", "register"]
+
+_RUN = (
+    "Run a study of the paper on a language model, resumable, and write its report.\n\n"
+    "STUDY is acquisition: which way of grouping knowledge neurons finds degenerate ones.\n\n"
+    "Results are kept fact by fact in OUT/results.sqlite; the same command goes on where it was "
+    "interrupted. At the end OUT has report.html, tables/ and figures/."
+    "\n\n\b\nExamples:\n  "
+) + "\n  ".join(
+    (
+        "neurotopo run acquisition --model testbed:planted --facts factworld:200 --out planted",
+        "neurotopo run acquisition --model gpt2 --facts templama/train.jsonl --out gpt2 --quick",
+        "neurotopo run acquisition --model ./my-model --facts facts.csv --out mine \\",
+        "  --option tau2=0.4 --option methods=ntc,kmeans --engine ray --workers 4",
+    )
+)
+_REPORT = (
+    "Make report.html, tables and figures again from a run's folder, finished or not."
+    "\n\n\b\nExamples:\n  neurotopo report planted"
+)
+_TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("run", help=_RUN)(_run)
+    app.command("report", help=_REPORT)(_report)
+
+
+def _run(
+    study: Annotated[str, typer.Argument(help="Name of the study.")],
+    model: Annotated[str, typer.Option(help="Hub name, folder, or testbed:NAME.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    facts: Annotated[
+        str,
+        typer.Option(help="File of facts, factworld, or factworld:N for N facts of the test bed."),
+    ] = "factworld",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The smallest honest setting; at most 50 facts.")
+    ] = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of the study; may be given again."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.")] = 0,
+    engine: Annotated[
+        str, typer.Option(help="inline: this process; ray: several processes or machines.")
+    ] = "inline",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of ray. [2]")] = None,
+    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs of each process of ray.")] = 0.0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Precision of the model.")] = None,
+    device_map: Annotated[
+        str | None, typer.Option(help="auto: spread a large model over the GPUs of a process.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Most sequences of one forward.")
+    ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry/--no-retry", help="Work again on facts that failed before.")
+    ] = True,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Stop at the first fact that fails.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but where the report is.")
+    ] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
+    ] = False,
+) -> int:
+    """Run a study."""
+    from neurotopo.commands.common import check_writable
+    from neurotopo.studies.front import definition, run
+
+    chosen = options_of(definition(study).options, option or ())
+    check_writable(out)
+    settings = {
+        "device": device, "dtype": dtype, "device_map": device_map, "batch_size": batch_size,
+        "trust_remote_code": trust_remote_code or None,
+    }  # fmt: skip
+    result = run(
+        study, model=model, facts=facts, out=out, engine=engine, workers=workers, address=address,
+        gpus=gpus, quick=quick, seed=seed, retry=retry, stop=stop,
+        progress=not quiet and sys.stderr.isatty(),
+        tell=_silent if quiet else typer.echo,
+        command=["neurotopo", *sys.argv[1:]],
+        **{name: value for name, value in settings.items() if value is not None},
+        **chosen,
+    )  # fmt: skip
+    _show(result, quiet)
+    if result.outcome.interrupted:
+        raise KeyboardInterrupt
+    return 0 if result.outcome.n_done else 2
+
+
+def _report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but where the report is.")
+    ] = False,
+) -> None:
+    """Make the report of a run again."""
+    from neurotopo.studies.front import report
+
+    _show(report(folder), quiet)
+
+
+def _show(result: Result, quiet: bool) -> None:
+    if not quiet:
+        typer.echo(str(result.outcome))
+        for finding in result.findings:
+            typer.echo(f"- {finding}")
+        failures = result.outcome.failures
+        if failures:
+            key = next(iter(failures))
+            typer.echo(f"{len(failures)} facts failed; the first, {key!r}: {failures[key]}")
+    for file in result.files:
+        if file.name == "report.html":
+            typer.echo(f"wrote {file}" if not quiet else str(file))
+
+
+def _silent(message: str) -> None:
+    """Say nothing."""
+
+
+def options_of(kind: Any, given: Sequence[str]) -> dict[str, Any]:
+    """Read options of a study as they are written on a command line.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass of the options; a default says what a value is.
+    given : sequence of str
+        ``"NAME=VALUE"``; several values have commas between them.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> from neurotopo.commands.study import options_of
+    >>> from neurotopo.studies.acquisition_options import AcquisitionOptions
+    >>> options_of(AcquisitionOptions, ["tau2=0.4", "methods=ntc,kmeans", "only_known=yes"])
+    {'tau2': 0.4, 'methods': ['ntc', 'kmeans'], 'only_known': True}
+    """
+    defaults = {field.name: field.default for field in fields(kind)}
+    options: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in defaults:
+            raise ValueError(
+                f"--option must be NAME=VALUE with a NAME of {', '.join(defaults)}; got {text!r}."
+            )
+        options[name] = _value(text, value.strip(), defaults[name])
+    return options
+
+
+def _value(text: str, value: str, default: Any) -> Any:
+    try:
+        if isinstance(default, bool):
+            return {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[value.lower()]
+        if isinstance(default, int | float):
+            return type(default)(value)
+        if isinstance(default, str):
+            return value
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        return [float(part) for part in parts] if isinstance(default, tuple) else parts
+    except (ValueError, KeyError):
+        wanted = "yes or no" if isinstance(default, bool) else f"like {default!r}"
+        raise ValueError(f"the value of --option {text!r} must be {wanted}.") from None

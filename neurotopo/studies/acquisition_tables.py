@@ -1,0 +1,454 @@
+"""The tables of the acquisition study: the paper's, and what has to stand beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurotopo.knowledge.attribution import COARSE
+from neurotopo.knowledge.gcr import straight_line_gcr
+from neurotopo.studies.acquisition_rows import EXCLUDED, LARGEST, Collected
+from neurotopo.studies.methods import METHODS, control_of, label_of
+from neurotopo.studies.statistics import holm, independent, mean_interval, paired
+from neurotopo.studies.summary import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["controls", "has_control", "sweep_means", "tables_of"]
+
+_SIZES = tuple(range(2, LARGEST + 1))
+_LINE = "straight line"
+_POINTS = 100.0  # dProb in percentage points
+_REASONS = (
+    "probability zero", "extreme change", "no neurons", "no potential components",
+    "no component passed", "one component", "no spread",
+)  # fmt: skip
+_HOW_EXCLUDED = "Facts excluded by Eq 18 and facts with fewer than two components do not count."
+
+
+def tables_of(found: Collected) -> dict[str, Table]:
+    """Return all tables of a run, in the order of a report."""
+    tables = {
+        "facts": _facts(found),
+        "table1": _table1(found),
+        "table1_median": _by_size(found, "gcr", "median", "Median GCR by number of components"),
+        "table1_jump": _by_size(
+            found, "jump", "mean", "Mean jump by number of components, in points", _POINTS
+        ),
+        "table1_counts": _counts_by_size(found),
+        "controls": _controls_table(found),
+        "table7": _table7(found),
+        "table7_paired": _table7_paired(found),
+        "dkns": _dkns(found),
+        "exclusions": _exclusions(found),
+        "layers": _layers(found),
+        "overlap": _overlap(found),
+    }
+    if len(found.sweep):
+        tables["sweep"] = _sweep(found)
+    return tables
+
+
+def has_control(found: Collected) -> list[str]:
+    """Return the methods that random groups in their sizes stand beside."""
+    names = found.names
+    return [name for name in names if name in METHODS and control_of(name) in names]
+
+
+def controls(found: Collected) -> pd.DataFrame:
+    """Compare every method with random groups in its sizes, over the facts where both count.
+
+    The columns are ``method`` and ``measure``: ``"all potential"`` is the jump of all potential
+    components, before the filter, and ``"components"`` that of those that passed; the facts
+    ``n``; the mean jump of the method (``jump``) and of its ``random`` groups, their
+    ``difference`` with its 95 % interval ``low`` to ``high``, all in points; the ``p`` of
+    Wilcoxon's signed-rank test, Holm-corrected over the methods; and Cohen's ``d``.
+    """
+    import pandas as pd
+
+    measures: tuple[tuple[str, Callable[[str], pd.Series]], ...] = (
+        ("all potential", lambda name: found.of(name)["potential_jump"].dropna()),
+        ("components", lambda name: found.counted(name)["jump"]),
+    )
+    frames = []
+    for measure, values in measures:
+        rows = []
+        for method in has_control(found):
+            jumps = _joined(values(method), values(control_of(method))) * _POINTS
+            result = paired(jumps[:, 0], jumps[:, 1])
+            rows.append(
+                {
+                    "method": method,
+                    "measure": measure,
+                    "n": result.n,
+                    "jump": result.mean_a,
+                    "random": result.mean_b,
+                    "difference": result.difference,
+                    "low": result.low,
+                    "high": result.high,
+                    "p": result.p_wilcoxon,
+                    "d": result.d,
+                }
+            )
+        frame = pd.DataFrame(rows)
+        if len(frame):
+            frame["p"] = holm(frame["p"].to_numpy(dtype=np.float64))
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _joined(one: pd.Series, other: pd.Series) -> Any:
+    """Return the values of the facts that both have, shape (n, 2)."""
+    import pandas as pd
+
+    both = pd.concat([one, other], axis=1, join="inner").to_numpy(dtype=np.float64)
+    return both[np.isfinite(both).all(axis=1)]
+
+
+def _facts(found: Collected) -> Table:
+    import pandas as pd
+
+    facts = found.facts
+    done = facts[facts["error"].isna()]
+    probability = done["probability"].to_numpy(dtype=np.float64)
+    neurons = done["n_neurons"].to_numpy(dtype=np.float64)
+
+    def middle(values: Any, share: float) -> float:
+        return float(np.quantile(values, share)) if len(values) else math.nan
+
+    rows: list[tuple[str, float]] = [
+        ("facts", len(facts)),
+        ("facts that failed", len(facts) - len(done)),
+        ("facts answered correctly by the model", int((done["known"] == True).sum())),  # noqa: E712
+        ("probability of the answer, lower quartile", middle(probability, 0.25)),
+        ("probability of the answer, median", middle(probability, 0.5)),
+        ("probability of the answer, upper quartile", middle(probability, 0.75)),
+        ("facts without a knowledge neuron", int((neurons == 0).sum())),
+        ("facts with one knowledge neuron", int((neurons == 1).sum())),
+        ("knowledge neurons of a fact, median", middle(neurons, 0.5)),
+        ("knowledge neurons of a fact, most", middle(neurons, 1.0)),
+        (f"facts with a gap of the integration above {COARSE:.0%}",
+         int((done["gap"] > COARSE).sum())),
+    ]  # fmt: skip
+    return Table(
+        pd.DataFrame(rows, columns=["what", "value"]),
+        "What the model knows, and which neurons it knows it by",
+        "Columns known, probability, n_knowledge_neurons and gap of rows.csv. Correct: every token "
+        "of an answer is the likeliest one. The gap is by how much a layer's scores miss the "
+        "change that they should sum to.",
+    )
+
+
+def _table1(found: Collected) -> Table:
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for method in found.names:
+        counted = found.counted(method)
+        means = {n: _mean(counted.loc[counted["n"] == n, "gcr"]) for n in _SIZES}
+        large = [n for n in _SIZES if n > 2 and math.isfinite(means[n])]
+        there = [value for value in means.values() if math.isfinite(value)]
+        rows.append(
+            {
+                "method": method,
+                **{str(n): means[n] for n in _SIZES},
+                "average 2-8": _mean(there),
+                "average 3-8": _mean([means[n] for n in large]),
+                "above the line 3-8": _mean([means[n] - straight_line_gcr(n) for n in large]),
+            }
+        )
+    line = {n: straight_line_gcr(n) for n in _SIZES}
+    rows.append(
+        {
+            "method": _LINE,
+            **{str(n): line[n] for n in _SIZES},
+            "average 3-8": _mean([line[n] for n in _SIZES if n > 2]),
+            "above the line 3-8": 0.0 if rows else math.nan,
+        }
+    )
+    return Table(
+        pd.DataFrame(rows),
+        "Table 1. Mean GCR by number of components",
+        "Means of the column gcr of rows.csv over the facts of a method with so many components. "
+        f"{_HOW_EXCLUDED} The column 2 is |dProb2 - dProb1|, in other units than the ratios of 3 "
+        "to 8. 'average 2-8' is the paper's: the unweighted mean of the columns that exist. A "
+        "curve that is a straight line, so no degeneracy at all, scores the last row; 'above the "
+        "line' is what is left without it, over the columns 3 to 8 that exist. A mean GCR can be "
+        "made by a few facts whose sigma is tiny: see the medians and the jumps.",
+    )
+
+
+def _by_size(found: Collected, column: str, how: str, title: str, factor: float = 1.0) -> Table:
+    import pandas as pd
+
+    rows = []
+    for method in found.names:
+        counted = found.counted(method)
+        values = {
+            str(n): _statistic(counted.loc[counted["n"] == n, column], how) * factor for n in _SIZES
+        }
+        rows.append({"method": method, **values, "all": _statistic(counted[column], how) * factor})
+    note = f"Of the column {column} of rows.csv; 'all' with any number of components from 2 on. "
+    if column == "jump":
+        note += "The jump is dProb_n - dProb_(n-1), the last step of the curve. "
+    return Table(pd.DataFrame(rows), title, note + _HOW_EXCLUDED)
+
+
+def _counts_by_size(found: Collected) -> Table:
+    import pandas as pd
+
+    rows = []
+    for method in found.names:
+        n = found.counted(method)["n"]
+        counts = {str(size): int((n == size).sum()) for size in _SIZES}
+        rows.append({"method": method, **counts, "more": int((n > LARGEST).sum()), "all": len(n)})
+    return Table(
+        pd.DataFrame(rows),
+        "Facts behind each number of Table 1",
+        f"Rows of rows.csv by n. {_HOW_EXCLUDED}",
+    )
+
+
+def _controls_table(found: Collected) -> Table:
+    return Table(
+        controls(found),
+        "Every method against random groups in its sizes",
+        "Jumps in points, paired by fact. 'all potential': the jump of all clusters before the "
+        "filter, over the facts with two or more of them. 'components': the jump of those that "
+        "passed, over the facts where both sides have at least two; it favours random groups, of "
+        "which only those are left that happen to work. The random groups are drawn from the same "
+        "neurons and go through the same filter; those of the oracle from the neurons of its "
+        "groups. p: Wilcoxon's signed-rank test, Holm-corrected over the methods; d: mean "
+        "difference / its standard deviation. Columns potential_jump and jump of rows.csv.",
+        {"p": "p"},
+    )
+
+
+def _table7(found: Collected) -> Table:
+    import pandas as pd
+
+    rows = []
+    ours = _ratios(found, "ntc")
+    for method in _others(found):
+        result = independent(ours, _ratios(found, method))
+        rows.append(
+            {
+                "NTC against": method,
+                "n NTC": result.n_a,
+                "n other": result.n_b,
+                "GCR NTC": result.mean_a,
+                "GCR other": result.mean_b,
+                "t": result.t,
+                "p": result.p,
+                "d": result.d,
+                "Welch t": result.welch_t,
+                "Welch p": result.welch_p,
+            }
+        )
+    return Table(
+        pd.DataFrame(rows),
+        "Table 7. Independent t-tests of GCR, as in the paper",
+        "All facts with a GCR, any number of components together. It treats the same facts as "
+        "different ones, mixes the differences of n = 2 with the ratios of n >= 3, and is not "
+        "corrected for many tests; the table of paired tests mends all three.",
+        {"p": "p", "Welch p": "p"},
+    )
+
+
+def _table7_paired(found: Collected) -> Table:
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    measures: tuple[tuple[str, Callable[[str], pd.Series]], ...] = (
+        ("jump (points)", lambda name: found.counted(name)["jump"] * _POINTS),
+        ("GCR, n >= 3", lambda name: _ratios(found, name, least=3)),
+        ("GCR, n = 2", lambda name: _ratios(found, name, most=2)),
+    )
+    for measure, values in measures:
+        part = []
+        for method in _others(found):
+            both = _joined(values("ntc"), values(method))
+            result = paired(both[:, 0], both[:, 1])
+            part.append(
+                {
+                    "measure": measure,
+                    "NTC against": method,
+                    "n": result.n,
+                    "NTC": result.mean_a,
+                    "other": result.mean_b,
+                    "difference": result.difference,
+                    "low": result.low,
+                    "high": result.high,
+                    "t": result.t,
+                    "p of t": result.p_t,
+                    "p": result.p_wilcoxon,
+                    "d": result.d,
+                }
+            )
+        for column in ("p of t", "p"):
+            adjusted = holm(np.array([row[column] for row in part], dtype=np.float64))
+            for row, value in zip(part, adjusted.tolist(), strict=True):
+                row[column] = value
+        rows.extend(part)
+    return Table(
+        pd.DataFrame(rows),
+        "NTC against the other methods, paired by fact",
+        "Over the facts where both methods count. Intervals are 95 %; p is Wilcoxon's signed-rank "
+        "test, 'p of t' the paired t-test, each Holm-corrected within a measure; d: mean "
+        "difference / standard deviation of the differences.",
+        {"p of t": "p", "p": "p"},
+    )
+
+
+def _ratios(found: Collected, method: str, least: int = 2, most: float = math.inf) -> pd.Series:
+    rows = found.counted(method)
+    return rows.loc[(rows["n"] >= least) & (rows["n"] <= most), "gcr"].dropna()
+
+
+def _others(found: Collected) -> list[str]:
+    """Return what NTC is compared with: methods and controls that are in the run."""
+    if "ntc" not in found.names:
+        return []
+    return [
+        name
+        for name in found.names
+        if name != "ntc" and (name in METHODS or name in (control_of("ntc"), "anywhere"))
+    ]
+
+
+def _dkns(found: Collected) -> Table:
+    import pandas as pd
+
+    rows = []
+    for method in found.names:
+        every, counted = found.of(method), found.counted(method)
+        rows.append(
+            {
+                "method": method,
+                "what": label_of(method),
+                "facts": len(every),
+                "with a DKN": len(counted),
+                "components": _mean(counted["n"]),
+                "potential": _mean(every["n_potential"]),
+                "neurons": _mean(counted["n_neurons"]),
+                "Eq 2 holds": _mean(counted["eq2"].astype(np.float64)),
+                "Eq 3 holds": _mean(counted["eq3"].astype(np.float64)),
+                "both hold": _mean((counted["eq2"] & counted["eq3"]).astype(np.float64)),
+                "all suppressed": _mean(counted["none"] / counted["base"]),
+            }
+        )
+    return Table(
+        pd.DataFrame(rows),
+        "Degenerate knowledge neurons by method",
+        "'with a DKN': facts with at least two components that passed the filter, not excluded by "
+        "Eq 18; the columns behind are of these, but for 'potential', the mean number of clusters "
+        "before the filter over all facts. Eq 2 and Eq 3: share of facts where the definition "
+        "holds at the tolerances of the options. 'all suppressed': the answer's probability with "
+        "all components suppressed, relative to the unedited one.",
+    )
+
+
+def _exclusions(found: Collected) -> Table:
+    import pandas as pd
+
+    rows = []
+    for method in found.names:
+        reasons = found.of(method)["reason"]
+        counts = {reason: int((reasons == reason).sum()) for reason in _REASONS}
+        rows.append({"method": method, **counts, "with a GCR": int(reasons.isna().sum())})
+    left_out = int(found.facts["error"].isna().sum()) - len(set(found.methods["fact"]))
+    return Table(
+        pd.DataFrame(rows),
+        "Why facts have no GCR to count, by method",
+        "Column reason of rows.csv; a fact is counted at the first that applies. 'extreme change' "
+        "is Eq 18, |dProb| above the limit for some value of the curve; it and 'probability zero' "
+        "exclude a fact from the means. 'no spread': sigma is 0, so there is no GCR, but there is "
+        f"a jump. {left_out} facts were left out for all methods because the model does not "
+        "answer them correctly (only_known).",
+    )
+
+
+def _layers(found: Collected) -> Table:
+    import pandas as pd
+
+    n_layers = len(next(iter(found.layers.values()), ()))
+    frame = pd.DataFrame({"layer": np.arange(n_layers)})
+    for name, counts in found.layers.items():
+        frame[name] = counts
+    return Table(
+        frame,
+        "Figure 3 in numbers. Neurons by layer",
+        "'neurons': knowledge neurons of all facts. Methods: neurons of the components of facts "
+        "that count.",
+    )
+
+
+def _overlap(found: Collected) -> Table:
+    import pandas as pd
+
+    rows = [
+        {
+            "method": a,
+            "other": b,
+            "same neurons": neurons / n,
+            "same groups": groups / n,
+            "n": n,
+        }
+        for (a, b), (neurons, groups, n) in found.overlap.items()
+    ]
+    columns = ["method", "other", "same neurons", "same groups", "n"]
+    return Table(
+        pd.DataFrame(rows, columns=columns),
+        "Overlap between methods",
+        "Mean Jaccard index over the facts where either has a component: of the neurons in "
+        "components, and of the pairs of neurons that share a component.",
+    )
+
+
+def sweep_means(found: Collected) -> pd.DataFrame:
+    """Return the means over facts for every pair of thresholds, of NTC and of random groups."""
+    import pandas as pd
+
+    rows = []
+    for (tau1, tau2), cell in found.sweep.groupby(["tau1", "tau2"]):
+        values: dict[str, Any] = {"tau1": tau1, "tau2": tau2}
+        for kind, name in (("", "NTC"), ("random_", "random")):
+            kept = cell[(cell[f"{kind}n"] >= 2) & ~cell[f"{kind}reason"].isin(EXCLUDED)]
+            ratios = kept[kept[f"{kind}n"] >= 3]
+            above = ratios[f"{kind}gcr"] - ratios[f"{kind}n"].map(straight_line_gcr)
+            mean, low, high = mean_interval(kept[f"{kind}jump"].to_numpy(np.float64) * _POINTS)
+            values |= {
+                f"facts {name}": len(kept),
+                f"components {name}": _mean(kept[f"{kind}n"]),
+                f"jump {name}": mean,
+                f"low {name}": low,
+                f"high {name}": high,
+                f"above the line {name}": _mean(above),
+            }
+        rows.append(values)
+    return pd.DataFrame(rows)
+
+
+def _sweep(found: Collected) -> Table:
+    return Table(
+        sweep_means(found),
+        "Thresholds: tau1 of the persistence, tau2 of the filter",
+        "Means over facts, jumps in points with 95 % intervals, from the stage sweep of "
+        f"results.sqlite. {_HOW_EXCLUDED}",
+    )
+
+
+def _mean(values: Sequence[float] | pd.Series) -> float:
+    return _statistic(values, "mean")
+
+
+def _statistic(values: Any, how: str) -> float:
+    """Return the mean or median of the finite values; nan where there are none."""
+    found = np.asarray(values, dtype=np.float64)
+    found = found[np.isfinite(found)]
+    statistics: Mapping[str, Callable[[Any], Any]] = {"mean": np.mean, "median": np.median}
+    return float(statistics[how](found)) if len(found) else math.nan

@@ -1,0 +1,291 @@
+"""Studies by name: run one, or make the report of a run again."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurotopo.studies.engines import Engine, InlineEngine
+from neurotopo.studies.facts import facts_for
+from neurotopo.studies.models import MODEL_SETTINGS, identity_of
+from neurotopo.studies.run_file import read_run
+from neurotopo.studies.runner import RESULTS, RUN, Outcome, Study, run_study
+from neurotopo.studies.store import Store
+from neurotopo.studies.summary import Summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from neurotopo.knowledge.facts import Fact
+
+__all__ = ["ENGINES", "STUDIES", "Definition", "Result", "definition", "report", "run"]
+
+ENGINES = ("inline", "ray")
+
+_QUICK_FACTS = 50
+_HOMES = {"acquisition": "neurotopo.studies.acquisition_study"}
+
+STUDIES = tuple(_HOMES)
+"""The names of the studies."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A study by name.
+
+    Attributes
+    ----------
+    title : str
+        What is asked, one line.
+    options : type
+        Its options: a dataclass that checks itself, with ``quick`` and ``to_dict``.
+    study : Study
+        Work and summary.
+    """
+
+    title: str
+    options: Any
+    study: Study
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a study came to.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        How many facts were done, failed, were there before.
+    summary : Summary
+        Findings, tables, pictures and the rows behind them.
+    files : tuple of Path
+        What was written; empty without a folder.
+    """
+
+    outcome: Outcome
+    summary: Summary = field(repr=False)
+    files: tuple[Path, ...] = field(default=(), repr=False)
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return {name: table.frame for name, table in self.summary.tables.items()}
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """The pictures by name."""
+        return {name: picture.figure for name, picture in self.summary.pictures.items()}
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """What tables and pictures are made of."""
+        return self.summary.rows
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What was found and what was not, in words."""
+        return self.summary.findings
+
+    @property
+    def out(self) -> Path | None:
+        """The folder."""
+        return self.outcome.out
+
+
+def run(
+    study: str,
+    *,
+    model: Any,
+    facts: str | os.PathLike[str] | Iterable[Fact] = "factworld",
+    out: str | os.PathLike[str] | None = None,
+    engine: str | Engine = "inline",
+    workers: int | None = None,
+    address: str | None = None,
+    gpus: float = 0.0,
+    quick: bool = False,
+    seed: int = 0,
+    retry: bool = True,
+    stop: bool = False,
+    progress: bool = False,
+    tell: Any = None,
+    command: Sequence[str] | None = None,
+    **options: Any,
+) -> Result:
+    """Run a study on a model.
+
+    Parameters
+    ----------
+    study : str
+        Its name, one of :data:`STUDIES`.
+    model : str, path-like or NeuronModel
+        The model, or where to load it from: a name on the Hugging Face hub, a folder, or
+        ``"testbed:NAME"``. Several processes need a name.
+    facts : str, path-like or iterable of Fact, default="factworld"
+        A file of facts, ``"factworld"``, ``"factworld:N"``, or facts
+        (:func:`neurotopo.studies.facts.facts_for`).
+    out : path-like, optional
+        Folder of the run. Results are stored there fact by fact; the same call goes on where an
+        earlier one was interrupted. Tables, figures and ``report.html`` are written at the end.
+        None: keep all in memory.
+    engine : {"inline", "ray"} or Engine, default="inline"
+        Where the work is done: in this process, or in several with Ray.
+    workers, address, gpus
+        For ``"ray"``: number of processes (2 if not given), the address of a cluster, GPUs of
+        each process.
+    quick : bool, default=False
+        The smallest honest setting: at most 50 facts, and what the study calls quick.
+    seed : int, default=0
+        Seed of all that is random.
+    retry : bool, default=True
+        Work again on facts that failed before.
+    stop : bool, default=False
+        Stop at the first fact that fails.
+    progress : bool, default=False
+        Show a progress bar.
+    tell : callable, optional
+        Called with what the user should know.
+    command : sequence of str, optional
+        The words of the command line, for the report.
+    **options
+        Options of the study (for ``"acquisition"``:
+        :class:`~neurotopo.studies.acquisition_options.AcquisitionOptions`), and ``device``,
+        ``dtype``, ``device_map``, ``batch_size``, ``trust_remote_code`` for the model.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        For a study or an option that does not exist, and a folder with results of other options.
+    FactError
+        When a fact failed and ``stop`` is set.
+
+    Examples
+    --------
+    >>> import neurotopo as nt
+    >>> from neurotopo.models.examples import random_model
+    >>> facts = [nt.Fact(f"The capital of {name} is _X_", "Paris") for name in ("France", "Peru")]
+    >>> result = nt.studies.run("acquisition", model=random_model(), facts=facts, quick=True)
+    >>> str(result.outcome), result.tables["table1"].shape[1]
+    ('acquisition: 2 of 2 facts done.', 11)
+    """
+    chosen = definition(study)
+    settings = {name: options.pop(name) for name in MODEL_SETTINGS if name in options}
+    checked = _options(chosen, study, quick, options)
+    listed = facts_for(facts, model, most=_QUICK_FACTS if quick else None, seed=seed)
+    if isinstance(model, os.PathLike):
+        model = os.fspath(model)
+    own = isinstance(engine, str)
+    place = _engine(engine, workers, address, gpus) if isinstance(engine, str) else engine
+    with closing(place) if own else nullcontext(place) as where:
+        outcome = run_study(
+            chosen.study,
+            listed,
+            model=model,
+            identity=identity_of,
+            options=checked.to_dict(),
+            settings={
+                **settings,
+                "source": _name(model),
+                "facts": _name_of_facts(facts),
+                "command": None if command is None else list(command),
+            },
+            seeds={"seed": seed},
+            out=out,
+            engine=where,
+            retry=retry,
+            stop=stop,
+            progress=progress,
+            **({} if tell is None else {"tell": tell}),
+        )
+    files: tuple[Path, ...] = ()
+    if outcome.out is not None:
+        files = _write(outcome.summary, outcome.out, outcome.failures)
+    return Result(outcome, outcome.summary, files)
+
+
+def report(folder: str | os.PathLike[str]) -> Result:
+    """Make tables, figures and ``report.html`` again from what is stored in a folder.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder of a run, finished or not.
+
+    Returns
+    -------
+    Result
+        Of all facts that are stored for the run.
+    """
+    place = Path(folder)
+    if not (place / RUN).is_file():
+        raise FileNotFoundError(f"{place} is not the folder of a run: it has no {RUN}.")
+    about = read_run(place / RUN)
+    chosen = definition(about["study"])
+    with Store(place / RESULTS, read_only=True) as store:
+        key = about["run"]
+        rows = list(store.rows(key))
+    failures = {row.fact: row.error for row in rows if row.error is not None}
+    summary = chosen.study.summary(rows)  # type: ignore[arg-type]
+    outcome = Outcome(
+        about["study"], key, max(about["n_facts"], len(rows)), len(rows),
+        len(rows) - len(failures), failures, about["status"] != "complete", summary, place,
+    )  # fmt: skip
+    return Result(outcome, summary, _write(summary, place, failures))
+
+
+def definition(study: str) -> Definition:
+    """Return a study by its name."""
+    if study not in _HOMES:
+        raise ValueError(f"there is no study {study!r}; studies are: {', '.join(STUDIES)}.")
+    found: Definition = importlib.import_module(_HOMES[study]).DEFINITION
+    return found
+
+
+def _options(chosen: Definition, study: str, quick: bool, given: Mapping[str, Any]) -> Any:
+    names = [field.name for field in fields(chosen.options)]
+    for name in given:
+        if name not in names:
+            raise ValueError(
+                f"the study {study!r} has no option {name!r}; options are: {', '.join(names)}."
+            )
+    return chosen.options.quick(**given) if quick else chosen.options(**given)
+
+
+def _engine(name: str, workers: int | None, address: str | None, gpus: float) -> Engine:
+    if name not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}.")
+    if name == "ray":
+        from neurotopo.studies.ray_engine import RayEngine
+
+        return RayEngine(2 if workers is None else workers, address=address, gpus=gpus)
+    for option, value in (("workers", workers), ("address", address), ("gpus", gpus or None)):
+        if value is not None:
+            raise ValueError(f"{option} is for engine='ray'; this is engine='inline'.")
+    return InlineEngine()
+
+
+def _name(model: Any) -> str:
+    if isinstance(model, str):
+        return model
+    return str(getattr(getattr(model, "hf_model", model).config, "name_or_path", "") or "a model")
+
+
+def _name_of_facts(facts: Any) -> str:
+    return os.fspath(facts) if isinstance(facts, str | os.PathLike) else "given facts"
+
+
+def _write(summary: Summary, folder: Path, failures: Mapping[str, str]) -> tuple[Path, ...]:
+    from neurotopo.report import write_report
+
+    about = read_run(folder / RUN)
+    about["command"] = about["settings"].get("command")
+    return tuple(write_report(summary, folder, about=about, failures=failures))

@@ -1,0 +1,327 @@
+"""The ways of grouping a fact's knowledge neurons that the studies compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from neurotopo.cluster.baselines import AUTHORS_INFINITE
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.graphs.neuron_graph import NeuronGraph
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.graphs.shortest_paths import matrix_a
+from neurotopo.knowledge.potential import potential_components
+
+if TYPE_CHECKING:
+    from neurotopo.knowledge.pairs import DegeneratePairs
+
+__all__ = [
+    "LABELS",
+    "METHODS",
+    "Searched",
+    "authors_components",
+    "control_of",
+    "groups_by",
+    "in_order",
+    "label_of",
+    "shuffled",
+]
+
+Groups = list[NeuronSet]
+
+_CONTROL = "random:"
+ANYWHERE = "anywhere"
+_AUTHORS_SPAN = 3
+_AUTHORS_QUANTILE = 0.2
+
+LABELS: Mapping[str, str] = {
+    "ntc": "NTC (persistence above half of the largest)",
+    "ntc-nested": "NTC, nested clusters too (Eq 9 as it is written)",
+    "ntc-log": "NTC, persistence as log(death / birth)",
+    "ntc-absolute": "NTC, absolute threshold",
+    "ntc-gap": "NTC, cut at the largest gap",
+    "ntc-mass": "NTC, excess of mass",
+    "ntc-significance": "NTC, significant clusters only",
+    "ntc-pairs": "NTC, clusters of two neurons only",
+    "authors": "The authors' program (one fixed cut)",
+    "kmeans": "K-Means",
+    "dbscan": "DBSCAN",
+    "hierarchical": "Hierarchical",
+    "pairs": "AMIG, the degenerate pair of the largest fall",
+    "pair-groups": "AMIG, disjoint degenerate pairs as components",
+    "oracle": "The groups the model was trained to have",
+    ANYWHERE: "Random neurons of the whole model, in NTC's sizes",
+}
+"""What each method is, by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """What is known about a fact before its neurons are grouped.
+
+    Attributes
+    ----------
+    graph : NeuronGraph
+        The graph of its knowledge neurons.
+    pairs : callable
+        Returns the degenerate pairs among them; called at most once.
+    planted : list of NeuronSet or None
+        The groups that the model was trained to have.
+    tau : float
+        Threshold of ``"ntc"``, a fraction of the largest persistence.
+    tau_absolute : float
+        Threshold of ``"ntc-absolute"``.
+    tau_log : float
+        Threshold of ``"ntc-log"``, a fraction of the largest.
+    level : float
+        Level of ``"ntc-significance"``.
+    min_cluster_size : int
+        Fewest neurons of a cluster, for every method but pairs.
+    seed : int
+        Seed of K-Means, of permutations and of random groups.
+    shape : tuple of int
+        Number of layers and of neurons in each.
+    """
+
+    graph: NeuronGraph
+    pairs: Callable[[], DegeneratePairs]
+    planted: Sequence[NeuronSet] | None = None
+    tau: float = 0.5
+    tau_absolute: float = 0.5
+    tau_log: float = 0.5
+    level: float = 0.05
+    min_cluster_size: int = 2
+    seed: int = 0
+    shape: tuple[int, int] = field(default=(1, 1))
+
+    @property
+    def neurons(self) -> NeuronSet:
+        """The knowledge neurons."""
+        return self.graph.neurons
+
+    @cached_property
+    def found_pairs(self) -> DegeneratePairs:
+        """The degenerate pairs."""
+        return self.pairs()
+
+    @cached_property
+    def tree(self) -> NTCClusterer:
+        """A fitted clusterer, to be cut by every rule."""
+        clusterer = NTCClusterer(
+            metric="precomputed", min_cluster_size=self.min_cluster_size, random_state=self.seed
+        )
+        return clusterer.fit(self.graph.clustering_input(), strata=self.graph.layers)
+
+    def cut(self, **params: Any) -> Groups:
+        """Return the clusters of the tree by some rule."""
+        if len(self.neurons) == 0:
+            return []
+        chosen = {"rule": "relative", "tau": self.tau, "scale": "difference", "nested": False}
+        self.tree.recut(**{**chosen, **params})
+        return [self.neurons[cluster] for cluster in self.tree.clusters_]
+
+
+def _pairs_only(searched: Searched) -> Groups:
+    """Return the clusters of two neurons that outlive the threshold of ``"ntc"``."""
+    if len(searched.neurons) < 2:
+        return []
+    clusters = searched.cut(nested=True)
+    return [cluster for cluster in clusters if len(cluster) == 2]
+
+
+def _baseline(name: str) -> Callable[[Searched], Groups]:
+    def grouped(searched: Searched) -> Groups:
+        found = potential_components(name, searched.graph, searched.seed)
+        return [group for group in found if len(group) >= searched.min_cluster_size]
+
+    return grouped
+
+
+def _best_pair(searched: Searched) -> Groups:
+    found = searched.found_pairs.found()
+    return [NeuronSet([neuron]) for neuron in found[0]] if found else []
+
+
+def _oracle(searched: Searched) -> Groups:
+    return list(searched.planted or [])
+
+
+METHODS: Mapping[str, Callable[[Searched], Groups]] = {
+    "ntc": lambda searched: searched.cut(),
+    "kmeans": _baseline("kmeans"),
+    "dbscan": _baseline("dbscan"),
+    "hierarchical": _baseline("hierarchical"),
+    "pairs": _best_pair,
+    "pair-groups": lambda searched: searched.found_pairs.disjoint(),
+    "ntc-nested": lambda searched: searched.cut(nested=True),
+    "ntc-log": lambda searched: searched.cut(scale="log", tau=searched.tau_log),
+    "ntc-absolute": lambda searched: searched.cut(rule="absolute", tau=searched.tau_absolute),
+    "ntc-gap": lambda searched: searched.cut(rule="gap"),
+    "ntc-mass": lambda searched: searched.cut(rule="mass"),
+    "ntc-significance": lambda searched: searched.cut(rule="significance", tau=searched.level),
+    "ntc-pairs": _pairs_only,
+    "authors": lambda searched: authors_components(searched.graph),
+    "oracle": _oracle,
+}
+"""The methods by name; each takes a :class:`Searched` and returns potential components."""
+
+
+def label_of(method: str) -> str:
+    """Return what a method is, also that of a control.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.methods import label_of
+    >>> label_of("kmeans"), label_of("random:kmeans")
+    ('K-Means', 'Random groups in the sizes of kmeans')
+    """
+    if method.startswith(_CONTROL):
+        return f"Random groups in the sizes of {method.removeprefix(_CONTROL)}"
+    return LABELS[method]
+
+
+def control_of(method: str) -> str:
+    """Return the name of the random groups in the sizes of a method's."""
+    return _CONTROL + method
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Return methods and controls as they are shown: the paper's first, controls behind theirs.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.methods import in_order
+    >>> in_order(["anywhere", "kmeans", "ntc", "random:ntc"])
+    ['ntc', 'random:ntc', 'kmeans', 'anywhere']
+    """
+    every = [*(each for name in METHODS for each in (name, control_of(name))), ANYWHERE]
+    return [name for name in every if name in names]
+
+
+def groups_by(methods: Sequence[str], searched: Searched) -> dict[str, Groups]:
+    """Group the neurons of a fact by several methods, and at random in the sizes of each.
+
+    Parameters
+    ----------
+    methods : sequence of str
+        Keys of :data:`METHODS`.
+    searched : Searched
+        The neurons.
+
+    Returns
+    -------
+    dict of str to list of NeuronSet
+        The methods, each followed by its control: the same groups with the neurons shuffled, among
+        the knowledge neurons or, for ``"oracle"``, among those of the groups. At the end
+        ``"anywhere"``, NTC's groups with all neurons of the model shuffled.
+    """
+    found: dict[str, Groups] = {}
+    for method in methods:
+        groups = METHODS[method](searched)
+        pool = searched.neurons
+        if method == "oracle":
+            pool = NeuronSet(pair for group in groups for pair in group)
+        found[method] = groups
+        # One stream for each method, so that leaving one out changes no other.
+        rng = np.random.default_rng([searched.seed, *method.encode()])
+        found[control_of(method)] = shuffled(groups, pool, rng)
+    if "ntc" in found:
+        rng = np.random.default_rng([searched.seed, *ANYWHERE.encode()])
+        found[ANYWHERE] = _anywhere(found["ntc"], searched.shape, rng)
+    return found
+
+
+def shuffled(groups: Sequence[NeuronSet], pool: NeuronSet, rng: np.random.Generator) -> Groups:
+    """Return groups of the same sizes, which overlap as the given ones do.
+
+    Parameters
+    ----------
+    groups : sequence of NeuronSet
+        Groups of neurons of the pool.
+    pool : NeuronSet
+        The neurons, each of which becomes any of them with equal probability.
+    rng : Generator
+        What is drawn from.
+
+    Returns
+    -------
+    list of NeuronSet
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import NeuronSet
+    >>> from neurotopo.studies.methods import shuffled
+    >>> pool = NeuronSet([(0, 0), (0, 1), (1, 0), (1, 1)])
+    >>> first, second = shuffled([pool[:2], pool[2:3]], pool, np.random.default_rng(0))
+    >>> len(first), len(second), first.isdisjoint(second)
+    (2, 1, True)
+    """
+    order = rng.permutation(len(pool))
+    place = {pair: int(order[at]) for at, pair in enumerate(pool)}
+    return [pool[sorted(place[pair] for pair in group)] for group in groups]
+
+
+def _anywhere(
+    groups: Sequence[NeuronSet], shape: tuple[int, int], rng: np.random.Generator
+) -> Groups:
+    sizes = [len(group) for group in groups]
+    drawn = rng.choice(shape[0] * shape[1], size=sum(sizes), replace=False)
+    parts = np.split(drawn, np.cumsum(sizes)[:-1]) if sizes else []
+    return [NeuronSet.from_arrays(*np.divmod(part, shape[1])) for part in parts]
+
+
+def authors_components(graph: NeuronGraph) -> Groups:
+    """Return the clusters of the authors' program, which cuts at one fixed distance.
+
+    Of the distances between any two neurons (those more than three layers apart or without a path
+    being 1000) the ones below their 0.2 quantile are candidates; the shorter half of these are the
+    edges of a graph, and its connected components of at least two neurons are the clusters.
+
+    Parameters
+    ----------
+    graph : NeuronGraph
+        The graph of the knowledge neurons.
+
+    Returns
+    -------
+    list of NeuronSet
+        In the order of their first neurons.
+
+    Examples
+    --------
+    >>> from neurotopo import NeuronGraph
+    >>> from neurotopo.models.examples import random_model
+    >>> from neurotopo.studies.methods import authors_components
+    >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
+    >>> authors_components(NeuronGraph.from_model(random_model(), neurons))
+    [NeuronSet([(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]), NeuronSet([(1, 3), (2, 2), (2, 3)])]
+    """
+    k = len(graph.neurons)
+    if k < 2:
+        return []
+    distances = matrix_a(
+        graph.edges,
+        graph.layers,
+        graph.neurons.layer_slices(),
+        aggregation=graph.options.aggregation,
+        paths=graph.options.paths,
+        max_span=_AUTHORS_SPAN,
+        within_layers=graph.options.intra,
+    )
+    a, b = np.triu_indices(k, 1)
+    between: NDArray[np.float64] = distances[a, b]
+    between[~np.isfinite(between)] = AUTHORS_INFINITE
+    candidates = np.flatnonzero(between < np.quantile(between, _AUTHORS_QUANTILE))
+    kept = candidates[np.argsort(between[candidates], kind="stable")][: len(candidates) // 2]
+    joined = coo_array((np.ones(len(kept)), (a[kept], b[kept])), shape=(k, k))
+    _, labels = connected_components(joined, directed=False)
+    groups = [graph.neurons[labels == label] for label in range(int(labels.max()) + 1)]
+    return [group for group in groups if len(group) > 1]

@@ -1,0 +1,52 @@
+"""The model of a study, and what tells it from others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = ["MODEL_SETTINGS", "identity_of", "model_for"]
+
+MODEL_SETTINGS = ("device", "dtype", "device_map", "batch_size", "trust_remote_code")
+"""The settings that concern how a model is loaded."""
+
+
+def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:
+    """Load the model of a study, unless it is there.
+
+    Parameters
+    ----------
+    model : str, path-like or NeuronModel
+        The model, or where to load it from.
+    given : mapping
+        Options and settings of the study, those of :data:`MODEL_SETTINGS` among them.
+
+    Returns
+    -------
+    NeuronModel
+    """
+    from neurotopo.commands.common import reports
+    from neurotopo.models.loading import load_model
+    from neurotopo.models.neuron_model import NeuronModel
+
+    if isinstance(model, NeuronModel):
+        return model
+    settings = {name: given[name] for name in MODEL_SETTINGS if given.get(name) is not None}
+    with reports(False):
+        return load_model(model, **settings)
+
+
+def identity_of(work: Any) -> dict[str, Any]:
+    """Return what tells the model of some work from others, wherever it was loaded from."""
+    from neurotopo.models.fingerprint import fingerprint
+
+    found = fingerprint(work.model).to_dict()
+    if work.model.planted_groups is not None:
+        groups = [group.to_array().tolist() for group in work.model.planted_groups]
+        found["planted"] = hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:16]
+    return found
