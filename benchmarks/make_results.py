@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from acquisition_report import table as acquisition_tables
 from attribution_choices_report import table as choices_tables
 from attribution_report import table as attribution_tables
 from ground_truth_report import table as truth_tables
@@ -41,6 +42,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("attribution", "Attribution of a fact to all neurons", attribution_tables),
     ("attribution_choices", "Choices of the attribution", choices_tables),
     ("ground_truth", "Test-bed models", truth_tables),
+    ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
 )
 
 

@@ -100,7 +100,7 @@ class Precision(str, Enum):
 def run(words: list[str]) -> int:
     """Run a command line, let the exceptions of the commands pass, and return the exit status."""
     try:
-        status = app(args=words, prog_name="neurotopo", standalone_mode=False)
+        status = app(args=words, prog_name="neurotopo", standalone_mode=False, obj=list(words))
     except typer.Abort:  # an interrupt
         raise KeyboardInterrupt from None
     except Exception as error:

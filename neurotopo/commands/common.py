@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
-__all__ = ["check_writable", "is_path", "reports", "versions"]
+__all__ = ["check_device", "check_writable", "is_path", "reports", "versions"]
 
 _TALKATIVE = ("transformers", "huggingface_hub")
 _PACKAGES = ("numpy", "scipy", "torch", "transformers", "safetensors")
@@ -56,3 +56,16 @@ def versions() -> dict[str, str]:
     from neurotopo.studies import run_file
 
     return run_file.versions(_PACKAGES)
+
+
+def check_device(name: str | None) -> None:
+    """Find out whether there is such a device before anything is loaded."""
+    import torch
+
+    if name is None:
+        return
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {name} cannot be used: {reason}") from error

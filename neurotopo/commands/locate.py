@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neurotopo.commands.common import check_writable, is_path, reports, versions
+from neurotopo.commands.common import check_device, check_writable, is_path, reports, versions
 from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.storage import replacing
 from neurotopo.knowledge.attribution import AMIG, Attribution
@@ -196,7 +196,7 @@ def _load(options: LocateOptions) -> NeuronModel:
         raise FileNotFoundError(f"there is no folder {options.model}.")
     if Path(options.model).is_file():
         raise ValueError(f"{options.model} is a file; a folder with model and tokenizer is needed.")
-    _check_device(options.device)
+    check_device(options.device)
     with reports(options.progress):
         return load_model(
             options.model,
@@ -204,18 +204,6 @@ def _load(options: LocateOptions) -> NeuronModel:
             dtype=options.dtype,
             trust_remote_code=options.trust_remote_code,
         )
-
-
-def _check_device(name: str | None) -> None:
-    import torch
-
-    if name is None:
-        return
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"--device {name} cannot be used: {reason}") from error
 
 
 class _Watched:

@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _run(
+    context: typer.Context,
     study: Annotated[str, typer.Argument(help="Name of the study.")],
     model: Annotated[str, typer.Option(help="Hub name, folder, or testbed:NAME.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
@@ -84,13 +85,15 @@ def _run(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
     ] = False,
-) -> int:
+) -> None:
     """Run a study."""
-    from neurotopo.commands.common import check_writable
+    from neurotopo.commands.common import check_device, check_writable
     from neurotopo.studies.front import definition, run
 
     chosen = options_of(definition(study).options, option or ())
     check_writable(out)
+    if engine == "inline":
+        check_device(device)
     settings = {
         "device": device, "dtype": dtype, "device_map": device_map, "batch_size": batch_size,
         "trust_remote_code": trust_remote_code or None,
@@ -100,14 +103,16 @@ def _run(
         gpus=gpus, quick=quick, seed=seed, retry=retry, stop=stop,
         progress=not quiet and sys.stderr.isatty(),
         tell=_silent if quiet else typer.echo,
-        command=["neurotopo", *sys.argv[1:]],
+        command=["neurotopo", *(context.obj or [])],
         **{name: value for name, value in settings.items() if value is not None},
         **chosen,
     )  # fmt: skip
     _show(result, quiet)
     if result.outcome.interrupted:
         raise KeyboardInterrupt
-    return 0 if result.outcome.n_done else 2
+    if not result.outcome.n_done:
+        key, reason = next(iter(result.outcome.failures.items()))
+        raise ValueError(f"no fact could be worked on; the first, {key!r}: {reason}")
 
 
 def _report(
@@ -127,10 +132,14 @@ def _show(result: Result, quiet: bool) -> None:
         typer.echo(str(result.outcome))
         for finding in result.findings:
             typer.echo(f"- {finding}")
+        from neurotopo.datasets.dataset import counted
+
         failures = result.outcome.failures
         if failures:
             key = next(iter(failures))
-            typer.echo(f"{len(failures)} facts failed; the first, {key!r}: {failures[key]}")
+            typer.echo(
+                f"{counted(len(failures), 'fact')} failed; the first, {key!r}: {failures[key]}"
+            )
     for file in result.files:
         if file.name == "report.html":
             typer.echo(f"wrote {file}" if not quiet else str(file))
@@ -185,5 +194,9 @@ def _value(text: str, value: str, default: Any) -> Any:
         parts = [part.strip() for part in value.split(",") if part.strip()]
         return [float(part) for part in parts] if isinstance(default, tuple) else parts
     except (ValueError, KeyError):
-        wanted = "yes or no" if isinstance(default, bool) else f"like {default!r}"
+        wanted = "yes or no" if isinstance(default, bool) else f"like {_written(default)}"
         raise ValueError(f"the value of --option {text!r} must be {wanted}.") from None
+
+
+def _written(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)

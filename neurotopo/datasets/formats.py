@@ -10,7 +10,7 @@ from typing import Any
 from neurotopo.datasets.blimp import load_blimp
 from neurotopo.datasets.counterfact import load_counterfact
 from neurotopo.datasets.dataset import Dataset
-from neurotopo.datasets.files import Faults, PathLike, data_files, read_records
+from neurotopo.datasets.files import Faults, PathLike, data_files, read_bytes, read_records
 from neurotopo.datasets.lama import load_mlama, load_pararel
 from neurotopo.datasets.tables import load_csv, load_jsonl
 from neurotopo.datasets.templama import load_templama
@@ -104,6 +104,8 @@ def format_of(path: PathLike) -> str:
     else:
         found = _format_of_rows(place, faults)
     if found is None:
+        if place.is_file() and not faults.skipped and not read_bytes(place).strip():
+            raise ValueError(f"{os.fspath(path)} is empty.")
         known = f"in none of the known formats ({', '.join(FORMATS)})"
         first = f"; {faults.skipped[0]}" if faults.skipped else "."
         raise ValueError(f"{os.fspath(path)} is {known}{first}")
@@ -123,11 +125,21 @@ def _format_of_folder(folder: Path, faults: Faults) -> str | None:
 
 def _format_of_rows(file: Path, faults: Faults) -> str | None:
     """Return the format of the first row that looks like one."""
+    begun = None
     for record in read_records(file, faults):
         found = _format_of_fields(record.values)
         if found is not None:
             return found
-    return None
+        begun = begun or _begun(record.values)
+    # With a field left out of every row, the reader of that format can say which.
+    return begun
+
+
+def _begun(values: Mapping[str, Any]) -> str | None:
+    """Return the format of which a row has the most fields, though not all."""
+    shares = {name: len(fields & values.keys()) / len(fields) for name, fields in _FIELDS}
+    best = max(shares, key=lambda name: shares[name])
+    return best if shares[best] else None
 
 
 def _format_of_fields(values: Mapping[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -91,6 +92,11 @@ class AcquisitionOptions:
             raise ValueError(f"methods must be different ones, got {list(self.methods)}.")
         if not (isinstance(self.n_pairs, int) and self.n_pairs >= 2):
             raise ValueError(f"n_pairs must be a whole number of at least 2, got {self.n_pairs}.")
+        for name in ("tau_absolute", "tau_log", "level"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0) or (name == "level" and value > 1):
+                limit = "between 0 and 1" if name == "level" else "a finite number of at least 0"
+                raise ValueError(f"{name} must be {limit}, got {value}.")
         self.amig()
         check_length(self.length, 1.0, signed=False, path=self.path)
         check_aggregation(self.aggregation, None, None)

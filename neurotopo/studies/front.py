@@ -14,7 +14,7 @@ from neurotopo.studies.engines import Engine, InlineEngine
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.models import MODEL_SETTINGS, identity_of
 from neurotopo.studies.run_file import read_run
-from neurotopo.studies.runner import RESULTS, RUN, Outcome, Study, run_study
+from neurotopo.studies.runner import RESULTS, RUN, Outcome, Rows, Study, run_study
 from neurotopo.studies.store import Store
 from neurotopo.studies.summary import Summary
 
@@ -223,23 +223,47 @@ def report(folder: str | os.PathLike[str]) -> Result:
     Returns
     -------
     Result
-        Of all facts that are stored for the run.
+        Of the facts that the run was last asked for.
     """
     place = Path(folder)
     if not (place / RUN).is_file():
         raise FileNotFoundError(f"{place} is not the folder of a run: it has no {RUN}.")
-    about = read_run(place / RUN)
+    about = _checked(place)
     chosen = definition(about["study"])
+    key = about["run"]
     with Store(place / RESULTS, read_only=True) as store:
-        key = about["run"]
-        rows = list(store.rows(key))
-    failures = {row.fact: row.error for row in rows if row.error is not None}
-    summary = chosen.study.summary(rows)  # type: ignore[arg-type]
+        if key not in [run.key for run in store.runs()]:
+            raise ValueError(
+                f"{place / RUN} is of a run that {place / RESULTS} has no results of; one of them "
+                "belongs to another folder."
+            )
+        keys = store.asked(key)
+        rows = Rows(store, key, keys)
+        failures = {row.fact: row.error for row in rows if row.error is not None}
+        n_done = sum(row.error is None for row in rows)
+        summary = chosen.study.summary(rows)
     outcome = Outcome(
-        about["study"], key, max(about["n_facts"], len(rows)), len(rows),
-        len(rows) - len(failures), failures, about["status"] != "complete", summary, place,
-    )  # fmt: skip
+        study=about["study"],
+        run=key,
+        n_facts=len(keys),
+        n_there=n_done + len(failures),
+        n_done=n_done,
+        failures=failures,
+        interrupted=n_done + len(failures) < len(keys),
+        summary=summary,
+        out=place,
+    )
     return Result(outcome, summary, _write(summary, place, failures))
+
+
+def _checked(place: Path) -> dict[str, Any]:
+    """Read the run file of a folder and see that it has what a report needs."""
+    about = read_run(place / RUN)
+    wanted: dict[str, type] = {"study": str, "run": str, "settings": dict}
+    for name, kind in wanted.items():
+        if not isinstance(about.get(name), kind):
+            raise ValueError(f"{place / RUN} is broken: it has no {name!r}, or a wrong one.")
+    return about
 
 
 def definition(study: str) -> Definition:
@@ -286,6 +310,6 @@ def _name_of_facts(facts: Any) -> str:
 def _write(summary: Summary, folder: Path, failures: Mapping[str, str]) -> tuple[Path, ...]:
     from neurotopo.report import write_report
 
-    about = read_run(folder / RUN)
+    about = _checked(folder)
     about["command"] = about["settings"].get("command")
     return tuple(write_report(summary, folder, about=about, failures=failures))

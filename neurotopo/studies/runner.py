@@ -245,15 +245,21 @@ def run_study(
         identity = model
     prepare = partial(study.prepare, model, given)
     folder = None if out is None else Path(out)
-    if folder is not None:
-        _make(folder)
+    place = None if folder is None else folder / RESULTS
     with ExitStack() as stack:
-        store = stack.enter_context(Store(None if folder is None else folder / RESULTS))
+        # A folder with results is looked at before a model is loaded, which takes a while; another
+        # is made when it is known that there will be something to write.
+        there = place is not None and place.exists()
+        store = stack.enter_context(Store(place)) if there else None
         if engine is None:
             engine = stack.enter_context(InlineEngine())
         started = _now()
         if callable(identity):
             identity = engine.ask(prepare, identity)
+        if store is None:
+            if folder is not None:
+                _make(folder)
+            store = stack.enter_context(Store(place))
         about: dict[str, Any] = {
             "study": study.name,
             "study_version": study.version,
@@ -271,6 +277,7 @@ def run_study(
         }
         run = store.begin(study.name, depends, alone=alone)
         waiting, n_there = _waiting(store, run, items, retry)
+        store.ask(run, (item.key for item in items))
         if n_there:
             tell(f"{study.name}: {n_there} of {len(items)} facts were there already.")
         about.update(run=run, n_there=n_there)

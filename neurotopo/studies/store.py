@@ -26,6 +26,8 @@ _SCHEMA = (
     " content TEXT NOT NULL, error TEXT, seconds REAL NOT NULL, PRIMARY KEY (run, fact))",
     "CREATE TABLE results (run TEXT NOT NULL, fact TEXT NOT NULL, stage TEXT NOT NULL,"
     " payload TEXT NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (run, fact, stage))",
+    "CREATE TABLE asked (run TEXT NOT NULL REFERENCES runs, place INTEGER NOT NULL,"
+    " fact TEXT NOT NULL, PRIMARY KEY (run, place)) WITHOUT ROWID",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )
@@ -155,6 +157,23 @@ class Store:
                 "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?)", (key, study, text, time.time())
             )
         return key
+
+    def ask(self, run: str, facts: Iterable[str]) -> None:
+        """Keep which facts the run is of, in their order; they replace those of before."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM asked WHERE run = ?", (run,))
+            connection.executemany(
+                "INSERT INTO asked VALUES (?, ?, ?)",
+                ((run, place, fact) for place, fact in enumerate(facts)),
+            )
+
+    def asked(self, run: str) -> list[str]:
+        """Return the keys of the facts that the run was last asked for."""
+        with self._sentences():
+            found = self._connection.execute(
+                "SELECT fact FROM asked WHERE run = ? ORDER BY place", (run,)
+            ).fetchall()
+        return [fact for (fact,) in found]
 
     def put(
         self,
