@@ -40,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads that wait for others usually spin, and where another program has a core they then
+    # take several times as long for small models; sleeping costs nothing that could be measured.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = _run(words)
         sys.stdout.flush()  # here a pipe that nobody reads any more does no harm

@@ -132,7 +132,7 @@ def _entry(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo_output"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.")] = 0,
-    facts: Annotated[int, typer.Option(min=1, max=300, help="Facts of each model.")] = 30,
+    facts: Annotated[int, typer.Option(min=1, max=300, help="Facts of each model.")] = 50,
     graph: Annotated[
         bool, typer.Option("--graph", help="Only cluster a generated graph; needs no model.")
     ] = False,

@@ -67,7 +67,7 @@ def demonstrate(
     out: Path,
     *,
     seed: int = 0,
-    n_facts: int = 30,
+    n_facts: int = 50,
     progress: bool = False,
     tell: Callable[[str], Any] = logger.info,
 ) -> tuple[Summary, list[Path]]:
@@ -80,7 +80,7 @@ def demonstrate(
         they were interrupted.
     seed : int, default=0
         Seed of all that is random.
-    n_facts : int, default=30
+    n_facts : int, default=50
         Number of facts of each model.
     progress : bool, default=False
         Show progress bars.
@@ -279,9 +279,9 @@ def _about_fact(shown: FactInFull) -> str:
     dkn = shown.dkn
     if dkn.n < 2:
         return "None of the facts that were tried has two components; the last of them is shown."
-    tried = "the first one tried" if shown.n_looked_at == 1 else f"number {shown.n_looked_at} tried"
+    tried = "" if shown.n_looked_at == 1 else f", after {shown.n_looked_at - 1} without"
     return (
-        f"The fact shown ({tried} with two components) has {len(dkn.neurons)} knowledge neurons "
+        f"The fact shown (the first with two components{tried}) has {len(dkn.neurons)} knowledge neurons "
         f"and {dkn.n} components. Suppressing all but one takes {_percent(dkn.curve[-2])} of the "
         f"answer's probability, suppressing all {_percent(dkn.curve[-1])}; random groups of the "
         f"same sizes {_percent(shown.random.curve[-2])} and {_percent(shown.random.curve[-1])}."
