@@ -281,10 +281,10 @@ def _about_fact(shown: FactInFull) -> str:
         return "None of the facts that were tried has two components; the last of them is shown."
     tried = "" if shown.n_looked_at == 1 else f", after {shown.n_looked_at - 1} without"
     return (
-        f"The fact shown (the first with two components{tried}) has {len(dkn.neurons)} knowledge neurons "
-        f"and {dkn.n} components. Suppressing all but one takes {_percent(dkn.curve[-2])} of the "
-        f"answer's probability, suppressing all {_percent(dkn.curve[-1])}; random groups of the "
-        f"same sizes {_percent(shown.random.curve[-2])} and {_percent(shown.random.curve[-1])}."
+        f"The fact shown (the first with two components{tried}) has {len(dkn.neurons)} knowledge "
+        f"neurons and {dkn.n} components. Suppressing all but one takes {_percent(dkn.curve[-2])} "
+        f"of the answer's probability, suppressing all {_percent(dkn.curve[-1])}; random groups of "
+        f"the same sizes {_percent(shown.random.curve[-2])} and {_percent(shown.random.curve[-1])}."
     )
 
 
