@@ -62,7 +62,7 @@ def study(model: str, facts: Any, work: Path, options: dict[str, Any]) -> dict[s
         },
         "findings": list(result.findings),
         "tables": {
-            name: json.loads(result.tables[name].to_json(orient="records", double_precision=6))
+            name: json.loads(result.tables[name].to_json(orient="records", double_precision=15))
             for name in KEPT
         },
     }
@@ -96,7 +96,7 @@ def main() -> None:
     n = 10 if options.quick else options.facts
     work = options.work or Path(tempfile.mkdtemp(prefix="acquisition-"))
     record: dict[str, Any] = {
-        "command": command_line("benchmarks/acquisition.py"),
+        "command": command_line("benchmarks/acquisition.py", without=("--work",)),
         "environment": describe_environment(),
         "cases": {},
     }

@@ -22,12 +22,17 @@ PACKAGES = (
 )
 
 
-def command_line(script: str) -> str:
-    """Return the command that runs a script as it was run, with the usual output folder."""
-    arguments = [part for part in sys.argv[1:] if not part.startswith("--out=")]
-    if "--out" in arguments:
-        at = arguments.index("--out")
-        del arguments[at : at + 2]
+def command_line(script: str, without: tuple[str, ...] = ()) -> str:
+    """Return the command that runs a script as it was run, with the usual output folder.
+
+    Options that say only where files go can be left out.
+    """
+    arguments = sys.argv[1:]
+    for option in ("--out", *without):
+        arguments = [part for part in arguments if not part.startswith(f"{option}=")]
+        if option in arguments:
+            at = arguments.index(option)
+            del arguments[at : at + 2]
     return shlex.join(["python", script, *arguments, "--out", "benchmarks/results"])
 
 

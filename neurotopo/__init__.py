@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from neurotopo.persistence.diagrams import persistence_diagrams
     from neurotopo.persistence.graph_persistence import GraphPersistence
     from neurotopo.persistence.merge_tree import MergeTree, merge_tree
+    from neurotopo.tuning.tuner import NeuronTuner
 
 __version__ = "0.1.0"
 
@@ -42,6 +43,7 @@ __all__ = [
     "NeuronGraph",
     "NeuronModel",
     "NeuronSet",
+    "NeuronTuner",
     "load_model",
     "merge_tree",
     "persistence_diagrams",
@@ -61,6 +63,7 @@ _HOME = {
     "NeuronGraph": "neurotopo.graphs.neuron_graph",
     "NeuronModel": "neurotopo.models.neuron_model",
     "NeuronSet": "neurotopo.graphs.neurons",
+    "NeuronTuner": "neurotopo.tuning.tuner",
     "load_model": "neurotopo.models.loading",
     "merge_tree": "neurotopo.persistence.merge_tree",
     "persistence_diagrams": "neurotopo.persistence.diagrams",

@@ -5,8 +5,9 @@ The names are loaded when they are first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from neurotopo._lazy import lazy_names
 
 if TYPE_CHECKING:
     from neurotopo.studies.engines import Engine, Finished, InlineEngine, Task
@@ -46,6 +47,12 @@ __all__ = [
 ]
 
 _HOME = {
+    "FactError": "work_loop",
+    "Outcome": "runner",
+    "Rows": "runner",
+    "Study": "runner",
+    "run_study": "runner",
+    "seed_for": "runner",
     "Engine": "engines",
     "Finished": "engines",
     "InlineEngine": "engines",
@@ -66,15 +73,4 @@ _HOME = {
     "Table": "summary",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOME.get(name, "runner")
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

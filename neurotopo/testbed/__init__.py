@@ -5,8 +5,9 @@ The names are loaded when they are first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from neurotopo._lazy import lazy_names
 
 if TYPE_CHECKING:
     from neurotopo.testbed.statements import core_id
@@ -15,17 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["World", "core_id", "make_world"]
 
 _HOME = {
-    "World": "neurotopo.testbed.world",
-    "core_id": "neurotopo.testbed.statements",
-    "make_world": "neurotopo.testbed.world",
+    "World": "world",
+    "core_id": "statements",
+    "make_world": "world",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _HOME)
