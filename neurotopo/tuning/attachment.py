@@ -1,0 +1,164 @@
+"""How compact rows live in a model: as a submodule that its checkpoints do not show."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.models.projections import MLP
+from neurotopo.tuning.rows import ProjectionRows
+
+__all__ = ["NAME", "Attachment", "TunedNeurons"]
+
+NAME = "tuned_neurons"  # of the submodule; no word that a Trainer takes for a norm
+
+
+class TunedNeurons(nn.Module):
+    """The compact rows of all layers.
+
+    Parameters
+    ----------
+    mlps : sequence of MLP
+        All layers of the model.
+    neurons : NeuronSet
+        The neurons, which exist in the model.
+    bias : bool
+        Whether the biases of the in-projections are trained.
+    """
+
+    def __init__(self, mlps: tuple[MLP, ...], neurons: NeuronSet, *, bias: bool) -> None:
+        super().__init__()
+        # in inference mode nothing that is made could ever be trained
+        with torch.inference_mode(False):
+            for layer, indices in neurons.by_layer().items():
+                index = torch.tensor(indices)
+                mlp, parts = mlps[layer], nn.ModuleDict()
+                parts["up"] = ProjectionRows(mlp.up, index, reads=True, bias=bias)
+                if mlp.gate is not None:
+                    parts["gate"] = ProjectionRows(mlp.gate, index, reads=True, bias=bias)
+                parts["out"] = ProjectionRows(mlp.out, index, reads=False, bias=False)
+                self.add_module(f"layer_{layer}", parts)
+        weights = [part.projection.weight for part in self.parts()]
+        if len({id(weight) for weight in weights}) < len(weights):
+            raise ValueError("layers of the model share their MLP, so no neuron is in one layer.")
+
+    def parts(self) -> Iterator[ProjectionRows]:
+        """Yield the rows of every projection."""
+        for module in self.modules():
+            if isinstance(module, ProjectionRows):
+                yield module
+
+    def sync(self, *, active: bool | None = None, force: bool = False) -> None:
+        """Bring all matrices into line; see :meth:`ProjectionRows.sync`."""
+        for part in self.parts():
+            part.sync(active=active, force=force)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Return nothing: the rows are in the matrices, where every checkpoint has them."""
+        destination = kwargs.get("destination")
+        return OrderedDict() if destination is None else destination
+
+
+class Attachment:
+    """A model whose rows are trained at present, and all that is undone when that ends.
+
+    Parameters
+    ----------
+    hf_model : transformers.PreTrainedModel
+        The model.
+    tuned : TunedNeurons
+        Its compact rows.
+    """
+
+    def __init__(self, hf_model: Any, tuned: TunedNeurons) -> None:
+        check_free(hf_model)
+        self._hf_model = hf_model
+        self._tuned = tuned
+        self._frozen = [(each, each.requires_grad) for each in hf_model.parameters()]
+        for parameter, _ in self._frozen:
+            parameter.requires_grad_(False)
+        hf_model.add_module(NAME, tuned)
+        for part in tuned.parts():
+            part.attach()
+        self._hooks = [
+            hf_model.register_state_dict_pre_hook(_before_state_dict),
+            hf_model.register_load_state_dict_pre_hook(_before_load),
+            hf_model.register_load_state_dict_post_hook(_after_load),
+            register_optimizer_step_post_hook(_after_step(weakref.ref(tuned))),
+        ]
+        # a model that is dropped with its rows leaves no hook behind
+        self._finalizer = weakref.finalize(tuned, self._hooks[-1].remove)
+        tuned.sync(active=True)
+
+    def detach(self) -> None:
+        """Leave the matrices as they are, and the model without a trace."""
+        for part in self._tuned.parts():
+            part.detach()
+        for hook in self._hooks:
+            hook.remove()
+        self._finalizer.detach()
+        delattr(self._hf_model, NAME)
+        for parameter, flag in self._frozen:
+            parameter.requires_grad_(flag)
+
+
+def check_free(hf_model: nn.Module) -> None:
+    """Raise an error if rows of this model are trained already, or an adapter is on it."""
+    if NAME in hf_model._modules:
+        raise RuntimeError(
+            "another NeuronTuner is attached to this model; merge() or remove() it first."
+        )
+    if any(hasattr(module, "base_layer") for module in hf_model.modules()):
+        raise RuntimeError("an adapter of peft is on this model; merge or unload it first.")
+
+
+def _tuned_of(module: nn.Module) -> TunedNeurons | None:
+    tuned = module._modules.get(NAME)
+    return tuned if isinstance(tuned, TunedNeurons) else None
+
+
+def _before_state_dict(module: nn.Module, prefix: str, keep_vars: bool) -> None:
+    tuned = _tuned_of(module)
+    if tuned is not None:
+        tuned.sync()
+
+
+def _before_load(module: nn.Module, *args: Any) -> None:
+    tuned = _tuned_of(module)
+    if tuned is not None:
+        tuned.sync()  # what is not loaded must hold the newest rows, for they are read afterwards
+
+
+def _after_load(module: nn.Module, incompatible: Any) -> None:
+    tuned = _tuned_of(module)
+    if tuned is None:
+        return
+    missing = incompatible.missing_keys
+    missing[:] = [key for key in missing if f".{NAME}." not in f".{key}"]
+    for part in tuned.parts():
+        if part.is_active:
+            part.read()
+            part.sync()
+
+
+def _after_step(
+    reference: weakref.ref[TunedNeurons],
+) -> Callable[[torch.optim.Optimizer, Any, Any], None]:
+    """Write new rows at once, so that whoever reads the matrices finds them there."""
+
+    def hook(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        tuned = reference()
+        if tuned is None:
+            return
+        ours = {id(each) for each in tuned.parameters()}
+        if any(id(each) in ours for group in optimizer.param_groups for each in group["params"]):
+            tuned.sync(force=True)
+
+    return hook

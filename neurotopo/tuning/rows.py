@@ -1,0 +1,248 @@
+"""The rows of some neurons in one projection: a compact parameter inside a frozen matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from neurotopo.models.projections import Projection
+
+__all__ = ["ProjectionRows"]
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+class ProjectionRows(nn.Module):
+    """Rows of one projection as a parameter of their own, and the rows as they were.
+
+    The matrix stays whole and frozen. The rows are written into it when they have changed, so
+    that a forward is computed by the module itself, from the same matrix as after a merge.
+
+    Parameters
+    ----------
+    projection : Projection
+        Where the rows are.
+    indices : torch.Tensor of int64, shape (k,)
+        The neurons, each once.
+    reads : bool
+        True for an in-projection, False for an out-projection.
+    bias : bool
+        Whether the entries of the bias are trained too, if there is one.
+
+    Attributes
+    ----------
+    weight : torch.nn.Parameter, shape (k, d_model)
+        The rows.
+    bias : torch.nn.Parameter or None, shape (k,)
+        The entries of the bias, None where none are trained.
+    """
+
+    indices: torch.Tensor
+    base_weight: torch.Tensor
+    base_bias: torch.Tensor | None
+
+    def __init__(
+        self, projection: Projection, indices: torch.Tensor, *, reads: bool, bias: bool
+    ) -> None:
+        super().__init__()
+        self.projection = projection
+        self.reads = reads
+        _check(projection.weight, projection.name)
+        # Conv1D stores (in, out), and its neurons lie along the other axis
+        self.transposed = projection.neuron_axis == (1 if reads else 0)
+        self.register_buffer("indices", indices.to(projection.weight.device), persistent=False)
+        rows = projection.weight.detach().index_select(projection.neuron_axis, self.indices)
+        rows = (rows if projection.neuron_axis == 0 else rows.T).clone(
+            memory_format=torch.contiguous_format
+        )
+        self.register_buffer("base_weight", rows, persistent=False)
+        self.weight = nn.Parameter(rows.clone())
+        self.register_buffer("base_bias", None, persistent=False)
+        self.bias: nn.Parameter | None = None
+        if bias and reads and projection.bias is not None:
+            _check(projection.bias, f"{projection.name} (its bias)")
+            entries = projection.bias.detach().index_select(0, self.indices)
+            self.register_buffer("base_bias", entries, persistent=False)
+            self.bias = nn.Parameter(entries.clone())
+        self._active = False
+        self._written: Any = None  # what was last written of the parameters
+        self._contents = 0  # how often other values than before were written
+        self._own_writes = 0
+        self._replaced: Any = None
+
+    # What the matrix holds
+
+    def sync(self, *, active: bool | None = None, force: bool = False) -> None:
+        """Bring the matrix into line: with the trained rows, or with those it had at first.
+
+        Parameters
+        ----------
+        active : bool or None, default=None
+            Whether the trained rows shall be in the matrix; None: as before.
+        force : bool, default=False
+            Write even if PyTorch knows of no change: changes through ``tensor.data`` are not
+            counted.
+        """
+        active = self._active if active is None else active
+        if not active:
+            if self._active:
+                self._write(self.base_weight, self.base_bias)
+                self._active = False
+            return
+        now = (_state(self.weight), None if self.bias is None else _state(self.bias))
+        changed = force or now != self._written
+        if changed or not self._active:
+            self._write(self.weight, self.bias)
+        if changed:
+            self._contents += 1
+            self._written = now
+        self._active = True
+
+    @torch.no_grad()
+    def _write(self, rows: torch.Tensor, entries: torch.Tensor | None) -> None:
+        weight, axis = self.projection.weight.detach(), self.projection.neuron_axis
+        # in place and counted by PyTorch, so that nothing that was kept for a backward pass can
+        # be used unnoticed afterwards
+        weight.index_copy_(axis, self.indices, rows.detach() if axis == 0 else rows.detach().T)
+        self._own_writes += 1
+        if entries is not None and self.projection.bias is not None:
+            self.projection.bias.detach().index_copy_(0, self.indices, entries.detach())
+
+    @torch.no_grad()
+    def read(self) -> None:
+        """Take the rows that the matrix holds now as the trained ones."""
+        weight, axis = self.projection.weight.detach(), self.projection.neuron_axis
+        rows = weight.index_select(axis, self.indices)
+        self.weight.copy_(rows if axis == 0 else rows.T)
+        if self.bias is not None and self.projection.bias is not None:
+            self.bias.copy_(self.projection.bias.detach().index_select(0, self.indices))
+
+    def stamp(self) -> tuple[int, int, int]:
+        """Return what is the same exactly as long as the matrix holds the same numbers.
+
+        Rows that were put away and are back count as the same; what others write does not.
+        """
+        weight = self.projection.weight
+        content = self._contents if self._active else 0
+        return weight.data_ptr(), weight._version - self._own_writes, content
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the trained rows are in the matrix."""
+        return self._active
+
+    # The forward
+
+    def attach(self) -> None:
+        """Let the module's forward give gradients to the compact rows."""
+        module = self.projection.module
+        self._replaced = vars(module).get("forward")
+        vars(module)["forward"] = _TunedForward(self, module.forward)
+
+    def detach(self) -> None:
+        """Give the module its own forward back."""
+        module = self.projection.module
+        if self._replaced is None:
+            vars(module).pop("forward", None)
+        else:
+            vars(module)["forward"] = self._replaced
+        self._replaced = None
+
+
+class _TunedForward:
+    """The forward of a module some of whose rows are trained; an object, so that it is copied."""
+
+    def __init__(self, rows: ProjectionRows, original: Callable[[torch.Tensor], torch.Tensor]):
+        self.rows = rows
+        self.original = original
+
+    def __call__(self, input: torch.Tensor) -> torch.Tensor:
+        rows = self.rows
+        rows.sync()
+        if not rows.is_active or not torch.is_grad_enabled():
+            return self.original(input)
+        tuned: Any = _TunedLinear  # PyTorch has no types for it
+        result: torch.Tensor = tuned.apply(input, rows.weight, rows.bias, rows, self.original)
+        return result
+
+
+class _TunedLinear(torch.autograd.Function):
+    """A linear module as it is, with gradients for its input and for a few of its rows."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        rows: ProjectionRows,
+        original: Callable[[torch.Tensor], torch.Tensor],
+    ) -> torch.Tensor:
+        result = original(x)
+        ctx.rows = rows
+        ctx.x_shape, ctx.x_dtype = x.shape, x.dtype
+        if ctx.needs_input_grad[0]:
+            # The matrix is kept as it is, and its stamp beside it: it may be changed and changed
+            # back before the backward pass, as when the rows are switched off in between.
+            ctx.matrix, ctx.stamp = rows.projection.weight.detach(), rows.stamp()
+        kept = None
+        if ctx.needs_input_grad[1]:
+            kept = x.reshape(-1, x.shape[-1])
+            if not rows.reads:  # of the neurons' values only those that are trained are needed
+                kept = kept.index_select(1, rows.indices)
+            # under autocast the module has computed in another precision than it was given
+            kept = kept.to(result.dtype)
+        ctx.save_for_backward(kept)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
+        rows: ProjectionRows = ctx.rows
+        (kept,) = ctx.saved_tensors
+        grad_x = grad_weight = grad_bias = None
+        flat = grad.reshape(-1, grad.shape[-1])
+        with torch.autocast(grad.device.type, enabled=False):
+            if ctx.needs_input_grad[0]:
+                if rows.stamp() != ctx.stamp:
+                    raise RuntimeError(
+                        f"the rows of {rows.projection.name} were changed between a forward and "
+                        "its backward: call backward before optimizer.step()."
+                    )
+                matrix = ctx.matrix.to(flat.dtype)
+                grad_x = flat @ (matrix.T if rows.transposed else matrix)
+                grad_x = grad_x.reshape(ctx.x_shape).to(ctx.x_dtype)
+            chosen = flat
+            if rows.reads and (ctx.needs_input_grad[1] or ctx.needs_input_grad[2]):
+                chosen = flat.index_select(1, rows.indices)
+            if ctx.needs_input_grad[1]:
+                grad_weight = chosen.T @ kept if rows.reads else kept.T @ chosen
+                grad_weight = grad_weight.to(rows.weight.dtype)
+            if ctx.needs_input_grad[2] and rows.bias is not None:
+                grad_bias = chosen.sum(0).to(rows.bias.dtype)
+        return grad_x, grad_weight, grad_bias, None, None
+
+
+def _state(parameter: torch.Tensor) -> tuple[int, int]:
+    return parameter.data_ptr(), parameter._version
+
+
+def _check(tensor: torch.Tensor, name: str) -> None:
+    if tensor.is_meta:
+        raise ValueError(
+            f"the weights of {name} are not in memory (offloaded or sharded?) and cannot be "
+            "trained."
+        )
+    if tensor.dtype not in _DTYPES or type(tensor.detach()) is not torch.Tensor:
+        raise ValueError(
+            f"the weights of {name} are quantised or sharded ({type(tensor.data).__name__} of "
+            f"{str(tensor.dtype).removeprefix('torch.')}) and cannot be trained."
+        )
+    if tensor.is_inference():
+        raise ValueError(
+            f"the weights of {name} were made in torch.inference_mode and cannot be trained."
+        )

@@ -1,0 +1,339 @@
+"""NeuronTuner: training for the rows of given neurons, and for nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.models.evaluation import at_least_single
+from neurotopo.models.fingerprint import Fingerprint, fingerprint
+from neurotopo.models.neuron_model import NeuronModel
+from neurotopo.tuning.attachment import NAME, Attachment, TunedNeurons, check_free
+from neurotopo.tuning.tuner_files import Saved, check_fit, check_shape, read_saved, write_saved
+
+__all__ = ["NeuronTuner"]
+
+
+class NeuronTuner:
+    """Train the in-rows, biases and out-rows of given neurons; the rest cannot change.
+
+    The rows become small parameters of their own, beside the matrices, which are frozen. So
+    optimizers hold state for the chosen rows alone, and weight decay or momentum find nothing
+    else to move. A forward is computed from the whole matrices, with the rows written into them.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model. Until :meth:`remove` or :meth:`merge` its other parameters ask for no gradient.
+    neurons : NeuronSet or iterable of (layer, index)
+        The neurons, at least one.
+    bias : bool, default=True
+        Train the neurons' biases in the in-projections too, where the model has them.
+
+    Attributes
+    ----------
+    model : NeuronModel
+        The model.
+    neurons : NeuronSet
+        The neurons.
+
+    Raises
+    ------
+    ValueError
+        When there are no neurons, when one does not exist, and for weights that are quantised,
+        sharded or not in memory.
+    RuntimeError
+        When another tuner is attached to the model.
+
+    Notes
+    -----
+    After ``optimizer.step()`` of a PyTorch optimizer the matrices hold the new rows at once, and
+    after any other change when the model is run next. Only changes through ``tensor.data``
+    outside an optimizer are not noticed; :meth:`sync` writes them.
+
+    For ``transformers.Trainer`` pass ``tuner.model.hf_model``: the rows are among its parameters
+    while the tuner is attached, and its checkpoints are those of an ordinary model with the
+    trained rows in place. With reentrant gradient checkpointing call
+    ``hf_model.enable_input_require_grads()``, as for every model whose embeddings are frozen.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from neurotopo.models.examples import random_model
+    >>> from neurotopo.tuning import NeuronTuner
+    >>> model = random_model("gpt2")
+    >>> tokens = torch.tensor([[4, 5, 6, 7, 8]])
+    >>> with NeuronTuner(model, [(0, 3), (2, 1)]) as tuner:
+    ...     optimizer = torch.optim.AdamW(tuner.parameters(), lr=0.01)
+    ...     for _ in range(20):
+    ...         loss = model.hf_model(tokens, labels=tokens).loss
+    ...         loss.backward()
+    ...         optimizer.step()
+    ...         optimizer.zero_grad()
+    ...     tuner
+    ...     tuner.difference()["layer_0.up.weight"].shape
+    NeuronTuner(2 neurons, 50 parameters, enabled)
+    torch.Size([1, 12])
+    """
+
+    def __init__(self, model: NeuronModel, neurons: Any, *, bias: bool = True) -> None:
+        self.model = model
+        self.neurons = neurons if isinstance(neurons, NeuronSet) else NeuronSet(neurons)
+        if not len(self.neurons):
+            raise ValueError("neurons must hold at least one neuron: there is nothing to train.")
+        self.neurons.check(model.n_layers, model.n_neurons)
+        check_free(model.hf_model)
+        if getattr(model.hf_model.config, "slow_but_exact", False):
+            raise ValueError(
+                "config.slow_but_exact=True computes the MLP without calling its out-projection, "
+                "so its rows cannot be trained."
+            )
+        self._bias = bias
+        self._tuned = TunedNeurons(model.mlps, self.neurons, bias=bias)
+        self._base: Fingerprint | None = None
+        self._state: Literal["attached", "merged", "removed"] = "attached"
+        self._attachment = Attachment(model.hf_model, self._tuned)
+
+    def __repr__(self) -> str:
+        state = self._state
+        word = ("enabled" if self.enabled else "disabled") if state == "attached" else state
+        return f"NeuronTuner({len(self.neurons)} neurons, {self.n_parameters} parameters, {word})"
+
+    def __enter__(self) -> NeuronTuner:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the tuner, unless it was merged."""
+        if self._state == "attached":
+            self.remove()
+
+    # Parameters
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the compact rows and biases, for an optimizer."""
+        return self._tuned.parameters()
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield them with names like ``layer_3.up.weight``."""
+        return self._tuned.named_parameters()
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(each.numel() for each in self.parameters())
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return a copy of the rows as they are trained so far, by name."""
+        return {name: each.detach().clone() for name, each in self.named_parameters()}
+
+    @torch.no_grad()
+    def set_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take rows that :meth:`state` returned before.
+
+        Parameters
+        ----------
+        state : mapping of str to torch.Tensor
+            One tensor for every parameter.
+        """
+        self._check_attached("take other rows")
+        parameters = dict(self.named_parameters())
+        if set(state) != set(parameters):
+            odd = sorted(set(state) ^ set(parameters))[0]
+            raise ValueError(f"state and tuner do not have the same rows: {odd} is only in one.")
+        for name, value in state.items():
+            if value.shape != parameters[name].shape:
+                raise ValueError(
+                    f"{name} must have the shape {tuple(parameters[name].shape)}, got "
+                    f"{tuple(value.shape)}."
+                )
+        for name, value in state.items():
+            parameters[name].copy_(value)
+        self._tuned.sync()
+
+    def difference(self) -> dict[str, torch.Tensor]:
+        """Return the rows less what they were at first, by name, in at least single precision."""
+        base = dict(self._tuned.named_buffers())
+        result = {}
+        for name, value in self.state().items():
+            where, _, kind = name.rpartition(".")
+            result[name] = at_least_single(value) - at_least_single(base[f"{where}.base_{kind}"])
+        return result
+
+    # On and off
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the model has the trained rows, and not those it had at first."""
+        return self._state != "removed" and all(part.is_active for part in self._tuned.parts())
+
+    def enable(self) -> None:
+        """Put the trained rows into the model."""
+        self._check_attached("be enabled")
+        self._tuned.sync(active=True)
+
+    def disable(self) -> None:
+        """Put the rows back that the model had at first; the trained ones are kept aside."""
+        self._check_attached("be disabled")
+        self._tuned.sync(active=False)
+
+    @contextmanager
+    def disabled(self) -> Iterator[None]:
+        """Let the model be what it was at first for a block of code."""
+        before = self.enabled
+        self.disable()
+        try:
+            yield
+        finally:
+            if self._state == "attached":
+                self._tuned.sync(active=before)
+
+    def sync(self) -> None:
+        """Write the rows into the matrices now; needed after changes through ``tensor.data``."""
+        self._check_attached("be written")
+        if self.enabled:
+            self._tuned.sync(force=True)
+
+    def merge(self) -> None:
+        """Leave the trained rows in the model for good, and take everything else off it."""
+        self._check_attached("be merged")
+        self._tuned.sync(active=True)
+        self._attachment.detach()
+        self._state = "merged"
+
+    def unmerge(self) -> None:
+        """Attach the tuner again, as it was before :meth:`merge`."""
+        if self._state != "merged":
+            raise RuntimeError("the tuner is not merged, so it cannot be unmerged.")
+        self._attachment = Attachment(self.model.hf_model, self._tuned)
+        self._state = "attached"
+
+    def remove(self) -> None:
+        """Give the model back as it was before, bit for bit; the trained rows stay readable."""
+        if self._state == "removed":
+            return
+        if self._state == "merged":
+            check_free(self.model.hf_model)
+        self._tuned.sync(active=False)
+        if self._state == "attached":
+            self._attachment.detach()
+        self._state = "removed"
+
+    def _check_attached(self, what: str) -> None:
+        if self._state == "merged":
+            raise RuntimeError(f"the tuner is merged and cannot {what}; call unmerge() first.")
+        if self._state == "removed":
+            raise RuntimeError(f"the tuner is removed from the model and cannot {what}.")
+
+    # Files
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the rows, and what they belong to, without the model.
+
+        Parameters
+        ----------
+        folder : path-like
+            Gets ``rows.safetensors`` and ``config.json``; it is made if it is not there.
+        """
+        write_saved(
+            Path(folder),
+            Saved.describe(self.model, self._base_fingerprint(), self.neurons, self._bias),
+            self.state(),
+        )
+
+    def load(self, folder: str | os.PathLike[str]) -> None:
+        """Take the rows that another tuner of the same neurons and model has saved.
+
+        Parameters
+        ----------
+        folder : path-like
+            What :meth:`save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such folder, or a file is missing.
+        ValueError
+            When a file is broken, or was written for other neurons or for another model.
+        """
+        self._check_attached("load rows")
+        saved, rows = read_saved(Path(folder))
+        self._take(saved, rows)
+
+    def _take(self, saved: Saved, rows: Mapping[str, torch.Tensor]) -> None:
+        check_shape(saved, self.model)
+        if saved.neurons != self.neurons:
+            raise ValueError(
+                f"the saved rows are of {len(saved.neurons)} neurons and the tuner trains "
+                f"{len(self.neurons)}, of which {len(saved.neurons & self.neurons)} are the same."
+            )
+        if saved.bias != self._bias:
+            raise ValueError(
+                f"the rows were saved with bias={saved.bias} and the tuner has bias={self._bias}."
+            )
+        check_fit(saved, self._base_fingerprint())
+        self.set_state(rows)
+
+    @classmethod
+    def from_folder(cls, model: NeuronModel, folder: str | os.PathLike[str]) -> NeuronTuner:
+        """Attach a tuner with the neurons and rows of a folder.
+
+        Parameters
+        ----------
+        model : NeuronModel
+            The model whose rows were trained, as it was before.
+        folder : path-like
+            What :meth:`save` wrote.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from neurotopo.models.examples import random_model
+        >>> from neurotopo.tuning import NeuronTuner
+        >>> folder = tempfile.mkdtemp()
+        >>> with NeuronTuner(random_model("llama"), [(0, 3), (2, 1)]) as tuner:
+        ...     tuner.save(folder)
+        >>> again = NeuronTuner.from_folder(random_model("llama"), folder)
+        >>> again.neurons
+        NeuronSet([(0, 3), (2, 1)])
+        >>> again.merge()
+        """
+        saved, rows = read_saved(Path(folder))
+        check_shape(saved, model)
+        tuner = cls(model, saved.neurons, bias=saved.bias)
+        try:
+            tuner._take(saved, rows)
+        except BaseException:
+            tuner.remove()
+            raise
+        return tuner
+
+    def _base_fingerprint(self) -> Fingerprint:
+        """Return what tells the model, as it was before, from others."""
+        if self._base is None:
+            active, hf_model = self.enabled, self.model.hf_model
+            attached = self._state == "attached"
+            if active:
+                self._tuned.sync(active=False)
+            if attached:
+                delattr(hf_model, NAME)  # its parameters are not the model's
+            try:
+                self._base = fingerprint(self.model)
+            finally:
+                if attached:
+                    hf_model.add_module(NAME, self._tuned)
+                if active:
+                    self._tuned.sync(active=True)
+        return self._base
