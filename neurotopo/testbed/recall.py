@@ -46,7 +46,9 @@ class Score:
     exact: float
 
 
-def recalled(model: NeuronModel, facts: Sequence[Fact], *, ends: bool = True) -> NDArray[np.bool_]:
+def recalled(
+    model: NeuronModel, facts: Sequence[Fact], *, ends: bool = True, first: bool = False
+) -> NDArray[np.bool_]:
     """Tell which facts a model answers exactly with one of their answers, decoding greedily.
 
     A causal model has to write all tokens of the answer and then end the text. A masked model
@@ -61,6 +63,8 @@ def recalled(model: NeuronModel, facts: Sequence[Fact], *, ends: bool = True) ->
     ends : bool, default=True
         False: a causal model may go on after the answer. Without an end-of-text token it may
         anyway.
+    first : bool, default=False
+        Ask for the first token of an answer only.
 
     Returns
     -------
@@ -74,7 +78,7 @@ def recalled(model: NeuronModel, facts: Sequence[Fact], *, ends: bool = True) ->
     >>> recalled(random_model("gpt2"), [Fact("The capital of Italy is _X_", "Rome")])
     array([False])
     """
-    asked = list(_queries(model, facts, ends))
+    asked = list(_queries(model, facts, ends, first))
     # Each token of the right answer is asked for after those before it: greedy decoding gives the
     # answer if and only if every one of them comes out.
     given = np.array(_all_given(model, [query for _, _, query in asked]), dtype=bool)
@@ -110,7 +114,7 @@ def scores_of(model: NeuronModel, trained: Sequence[Fact], held_out: Sequence[Fa
 
 
 def _queries(
-    model: NeuronModel, facts: Sequence[Fact], ends: bool
+    model: NeuronModel, facts: Sequence[Fact], ends: bool, first: bool
 ) -> Iterator[tuple[int, int, Query]]:
     """Yield (number of the fact, number of its answer, what to ask)."""
     end = getattr(model.tokenizer, "eos_token_id", None) if ends else None
@@ -119,11 +123,13 @@ def _queries(
         for j, answer in enumerate(encoding.answers):
             if isinstance(encoding, CausalEncoding):
                 wanted = answer if end is None else (*answer, int(end))
+                wanted = wanted[:1] if first else wanted
                 last = len(encoding.prompt) - 1
                 positions = tuple(range(last, last + len(wanted)))
                 yield i, j, Query((*encoding.prompt, *wanted[:-1]), positions, wanted)
             else:
-                for query in masked_fillings(encoding, answer):
+                fillings = list(masked_fillings(encoding, answer))
+                for query in fillings[:1] if first else fillings:
                     yield i, j, query
 
 

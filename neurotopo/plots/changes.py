@@ -1,0 +1,291 @@
+"""NeuronMapsDisplay: where sets of neurons lie, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._series import short, size_of
+from neurotopo.tuning.changes import binned, overlap
+
+__all__ = ["NeuronMapsDisplay"]
+
+_IN_A_ROW = 4
+_LARGEST = 1e300  # greater ones are as good as infinite: scales of colours overflow
+
+
+class NeuronMapsDisplay:
+    """Heat-maps of layers and bins of neurons, one for each set of neurons.
+
+    Figure 5 of the paper: the neurons that training changed, and beside them the sets that are
+    compared with them, each with its overlap. The layers go upwards, the bins of neurons to the
+    right.
+
+    It is recommended to use :meth:`from_sets`.
+
+    Parameters
+    ----------
+    maps : dict of str to array-like, shape (n_layers, n_bins)
+        The values of each panel, by its name: numbers of neurons say. nan is drawn in grey.
+    overlaps : dict of str to float, optional
+        The overlaps of panels that have one, between 0 and 1; nan for that of an empty set.
+    name : str, default="neurons"
+        What the values are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes given, or made; invisible, the panels take its place.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    panels_ : dict of str to matplotlib Axes
+        The panel of each map.
+    images_ : dict of str to matplotlib AxesImage
+        Its heat-map.
+    colorbars_ : dict of str to matplotlib Colorbar
+        Its colours; with ``shared=True`` the same one for all.
+
+    See Also
+    --------
+    neurotopo.tuning.changes.binned : Numbers of neurons, or mean changes, by layer and bin.
+    neurotopo.tuning.changes.overlap : The overlap.
+
+    References
+    ----------
+    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
+       Knowledge Neurons in Large Language Models", ACL 2025, Figure 5.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from neurotopo.plots.changes import NeuronMapsDisplay
+    >>> changed = [(0, 1), (1, 4), (1, 5)]
+    >>> sets = {"D": [(1, 4), (1, 5)], "Rnd": [(0, 0), (0, 1)]}
+    >>> display = NeuronMapsDisplay.from_sets(sets, changed, n_layers=2, n_neurons=6, bins=3)
+    >>> [panel.get_title() for panel in display.panels_.values()]
+    ['ΔN', 'D, O = 100 %', 'Rnd, O = 50 %']
+    >>> plt.close(display.figure_)
+    """
+
+    ax_: Axes
+    figure_: Any
+    panels_: dict[str, Axes]
+    images_: dict[str, Any]
+    colorbars_: dict[str, Any]
+
+    def __init__(
+        self,
+        maps: Mapping[str, ArrayLike],
+        overlaps: Mapping[str, float] | None = None,
+        *,
+        name: str = "neurons",
+    ) -> None:
+        self.maps = {key: _checked(key, values) for key, values in maps.items()}
+        if not self.maps:
+            raise ValueError("maps must have one map at least.")
+        layers = {len(values): key for key, values in self.maps.items()}
+        if len(layers) > 1:
+            (one, first), (other, second) = list(layers.items())[:2]
+            raise ValueError(
+                f"all maps must have the same layers: {first!r} has {one}, {second!r} has {other}."
+            )
+        self.overlaps = {key: float(value) for key, value in (overlaps or {}).items()}
+        for key, value in self.overlaps.items():
+            if key not in self.maps:
+                raise ValueError(f"there is an overlap of {key!r}, but no map.")
+            if not (0 <= value <= 1 or np.isnan(value)):
+                raise ValueError(f"the overlap of {key!r} must be between 0 and 1, got {value}.")
+        self.name = name
+
+    @classmethod
+    def from_sets(
+        cls,
+        sets: Mapping[str, NeuronSet | Iterable[tuple[int, int]]],
+        changed: NeuronSet | Iterable[tuple[int, int]],
+        *,
+        n_layers: int,
+        n_neurons: int,
+        bins: int = 18,
+        changed_name: str = "ΔN",
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> NeuronMapsDisplay:
+        """Draw the neurons that changed, and sets that are compared with them.
+
+        Parameters
+        ----------
+        sets : mapping of str to NeuronSet or iterable of (int, int)
+            The sets by name. All overlaps are with ``changed``.
+        changed : NeuronSet or iterable of (int, int)
+            The neurons that changed, which get the first panel.
+        n_layers, n_neurons : int
+            Size of the model.
+        bins : int, default=18
+            Bins of each layer.
+        changed_name : str, default="ΔN"
+            Name of the first panel.
+        ax : matplotlib Axes, optional
+            Where to draw; its place is taken by the panels. None: a new figure.
+        **kwargs
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : NeuronMapsDisplay
+        """
+        if changed_name in sets:
+            raise ValueError(f"{changed_name!r} is the name of the neurons that changed.")
+        moved = NeuronSet(changed)
+        given = {name: NeuronSet(neurons) for name, neurons in sets.items()}
+        maps = {
+            name: binned(neurons, n_layers, n_neurons, bins)
+            for name, neurons in {changed_name: moved, **given}.items()
+        }
+        overlaps = {name: overlap(neurons, moved) for name, neurons in given.items()}
+        return cls(maps, overlaps).plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_maps(
+        cls,
+        maps: Mapping[str, ArrayLike],
+        overlaps: Mapping[str, float] | None = None,
+        *,
+        name: str = "neurons",
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> NeuronMapsDisplay:
+        """Draw maps.
+
+        Parameters
+        ----------
+        maps, overlaps, name
+            As for the class.
+        ax : matplotlib Axes, optional
+            Where to draw; its place is taken by the panels. None: a new figure.
+        **kwargs
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : NeuronMapsDisplay
+        """
+        return cls(maps, overlaps, name=name).plot(ax=ax, **kwargs)
+
+    def plot(
+        self, ax: Any = None, *, shared: bool = False, cmap: Any = "viridis"
+    ) -> NeuronMapsDisplay:
+        """Draw the heat-maps, at most four in a row.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; its place is taken by the panels. None: a new figure.
+        shared : bool, default=False
+            One scale of colours for all panels. By default each has its own, since sets of
+            different sizes are compared by where they lie.
+        cmap : str or Colormap, default="viridis"
+            Colours. All scales begin with 0.
+
+        Returns
+        -------
+        self : NeuronMapsDisplay
+        """
+        rows = -(-len(self.maps) // _IN_A_ROW)
+        columns = -(-len(self.maps) // rows)
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            size = (2.5 * columns + 0.8, 3.4 * rows + 0.2)
+            ax = plt.figure(figsize=size, layout="constrained").add_subplot()
+        self.ax_ = ax = axes_for(ax)
+        self.figure_ = ax.figure
+        grid = self._make_grid(rows, columns)
+        letters = max(8, int(size_of(ax)[0] / columns * 72 / 8.0))  # that fit above a panel
+        ax.set_axis_off()
+        colors = colormaps[cmap] if isinstance(cmap, str) else cmap
+        colors = colors.with_extremes(bad="0.85")
+        greatest = max(_greatest(values) for values in self.maps.values())
+        self.panels_, self.images_, self.colorbars_ = {}, {}, {}
+        first = None
+        for k, (key, values) in enumerate(self.maps.items()):
+            panel = self.figure_.add_subplot(grid[k // columns, k % columns], sharey=first)
+            first = first or panel
+            self.panels_[key] = panel
+            self.images_[key] = panel.imshow(
+                np.ma.masked_invalid(values), aspect="auto", origin="lower", cmap=colors,
+                norm=Normalize(0.0, greatest if shared else _greatest(values)),
+                interpolation="nearest",
+            )  # fmt: skip
+            panel.set_title(self._title(key, letters), fontsize="medium")
+            panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+            panel.tick_params(labelleft=k % columns == 0)
+            if k % columns == 0:
+                panel.set_ylabel("layer")
+            if k + columns >= len(self.maps):
+                panel.set_xlabel("bin of neurons")
+        assert first is not None
+        first.yaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+        self._draw_colorbars(shared, letters)
+        return self
+
+    def _make_grid(self, rows: int, columns: int) -> Any:
+        spec = self.ax_.get_subplotspec()
+        if spec is not None:
+            return GridSpecFromSubplotSpec(rows, columns, spec)
+        box = self.ax_.get_position()  # axes at free positions
+        return GridSpec(
+            rows, columns, self.figure_, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1,
+            hspace=0.6,
+        )  # fmt: skip
+
+    def _title(self, key: str, letters: int) -> str:
+        if key not in self.overlaps:
+            return short(key, letters)
+        value = self.overlaps[key]
+        share = "undefined" if np.isnan(value) else f"{100 * value:.3g} %"
+        text = f", O = {share}"
+        return short(key, max(6, letters - len(text))) + text
+
+    def _draw_colorbars(self, shared: bool, letters: int) -> None:
+        panels = list(self.panels_.values())
+        groups = [list(self.panels_)] if shared else [[key] for key in self.panels_]
+        for keys in groups:
+            bar = self.figure_.colorbar(
+                self.images_[keys[0]],
+                ax=panels if shared else self.panels_[keys[0]],
+                location="right" if shared else "bottom",
+            )
+            bar.set_label(short(self.name, letters))
+            values = np.concatenate([self.maps[key].ravel() for key in keys])
+            counts = bool((values[np.isfinite(values)] % 1 == 0).all())
+            bar.locator = MaxNLocator(nbins=5, integer=counts, min_n_ticks=1)
+            bar.update_ticks()
+            self.colorbars_.update(dict.fromkeys(keys, bar))
+
+
+def _checked(key: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Check the values of a map."""
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 2 or found.size == 0:
+        raise ValueError(f"the map {key!r} must have shape (n_layers, n_bins), got {found.shape}.")
+    wrong = ~(np.isnan(found) | ((found >= 0) & (found < _LARGEST)))
+    if wrong.any():
+        layer, bin_ = np.argwhere(wrong)[0]
+        raise ValueError(f"the map {key!r} has {found[layer, bin_]} in layer {layer}, bin {bin_}.")
+    return found
+
+
+def _greatest(values: NDArray[np.float64]) -> float:
+    """Return the end of a scale of colours, never 0."""
+    known = values[np.isfinite(values)]
+    return float(known.max(initial=0.0)) or 1.0

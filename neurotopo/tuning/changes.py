@@ -1,0 +1,374 @@
+"""Which neurons training has changed, and whether they are those that one had in mind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.tuning.row_changes import (
+    RowSnapshot,
+    changed_neurons,
+    checked_changes,
+    most_changed,
+    neuron_changes,
+    snapshot,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "OverlapCurve",
+    "OverlapTest",
+    "RowSnapshot",
+    "binned",
+    "changed_neurons",
+    "most_changed",
+    "neuron_changes",
+    "overlap",
+    "overlap_curve",
+    "overlap_test",
+    "snapshot",
+]
+
+_Neurons = NeuronSet | Iterable[tuple[int, int]]
+
+_MULTIPLIERS = tuple(k / 100 for k in range(1, 11))
+_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+def overlap(neurons: _Neurons, changed: _Neurons) -> float:
+    """Return which share of some neurons is among those that changed.
+
+    Parameters
+    ----------
+    neurons : NeuronSet or iterable of (int, int)
+        The neurons one asks about: the share is one of them. Whichever they are, degenerate
+        knowledge neurons or random ones, they are compared with what changed and not with each
+        other.
+    changed : NeuronSet or iterable of (int, int)
+        The neurons that changed.
+
+    Returns
+    -------
+    float
+        nan where there are no neurons to ask about.
+
+    References
+    ----------
+    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
+       Knowledge Neurons in Large Language Models", ACL 2025, Equation 14.
+
+    Examples
+    --------
+    >>> from neurotopo.tuning.changes import overlap
+    >>> overlap([(0, 1), (0, 2)], [(0, 2), (1, 5), (1, 6)])
+    0.5
+    """
+    asked = NeuronSet(neurons)
+    return len(asked & NeuronSet(changed)) / len(asked) if len(asked) else float("nan")
+
+
+@dataclass(frozen=True)
+class OverlapCurve:
+    """Overlaps at many thresholds; see :func:`overlap_curve`.
+
+    Attributes
+    ----------
+    multipliers, shares : ndarray of float64
+        The thresholds of :func:`changed_neurons` and of :func:`most_changed`.
+    n_changed : ndarray of int64, shape (n_multipliers + n_shares,)
+        The number of changed neurons at each, multipliers first.
+    overlaps : dict of str to ndarray of float64
+        The overlap of each set at each threshold, in the same order.
+    sizes : dict of str to int
+        The number of neurons of each set.
+    n_neurons : int
+        Number of all neurons. The overlap of a random set is ``n_changed / n_neurons`` on average.
+    n_infinite : int
+        How many of them have an infinite change.
+    """
+
+    multipliers: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    n_changed: NDArray[np.int64]
+    overlaps: dict[str, NDArray[np.float64]]
+    sizes: dict[str, int]
+    n_neurons: int
+    n_infinite: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table: a row for every threshold and set.
+
+        Its columns are ``rule`` (``"multiplier"`` or ``"share"``), ``threshold``, ``set``,
+        ``n_neurons`` (of the set), ``n_changed``, ``overlap`` and ``expected``, the mean overlap
+        of a random set.
+        """
+        import pandas as pd
+
+        rules = ["multiplier"] * len(self.multipliers) + ["share"] * len(self.shares)
+        thresholds = [*self.multipliers.tolist(), *self.shares.tolist()]
+        rows = [
+            (rule, threshold, name, self.sizes[name], n, values[k], n / self.n_neurons)
+            for k, (rule, threshold, n) in enumerate(
+                zip(rules, thresholds, self.n_changed.tolist(), strict=True)
+            )
+            for name, values in self.overlaps.items()
+        ]
+        columns = ["rule", "threshold", "set", "n_neurons", "n_changed", "overlap", "expected"]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def overlap_curve(
+    changes: ArrayLike,
+    sets: Mapping[str, _Neurons],
+    multipliers: Sequence[float] = _MULTIPLIERS,
+    shares: Sequence[float] = _SHARES,
+) -> OverlapCurve:
+    """Return the overlap of sets of neurons with those that changed, at many thresholds.
+
+    An overlap says little without its threshold: at a low one nearly all neurons have changed,
+    and every set overlaps.
+
+    Parameters
+    ----------
+    changes : array-like, shape (n_layers, n_neurons)
+        What :func:`neuron_changes` returns.
+    sets : mapping of str to NeuronSet or iterable of (int, int)
+        The sets by name.
+    multipliers : sequence of float, default=(0.01, 0.02, ..., 0.1)
+        Thresholds of :func:`changed_neurons`.
+    shares : sequence of float, default=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+        Thresholds of :func:`most_changed`.
+
+    Returns
+    -------
+    OverlapCurve
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.tuning.changes import overlap_curve
+    >>> changes = np.arange(100.0).reshape(2, 50)
+    >>> sets = {"low": [(0, 0), (0, 5)], "high": [(0, 8), (1, 49)]}
+    >>> overlap_curve(changes, sets, [0.04, 0.1], [0.01]).to_frame()[
+    ...     ["rule", "threshold", "set", "n_changed", "overlap"]
+    ... ]
+             rule  threshold   set  n_changed  overlap
+    0  multiplier       0.04   low         96      0.5
+    1  multiplier       0.04  high         96      1.0
+    2  multiplier       0.10   low         90      0.0
+    3  multiplier       0.10  high         90      0.5
+    4       share       0.01   low          1      0.0
+    5       share       0.01  high          1      0.5
+    """
+    found = checked_changes(changes)
+    asked = {name: _checked_set(neurons, found) for name, neurons in sets.items()}
+    changed = [changed_neurons(found, each) for each in multipliers]
+    changed += [most_changed(found, each) for each in shares]
+    return OverlapCurve(
+        multipliers=np.asarray(multipliers, dtype=np.float64),
+        shares=np.asarray(shares, dtype=np.float64),
+        n_changed=np.array([len(each) for each in changed], dtype=np.int64),
+        overlaps={
+            name: np.array([overlap(neurons, each) for each in changed], dtype=np.float64)
+            for name, neurons in asked.items()
+        },
+        sizes={name: len(neurons) for name, neurons in asked.items()},
+        n_neurons=found.size,
+        n_infinite=int(np.isinf(found).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class OverlapTest:
+    """Result of :func:`overlap_test`.
+
+    Attributes
+    ----------
+    overlap : float
+        The overlap of the neurons with those that changed; nan without neurons.
+    expected : float
+        Its mean for random sets.
+    p_value : float
+        The probability that a random set overlaps as much or more, never 0 where it was drawn;
+        nan without neurons.
+    n_permutations : int or None
+        How many random sets were drawn; None: the p-value is exact.
+    within_layers : bool
+        Whether random sets have the same number of neurons in each layer.
+    """
+
+    overlap: float
+    expected: float
+    p_value: float
+    n_permutations: int | None
+    within_layers: bool
+
+
+def overlap_test(
+    changes: ArrayLike,
+    neurons: _Neurons,
+    changed: _Neurons | None = None,
+    *,
+    n_permutations: int | None = None,
+    seed: int = 0,
+    within_layers: bool = False,
+) -> OverlapTest:
+    """Tell whether neurons overlap with those that changed more than random ones do.
+
+    How many neurons of a random set have changed follows a hypergeometric distribution, or, with
+    ``within_layers=True``, the sum of one for each layer, so that nothing needs to be drawn.
+
+    Parameters
+    ----------
+    changes : array-like, shape (n_layers, n_neurons)
+        What :func:`neuron_changes` returns. Random sets are of these neurons.
+    neurons : NeuronSet or iterable of (int, int)
+        The neurons to ask about.
+    changed : NeuronSet or iterable of (int, int), optional
+        The neurons that changed. None: ``changed_neurons(changes)``.
+    n_permutations : int, optional
+        Draw that many random sets, and count the neurons asked about as one more of them. None:
+        the exact p-value.
+    seed : int, default=0
+        Seed of the draw.
+    within_layers : bool, default=False
+        Compare with sets that have the same number of neurons in each layer, and not only the
+        same number in all. Training changes some layers more than others, and a set that lies in
+        those layers overlaps already for this reason.
+
+    Returns
+    -------
+    OverlapTest
+
+    Examples
+    --------
+    >>> from neurotopo.tuning.changes import overlap_test
+    >>> changes = [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
+    >>> test = overlap_test(changes, [(0, 0), (0, 1)])
+    >>> test.overlap, test.expected, round(test.p_value, 6)  # 1 of 28 pairs
+    (1.0, 0.25, 0.035714)
+    >>> round(overlap_test(changes, [(0, 0), (0, 1)], within_layers=True).p_value, 6)  # 1 of 6
+    0.166667
+    """
+    found = checked_changes(changes)
+    asked = _checked_set(neurons, found)
+    moved = changed_neurons(found) if changed is None else _checked_set(changed, found)
+    if n_permutations is not None and n_permutations < 1:
+        raise ValueError(f"n_permutations must be at least 1 or None, got {n_permutations}.")
+    if not len(asked):
+        nan = float("nan")
+        return OverlapTest(nan, nan, nan, n_permutations, within_layers)
+    # of each group of neurons: how many there are, have changed, and are asked about
+    groups = np.array(
+        [
+            np.full(len(found), found.shape[1]),
+            np.bincount(moved.layers, minlength=len(found)),
+            np.bincount(asked.layers, minlength=len(found)),
+        ]
+    )
+    if not within_layers:
+        groups = groups.sum(axis=1, keepdims=True)
+    common = len(asked & moved)
+    total, good, drawn = groups
+    p_value = (
+        _exact_tail(groups, common)
+        if n_permutations is None
+        else _drawn_tail(groups, common, n_permutations, seed)
+    )
+    expected = float((drawn * (good / total)).sum()) / len(asked)
+    return OverlapTest(common / len(asked), expected, p_value, n_permutations, within_layers)
+
+
+def _exact_tail(groups: NDArray[np.int64], common: int) -> float:
+    """Return how probable it is that so many or more of a random set have changed."""
+    from scipy.stats import hypergeom
+
+    probability = np.ones(1)
+    for total, good, drawn in groups.T.tolist():
+        counts = np.arange(drawn + 1)
+        # sums of products of positive numbers: small tails keep all their digits
+        probability = np.convolve(probability, hypergeom.pmf(counts, total, good, drawn))
+    return min(1.0, float(probability[common:].sum()))
+
+
+def _drawn_tail(groups: NDArray[np.int64], common: int, n_permutations: int, seed: int) -> float:
+    """Return the share of random sets of which so many have changed, the set itself included."""
+    generator = np.random.default_rng(seed)
+    counts = np.zeros(n_permutations, dtype=np.int64)
+    for total, good, drawn in groups.T.tolist():
+        counts += generator.hypergeometric(good, total - good, drawn, size=n_permutations)
+    return (1 + int((counts >= common).sum())) / (1 + n_permutations)
+
+
+def binned(
+    neurons: _Neurons | NDArray[np.floating[Any]],
+    n_layers: int,
+    n_neurons: int,
+    bins: int = 18,
+) -> NDArray[np.float64]:
+    """Put the neurons of each layer into bins, for a picture.
+
+    Parameters
+    ----------
+    neurons : NeuronSet or iterable of (int, int), or ndarray of float, shape (n_layers, n_neurons)
+        Neurons are counted. Of an array, what :func:`neuron_changes` returns, the mean of each bin
+        is taken, infinite changes left out.
+    n_layers, n_neurons : int
+        Size of the model.
+    bins : int, default=18
+        Bins of each layer, at most one for each neuron. Their sizes differ by one at most.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_layers, bins)
+        nan only for a bin in which all changes are infinite.
+
+    See Also
+    --------
+    neurotopo.plots.changes.NeuronMapsDisplay : The picture.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.tuning.changes import binned
+    >>> binned([(0, 0), (0, 1), (1, 5)], n_layers=2, n_neurons=6, bins=3)
+    array([[2., 0., 0.],
+           [0., 0., 1.]])
+    >>> binned(np.array([[1.0, 3.0, 0.0, 0.5]]), n_layers=1, n_neurons=4, bins=2)
+    array([[2.  , 0.25]])
+    """
+    if min(bins, n_layers, n_neurons) < 1:
+        raise ValueError(
+            "bins, n_layers and n_neurons must be at least 1, got "
+            f"{bins}, {n_layers} and {n_neurons}."
+        )
+    bins = min(bins, n_neurons)
+    starts = -(-np.arange(bins) * n_neurons // bins)
+    if isinstance(neurons, np.ndarray) and neurons.dtype.kind == "f":
+        changes = checked_changes(neurons)
+        if changes.shape != (n_layers, n_neurons):
+            raise ValueError(
+                f"changes must have shape {(n_layers, n_neurons)}, got {changes.shape}."
+            )
+        known = np.isfinite(changes)
+        number = np.add.reduceat(known.astype(np.float64), starts, axis=1)
+        total = np.add.reduceat(np.where(known, changes, 0.0), starts, axis=1)
+        return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    found = NeuronSet(neurons)
+    found.check(n_layers, n_neurons)
+    counts = np.zeros((n_layers, bins))
+    np.add.at(counts, (found.layers, found.indices * bins // n_neurons), 1)
+    return counts
+
+
+def _checked_set(neurons: _Neurons, changes: NDArray[np.float64]) -> NeuronSet:
+    found = NeuronSet(neurons)
+    found.check(*changes.shape)
+    return found
