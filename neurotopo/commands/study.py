@@ -17,7 +17,8 @@ __all__ = ["options_of", "register"]
 
 _RUN = (
     "Run a study of the paper on a language model, resumable, and write its report.\n\n"
-    "STUDY is acquisition: which way of grouping knowledge neurons finds degenerate ones.\n\n"
+    "STUDY is acquisition: which way of grouping knowledge neurons finds degenerate ones; or "
+    "learning: which neurons to train, so that a model learns new facts and keeps the old.\n\n"
     "Results are kept fact by fact in OUT/results.sqlite; the same command goes on where it was "
     "interrupted. At the end OUT has report.html, tables/ and figures/."
     "\n\n\b\nExamples:\n  "
@@ -25,6 +26,7 @@ _RUN = (
     (
         "neurotopo run acquisition --model testbed:planted --facts factworld:200 --out planted",
         "neurotopo run acquisition --model gpt2 --facts templama/train.jsonl --out gpt2 --quick",
+        "neurotopo run learning --model testbed:gpt2 --facts factworld:150 --out learning",
         "neurotopo run acquisition --model ./my-model --facts facts.csv --out mine \\",
         "  --option tau2=0.4 --option methods=ntc,kmeans --engine ray --workers 4",
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurotopo.studies.engines import Engine, InlineEngine
+from neurotopo.studies.engines import Engine, InlineEngine, Item
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.models import MODEL_SETTINGS, identity_of
 from neurotopo.studies.run_file import read_run
@@ -29,7 +29,10 @@ __all__ = ["ENGINES", "STUDIES", "Definition", "Result", "definition", "report",
 ENGINES = ("inline", "ray")
 
 _QUICK_FACTS = 50
-_HOMES = {"acquisition": "neurotopo.studies.acquisition_study"}
+_HOMES = {
+    "acquisition": "neurotopo.studies.acquisition_study",
+    "learning": "neurotopo.studies.learning_study",
+}
 
 STUDIES = tuple(_HOMES)
 """The names of the studies."""
@@ -47,11 +50,14 @@ class Definition:
         Its options: a dataclass that checks itself, with ``quick`` and ``to_dict``.
     study : Study
         Work and summary.
+    items : callable, optional
+        ``items(facts, options, seed)`` returns what is worked on, where that is not the facts.
     """
 
     title: str
     options: Any
     study: Study
+    items: Callable[[list[Fact], Any, int], Sequence[Item]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,10 +191,11 @@ def run(
         model = os.fspath(model)
     own = isinstance(engine, str)
     place = _engine(engine, workers, address, gpus) if isinstance(engine, str) else engine
+    items = listed if chosen.items is None else chosen.items(listed, checked, seed)
     with closing(place) if own else nullcontext(place) as where:
         outcome = run_study(
             chosen.study,
-            listed,
+            items,
             model=model,
             identity=identity_of,
             options=checked.to_dict(),
@@ -252,6 +259,7 @@ def report(folder: str | os.PathLike[str]) -> Result:
         interrupted=n_done + len(failures) < len(keys),
         summary=summary,
         out=place,
+        unit=chosen.study.unit,
     )
     return Result(outcome, summary, _write(summary, place, failures))
 

@@ -73,6 +73,8 @@ class Study:
         each, itself a mapping.
     version : int, default=1
         To be raised when the work changes, so that results of before are not mixed with new ones.
+    unit : str, default="fact"
+        What is worked on, in the singular.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Study:
     summary: Callable[[Rows], Any]
     stages: tuple[str, ...] = ("result",)
     version: int = 1
+    unit: str = "fact"
 
     def staged(self, payload: Any) -> dict[str, Mapping[str, Any]]:
         """Return the results of a fact by stage.
@@ -122,6 +125,8 @@ class Outcome:
         What the study makes of the rows.
     out : Path or None
         The folder.
+    unit : str
+        What was worked on, in the singular.
     """
 
     study: str
@@ -133,6 +138,7 @@ class Outcome:
     interrupted: bool
     summary: Any = field(repr=False)
     out: Path | None
+    unit: str = "fact"
 
     @property
     def n_failed(self) -> int:
@@ -145,7 +151,7 @@ class Outcome:
         return self.n_done + self.n_failed == self.n_facts
 
     def __str__(self) -> str:
-        parts = [f"{self.n_done} of {self.n_facts} facts done"]
+        parts = [f"{self.n_done} of {self.n_facts} {self.unit}s done"]
         if self.n_there:
             parts.append(f"{self.n_there} of them before")
         if self.n_failed:
@@ -279,11 +285,11 @@ def run_study(
         waiting, n_there = _waiting(store, run, items, retry)
         store.ask(run, (item.key for item in items))
         if n_there:
-            tell(f"{study.name}: {n_there} of {len(items)} facts were there already.")
+            tell(f"{study.name}: {n_there} of {len(items)} {study.unit}s were there already.")
         about.update(run=run, n_there=n_there)
         _note(folder, about, "running")
         tasks = (Task(i, items[i]) for i in waiting)
-        bar = (study.name, len(items), n_there) if progress else None
+        bar = (study.name, len(items), n_there, study.unit) if progress else None
         interrupted = False
         try:
             store_all(store, run, study.staged, engine.run(tasks, prepare), stop, bar)
@@ -306,8 +312,9 @@ def run_study(
         summary = study.summary(rows)
         _note(folder, about, status)
         return Outcome(
-            study.name, run, len(items), n_there, n_done, failures, interrupted, summary, folder
-        )
+            study.name, run, len(items), n_there, n_done, failures, interrupted, summary, folder,
+            study.unit,
+        )  # fmt: skip
 
 
 def seed_for(seed: int, key: str) -> int:

@@ -22,7 +22,7 @@ def store_all(
     staged: Callable[[Any], dict[str, Mapping[str, Any]]],
     finished: Iterator[Finished],
     stop: bool,
-    bar: tuple[str, int, int] | None,
+    bar: tuple[str, int, int, str] | None,
 ) -> None:
     """Store what comes of every task.
 
@@ -38,8 +38,8 @@ def store_all(
         What an engine yields; it is closed whatever happens.
     stop : bool
         Raise a :class:`FactError` at the first fact that fails.
-    bar : tuple of (str, int, int) or None
-        Name, length and start of a progress bar.
+    bar : tuple of (str, int, int, str) or None
+        Name, length, start and unit of a progress bar.
     """
     with ExitStack() as stack:
         close = getattr(finished, "close", None)
@@ -49,9 +49,9 @@ def store_all(
         if bar is not None:
             from tqdm.auto import tqdm
 
-            name, total, initial = bar
+            name, total, initial, unit = bar
             shown = stack.enter_context(
-                tqdm(desc=name, total=total, initial=initial, unit="fact", dynamic_ncols=True)
+                tqdm(desc=name, total=total, initial=initial, unit=unit, dynamic_ncols=True)
             )
         n_failed = 0
         for each in finished:

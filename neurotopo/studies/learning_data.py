@@ -1,0 +1,203 @@
+"""What a model is to learn and to remember: facts of a year, and false ones of the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from neurotopo.datasets.relations import TEMPLAMA
+from neurotopo.datasets.rewording import narrative, question
+from neurotopo.datasets.truth import Truth
+from neurotopo.datasets.wrong import counterfactual_answers
+from neurotopo.knowledge.facts import Fact
+from neurotopo.testbed.corpus import sentences_of
+
+if TYPE_CHECKING:
+    from neurotopo.testbed.world import World
+
+__all__ = ["TEXTS", "Lesson", "lessons_for", "texts_of"]
+
+TEXTS = ("both", "narrative", "statement")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A fact that is known, and one that is new.
+
+    Attributes
+    ----------
+    old : Fact
+        The fact of the old year, as it is asked for.
+    new : Fact
+        The same of the new year, with an answer that was never true.
+    reworded : Fact
+        The new fact in other words.
+    texts : tuple of str
+        What is read to learn it.
+    """
+
+    old: Fact
+    new: Fact
+    reworded: Fact
+    texts: tuple[str, ...]
+
+
+def lessons_for(
+    facts: Iterable[Fact],
+    *,
+    old_date: str | None = None,
+    new_date: str | None = None,
+    text: str = "both",
+    seed: int = 0,
+) -> tuple[list[Lesson], int]:
+    """Make lessons of dated facts.
+
+    Parameters
+    ----------
+    facts : iterable of Fact
+        Facts with subject, relation and date, of relations of TempLAMA in English.
+    old_date : str, optional
+        The year of the old facts. None: for every subject and relation its latest.
+    new_date : str, optional
+        The year of the new ones. None: the one after the latest of all facts.
+    text : {"both", "narrative", "statement"}, default="both"
+        What is read: a paragraph about the new fact as of a newspaper (the paper), the sentence
+        that is asked for later, or both.
+    seed : int, default=0
+        Seed of the false answers.
+
+    Returns
+    -------
+    list of Lesson, int
+        The lessons, and the number of facts that none can be made of.
+
+    Raises
+    ------
+    ValueError
+        When there is not a single one.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies.learning_data import lessons_for
+    >>> prompt = "In 2018, {} plays for _X_."
+    >>> facts = [
+    ...     Fact(prompt.format(name), team, "P54", "2018", subject=name)
+    ...     for name, team in (("Ada Brünn", "Marly United"), ("Ilse Krone", "Peko City"))
+    ... ]
+    >>> (first, second), _ = lessons_for(facts)
+    >>> first.new.prompt, first.new.answers
+    ('In 2019, Ada Brünn plays for _X_.', ('Peko City',))
+    >>> first.reworded.prompt
+    'In 2019: Which team is Ada Brünn a player for?'
+    """
+    if text not in TEXTS:
+        raise ValueError(f"text must be one of {', '.join(TEXTS)}, got {text!r}.")
+    given = list(facts)
+    usable = [fact for fact in given if _is_usable(fact)]
+    chosen = _latest(fact for fact in usable if old_date in (None, fact.date))
+    if not chosen:
+        which = "" if old_date is None else f" of {old_date}"
+        raise ValueError(
+            f"none of the {len(given)} facts can be learned anew: facts{which} are needed that "
+            f"have a subject, a year as their date, and a relation of {', '.join(TEMPLAMA)}."
+        )
+    truth = Truth(given)
+    year = new_date or str(max(int(fact.date or 0) for fact in usable) + 1)
+    lessons = []
+    for fact in chosen:
+        answers = _false_answer(fact, truth, seed)
+        if answers is not None:
+            lessons.append(_lesson(fact, year, answers, text))
+    if not lessons:
+        raise ValueError("no fact has a false answer to learn: each relation has one answer only.")
+    return lessons, len(given) - len(lessons)
+
+
+def _is_usable(fact: Fact) -> bool:
+    return (
+        fact.subject is not None
+        and fact.relation in TEMPLAMA
+        and fact.language == "en"
+        and fact.date is not None
+        and fact.date.isascii()
+        and fact.date.isdigit()
+    )
+
+
+def _latest(facts: Iterable[Fact]) -> list[Fact]:
+    """Return for each subject and relation the fact of the latest year."""
+    latest: dict[tuple[str | None, str | None], Fact] = {}
+    for fact in facts:
+        key = (fact.subject, fact.relation)
+        if key not in latest or str(fact.date) > str(latest[key].date):
+            latest[key] = fact
+    return list(latest.values())
+
+
+def _false_answer(fact: Fact, truth: Truth, seed: int) -> str | None:
+    try:
+        return counterfactual_answers(fact, truth, seed=seed)[0]
+    except ValueError:  # no other answer of the relation is false
+        return None
+
+
+def _lesson(fact: Fact, year: str, answer: str, text: str) -> Lesson:
+    old = replace(fact, prompt=_dated(fact.prompt, str(fact.date), str(fact.date)))
+    new = Fact(
+        _dated(fact.prompt, str(fact.date), year), answer, fact.relation, year,
+        id=f"{fact.key}~{year}", subject=fact.subject, language=fact.language,
+    )  # fmt: skip
+    texts = []
+    if text in ("both", "narrative"):
+        texts.append(narrative(new))
+    if text in ("both", "statement"):
+        texts.extend(sentences_of(new))
+    return Lesson(old, new, _reworded(new), tuple(texts))
+
+
+def _dated(prompt: str, old: str, year: str) -> str:
+    """Return a prompt with another year, which is put in front where there was none."""
+    return prompt.replace(old, year) if old in prompt else f"In {year}, {prompt}"
+
+
+def _reworded(new: Fact) -> Fact:
+    """Return another wording that the test bed knows, or else the question of TempLAMA."""
+    asked = _other_wording(new)
+    if asked is None:
+        whole = question(new)
+        asked = whole.prompt if str(new.date) in whole.prompt else f"In {new.date}: {whole.prompt}"
+    return Fact(
+        asked, new.answers, new.relation, new.date, id=f"{new.key}#reworded", subject=new.subject,
+        language=new.language,
+    )  # fmt: skip
+
+
+@cache
+def _world() -> World:
+    from neurotopo.testbed.world import make_world
+
+    return make_world()
+
+
+def _other_wording(new: Fact) -> str | None:
+    world = _world()
+    core = str(new.id).rpartition("~")[0]
+    try:
+        statement = world.statement(replace(new, id=core))
+    except ValueError:
+        return None
+    wordings = world.trained_wordings(statement.relation, new.language)
+    if len(wordings) < 2:
+        return None
+    for fact in world.facts(language=new.language, relation=new.relation, wording=wordings[1]):
+        if world.statement(fact) == statement:
+            return _dated(fact.prompt, str(fact.date), str(new.date))
+    return None
+
+
+def texts_of(lessons: Sequence[Lesson]) -> list[str]:
+    """Return all that is read."""
+    return [text for lesson in lessons for text in lesson.texts]

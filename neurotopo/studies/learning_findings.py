@@ -1,0 +1,347 @@
+"""What the learning study found and what it did not, in words, by rules from the numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from neurotopo.studies.learning_rows import Collected, label, overlap_tests
+from neurotopo.studies.learning_tables import comparisons, gains
+from neurotopo.studies.summary import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ALPHA", "findings_of"]
+
+ALPHA = 0.01
+"""Level, after correction for many tests, from which on a difference is claimed."""
+
+_FEW = 10  # with fewer pairs a test says little either way
+_NEAR = 0.1  # relative difference up to which two numbers of parameters count as the same
+_NAMES = {"new": "new facts", "old": "old facts", "au": "paraphrased", "mean": "mean of the three"}
+_SHARED = ("lr", "batch_size", "accumulation", "epochs", "weight_decay", "dropout", "patience")
+
+
+def findings_of(found: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
+    """Return a sentence or two about every question of the study."""
+    if not len(found.done):
+        return (_nothing(found),)
+    changes = {(row["set"], row["arm"]): row for row in gains(found).to_dict("records")}
+    learners = [arm for arm in found.arms if _gained(changes["new", arm])]
+    pairs: dict[str, dict[str, Any]] = {}
+    for row in comparisons(found).to_dict("records"):
+        pairs.setdefault(row["arm"], {})[row["set"]] = row
+    sentences = [
+        *_missing(found),
+        *_fairness(found),
+        _neurons(found),
+        _before(found),
+        _learned(changes, found.arms, learners),
+        _kept(changes, found.arms, learners),
+        _ranking(found),
+        *(_against(arm, rows, learners) for arm, rows in pairs.items()),
+        _forgetting(changes, pairs.get("all", {}).get("old"), learners),
+        _cost(tables["table11"].frame),
+        *_overlap(found),
+    ]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _nothing(found: Collected) -> str:
+    if not len(found.trials):
+        return "No trial has been done."
+    return f"All {len(found.trials):,} trials failed; the first: {found.trials['error'].iloc[0]}"
+
+
+def _missing(found: Collected) -> list[str]:
+    """Say what a reader may take to be there and is not."""
+    sentences = []
+    failed = found.trials[found.trials["error"].notna()]
+    if len(failed):
+        names = ", ".join(f"{label(row.arm)} (seed {row.seed})" for row in failed.itertuples())
+        sentences.append(
+            f"{len(failed):,} of {len(found.trials):,} trials failed: {names}; the first: "
+            f"{failed['error'].iloc[0]}"
+        )
+    n_seeds = found.done.groupby("arm")["seed"].nunique()
+    most = found.done["seed"].nunique()
+    fewer = [f"{label(arm)} {n_seeds[arm]}" for arm in found.arms if n_seeds[arm] < most]
+    if fewer:
+        sentences.append(
+            f"There are {most} seeds, but of some arms fewer: {', '.join(fewer)}. Arms are "
+            "compared over the seeds that both have."
+        )
+    if most == 1:
+        sentences.append(
+            "There is one seed only: there are no intervals over seeds, and whether another order "
+            "of the texts or other random neurons would change anything is not known."
+        )
+    return sentences
+
+
+def _fairness(found: Collected) -> list[str]:
+    """Say where the arms were not treated alike."""
+    sentences = []
+    unlike = [
+        name
+        for name in _SHARED
+        if len({str(setting.get(name)) for setting in found.settings.values()}) > 1
+    ]
+    if unlike:
+        sentences.append(
+            f"Not all trials had the same {', '.join(unlike)} (see the table setting), so arms "
+            "differ in more than in what they train."
+        )
+    before = found.shares("exact_before").groupby(level="seed").nunique()
+    if (before > 1).any(axis=None):
+        sentences.append(
+            "The arms of a seed did not all begin from the same answers, so their accuracies are "
+            "not of the same start."
+        )
+    trained = found.done.groupby("arm")["n_trained"].mean()
+    if "lora" in trained and "dkn" in trained:
+        ratio = trained["lora"] / trained["dkn"] if trained["dkn"] else math.inf
+        if abs(ratio - 1) > _NEAR:
+            sentences.append(
+                f"LoRA trains {ratio:.2g} times the parameters of Θ(D), not as many as meant."
+            )
+    return sentences
+
+
+def _neurons(found: Collected) -> str:
+    done = found.done
+    first = done.iloc[0]
+    if not (done["n_dkn"] > 0).any():
+        return (
+            "No DKNs were found for the old facts: Θ(D), and the arms that have its size, have "
+            "nothing to train, and nothing can be said about DKNs."
+        )
+    share = first["size"] / (first["n_layers"] * first["n_neurons"])
+    sentence = (
+        f"D has {first['n_dkn']:,.0f} neurons ({share:.2%} of all), from "
+        f"{first['facts_with_dkn']:,.0f} of {first['n_lessons']:,.0f} old facts."
+    )
+    added = first["topped_up"] / first["size"] if first["size"] else 0.0
+    if added:
+        sentence += f" {added:.0%} of Θ(N) are DKNs that were added to match the size."
+    if added > 0.5:
+        sentence += " So it is mostly made of DKNs, and little can come of comparing the two."
+    return sentence
+
+
+def _before(found: Collected) -> str:
+    known = found.shares("exact_before").groupby(level="seed").mean().mean()
+    sentence = (
+        f"Before training the model answers {known['old']:.1f} % of the old facts, "
+        f"{known['new']:.1f} % of the new ones and {known['au']:.1f} % of the paraphrased ones."
+    )
+    if known["old"] == 0:
+        sentence += " It knows no old fact, so nothing can be said about keeping them."
+    elif known["old"] < 50:
+        sentence += " Most old facts are not known, so what is said about keeping them is of few."
+    return sentence
+
+
+def _gained(row: Mapping[str, Any]) -> bool:
+    return row["n"] >= _FEW and row["p"] < ALPHA and row["gain"] > 0
+
+
+def _learned(
+    changes: Mapping[tuple[str, str], Mapping[str, Any]],
+    arms: Sequence[str],
+    learners: Sequence[str],
+) -> str:
+    rows = {arm: changes["new", arm] for arm in arms}
+    if all(row["n"] < _FEW for row in rows.values()):
+        return "Whether anything was learned: too few facts for a claim."
+    listed = ", ".join(
+        f"{label(arm)} {rows[arm]['before']:.1f} to {rows[arm]['after']:.1f} %" for arm in arms
+    )
+    if not learners:
+        return (
+            f"No arm has learned the new facts ({listed}; no gain that could be told from "
+            "chance). So nothing below says which neurons are good for learning, and what is kept "
+            "is no achievement."
+        )
+    sentence = "New facts are learned by " + _list(
+        [f"{label(a)} ({rows[a]['gain']:+.1f} points)" for a in learners]
+    )
+    others = [f"{label(arm)} ({rows[arm]['gain']:+.1f})" for arm in arms if arm not in learners]
+    if others:
+        sentence += f"; no gain that could be told from chance: {_list(others)}"
+    best = _best({arm: row["after"] for arm, row in rows.items()})
+    return f"{sentence}. The most after training: {best}."
+
+
+def _kept(
+    changes: Mapping[tuple[str, str], Mapping[str, Any]],
+    arms: Sequence[str],
+    learners: Sequence[str],
+) -> str:
+    rows = {arm: changes["old", arm] for arm in arms}
+    if all(row["n"] < _FEW or not row["before"] > 0 for row in rows.values()):
+        return ""
+    best = _best({arm: row["after"] for arm, row in rows.items()})
+    lost = [
+        f"{label(arm)} ({row['gain']:+.1f} points)"
+        for arm, row in rows.items()
+        if row["n"] >= _FEW and row["p"] < ALPHA and row["gain"] < 0
+    ]
+    sentence = f"Old facts are kept best by {best}."
+    if lost:
+        sentence += f" Some are forgotten by {_list(lost)}."
+    else:
+        sentence += " No arm has forgotten more than could be chance."
+    if learners:
+        own = _best({arm: rows[arm]["after"] for arm in learners})
+        sentence += f" Of the arms that have learned: {own}."
+    return sentence
+
+
+def _best(values: Mapping[str, float]) -> str:
+    """Return the arms with the greatest value, which may be several."""
+    known = {arm: value for arm, value in values.items() if math.isfinite(value)}
+    most = max(known.values(), default=math.nan)
+    names = [label(arm) for arm, value in known.items() if math.isclose(value, most)]
+    return f"{_list(names)} ({most:.1f} %)" if names else "none"
+
+
+def _ranking(found: Collected) -> str:
+    means = found.shares("exact_after")["mean"].groupby(level="arm").mean().dropna()
+    if len(means) < 2:
+        return ""
+    order = means.sort_values(ascending=False, kind="stable")
+    listed = ", ".join(f"{label(arm)} {value:.1f}" for arm, value in order.items())
+    return f"By the mean of the three sets of questions: {listed}."
+
+
+def _against(arm: str, rows: Mapping[str, Mapping[str, Any]], learners: Sequence[str]) -> str:
+    """Say how the DKNs compare with another arm on every set of questions."""
+    first = next(iter(rows.values()))
+    if max(row["n"] for row in rows.values()) < _FEW:
+        return f"Θ(D) against {label(arm)}: too few facts for a claim."
+    parts = [f"{_NAMES[name]} {_verdict(row)}" for name, row in rows.items() if row["n"]]
+    behind = f"{first['n']:,} facts, {_seeds(first['seeds'])}"
+    sentence = f"Θ(D) against {label(arm)} ({behind}): {'; '.join(parts)}."
+    if "dkn" not in learners and arm not in learners:
+        sentence += " Neither has learned the new facts."
+    elif "dkn" not in learners:
+        sentence += " Θ(D) has not learned the new facts; what it keeps cost it nothing."
+    elif arm not in learners:
+        sentence += f" {label(arm)} has not learned the new facts; what it keeps cost it nothing."
+    return sentence
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if row["n"] < _FEW:
+        return "on too few facts"
+    if not row["p"] < ALPHA:
+        return f"no difference to be told from chance ({row['difference']:+.1f} points)"
+    how, agreeing = ("better", "above") if row["difference"] > 0 else ("worse", "below")
+    text = f"{how} ({row['difference']:+.1f} points, {_p(row['p'])}"
+    if row[agreeing] < row["seeds"]:
+        text += f", but in {row[agreeing]} of {row['seeds']} seeds only"
+    return text + ")"
+
+
+def _forgetting(
+    changes: Mapping[tuple[str, str], Mapping[str, Any]],
+    row: Mapping[str, Any] | None,
+    learners: Sequence[str],
+) -> str:
+    """Say whether full fine-tuning forgets more than the DKNs do."""
+    if row is None or row["n"] < _FEW or not changes["old", "dkn"]["before"] > 0:
+        return ""
+    told = f"{row['other']:.1f} % of the old facts are left, with Θ(D) {row['dkn']:.1f} %"
+    if not row["p"] < ALPHA:
+        return f"Full fine-tuning does not forget more than Θ(D) in a way to be told: {told}."
+    if row["difference"] < 0:
+        return f"Full fine-tuning forgets less than Θ(D): {told} ({_p(row['p'])})."
+    sentence = f"Full fine-tuning forgets more than Θ(D): {told} ({_p(row['p'])})."
+    if "all" in learners and "dkn" not in learners:
+        sentence += " But it alone has learned anything."
+    return sentence
+
+
+def _cost(frame: pd.DataFrame) -> str:
+    """Say what training the DKNs costs beside full fine-tuning."""
+    row = frame.set_index("arm").to_dict("index").get("dkn", {})
+    if not math.isfinite(row.get("seconds / all", math.nan)):
+        return ""
+    return (
+        f"Θ(D) trains {row['trained / all']:.2%} of the numbers that full fine-tuning trains, with "
+        f"{row['bytes / all']:.2%} of the memory for gradients and the state of the optimizer; it "
+        f"takes {row['seconds / all']:.0%} of the time ({row['step time / all']:.0%} for a step)."
+    )
+
+
+def _overlap(found: Collected) -> list[str]:
+    """Say whether the sets overlap with what full fine-tuning changed."""
+    tests = overlap_tests(found)
+    tests = tests[tests["overlap"].notna()]
+    own = tests[tests["set"] == "dkn"].set_index("seed")
+    if not len(own):
+        return []
+    n_neurons = float(found.done[["n_layers", "n_neurons"]].prod(axis=1).max())
+    chance = own["n_changed"].mean() / n_neurons
+    sentences = [
+        f"Full fine-tuning changes {chance:.1%} of all neurons by more than "
+        f"{own['multiplier'].iloc[0]:g} of the largest change; of D it is "
+        f"{own['overlap'].mean():.1%}: {_by_chance(own)}."
+    ]
+    if chance > 0.9:
+        sentences.append(
+            "Nearly all neurons count as changed at this threshold, so that every set overlaps; "
+            "see the shares in the table overlap."
+        )
+    parts = []
+    for name in ("kn", "random"):
+        other = tests[tests["set"] == name].set_index("seed")
+        gap = (own["overlap"] - other["overlap"]).dropna()  # of the seeds that have both
+        if len(gap):
+            parts.append(f"{label(name)} ({other['overlap'].mean():.1%}): {_in_seeds(gap)}")
+    if parts:
+        sentences.append(
+            f"The overlap of D ({own['overlap'].mean():.1%}) beside that of the sets of "
+            f"{'; '.join(parts)}. This is no test: D is the same in every seed."
+        )
+    return sentences
+
+
+def _by_chance(own: pd.DataFrame) -> str:
+    """Return the verdict of the tests; the worst seed counts, as they are not independent."""
+    p, within = float(own["p"].max()), float(own["p within layers"].max())
+    several = len(own) > 1
+    if not p < ALPHA:
+        return f"no more than chance would explain ({_p(p)}{' in one seed' if several else ''})"
+    of = " or less in each seed" if several else ""
+    if not within < ALPHA:
+        return (
+            f"more than chance ({_p(p)}{of}), but no more than the layers explain that D lies in "
+            f"({_p(within)} within layers)"
+        )
+    return f"more than chance ({_p(p)}{of}), within layers too ({_p(within)})"
+
+
+def _in_seeds(gap: pd.Series) -> str:
+    more, less = int((gap > 0).sum()), int((gap < 0).sum())
+    if not more and not less:
+        return "no different in any seed"
+    parts = [f"{how} in {n}" for how, n in (("larger", more), ("smaller", less)) if n]
+    return f"that of D is {' and '.join(parts)} of {_seeds(len(gap))}"
+
+
+def _seeds(n: int) -> str:
+    return f"{n} seed" if n == 1 else f"{n} seeds"
+
+
+def _list(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _p(p: float) -> str:
+    if math.isnan(p):
+        return "no test possible"
+    return f"p = {p:.2g}" if p > 0 else "p < 1e-300"
