@@ -24,6 +24,7 @@ from quality_findings import findings
 from quality_report import KINDS, ari_tables, introduction, null_table, tables
 from speed_report import TITLES, draw, speed_summary
 from speed_report import tables as speed_tables
+from tuning_report import table as tuning_tables
 from whole_model import table as whole_model_tables
 
 HERE = Path(__file__).resolve().parent
@@ -43,6 +44,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("attribution_choices", "Choices of the attribution", choices_tables),
     ("ground_truth", "Test-bed models", truth_tables),
     ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
+    ("tuning", "Training neurons: memory", tuning_tables),
 )
 
 

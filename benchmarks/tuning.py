@@ -1,0 +1,146 @@
+"""What training some neurons costs in memory and time beside full fine-tuning.
+
+A random model in the shape of GPT-2 small (124 million weights, float32) is trained for a few steps
+of AdamW on short texts, each way in a process of its own with one thread: the rows of 1 % of its
+neurons (and of 0.1 % and 10 %), a LoRA with as many trained numbers as the 1 % have, and all
+parameters.
+
+extra memory
+    Peak of the resident set during the steps, minus that after a forward of the frozen model:
+    what training needs beyond the model. It holds gradients, what the optimizer keeps, what the
+    backward keeps, and temporaries.
+optimizer state
+    Bytes that the optimizer holds, counted.
+time
+    Median of a step; on a machine with other work only the ratios say something.
+
+The figure asked for is the extra memory of 1 % relative to the optimizer state of full fine-tuning.
+
+Examples
+--------
+python benchmarks/tuning.py --out benchmarks/results
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from environment import command_line, describe_environment
+from speed_child import give_memory_back, reset_peak, resident_mb
+from tuning_report import table
+
+WAYS = ("rows 0.1 %", "rows 1 %", "rows 10 %", "lora", "all")
+STEPS = 8
+TEXTS, TOKENS = 2, 16
+
+
+def model() -> Any:
+    """Return the random model."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from neurotopo import NeuronModel
+    from neurotopo.models.examples import word_tokenizer
+
+    torch.manual_seed(0)
+    made = GPT2LMHeadModel(GPT2Config()).eval()
+    return NeuronModel(made, word_tokenizer())
+
+
+def neurons_of(made: Any, share: float) -> Any:
+    """Draw a share of all neurons."""
+    from neurotopo import NeuronSet
+
+    total = made.n_layers * made.n_neurons
+    drawn = np.sort(np.random.default_rng(0).choice(total, round(share * total), replace=False))
+    return NeuronSet.from_arrays(*np.divmod(drawn, made.n_neurons))
+
+
+def measure(way: str) -> dict[str, float]:
+    """Train in one way and return what it took."""
+    import torch
+
+    from neurotopo.tuning import NeuronTuner, lora_like
+
+    torch.set_num_threads(1)
+    made = model()
+    for each in made.hf_model.parameters():
+        each.requires_grad_(way == "all")
+    ids = torch.randint(0, 50_000, (TEXTS, TOKENS))
+    with torch.no_grad():
+        made.hf_model(ids, labels=ids)
+    if way == "all":
+        parameters = list(made.hf_model.parameters())
+    elif way == "lora":
+        with NeuronTuner(made, neurons_of(made, 0.01)) as tuner:
+            wanted = tuner.n_parameters
+        parameters = list(lora_like(made, wanted).parameters())
+    else:
+        share = float(way.split()[1]) / 100
+        parameters = list(NeuronTuner(made, neurons_of(made, share)).parameters())
+    give_memory_back()
+    before = resident_mb()
+    if not reset_peak():
+        raise OSError("the peak of the resident set cannot be reset here")
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.1)
+    seconds = []
+    made.hf_model.train()
+    for _ in range(STEPS):
+        start = time.perf_counter()
+        made.hf_model(ids, labels=ids).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds.append(time.perf_counter() - start)
+    state = sum(
+        value.numel() * value.element_size()
+        for kept in optimizer.state.values()
+        for value in kept.values()
+        if isinstance(value, torch.Tensor)
+    )
+    return {
+        "trained": sum(each.numel() for each in parameters),
+        "extra_mb": resident_mb("VmHWM") - before,
+        "state_mb": state / 2**20,
+        "seconds": float(np.median(seconds[1:])),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.way is not None:
+        print(json.dumps(measure(options.way)))
+        return
+    record: dict[str, Any] = {
+        "command": command_line("benchmarks/tuning.py"),
+        "environment": describe_environment(),
+        "texts": TEXTS,
+        "tokens": TOKENS,
+        "ways": {},
+    }
+    for way in WAYS:
+        done = subprocess.run(
+            [sys.executable, __file__, "--way", way],
+            check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        record["ways"][way] = json.loads(done.stdout.splitlines()[-1])
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "tuning.json").write_text(json.dumps(record, indent=1) + "\n")
+    (options.out / "tuning.md").write_text(table(record))
+    print(table(record))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""The record of ``tuning.py`` as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def table(record: dict[str, Any]) -> str:
+    """Return the record as Markdown."""
+    whole = record["ways"]["all"]
+    lines = [
+        f"`{record['command']}`",
+        "",
+        f"Environment: {record['environment']}. GPT-2 small's shape, {record['texts']} texts of "
+        f"{record['tokens']} tokens; what the figures are: the docstring of `tuning.py`.",
+        "",
+        "| trained | numbers | extra memory, MB | optimizer state, MB | extra memory / optimizer "
+        "state of all | step, s | step / all |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for way, row in record["ways"].items():
+        lines.append(
+            f"| {way} | {row['trained']:,} | {row['extra_mb']:.0f} | {row['state_mb']:.1f} | "
+            f"{row['extra_mb'] / whole['state_mb']:.1%} | {row['seconds']:.3f} | "
+            f"{row['seconds'] / whole['seconds']:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
