@@ -21,8 +21,6 @@ from tests.tuning.tools import (
     train,
 )
 
-LONG = {"gpt2", "llama", "bert"}
-
 
 def _with_dropout(model):
     model.hf_model.train()
@@ -42,7 +40,7 @@ def test_only_the_chosen_rows_change(name):
     _with_dropout(model)
     tuner = NeuronTuner(model, NEURONS)
     first = tuner.state()
-    train(model, tuner.parameters(), 200 if name in LONG else 5)
+    train(model, tuner.parameters(), 200)
     model.hf_model.eval()
     assert same_bits(outside(model, bits(model)), outside(model, before))
     trained = tuner.state()
