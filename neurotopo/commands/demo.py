@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from neurotopo.studies.summary import Picture, Summary, Table
+from neurotopo.studies.summary import Picture, Summary, Table, free_axes
 from neurotopo.testbed.shelf import PREFIX
 
 if TYPE_CHECKING:
@@ -177,7 +175,7 @@ def _steps(
 
     clusterer = NTCClusterer(metric="precomputed").fit(graph.clustering_input())
     asked = f"{fact.prompt!r}, answer {fact.answers[0]!r}"
-    ax = _axes(8.5, 2.8)
+    ax = free_axes(8.5, 2.8)
     AttributionDisplay.from_attribution(attribution, neurons=dkn.neurons, ax=ax)
     yield (
         "fact_neurons",
@@ -188,7 +186,7 @@ def _steps(
             f"{len(dkn.neurons)} circled ones score above a fifth of the highest of their layer.",
         ),
     )
-    ax = _axes(7.0, 4.6)
+    ax = free_axes(7.0, 4.6)
     GraphDisplay.from_estimator(clusterer, strata=graph.layers, ax=ax)
     yield (
         "fact_graph",
@@ -198,7 +196,7 @@ def _steps(
             "The lengths of edges are one over the connection weights; colours are NTC's clusters.",
         ),
     )
-    ax = _axes(5.6, 4.4)
+    ax = free_axes(5.6, 4.4)
     PersistenceDiagramDisplay.from_estimator(clusterer, ax=ax)
     yield (
         "fact_diagram",
@@ -209,7 +207,7 @@ def _steps(
             "at which it merges. Far from the diagonal means stable.",
         ),
     )
-    ax = _axes(10.0, 3.4)
+    ax = free_axes(10.0, 3.4)
     GrowthDisplay.from_estimator(clusterer, strata=graph.layers, ax=ax)
     yield (
         "fact_growth",
@@ -219,7 +217,7 @@ def _steps(
             "The graph at several distances R, as in Figure 2 of the paper.",
         ),
     )
-    ax = _axes(6.0, 4.2)
+    ax = free_axes(6.0, 4.2)
     SuppressionDisplay.from_dkn(dkn, controls={"random groups": random.curve}, ax=ax)
     yield (
         "fact_curve",
@@ -231,12 +229,6 @@ def _steps(
             "from the same neurons.",
         ),
     )
-
-
-def _axes(width: float, height: float) -> Any:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
 
 
 def _summary(shown: FactInFull, models: Mapping[str, Result], n_facts: int) -> Summary:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from neurotopo.cluster.ntc import NTCClusterer
@@ -13,6 +13,7 @@ from neurotopo.graphs.shortest_paths import check_aggregation
 from neurotopo.knowledge.attribution import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.studies.methods import METHODS
+from neurotopo.studies.options import StudyOptions
 
 __all__ = ["AcquisitionOptions"]
 
@@ -20,7 +21,7 @@ _PAPER = ("ntc", "kmeans", "dbscan", "hierarchical", "pairs", "oracle")
 
 
 @dataclass(frozen=True)
-class AcquisitionOptions:
+class AcquisitionOptions(StudyOptions):
     """Options of the study ``acquisition``; the defaults are those of the paper.
 
     Parameters
@@ -106,12 +107,6 @@ class AcquisitionOptions:
             replace(self.finder(), tau2=tau2)
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> AcquisitionOptions:
-        """Return the options among all that a study was given."""
-        names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in given.items() if name in names})
-
-    @classmethod
     def quick(cls, **given: Any) -> AcquisitionOptions:
         """Return the smallest honest setting: the methods of the paper, no sweep, small samples.
 
@@ -123,11 +118,6 @@ class AcquisitionOptions:
             "sweep_tau2": (), "max_exact": 8, "n_samples": 50,
         }  # fmt: skip
         return cls(**{**small, **given})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of them, as JSON can hold it."""
-        values = asdict(self)
-        return {k: list(v) if isinstance(v, tuple | list) else v for k, v in values.items()}
 
     def amig(self) -> AMIG:
         """Return what finds neurons."""

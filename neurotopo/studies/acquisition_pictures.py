@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.layers import LayerDisplay
@@ -15,7 +13,7 @@ from neurotopo.plots.sweep import SweepDisplay
 from neurotopo.studies.acquisition_rows import LARGEST, Collected
 from neurotopo.studies.acquisition_tables import controls, sweep_means
 from neurotopo.studies.methods import control_of
-from neurotopo.studies.summary import Picture
+from neurotopo.studies.summary import Picture, free_axes
 
 __all__ = ["pictures_of"]
 
@@ -39,17 +37,10 @@ def pictures_of(found: Collected) -> dict[str, Picture]:
     return pictures
 
 
-def _axes(width: float, height: float) -> Any:
-    """Return axes of a figure that pyplot does not know, so that nothing has to be closed."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
-
-
 def _layers(found: Collected) -> Picture:
     names = {"neurons": "knowledge neurons", "ntc": "components of NTC"}
     counts = {label: found.layers[name] for name, label in names.items() if name in found.layers}
-    ax = _axes(6.4, 1.6 + 0.35 * len(next(iter(counts.values()))))
+    ax = free_axes(6.4, 1.6 + 0.35 * len(next(iter(counts.values()))))
     LayerDisplay.from_counts(counts, ax=ax)
     return Picture(
         ax.figure,
@@ -78,7 +69,7 @@ def _curves(curves: dict[str, dict[int, Any]]) -> Picture:
         return {m: {n: function(rows) for n, rows in by_n.items()} for m, by_n in curves.items()}
 
     n_panels = len({n for by_n in curves.values() for n in by_n})
-    ax = _axes(10.0, 4.4 if n_panels <= 4 else 7.4)
+    ax = free_axes(10.0, 4.4 if n_panels <= 4 else 7.4)
     SuppressionGridDisplay.from_curves(
         each(lambda rows: rows.mean(axis=0)),
         each(len),
@@ -103,7 +94,7 @@ def _standard_errors(rows: Any) -> Any:
 
 def _effects(compared: Any) -> Picture:
     shown = compared[(compared["n"] > 0) & (compared["measure"] == "all potential")]
-    ax = _axes(8.4, 1.4 + 0.32 * len(shown))
+    ax = free_axes(8.4, 1.4 + 0.32 * len(shown))
     EffectsDisplay.from_arrays(
         shown["method"].tolist(), shown["difference"], shown["low"], shown["high"],
         n=shown["n"], p=shown["p"], label="jump minus that of random groups (points)", ax=ax,
@@ -120,7 +111,7 @@ def _effects(compared: Any) -> Picture:
 def _sweep(found: Collected) -> Picture:
     values = sweep_means(found)
     grid = values.pivot(index="tau1", columns="tau2", values="jump NTC")
-    ax = _axes(6.4, 4.2)
+    ax = free_axes(6.4, 4.2)
     SweepDisplay.from_values(
         grid.to_numpy(dtype=np.float64), grid.index, grid.columns, name="mean jump of NTC (points)",
         ax=ax,

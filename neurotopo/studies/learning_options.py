@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.knowledge.attribution import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.studies.learning_data import TEXTS
+from neurotopo.studies.options import StudyOptions
 
 __all__ = ["ARMS", "PRESETS", "LearningOptions"]
 
@@ -31,7 +32,7 @@ _SMALL_MODEL = 50_000_000  # weights
 
 
 @dataclass(frozen=True)
-class LearningOptions:
+class LearningOptions(StudyOptions):
     """Options of the study ``learning``.
 
     Parameters
@@ -121,21 +122,10 @@ class LearningOptions:
         self.check_schedule()
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> LearningOptions:
-        """Return the options among all that a study was given."""
-        names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in given.items() if name in names})
-
-    @classmethod
     def quick(cls, **given: Any) -> LearningOptions:
         """Return the smallest honest setting: two trainings of each arm, half as long."""
         small = {"n_seeds": 2, "epochs": 10, "quadrature": "gauss-legendre", "steps": 8}
         return cls(**{**small, **given})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of them, as JSON can hold it."""
-        values = asdict(self)
-        return {k: list(v) if isinstance(v, tuple | list) else v for k, v in values.items()}
 
     def schedule(self, n_parameters: int) -> dict[str, Any]:
         """Return the parameters of :class:`~neurotopo.studies.training.Schedule` for a model."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from neurotopo.plots._series import legend_below, look
 from neurotopo.plots.learning_curves import LearningCurvesDisplay
 from neurotopo.studies.learning_rows import SETS, Collected, label, overlap_tests
 from neurotopo.studies.learning_tables import BEFORE
-from neurotopo.studies.summary import Picture
+from neurotopo.studies.summary import Picture, free_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,13 +33,6 @@ def pictures_of(found: Collected) -> dict[str, Picture]:
     return pictures
 
 
-def _axes(width: float, height: float) -> Any:
-    """Return axes of a figure that pyplot does not know, so that nothing has to be closed."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
-
-
 def _curves(found: Collected) -> Picture:
     runs: dict[str, list[tuple[Any, Any]]] = {}
     for arm in found.arms:
@@ -50,7 +41,7 @@ def _curves(found: Collected) -> Picture:
             (one["step"].to_numpy(), one[list(SETS)].to_numpy(dtype=np.float64))
             for _, one in own.groupby("seed")
         ]
-    ax = _axes(10.0, 4.0)
+    ax = free_axes(10.0, 4.0)
     LearningCurvesDisplay.from_runs(runs, [_PANELS[name] for name in SETS], ax=ax)
     return Picture(
         ax.figure,
@@ -65,7 +56,7 @@ def _curves(found: Collected) -> Picture:
 def _trade_off(found: Collected) -> Picture:
     after = found.shares("exact_after")
     before = found.shares("exact_before").groupby(level="seed").mean().mean()
-    ax = _axes(6.4, 5.4)
+    ax = free_axes(6.4, 5.4)
     handles, names = [], []
     for k, arm in enumerate(found.arms):  # the looks of the learning curves
         handles.append(_point(ax, after.loc[arm], k))
@@ -117,7 +108,7 @@ def _maps(found: Collected) -> Picture:
     by_set = own[own["seed"] == seed].set_index("set")["overlap"]
     maps = {_MAPS[name]: one["maps"][name] for name in _MAPS if name in one["maps"]}
     overlaps = {_MAPS[name]: float(value) for name, value in by_set.items() if name in one["maps"]}
-    ax = _axes(10.4, float(np.clip(2.2 + 0.12 * len(next(iter(maps.values()))), 2.6, 6.0)))
+    ax = free_axes(10.4, float(np.clip(2.2 + 0.12 * len(next(iter(maps.values()))), 2.6, 6.0)))
     NeuronMapsDisplay.from_maps(maps, overlaps, ax=ax)
     return Picture(
         ax.figure,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "Summary", "Table"]
+__all__ = ["Picture", "Summary", "Table", "free_axes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,3 +86,30 @@ class Summary:
             "rows": len(self.rows), "tables": list(self.tables), "pictures": list(self.pictures)
         }  # fmt: skip
         return f"Summary({self.title!r}, {', '.join(f'{k}={v}' for k, v in parts.items())})"
+
+
+def free_axes(width: float, height: float) -> Any:
+    """Return axes of a figure that pyplot does not know, so that nothing has to be closed.
+
+    Parameters
+    ----------
+    width, height : float
+        Size of the figure in inches.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Examples
+    --------
+    >>> from neurotopo.studies.summary import Picture, free_axes
+    >>> ax = free_axes(6.0, 4.0)
+    >>> Picture(ax.figure, "Nothing").title
+    'Nothing'
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()
