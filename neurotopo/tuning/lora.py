@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -140,7 +141,9 @@ class LoraArm:
             for projection in (*model.mlps[layer].in_projections, model.mlps[layer].out)
         }
         config = _config(model, of_module)
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            # peft asks transformers in ways that it will give up; that is not the user's concern
+            warnings.simplefilter("ignore", FutureWarning)
             torch.manual_seed(seed)
             self._peft_model: Any = peft.get_peft_model(hf_model, config)
         self._parameters = [each for each in hf_model.parameters() if each.requires_grad]
