@@ -100,7 +100,9 @@ def _over_seeds(name: str, shares: pd.DataFrame) -> dict[str, Any]:
     """Return a row of Table 2 from the accuracies of each seed."""
     row: dict[str, Any] = {"arm": name, "seeds": len(shares)}
     for each in _MEASURES:
-        parts = mean_interval(shares[each].to_numpy(dtype=np.float64))
+        mean, low, high = mean_interval(shares[each].to_numpy(dtype=np.float64))
+        # Of few seeds the interval by t may leave what a share can be.
+        parts = (mean, max(low, 0.0), min(high, 100.0)) if low == low else (mean, low, high)
         row |= dict(zip((each, f"{each} low", f"{each} high"), parts, strict=True))
     return row
 
