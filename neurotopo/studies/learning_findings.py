@@ -315,7 +315,8 @@ def _by_chance(own: pd.DataFrame) -> str:
     p, within = float(own["p"].max()), float(own["p within layers"].max())
     several = len(own) > 1
     if not p < ALPHA:
-        return f"no more than chance would explain ({_p(p)}{' in the worst seed' if several else ''})"
+        where = " in the worst seed" if several else ""
+        return f"no more than chance would explain ({_p(p)}{where})"
     of = " or less in each seed" if several else ""
     if not within < ALPHA:
         return (
