@@ -54,6 +54,7 @@ bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/ground_truth.py --out benchmarks/results
 	$(BIN)/python benchmarks/acquisition.py --out benchmarks/results
 	$(BIN)/python benchmarks/tuning.py --out benchmarks/results
+	$(BIN)/python benchmarks/learning.py --out benchmarks/results
 	$(BIN)/python benchmarks/make_results.py
 	$(BIN)/python benchmarks/diagram_engines.py
 

@@ -18,6 +18,7 @@ from acquisition_report import table as acquisition_tables
 from attribution_choices_report import table as choices_tables
 from attribution_report import table as attribution_tables
 from ground_truth_report import table as truth_tables
+from learning_report import table as learning_tables
 from neurons_report import table as neurons_tables
 from quality_figures import draw_all
 from quality_findings import findings
@@ -45,6 +46,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("ground_truth", "Test-bed models", truth_tables),
     ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
     ("tuning", "Training neurons: memory", tuning_tables),
+    ("learning", "Training neurons: what is learned and forgotten", learning_tables),
 )
 
 

@@ -1,0 +1,73 @@
+"""The learning study on the models of the test bed: which neurons to train.
+
+`neurotopo run learning` with its defaults on 150 facts of FactWorld (about a hundred lessons, six
+arms, three seeds) for the GPT-2- and LLaMA-shaped models. The record keeps Table 2, the costs, the
+overlap at shares of changed neurons, and the findings in words. The runs stay in `--work`, and the
+script goes on with what is there.
+
+Examples
+--------
+python benchmarks/learning.py --quick --out /tmp/results
+python benchmarks/learning.py --out benchmarks/results
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from environment import command_line, describe_environment
+from learning_report import table
+
+from neurotopo.studies import run
+
+MODELS = ("testbed:gpt2", "testbed:llama")
+KEPT = ("table2", "table8_paired", "table11", "overlap", "sets")
+
+
+def study(model: str, work: Path, quick: bool) -> dict[str, Any]:
+    """Run the study and return what is recorded."""
+    result = run(
+        "learning", model=model, facts=f"factworld:{30 if quick else 150}", out=work, quick=quick,
+        progress=True, device="cpu",
+    )  # fmt: skip
+    return {
+        "n_trainings": result.outcome.n_done,
+        "n_failed": result.outcome.n_failed,
+        "findings": list(result.findings),
+        "tables": {
+            name: json.loads(result.tables[name].to_json(orient="records", double_precision=15))
+            for name in KEPT
+            if name in result.tables
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--work", type=Path, help="folder of the runs; a new one if not given")
+    parser.add_argument("--quick", action="store_true", help="few facts, two seeds")
+    options = parser.parse_args()
+    work = options.work or Path(tempfile.mkdtemp(prefix="learning-"))
+    record: dict[str, Any] = {
+        "command": command_line("benchmarks/learning.py", without=("--work",)),
+        "environment": describe_environment(),
+        "models": {
+            model: study(model, work / model.removeprefix("testbed:"), options.quick)
+            for model in MODELS
+        },
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "learning.json").write_text(json.dumps(record, indent=1) + "\n")
+    (options.out / "learning.md").write_text(table(record))
+    print(table(record))
+
+
+if __name__ == "__main__":
+    main()
