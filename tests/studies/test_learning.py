@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,3 +238,24 @@ def test_masked_models_are_refused():
 def test_options_that_cannot_be(given, message):
     with pytest.raises(ValueError, match=message):
         LearningOptions(**given)
+
+
+TEMPLAMA = os.environ.get("NEUROTOPO_TEMPLAMA")
+
+
+@pytest.mark.skipif(
+    TEMPLAMA is None, reason="NEUROTOPO_TEMPLAMA does not name the folder of TempLAMA"
+)
+def test_lessons_of_templama():
+    from neurotopo.datasets import load_templama
+
+    facts = load_templama(Path(str(TEMPLAMA)) / "train.jsonl")
+    lessons, left_out = lessons_for(facts, old_date="2018", new_date="2019")
+    assert len(lessons) + left_out == len(facts)
+    assert {lesson.old.relation for lesson in lessons} == set(facts.relations)
+    for lesson in lessons:
+        assert lesson.old.date == "2018"
+        assert "2019" in lesson.new.prompt
+        assert "2019" in lesson.reworded.prompt
+        assert not facts.truth.is_true(lesson.old, lesson.new.answers[0])
+        assert lesson.new.answers[0] in lesson.texts[0]
