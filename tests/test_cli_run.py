@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import huggingface_hub.constants
@@ -190,8 +191,8 @@ class Kinds:
     number: float = 0.5
     count: int = 3
     word: str = "mean"
-    names: list | None = None
-    numbers: tuple = (0.1, 0.2)
+    names: Sequence[str] | None = None
+    numbers: Sequence[float] = (0.1, 0.2)
 
 
 @pytest.mark.parametrize(
@@ -245,12 +246,12 @@ def test_every_option_of_the_study_can_be_given_as_its_default():
         ("=1", "got '=1'"),
         ("", "got ''"),
         ("device=cpu", "got 'device=cpu'"),
-        ("tau2=x", "--option 'tau2=x' must be like 0.3"),
-        ("tau2=", "--option 'tau2=' must be like 0.3"),
-        ("tau2=0.3,0.4", "must be like 0.3"),
-        ("steps=2.5", "--option 'steps=2.5' must be like 20"),
+        ("tau2=x", "--option 'tau2=x' must be a number"),
+        ("tau2=", "--option 'tau2=' must be a number"),
+        ("tau2=0.3,0.4", "must be a number"),
+        ("steps=2.5", "--option 'steps=2.5' must be a whole number"),
         ("only_known=maybe", "--option 'only_known=maybe' must be yes or no"),
-        ("sweep_tau1=a,b", "--option 'sweep_tau1=a,b' must be like 0.3,0.4"),
+        ("sweep_tau1=a,b", "--option 'sweep_tau1=a,b' must be numbers with commas"),
         ("methods=k-means", "there is no method 'k-means'; methods are: ntc, kmeans"),
         ("methods=", "methods must be different ones"),
         ("methods=ntc,ntc", "methods must be different ones"),

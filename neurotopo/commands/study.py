@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -157,7 +157,7 @@ def options_of(kind: Any, given: Sequence[str]) -> dict[str, Any]:
     Parameters
     ----------
     kind : type
-        The dataclass of the options; a default says what a value is.
+        The dataclass of the options, whose fields say what a value is.
     given : sequence of str
         ``"NAME=VALUE"``; several values have commas between them.
 
@@ -171,34 +171,47 @@ def options_of(kind: Any, given: Sequence[str]) -> dict[str, Any]:
     >>> from neurotopo.studies.acquisition_options import AcquisitionOptions
     >>> options_of(AcquisitionOptions, ["tau2=0.4", "methods=ntc,kmeans", "only_known=yes"])
     {'tau2': 0.4, 'methods': ['ntc', 'kmeans'], 'only_known': True}
+    >>> from neurotopo.studies.learning_options import LearningOptions
+    >>> options_of(LearningOptions, ["arms=dkn,all", "lr=1e-3", "epochs=5", "old_date=2018"])
+    {'arms': ['dkn', 'all'], 'lr': 0.001, 'epochs': 5, 'old_date': '2018'}
     """
-    defaults = {field.name: field.default for field in fields(kind)}
+    kinds = {field.name: str(field.type).removesuffix(" | None") for field in fields(kind)}
     options: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         name = name.strip().replace("-", "_")
-        if not equals or name not in defaults:
+        if not equals or name not in kinds:
             raise ValueError(
-                f"--option must be NAME=VALUE with a NAME of {', '.join(defaults)}; got {text!r}."
+                f"--option must be NAME=VALUE with a NAME of {', '.join(kinds)}; got {text!r}."
             )
-        options[name] = _value(text, value.strip(), defaults[name])
+        options[name] = _value(text, value.strip(), kinds[name])
     return options
 
 
-def _value(text: str, value: str, default: Any) -> Any:
+def _value(text: str, value: str, kind: str) -> Any:
+    """Read a value of a kind, as it is written in the dataclass of the options."""
+    read, wanted = _KINDS[kind]
     try:
-        if isinstance(default, bool):
-            return {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[value.lower()]
-        if isinstance(default, int | float):
-            return type(default)(value)
-        if isinstance(default, str):
-            return value
-        parts = [part.strip() for part in value.split(",") if part.strip()]
-        return [float(part) for part in parts] if isinstance(default, tuple) else parts
+        return read(value)
     except (ValueError, KeyError):
-        wanted = "yes or no" if isinstance(default, bool) else f"like {_written(default)}"
         raise ValueError(f"the value of --option {text!r} must be {wanted}.") from None
 
 
-def _written(default: Any) -> str:
-    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+_KINDS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "bool": (
+        lambda value: {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[value.lower()],
+        "yes or no",
+    ),
+    "int": (int, "a whole number"),
+    "float": (float, "a number"),
+    "str": (str, "a word"),
+    "Sequence[str]": (_parts, "words with commas between them"),
+    "Sequence[float]": (
+        lambda value: [float(part) for part in _parts(value)],
+        "numbers with commas between them",
+    ),
+}

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import neurotopo as nt
+from neurotopo.commands.study import options_of
 from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.models.examples import random_model
 from neurotopo.studies import InlineEngine, read_run, seed_for
 from neurotopo.studies.acquisition import AcquisitionWork, prepare
 from neurotopo.studies.acquisition_options import AcquisitionOptions
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.front import definition, report, run
+from neurotopo.studies.front import STUDIES, definition, report, run
 from neurotopo.studies.methods import METHODS
 from neurotopo.studies.plain import from_text, to_text
 
@@ -299,3 +300,13 @@ def test_the_definition():
     found = definition("acquisition")
     assert found.study.name == "acquisition"
     assert replace(found.options(), tau2=0.5).to_dict()["tau2"] == 0.5
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_option_of_every_study_can_be_written(study):
+    """Written as on a command line, a default is read back as what it is."""
+    kind = definition(study).options
+    for name, value in kind().to_dict().items():
+        if value is not None:
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            assert options_of(kind, [f"{name}={text}"]) == {name: value}
