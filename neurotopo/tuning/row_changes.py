@@ -101,8 +101,8 @@ def neuron_changes(before: RowSnapshot, after: RowSnapshot) -> NDArray[np.float6
 
     The relative changes of the in-row and of the out-row, taken together:
 
-    .. math:: \Delta P(n) = \sqrt{\Big(\frac{\|r_2 - r_1\|}{\|r_1\|}\Big)^2
-              + \Big(\frac{\|w_2 - w_1\|}{\|w_1\|}\Big)^2}
+    .. math:: \Delta P(n) = \sqrt{(\frac{\|r_2 - r_1\|}{\|r_1\|})^2
+              + (\frac{\|w_2 - w_1\|}{\|w_1\|})^2}
 
     with in-rows r and out-rows w. Biases have no part in it.
 
