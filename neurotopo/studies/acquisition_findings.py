@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from neurotopo.studies.acquisition_rows import Collected
-from neurotopo.studies.acquisition_tables import controls
 from neurotopo.studies.methods import label_of
 from neurotopo.studies.summary import Table
 
@@ -33,7 +32,7 @@ def findings_of(found: Collected, tables: Mapping[str, Table]) -> tuple[str, ...
     if not len(found.methods):
         return (*sentences, "No fact was left to look for groups in.")
     measures: dict[str, dict[str, Any]] = {"all potential": {}, "components": {}}
-    for row in controls(found).to_dict("records"):
+    for row in tables["controls"].frame.to_dict("records"):
         measures[row["measure"]][row["method"]] = row
     rows = measures["all potential"]
     for method in ("oracle", "ntc"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,8 @@ from neurotopo.plots.layers import LayerDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.plots.sweep import SweepDisplay
 from neurotopo.studies.acquisition_rows import LARGEST, Collected
-from neurotopo.studies.acquisition_tables import controls, sweep_means
 from neurotopo.studies.methods import control_of
-from neurotopo.studies.summary import Picture, free_axes
+from neurotopo.studies.summary import Picture, Table, free_axes
 
 __all__ = ["pictures_of"]
 
@@ -21,7 +21,7 @@ _CURVES = ("ntc", "kmeans", "dbscan", "hierarchical", "pairs", "oracle")
 _CONTROLS = tuple(control_of(name) for name in ("ntc", "oracle"))
 
 
-def pictures_of(found: Collected) -> dict[str, Picture]:
+def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Picture]:
     """Return all pictures of a run; those that would be empty are left out."""
     pictures = {}
     if any(counts.any() for counts in found.layers.values()):
@@ -29,11 +29,11 @@ def pictures_of(found: Collected) -> dict[str, Picture]:
     curves = _mean_curves(found)
     if curves:
         pictures["figure4"] = _curves(curves)
-    compared = controls(found)
+    compared = tables["controls"].frame
     if len(compared) and compared.loc[compared["measure"] == "all potential", "n"].any():
         pictures["controls"] = _effects(compared)
-    if len(found.sweep):
-        pictures["sweep"] = _sweep(found)
+    if "sweep" in tables:
+        pictures["sweep"] = _sweep(tables["sweep"].frame)
     return pictures
 
 
@@ -108,8 +108,7 @@ def _effects(compared: Any) -> Picture:
     )
 
 
-def _sweep(found: Collected) -> Picture:
-    values = sweep_means(found)
+def _sweep(values: Any) -> Picture:
     grid = values.pivot(index="tau1", columns="tau2", values="jump NTC")
     ax = free_axes(6.4, 4.2)
     SweepDisplay.from_values(

@@ -56,7 +56,7 @@ def summarise(rows: Iterable[Row]) -> Summary:
         title=_TITLE,
         findings=findings_of(found, tables),
         tables=tables,
-        pictures=pictures_of(found),
+        pictures=pictures_of(found, tables),
         rows=_all_rows(found),
         notes=(*_NOTES, f"Methods. {legend}.") if legend else _NOTES,
     )

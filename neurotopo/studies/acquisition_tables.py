@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from neurotopo.knowledge.attribution import COARSE
 from neurotopo.knowledge.gcr import straight_line_gcr
 from neurotopo.studies.acquisition_rows import EXCLUDED, LARGEST, Collected
 from neurotopo.studies.methods import METHODS, control_of, label_of
-from neurotopo.studies.statistics import holm, independent, mean_interval, paired
+from neurotopo.studies.statistics import finite_mean, holm, independent, mean_interval, paired
 from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ def tables_of(found: Collected) -> dict[str, Table]:
     tables = {
         "facts": _facts(found),
         "table1": _table1(found),
-        "table1_median": _by_size(found, "gcr", "median", "Median GCR by number of components"),
+        "table1_median": _by_size(found, "gcr", _median, "Median GCR by number of components"),
         "table1_jump": _by_size(
-            found, "jump", "mean", "Mean jump by number of components, in points", _POINTS
+            found, "jump", finite_mean, "Mean jump by number of components, in points", _POINTS
         ),
         "table1_counts": _counts_by_size(found),
         "controls": _controls_table(found),
@@ -149,16 +150,16 @@ def _table1(found: Collected) -> Table:
     rows: list[dict[str, Any]] = []
     for method in found.names:
         counted = found.counted(method)
-        means = {n: _mean(counted.loc[counted["n"] == n, "gcr"]) for n in _SIZES}
+        means = {n: finite_mean(counted.loc[counted["n"] == n, "gcr"]) for n in _SIZES}
         large = [n for n in _SIZES if n > 2 and math.isfinite(means[n])]
         there = [value for value in means.values() if math.isfinite(value)]
         rows.append(
             {
                 "method": method,
                 **{str(n): means[n] for n in _SIZES},
-                "average 2-8": _mean(there),
-                "average 3-8": _mean([means[n] for n in large]),
-                "above the line 3-8": _mean([means[n] - straight_line_gcr(n) for n in large]),
+                "average 2-8": finite_mean(there),
+                "average 3-8": finite_mean([means[n] for n in large]),
+                "above the line 3-8": finite_mean([means[n] - straight_line_gcr(n) for n in large]),
             }
         )
     line = {n: straight_line_gcr(n) for n in _SIZES}
@@ -166,7 +167,7 @@ def _table1(found: Collected) -> Table:
         {
             "method": _LINE,
             **{str(n): line[n] for n in _SIZES},
-            "average 3-8": _mean([line[n] for n in _SIZES if n > 2]),
+            "average 3-8": finite_mean([line[n] for n in _SIZES if n > 2]),
             "above the line 3-8": 0.0 if rows else math.nan,
         }
     )
@@ -182,16 +183,20 @@ def _table1(found: Collected) -> Table:
     )
 
 
-def _by_size(found: Collected, column: str, how: str, title: str, factor: float = 1.0) -> Table:
+def _by_size(
+    found: Collected,
+    column: str,
+    middle: Callable[[pd.Series], float],
+    title: str,
+    factor: float = 1.0,
+) -> Table:
     import pandas as pd
 
     rows = []
     for method in found.names:
         counted = found.counted(method)
-        values = {
-            str(n): _statistic(counted.loc[counted["n"] == n, column], how) * factor for n in _SIZES
-        }
-        rows.append({"method": method, **values, "all": _statistic(counted[column], how) * factor})
+        values = {str(n): middle(counted.loc[counted["n"] == n, column]) * factor for n in _SIZES}
+        rows.append({"method": method, **values, "all": middle(counted[column]) * factor})
     note = f"Of the column {column} of rows.csv; 'all' with any number of components from 2 on. "
     if column == "jump":
         note += "The jump is dProb_n - dProb_(n-1), the last step of the curve. "
@@ -332,13 +337,13 @@ def _dkns(found: Collected) -> Table:
                 "what": label_of(method),
                 "facts": len(every),
                 "with a DKN": len(counted),
-                "components": _mean(counted["n"]),
-                "potential": _mean(every["n_potential"]),
-                "neurons": _mean(counted["n_neurons"]),
-                "Eq 2 holds": _mean(counted["eq2"].astype(np.float64)),
-                "Eq 3 holds": _mean(counted["eq3"].astype(np.float64)),
-                "both hold": _mean((counted["eq2"] & counted["eq3"]).astype(np.float64)),
-                "all suppressed": _mean(counted["none"] / counted["base"]),
+                "components": finite_mean(counted["n"]),
+                "potential": finite_mean(every["n_potential"]),
+                "neurons": finite_mean(counted["n_neurons"]),
+                "Eq 2 holds": finite_mean(counted["eq2"].astype(np.float64)),
+                "Eq 3 holds": finite_mean(counted["eq3"].astype(np.float64)),
+                "both hold": finite_mean((counted["eq2"] & counted["eq3"]).astype(np.float64)),
+                "all suppressed": finite_mean(counted["none"] / counted["base"]),
             }
         )
     return Table(
@@ -423,11 +428,11 @@ def sweep_means(found: Collected) -> pd.DataFrame:
             mean, low, high = mean_interval(kept[f"{kind}jump"].to_numpy(np.float64) * _POINTS)
             values |= {
                 f"facts {name}": len(kept),
-                f"components {name}": _mean(kept[f"{kind}n"]),
+                f"components {name}": finite_mean(kept[f"{kind}n"]),
                 f"jump {name}": mean,
                 f"low {name}": low,
                 f"high {name}": high,
-                f"above the line {name}": _mean(above),
+                f"above the line {name}": finite_mean(above),
             }
         rows.append(values)
     return pd.DataFrame(rows)
@@ -442,13 +447,8 @@ def _sweep(found: Collected) -> Table:
     )
 
 
-def _mean(values: Sequence[float] | pd.Series) -> float:
-    return _statistic(values, "mean")
-
-
-def _statistic(values: Any, how: str) -> float:
-    """Return the mean or median of the finite values; nan where there are none."""
+def _median(values: ArrayLike) -> float:
+    """Return the median of the finite values; nan where there are none."""
     found = np.asarray(values, dtype=np.float64)
     found = found[np.isfinite(found)]
-    statistics: Mapping[str, Callable[[Any], Any]] = {"mean": np.mean, "median": np.median}
-    return float(statistics[how](found)) if len(found) else math.nan
+    return float(np.median(found)) if len(found) else math.nan

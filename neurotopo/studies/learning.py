@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from neurotopo.graphs.neurons import NeuronSet
@@ -107,11 +108,12 @@ class LearningWork:
         }
 
         def after_epoch(epoch: int, step: int, loss: float) -> bool:
-            if epoch % self.options.evaluate_every == 0 or epoch == self._schedule.epochs:
-                self._point(curve, ready.lessons, epoch, step, loss)
+            if epoch % self.options.evaluate_every == 0 and epoch < self._schedule.epochs:
+                shares = {k: self._share(v) for k, v in _questions(ready.lessons).items()}
+                _add_point(curve, shares, epoch, step, loss)
             return False
 
-        self._point(curve, ready.lessons, 0, 0, float("nan"))
+        _add_point(curve, _shares(ready.before), 0, 0, float("nan"))
         overlap = None
         try:
             with self._trainable(trial, sets) as parameters:
@@ -121,12 +123,12 @@ class LearningWork:
                     texts_of(ready.lessons), self._schedule, trial.seed, after_epoch,
                 )  # fmt: skip
                 peak = _peak()
+                after = self._asked(ready.lessons)
                 if curve["epoch"][-1] != len(training.losses):
-                    self._point(
-                        curve, ready.lessons, len(training.losses), training.steps,
+                    _add_point(
+                        curve, _shares(after), len(training.losses), training.steps,
                         training.losses[-1],
                     )  # fmt: skip
-                after = self._asked(ready.lessons)
                 if before is not None:
                     changes = neuron_changes(before, snapshot(self.model))
                     overlap = sets.overlap(changes, self.options.multiplier, trial.seed)
@@ -203,16 +205,6 @@ class LearningWork:
             for name, facts in _questions(lessons).items()
         }
 
-    def _point(
-        self, curve: dict[str, list[Any]], lessons: Sequence[Lesson], epoch: int, step: int,
-        loss: float,
-    ) -> None:  # fmt: skip
-        """Add a point to the learning curve."""
-        for name, facts in _questions(lessons).items():
-            curve[name].append(self._share(facts))
-        for name, value in (("epoch", epoch), ("step", step), ("loss", loss)):
-            curve[name].append(value)
-
     @contextmanager
     def _trainable(self, trial: Trial, sets: ArmSets) -> Iterator[list[Any]]:
         """Make the parameters of an arm trainable for the time of a block."""
@@ -256,6 +248,19 @@ def _questions(lessons: Sequence[Lesson]) -> dict[str, list[Fact]]:
         "au": lambda lesson: lesson.reworded,
     }
     return {name: [of(lesson) for lesson in lessons] for name, of in chosen.items()}
+
+
+def _shares(asked: Mapping[str, Mapping[str, list[int]]]) -> dict[str, float]:
+    """Return the share of right answers of each set of questions."""
+    return {name: float(np.mean(answers["exact"])) for name, answers in asked.items()}
+
+
+def _add_point(
+    curve: dict[str, list[Any]], shares: Mapping[str, float], epoch: int, step: int, loss: float
+) -> None:
+    """Add a point to a learning curve."""
+    for name, value in {**shares, "epoch": epoch, "step": step, "loss": loss}.items():
+        curve[name].append(value)
 
 
 @torch.no_grad()

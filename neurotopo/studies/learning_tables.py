@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurotopo.studies.learning_rows import SETS, Collected, label, overlap_means, overlap_tests
-from neurotopo.studies.statistics import holm, independent, mean_interval, paired
+from neurotopo.studies.statistics import finite_mean, holm, independent, mean_interval, paired
 from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
@@ -276,11 +276,11 @@ def _table11(found: Collected) -> Table:
         shared = found.seeds(arm, "all")
         row: dict[str, Any] = {"arm": arm, "seeds": len(own)}
         for name, column in (("seconds", "seconds"), ("epochs", "stopped"), ("steps", "steps")):
-            row[name] = _mean(own[column])
-        row["ms per step"] = _mean(own["step_seconds"]) * 1000
-        row["n_trained"] = _mean(own["n_trained"])
-        row["state + gradient bytes"] = _mean(own["training_bytes"])
-        row["peak_bytes"] = _mean(own["peak_bytes"])
+            row[name] = finite_mean(own[column])
+        row["ms per step"] = finite_mean(own["step_seconds"]) * 1000
+        row["n_trained"] = finite_mean(own["n_trained"])
+        row["state + gradient bytes"] = finite_mean(own["training_bytes"])
+        row["peak_bytes"] = finite_mean(own["peak_bytes"])
         for name, column in (
             ("seconds / all", "seconds"),
             ("step time / all", "step_seconds"),
@@ -308,13 +308,6 @@ def _table11(found: Collected) -> Table:
 def _ratio(above: pd.Series, below: pd.Series) -> float:
     total = float(below.sum())
     return float(above.sum()) / total if total > 0 else math.nan
-
-
-def _mean(values: Any) -> float:
-    """Return the mean of the finite values; nan where there are none."""
-    kept = np.asarray(values, dtype=np.float64)
-    kept = kept[np.isfinite(kept)]
-    return float(kept.mean()) if len(kept) else math.nan
 
 
 def _sets(found: Collected) -> Table:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-__all__ = ["Independent", "Paired", "holm", "independent", "mean_interval", "paired"]
+__all__ = ["Independent", "Paired", "finite_mean", "holm", "independent", "mean_interval", "paired"]
 
 _EPS = 8 * float(np.finfo(np.float64).eps)  # relative error up to which numbers count as equal
 
@@ -249,6 +249,20 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
     factors = np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(factors * values[order]), 1.0)
     return adjusted
+
+
+def finite_mean(values: ArrayLike) -> float:
+    """Return the mean of the finite values; nan where there are none.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.statistics import finite_mean
+    >>> finite_mean([1.0, float("nan"), 2.0]), finite_mean([])
+    (1.5, nan)
+    """
+    found = np.asarray(values, dtype=np.float64)
+    found = found[np.isfinite(found)]
+    return float(np.mean(found)) if len(found) else math.nan
 
 
 def mean_interval(x: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
