@@ -87,7 +87,7 @@ def against_random(method: str, row: Mapping[str, Any]) -> str:
     method : {"ntc", "oracle"}
         The method.
     row : mapping
-        Its row of :func:`~neurotopo.studies.acquisition_tables.controls`.
+        Its row of :func:`~neurotopo.studies.acquisition_tests.controls`.
 
     Returns
     -------

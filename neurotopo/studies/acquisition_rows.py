@@ -16,13 +16,16 @@ from neurotopo.studies.rows import Row
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EXCLUDED", "LARGEST", "Collected", "collect"]
+__all__ = ["EXCLUDED", "LARGEST", "POINTS", "Collected", "collect"]
 
 LARGEST = 8
 """Up to so many components there is a column of Table 1."""
 
 EXCLUDED = ("probability zero", "extreme change")
 """Why a fact is left out of the means of a method (Eq 18)."""
+
+POINTS = 100.0
+"""dProb is shown in percentage points."""
 
 _FACTS = ("fact", "known", "probability", "n_neurons", "gap", "error")
 _METHODS = (

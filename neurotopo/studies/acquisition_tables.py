@@ -11,19 +11,19 @@ from numpy.typing import ArrayLike
 
 from neurotopo.knowledge.attribution import COARSE
 from neurotopo.knowledge.gcr import straight_line_gcr
-from neurotopo.studies.acquisition_rows import EXCLUDED, LARGEST, Collected
-from neurotopo.studies.methods import METHODS, control_of, label_of
-from neurotopo.studies.statistics import finite_mean, holm, independent, mean_interval, paired
+from neurotopo.studies.acquisition_rows import EXCLUDED, LARGEST, POINTS, Collected
+from neurotopo.studies.acquisition_tests import controls_table, table7, table7_paired
+from neurotopo.studies.methods import label_of
+from neurotopo.studies.statistics import finite_mean, mean_interval
 from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["controls", "has_control", "sweep_means", "tables_of"]
+__all__ = ["sweep_means", "tables_of"]
 
 _SIZES = tuple(range(2, LARGEST + 1))
 _LINE = "straight line"
-_POINTS = 100.0  # dProb in percentage points
 _REASONS = (
     "probability zero", "extreme change", "no neurons", "no potential components",
     "no component passed", "one component", "no spread",
@@ -38,12 +38,12 @@ def tables_of(found: Collected) -> dict[str, Table]:
         "table1": _table1(found),
         "table1_median": _by_size(found, "gcr", _median, "Median GCR by number of components"),
         "table1_jump": _by_size(
-            found, "jump", finite_mean, "Mean jump by number of components, in points", _POINTS
+            found, "jump", finite_mean, "Mean jump by number of components, in points", POINTS
         ),
         "table1_counts": _counts_by_size(found),
-        "controls": _controls_table(found),
-        "table7": _table7(found),
-        "table7_paired": _table7_paired(found),
+        "controls": controls_table(found),
+        "table7": table7(found),
+        "table7_paired": table7_paired(found),
         "dkns": _dkns(found),
         "exclusions": _exclusions(found),
         "layers": _layers(found),
@@ -52,62 +52,6 @@ def tables_of(found: Collected) -> dict[str, Table]:
     if len(found.sweep):
         tables["sweep"] = _sweep(found)
     return tables
-
-
-def has_control(found: Collected) -> list[str]:
-    """Return the methods that random groups in their sizes stand beside."""
-    names = found.names
-    return [name for name in names if name in METHODS and control_of(name) in names]
-
-
-def controls(found: Collected) -> pd.DataFrame:
-    """Compare every method with random groups in its sizes, over the facts where both count.
-
-    The columns are ``method`` and ``measure``: ``"all potential"`` is the jump of all potential
-    components, before the filter, and ``"components"`` that of those that passed; the facts
-    ``n``; the mean jump of the method (``jump``) and of its ``random`` groups, their
-    ``difference`` with its 95 % interval ``low`` to ``high``, all in points; the ``p`` of
-    Wilcoxon's signed-rank test, Holm-corrected over the methods; and Cohen's ``d``.
-    """
-    import pandas as pd
-
-    measures: tuple[tuple[str, Callable[[str], pd.Series]], ...] = (
-        ("all potential", lambda name: found.of(name)["potential_jump"].dropna()),
-        ("components", lambda name: found.counted(name)["jump"]),
-    )
-    frames = []
-    for measure, values in measures:
-        rows = []
-        for method in has_control(found):
-            jumps = _joined(values(method), values(control_of(method))) * _POINTS
-            result = paired(jumps[:, 0], jumps[:, 1])
-            rows.append(
-                {
-                    "method": method,
-                    "measure": measure,
-                    "n": result.n,
-                    "jump": result.mean_a,
-                    "random": result.mean_b,
-                    "difference": result.difference,
-                    "low": result.low,
-                    "high": result.high,
-                    "p": result.p_wilcoxon,
-                    "d": result.d,
-                }
-            )
-        frame = pd.DataFrame(rows)
-        if len(frame):
-            frame["p"] = holm(frame["p"].to_numpy(dtype=np.float64))
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
-
-
-def _joined(one: pd.Series, other: pd.Series) -> Any:
-    """Return the values of the facts that both have, shape (n, 2)."""
-    import pandas as pd
-
-    both = pd.concat([one, other], axis=1, join="inner").to_numpy(dtype=np.float64)
-    return both[np.isfinite(both).all(axis=1)]
 
 
 def _facts(found: Collected) -> Table:
@@ -218,113 +162,6 @@ def _counts_by_size(found: Collected) -> Table:
     )
 
 
-def _controls_table(found: Collected) -> Table:
-    return Table(
-        controls(found),
-        "Every method against random groups in its sizes",
-        "Jumps in points, paired by fact. 'all potential': the jump of all clusters before the "
-        "filter, over the facts with two or more of them. 'components': the jump of those that "
-        "passed, over the facts where both sides have at least two; it favours random groups, of "
-        "which only those are left that happen to work. The random groups are drawn from the same "
-        "neurons and go through the same filter; those of the oracle from the neurons of its "
-        "groups. p: Wilcoxon's signed-rank test, Holm-corrected over the methods; d: mean "
-        "difference / its standard deviation. Columns potential_jump and jump of rows.csv.",
-        {"p": "p"},
-    )
-
-
-def _table7(found: Collected) -> Table:
-    import pandas as pd
-
-    rows = []
-    ours = _ratios(found, "ntc")
-    for method in _others(found):
-        result = independent(ours, _ratios(found, method))
-        rows.append(
-            {
-                "NTC against": method,
-                "n NTC": result.n_a,
-                "n other": result.n_b,
-                "GCR NTC": result.mean_a,
-                "GCR other": result.mean_b,
-                "t": result.t,
-                "p": result.p,
-                "d": result.d,
-                "Welch t": result.welch_t,
-                "Welch p": result.welch_p,
-            }
-        )
-    return Table(
-        pd.DataFrame(rows),
-        "Table 7. Independent t-tests of GCR, as in the paper",
-        "All facts with a GCR, any number of components together. It treats the same facts as "
-        "different ones, mixes the differences of n = 2 with the ratios of n >= 3, and is not "
-        "corrected for many tests; the table of paired tests mends all three.",
-        {"p": "p", "Welch p": "p"},
-    )
-
-
-def _table7_paired(found: Collected) -> Table:
-    import pandas as pd
-
-    rows: list[dict[str, Any]] = []
-    measures: tuple[tuple[str, Callable[[str], pd.Series]], ...] = (
-        ("jump (points)", lambda name: found.counted(name)["jump"] * _POINTS),
-        ("GCR, n >= 3", lambda name: _ratios(found, name, least=3)),
-        ("GCR, n = 2", lambda name: _ratios(found, name, most=2)),
-    )
-    for measure, values in measures:
-        part = []
-        for method in _others(found):
-            both = _joined(values("ntc"), values(method))
-            result = paired(both[:, 0], both[:, 1])
-            part.append(
-                {
-                    "measure": measure,
-                    "NTC against": method,
-                    "n": result.n,
-                    "NTC": result.mean_a,
-                    "other": result.mean_b,
-                    "difference": result.difference,
-                    "low": result.low,
-                    "high": result.high,
-                    "t": result.t,
-                    "p of t": result.p_t,
-                    "p": result.p_wilcoxon,
-                    "d": result.d,
-                }
-            )
-        for column in ("p of t", "p"):
-            adjusted = holm(np.array([row[column] for row in part], dtype=np.float64))
-            for row, value in zip(part, adjusted.tolist(), strict=True):
-                row[column] = value
-        rows.extend(part)
-    return Table(
-        pd.DataFrame(rows),
-        "NTC against the other methods, paired by fact",
-        "Over the facts where both methods count. Intervals are 95 %; p is Wilcoxon's signed-rank "
-        "test, 'p of t' the paired t-test, each Holm-corrected within a measure; d: mean "
-        "difference / standard deviation of the differences.",
-        {"p of t": "p", "p": "p"},
-    )
-
-
-def _ratios(found: Collected, method: str, least: int = 2, most: float = math.inf) -> pd.Series:
-    rows = found.counted(method)
-    return rows.loc[(rows["n"] >= least) & (rows["n"] <= most), "gcr"].dropna()
-
-
-def _others(found: Collected) -> list[str]:
-    """Return what NTC is compared with: methods and controls that are in the run."""
-    if "ntc" not in found.names:
-        return []
-    return [
-        name
-        for name in found.names
-        if name != "ntc" and (name in METHODS or name in (control_of("ntc"), "anywhere"))
-    ]
-
-
 def _dkns(found: Collected) -> Table:
     import pandas as pd
 
@@ -425,7 +262,7 @@ def sweep_means(found: Collected) -> pd.DataFrame:
             kept = cell[(cell[f"{kind}n"] >= 2) & ~cell[f"{kind}reason"].isin(EXCLUDED)]
             ratios = kept[kept[f"{kind}n"] >= 3]
             above = ratios[f"{kind}gcr"] - ratios[f"{kind}n"].map(straight_line_gcr)
-            mean, low, high = mean_interval(kept[f"{kind}jump"].to_numpy(np.float64) * _POINTS)
+            mean, low, high = mean_interval(kept[f"{kind}jump"].to_numpy(np.float64) * POINTS)
             values |= {
                 f"facts {name}": len(kept),
                 f"components {name}": finite_mean(kept[f"{kind}n"]),

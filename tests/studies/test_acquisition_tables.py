@@ -10,7 +10,8 @@ import pytest
 from neurotopo.knowledge.gcr import gcr, jump, partial_spread
 from neurotopo.studies.acquisition_rows import collect
 from neurotopo.studies.acquisition_study import DEFINITION, summarise
-from neurotopo.studies.acquisition_tables import controls, tables_of
+from neurotopo.studies.acquisition_tables import tables_of
+from neurotopo.studies.acquisition_tests import controls
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, paired
 
