@@ -100,7 +100,7 @@ def done(first, tmp_path):
 @pytest.fixture
 def no_report(monkeypatch):
     """Leave out the pictures, which take most of the time of a small run."""
-    monkeypatch.setattr("neurotopo.studies.acquisition_study.pictures_of", lambda found: {})
+    monkeypatch.setattr("neurotopo.studies.acquisition_study.pictures_of", lambda found, tables: {})
 
 
 @pytest.fixture
@@ -763,13 +763,13 @@ def test_an_interrupted_run_and_its_report(first, tmp_path, capsys, at_fact, mon
 
 @pytest.mark.usefixtures("no_report")
 def test_a_run_that_was_not_summed_up_is_not_interrupted(tmp_path, capsys, monkeypatch):
-    def broken(found):
+    def broken(found, tables):
         raise ValueError("no picture")
 
     monkeypatch.setattr("neurotopo.studies.acquisition_study.pictures_of", broken)
     out = tmp_path / "out"
     assert main(words(out, facts="factworld:1")) == 2
-    monkeypatch.setattr("neurotopo.studies.acquisition_study.pictures_of", lambda found: {})
+    monkeypatch.setattr("neurotopo.studies.acquisition_study.pictures_of", lambda found, tables: {})
     assert main(["report", str(out)]) == 0
     assert capsys.readouterr().out.startswith("acquisition: 1 of 1 facts done, 1 of them before.")
 
