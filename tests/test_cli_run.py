@@ -21,8 +21,8 @@ from neurotopo import Fact, load_model
 from neurotopo.cli import main
 from neurotopo.commands.study import options_of
 from neurotopo.studies import Store, read_run
-from neurotopo.studies.acquisition import AcquisitionWork
-from neurotopo.studies.acquisition_options import AcquisitionOptions
+from neurotopo.studies.acquisition.options import AcquisitionOptions
+from neurotopo.studies.acquisition.work import AcquisitionWork
 from neurotopo.studies.facts import facts_for
 from tests.datasets.files import line, write_lines
 
@@ -100,7 +100,7 @@ def done(first, tmp_path):
 @pytest.fixture
 def no_report(monkeypatch):
     """Leave out the pictures, which take most of the time of a small run."""
-    monkeypatch.setattr("neurotopo.studies.acquisition_study.pictures_of", lambda found, tables: {})
+    monkeypatch.setattr("neurotopo.studies.acquisition.study.pictures_of", lambda found, tables: {})
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_every_option_of_the_study_can_be_given_as_its_default():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("tau2", "--option must be NAME=VALUE with a NAME of methods, threshold, "),
+        ("tau2", "--option must be NAME=VALUE with a NAME of threshold, rule, "),
         ("taux=1", "got 'taux=1'"),
         ("=1", "got '=1'"),
         ("", "got ''"),
@@ -766,10 +766,10 @@ def test_a_run_that_was_not_summed_up_is_not_interrupted(tmp_path, capsys, monke
     def broken(found, tables):
         raise ValueError("no picture")
 
-    monkeypatch.setattr("neurotopo.studies.acquisition_study.pictures_of", broken)
+    monkeypatch.setattr("neurotopo.studies.acquisition.study.pictures_of", broken)
     out = tmp_path / "out"
     assert main(words(out, facts="factworld:1")) == 2
-    monkeypatch.setattr("neurotopo.studies.acquisition_study.pictures_of", lambda found, tables: {})
+    monkeypatch.setattr("neurotopo.studies.acquisition.study.pictures_of", lambda found, tables: {})
     assert main(["report", str(out)]) == 0
     assert capsys.readouterr().out.startswith("acquisition: 1 of 1 facts done, 1 of them before.")
 

@@ -281,7 +281,7 @@ def _about_fact(shown: FactInFull) -> str:
 
 
 def _about_model(name: str, result: Result, rows: Any) -> str:
-    from neurotopo.studies.acquisition_findings import against_random
+    from neurotopo.studies.acquisition.findings import against_random
 
     by_method = {row["method"]: row for row in rows.to_dict("records")}
     compared = [

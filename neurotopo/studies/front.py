@@ -30,8 +30,8 @@ ENGINES = ("inline", "ray")
 
 _QUICK_FACTS = 50
 _HOMES = {
-    "acquisition": "neurotopo.studies.acquisition_study",
-    "learning": "neurotopo.studies.learning_study",
+    "acquisition": "neurotopo.studies.acquisition.study",
+    "learning": "neurotopo.studies.learning.study",
 }
 
 STUDIES = tuple(_HOMES)
@@ -52,12 +52,19 @@ class Definition:
         Work and summary.
     items : callable, optional
         ``items(facts, options, seed)`` returns what is worked on, where that is not the facts.
+    load : callable, default=facts_for
+        ``load(facts, model, most=..., seed=...)`` returns the facts; see
+        :func:`~neurotopo.studies.facts.facts_for`.
+    several : bool, default=False
+        Whether models are compared: the work is prepared with a list of them.
     """
 
     title: str
     options: Any
     study: Study
     items: Callable[[list[Fact], Any, int], Sequence[Item]] | None = None
+    load: Callable[..., list[Fact]] = facts_for
+    several: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +106,11 @@ class Result:
         return self.summary.findings
 
     @property
+    def claims(self) -> tuple[str, ...]:
+        """The findings that say there is an effect, at the study's level and by its rules."""
+        return self.summary.claims
+
+    @property
     def out(self) -> Path | None:
         """The folder."""
         return self.outcome.out
@@ -129,9 +141,10 @@ def run(
     ----------
     study : str
         Its name, one of :data:`STUDIES`.
-    model : str, path-like or NeuronModel
+    model : str, path-like or NeuronModel, or several of them
         The model, or where to load it from: a name on the Hugging Face hub, a folder, or
-        ``"testbed:NAME"``. Several processes need a name.
+        ``"testbed:NAME"``. Several processes need a name. Studies that compare models take a list,
+        or names with commas between them.
     facts : str, path-like or iterable of Fact, default="factworld"
         A file of facts, ``"factworld"``, ``"factworld:N"``, or facts
         (:func:`neurotopo.studies.facts.facts_for`).
@@ -160,7 +173,7 @@ def run(
         The words of the command line, for the report.
     **options
         Options of the study (for ``"acquisition"``:
-        :class:`~neurotopo.studies.acquisition_options.AcquisitionOptions`), and ``device``,
+        :class:`~neurotopo.studies.acquisition.options.AcquisitionOptions`), and ``device``,
         ``dtype``, ``device_map``, ``batch_size``, ``trust_remote_code`` for the model.
 
     Returns
@@ -186,9 +199,9 @@ def run(
     chosen = definition(study)
     settings = {name: options.pop(name) for name in MODEL_SETTINGS if name in options}
     checked = _options(chosen, study, quick, options)
-    listed = facts_for(facts, model, most=_QUICK_FACTS if quick else None, seed=seed)
-    if isinstance(model, os.PathLike):
-        model = os.fspath(model)
+    model = _models(model, chosen.several, study)
+    first = model[0] if chosen.several else model
+    listed = chosen.load(facts, first, most=_QUICK_FACTS if quick else None, seed=seed)
     own = isinstance(engine, str)
     place = _engine(engine, workers, address, gpus) if isinstance(engine, str) else engine
     items = listed if chosen.items is None else chosen.items(listed, checked, seed)
@@ -305,9 +318,24 @@ def _engine(name: str, workers: int | None, address: str | None, gpus: float) ->
     return InlineEngine()
 
 
+def _models(model: Any, several: bool, study: str) -> Any:
+    """Return the model as it is handed to the work: a list of them for studies of several."""
+    if several and isinstance(model, str):
+        model = [name.strip() for name in model.split(",") if name.strip()]
+    given = list(model) if isinstance(model, list | tuple) else [model]
+    if not several and isinstance(model, list | tuple):
+        raise ValueError(f"the study {study!r} takes one model, got {len(given)}.")
+    if not given:
+        raise ValueError("there is no model.")
+    given = [os.fspath(one) if isinstance(one, os.PathLike) else one for one in given]
+    return given if several else given[0]
+
+
 def _name(model: Any) -> str:
     if isinstance(model, str):
         return model
+    if isinstance(model, list):
+        return ", ".join(_name(one) for one in model)
     return str(getattr(getattr(model, "hf_model", model).config, "name_or_path", "") or "a model")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
 
-__all__ = ["MODEL_SETTINGS", "identity_of", "model_for"]
+__all__ = ["MODEL_SETTINGS", "identity_of", "identity_of_model", "model_for"]
 
 MODEL_SETTINGS = ("device", "dtype", "device_map", "batch_size", "trust_remote_code")
 """The settings that concern how a model is loaded."""
@@ -42,11 +42,22 @@ def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:
 
 
 def identity_of(work: Any) -> dict[str, Any]:
-    """Return what tells the model of some work from others, wherever it was loaded from."""
+    """Return what tells the model of some work from others, wherever it was loaded from.
+
+    Work with several models has a method ``identity`` that says it.
+    """
+    own = getattr(work, "identity", None)
+    if own is not None:
+        return dict(own())
+    return identity_of_model(work.model)
+
+
+def identity_of_model(model: NeuronModel) -> dict[str, Any]:
+    """Return what tells a model from others."""
     from neurotopo.models.fingerprint import fingerprint
 
-    found = fingerprint(work.model).to_dict()
-    if work.model.planted_groups is not None:
-        groups = [group.to_array().tolist() for group in work.model.planted_groups]
+    found = fingerprint(model).to_dict()
+    if model.planted_groups is not None:
+        groups = [group.to_array().tolist() for group in model.planted_groups]
         found["planted"] = hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:16]
     return found

@@ -10,7 +10,25 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "Summary", "Table", "free_axes"]
+__all__ = ["Claim", "Picture", "Summary", "Table", "free_axes"]
+
+
+class Claim(str):
+    """A finding that says there is an effect, and not merely what was measured.
+
+    It is made where a difference of the direction in question stands at the study's level after
+    correction for many tests, against the control that could prove it wrong, and on a model that
+    knows what it is asked.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.summary import Claim, Summary
+    >>> findings = ("9 facts are known.", Claim("A exceeds B."))
+    >>> Summary("A and B", findings, {}, {}, rows=None).claims
+    ('A exceeds B.',)
+    """
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +81,8 @@ class Summary:
     title : str
         What was asked.
     findings : tuple of str
-        What was found and what was not, a sentence each, by rules from the numbers.
+        What was found and what was not, a sentence each, by rules from the numbers. Those that say
+        there is an effect are of the type :class:`Claim`.
     tables : dict of str to Table
         The tables in their order; the names are names of files.
     pictures : dict of str to Picture
@@ -80,6 +99,11 @@ class Summary:
     pictures: dict[str, Picture]
     rows: pd.DataFrame
     notes: tuple[str, ...] = ()
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The findings that say there is an effect."""
+        return tuple(finding for finding in self.findings if isinstance(finding, Claim))
 
     def __repr__(self) -> str:
         parts: dict[str, Any] = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from neurotopo.knowledge.facts import Fact
 from neurotopo.models.answers import masked_fillings
+from neurotopo.models.edits import RowEdits, Rows, as_rows
 from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.evaluation import evaluating
 from neurotopo.models.passes import Query, padded
@@ -47,7 +49,12 @@ class Score:
 
 
 def recalled(
-    model: NeuronModel, facts: Sequence[Fact], *, ends: bool = True, first: bool = False
+    model: NeuronModel,
+    facts: Sequence[Fact],
+    *,
+    ends: bool = True,
+    first: bool = False,
+    edits: Rows | None = None,
 ) -> NDArray[np.bool_]:
     """Tell which facts a model answers exactly with one of their answers, decoding greedily.
 
@@ -65,6 +72,9 @@ def recalled(
         anyway.
     first : bool, default=False
         Ask for the first token of an answer only.
+    edits : sequence or None, default=None
+        One entry per fact, under which it is asked for: an :class:`~neurotopo.Edit`, a sequence of
+        Edits that act together, or None.
 
     Returns
     -------
@@ -79,9 +89,10 @@ def recalled(
     array([False])
     """
     asked = list(_queries(model, facts, ends, first))
+    plan = None if edits is None else _plan(model, facts, edits)
     # Each token of the right answer is asked for after those before it: greedy decoding gives the
     # answer if and only if every one of them comes out.
-    given = np.array(_all_given(model, [query for _, _, query in asked]), dtype=bool)
+    given = np.array(_all_given(model, [query for _, _, query in asked], plan), dtype=bool)
     failed = {(i, j) for (i, j, _), right in zip(asked, given, strict=True) if not right}
     known = np.zeros(len(facts), dtype=bool)
     for i, j in dict.fromkeys((i, j) for i, j, _ in asked):
@@ -126,14 +137,21 @@ def _queries(
                 wanted = wanted[:1] if first else wanted
                 last = len(encoding.prompt) - 1
                 positions = tuple(range(last, last + len(wanted)))
-                yield i, j, Query((*encoding.prompt, *wanted[:-1]), positions, wanted)
+                yield i, j, Query((*encoding.prompt, *wanted[:-1]), positions, wanted, i)
             else:
                 fillings = list(masked_fillings(encoding, answer))
                 for query in fillings[:1] if first else fillings:
-                    yield i, j, query
+                    yield i, j, replace(query, edits=i)
 
 
-def _all_given(model: NeuronModel, queries: Sequence[Query]) -> list[bool]:
+def _plan(model: NeuronModel, facts: Sequence[Fact], edits: Rows) -> RowEdits | None:
+    rows = as_rows(edits, model.n_layers, model.n_neurons)
+    if len(rows) != len(facts):
+        raise ValueError(f"edits must hold one entry per fact: {len(facts)}, got {len(rows)}.")
+    return RowEdits(rows) if any(rows) else None
+
+
+def _all_given(model: NeuronModel, queries: Sequence[Query], edits: RowEdits | None) -> list[bool]:
     """Tell for each query whether every target is the likeliest token at its position."""
     settings = model.pass_settings()
     order = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
@@ -141,16 +159,21 @@ def _all_given(model: NeuronModel, queries: Sequence[Query]) -> list[bool]:
     with torch.inference_mode(), evaluating(model.hf_model):
         for start in range(0, len(order), _ROWS):
             some = order[start : start + _ROWS]
-            for i, right in zip(some, _given(settings, [queries[i] for i in some]), strict=True):
+            for i, right in zip(
+                some, _given(settings, [queries[i] for i in some], edits), strict=True
+            ):
                 given[i] = right
     return given
 
 
-def _given(settings: Any, queries: Sequence[Query]) -> list[bool]:
+def _given(settings: Any, queries: Sequence[Query], edits: RowEdits | None) -> list[bool]:
     model = settings.hf_model
     device = model.get_input_embeddings().weight.device
-    ids, attention, _ = padded(queries, settings.pad)
-    best = model(input_ids=ids.to(device), attention_mask=attention.to(device)).logits.argmax(-1)
+    ids, attention, at = padded(queries, settings.pad)
+    chosen = None if edits is None else edits.select(query.edits for query in queries)
+    with nullcontext() if chosen is None else chosen.applied(settings.mlps, at):
+        logits = model(input_ids=ids.to(device), attention_mask=attention.to(device)).logits
+    best = logits.argmax(-1)
     return [
         best[i, list(query.positions)].tolist() == list(query.targets)
         for i, query in enumerate(queries)

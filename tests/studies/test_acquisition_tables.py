@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from neurotopo.knowledge.gcr import gcr, jump, partial_spread
-from neurotopo.studies.acquisition_rows import collect
-from neurotopo.studies.acquisition_study import DEFINITION, summarise
-from neurotopo.studies.acquisition_tables import tables_of
-from neurotopo.studies.acquisition_tests import controls
+from neurotopo.studies.acquisition.comparisons import controls
+from neurotopo.studies.acquisition.rows import collect
+from neurotopo.studies.acquisition.study import DEFINITION, summarise
+from neurotopo.studies.acquisition.tables import tables_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, paired
 

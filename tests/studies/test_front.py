@@ -14,8 +14,8 @@ from neurotopo.commands.study import options_of
 from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.models.examples import random_model
 from neurotopo.studies import InlineEngine, read_run, seed_for
-from neurotopo.studies.acquisition import AcquisitionWork, prepare
-from neurotopo.studies.acquisition_options import AcquisitionOptions
+from neurotopo.studies.acquisition.options import AcquisitionOptions
+from neurotopo.studies.acquisition.work import AcquisitionWork, prepare
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.front import STUDIES, definition, report, run
 from neurotopo.studies.methods import METHODS
@@ -251,7 +251,7 @@ def test_rows_trace_to_the_store(quick):
     ("given", "message"),
     [
         ({"study": "acquire"}, "there is no study 'acquire'; studies are: acquisition"),
-        ({"taux": 0.5}, "has no option 'taux'; options are: methods, threshold"),
+        ({"taux": 0.5}, "has no option 'taux'; options are: threshold, rule"),
         ({"methods": ["k-means"]}, "there is no method 'k-means'"),
         ({"methods": ["ntc", "ntc"]}, "methods must be different"),
         ({"methods": []}, "methods must be different"),

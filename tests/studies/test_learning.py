@@ -12,10 +12,10 @@ import pytest
 from neurotopo import Fact, NeuronSet, load_model
 from neurotopo.models.fingerprint import fingerprint
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.learning import LearningWork, Trial, trials
-from neurotopo.studies.learning_data import lessons_for, texts_of
-from neurotopo.studies.learning_options import ARMS, LearningOptions
-from neurotopo.studies.learning_sets import arm_sets
+from neurotopo.studies.learning.data import lessons_for, texts_of
+from neurotopo.studies.learning.options import ARMS, LearningOptions
+from neurotopo.studies.learning.sets import arm_sets
+from neurotopo.studies.learning.work import LearningWork, Trial, trials
 from neurotopo.studies.plain import from_text, to_text
 from neurotopo.testbed.recall import recalled
 

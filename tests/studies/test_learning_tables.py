@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from neurotopo.report import write_report
-from neurotopo.studies.learning_findings import findings_of
-from neurotopo.studies.learning_rows import ARMS, collect, overlap_means, overlap_tests
-from neurotopo.studies.learning_summary import summarise
-from neurotopo.studies.learning_tables import comparisons, gains, tables_of
+from neurotopo.studies.learning.findings import findings_of
+from neurotopo.studies.learning.rows import ARMS, collect, overlap_means, overlap_tests
+from neurotopo.studies.learning.summary import summarise
+from neurotopo.studies.learning.tables import comparisons, gains, tables_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, mean_interval, paired
 
@@ -250,7 +250,7 @@ def test_the_order_of_the_rows_does_not_matter():
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([], "No trial has been done"),
+        ([], "No trial has been worked on"),
         ([failed("dkn", 0)], "All 1 trials failed; the first: ValueError: no"),
         (ROWS, "1 of 6 trials failed: Θ(Rnd) (seed 1); the first: ValueError: no"),
         (ROWS, "There are 2 seeds, but of some arms fewer: Θ(Rnd) 1"),

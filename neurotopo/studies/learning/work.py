@@ -15,9 +15,9 @@ import torch
 from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.facts import Fact
 from neurotopo.models.neuron_model import NeuronModel
-from neurotopo.studies.learning_data import Lesson, lessons_for, texts_of
-from neurotopo.studies.learning_options import LearningOptions
-from neurotopo.studies.learning_sets import ArmSets, arm_sets, found_sets
+from neurotopo.studies.learning.data import Lesson, lessons_for, texts_of
+from neurotopo.studies.learning.options import LearningOptions
+from neurotopo.studies.learning.sets import ArmSets, arm_sets, found_sets
 from neurotopo.studies.models import model_for
 from neurotopo.studies.training import Schedule, Training, train
 from neurotopo.testbed.corpus import sentences_of

@@ -6,19 +6,25 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neurotopo.studies.learning_rows import Collected, label, overlap_tests
-from neurotopo.studies.learning_tables import comparisons, gains
+from neurotopo.studies.learning.rows import Collected, label, overlap_tests
+from neurotopo.studies.learning.tables import comparisons, gains
 from neurotopo.studies.summary import Table
+from neurotopo.studies.wording import (
+    ALPHA,
+    FEW,
+    and_list,
+    as_claim,
+    nothing_done,
+    p_words,
+    stands,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ALPHA", "findings_of"]
+__all__ = ["findings_of"]
 
-ALPHA = 0.01
-"""Level, after correction for many tests, from which on a difference is claimed."""
-
-_FEW = 10  # with fewer pairs a test says little either way
+_CONTROLS = ("kn", "random", "random_layers")
 _NEAR = 0.1  # relative difference up to which two numbers of parameters count as the same
 _NAMES = {"new": "new facts", "old": "old facts", "au": "paraphrased", "mean": "mean of the three"}
 _SHARED = ("lr", "batch_size", "accumulation", "epochs", "weight_decay", "dropout", "patience")
@@ -27,7 +33,7 @@ _SHARED = ("lr", "batch_size", "accumulation", "epochs", "weight_decay", "dropou
 def findings_of(found: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
     """Return a sentence or two about every question of the study."""
     if not len(found.done):
-        return (_nothing(found),)
+        return (nothing_done(found.trials["error"], "trial"),)
     changes = {(row["set"], row["arm"]): row for row in gains(found).to_dict("records")}
     learners = [arm for arm in found.arms if _gained(changes["new", arm])]
     pairs: dict[str, dict[str, Any]] = {}
@@ -47,12 +53,6 @@ def findings_of(found: Collected, tables: Mapping[str, Table]) -> tuple[str, ...
         *_overlap(found),
     ]
     return tuple(sentence for sentence in sentences if sentence)
-
-
-def _nothing(found: Collected) -> str:
-    if not len(found.trials):
-        return "No trial has been done."
-    return f"All {len(found.trials):,} trials failed; the first: {found.trials['error'].iloc[0]}"
 
 
 def _missing(found: Collected) -> list[str]:
@@ -145,7 +145,7 @@ def _before(found: Collected) -> str:
 
 
 def _gained(row: Mapping[str, Any]) -> bool:
-    return row["n"] >= _FEW and row["p"] < ALPHA and row["gain"] > 0
+    return stands(row["n"], row["p"], row["gain"])
 
 
 def _learned(
@@ -154,7 +154,7 @@ def _learned(
     learners: Sequence[str],
 ) -> str:
     rows = {arm: changes["new", arm] for arm in arms}
-    if all(row["n"] < _FEW for row in rows.values()):
+    if all(row["n"] < FEW for row in rows.values()):
         return "Whether anything was learned: too few facts for a claim."
     listed = ", ".join(
         f"{label(arm)} {rows[arm]['before']:.1f} to {rows[arm]['after']:.1f} %" for arm in arms
@@ -165,12 +165,12 @@ def _learned(
             "chance). So nothing below says which neurons are good for learning, and what is kept "
             "is no achievement."
         )
-    sentence = "New facts are learned by " + _list(
+    sentence = "New facts are learned by " + and_list(
         [f"{label(a)} ({rows[a]['gain']:+.1f} points)" for a in learners]
     )
     others = [f"{label(arm)} ({rows[arm]['gain']:+.1f})" for arm in arms if arm not in learners]
     if others:
-        sentence += f"; no gain that could be told from chance: {_list(others)}"
+        sentence += f"; no gain that could be told from chance: {and_list(others)}"
     best = _best({arm: row["after"] for arm, row in rows.items()})
     return f"{sentence}. The most after training: {best}."
 
@@ -181,17 +181,17 @@ def _kept(
     learners: Sequence[str],
 ) -> str:
     rows = {arm: changes["old", arm] for arm in arms}
-    if all(row["n"] < _FEW or not row["before"] > 0 for row in rows.values()):
+    if all(row["n"] < FEW or not row["before"] > 0 for row in rows.values()):
         return ""
     best = _best({arm: row["after"] for arm, row in rows.items()})
     lost = [
         f"{label(arm)} ({row['gain']:+.1f} points)"
         for arm, row in rows.items()
-        if row["n"] >= _FEW and row["p"] < ALPHA and row["gain"] < 0
+        if row["n"] >= FEW and row["p"] < ALPHA and row["gain"] < 0
     ]
     sentence = f"Old facts are kept best by {best}."
     if lost:
-        sentence += f" Some are forgotten by {_list(lost)}."
+        sentence += f" Some are forgotten by {and_list(lost)}."
     else:
         sentence += " No arm has forgotten more than could be chance."
     if learners:
@@ -205,7 +205,7 @@ def _best(values: Mapping[str, float]) -> str:
     known = {arm: value for arm, value in values.items() if math.isfinite(value)}
     most = max(known.values(), default=math.nan)
     names = [label(arm) for arm, value in known.items() if math.isclose(value, most)]
-    return f"{_list(names)} ({most:.1f} %)" if names else "none"
+    return f"{and_list(names)} ({most:.1f} %)" if names else "none"
 
 
 def _ranking(found: Collected) -> str:
@@ -220,7 +220,7 @@ def _ranking(found: Collected) -> str:
 def _against(arm: str, rows: Mapping[str, Mapping[str, Any]], learners: Sequence[str]) -> str:
     """Say how the DKNs compare with another arm on every set of questions."""
     first = next(iter(rows.values()))
-    if max(row["n"] for row in rows.values()) < _FEW:
+    if max(row["n"] for row in rows.values()) < FEW:
         return f"Θ(D) against {label(arm)}: too few facts for a claim."
     parts = [f"{_NAMES[name]} {_verdict(row)}" for name, row in rows.items() if row["n"]]
     behind = f"{first['n']:,} facts, {_seeds(first['seeds'])}"
@@ -231,16 +231,17 @@ def _against(arm: str, rows: Mapping[str, Mapping[str, Any]], learners: Sequence
         sentence += " Θ(D) has not learned the new facts; what it keeps cost it nothing."
     elif arm not in learners:
         sentence += f" {label(arm)} has not learned the new facts; what it keeps cost it nothing."
-    return sentence
+    better = any(stands(row["n"], row["p"], row["difference"]) for row in rows.values())
+    return as_claim(sentence, better and arm in _CONTROLS and "dkn" in learners)
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    if row["n"] < _FEW:
+    if row["n"] < FEW:
         return "on too few facts"
     if not row["p"] < ALPHA:
         return f"no difference to be told from chance ({row['difference']:+.1f} points)"
     how, agreeing = ("better", "above") if row["difference"] > 0 else ("worse", "below")
-    text = f"{how} ({row['difference']:+.1f} points, {_p(row['p'])}"
+    text = f"{how} ({row['difference']:+.1f} points, {p_words(row['p'])}"
     if row[agreeing] < row["seeds"]:
         text += f", but in {row[agreeing]} of {row['seeds']} seeds only"
     return text + ")"
@@ -252,14 +253,14 @@ def _forgetting(
     learners: Sequence[str],
 ) -> str:
     """Say whether full fine-tuning forgets more than the DKNs do."""
-    if row is None or row["n"] < _FEW or not changes["old", "dkn"]["before"] > 0:
+    if row is None or row["n"] < FEW or not changes["old", "dkn"]["before"] > 0:
         return ""
     told = f"{row['other']:.1f} % of the old facts are left, with Θ(D) {row['dkn']:.1f} %"
     if not row["p"] < ALPHA:
         return f"Full fine-tuning does not forget more than Θ(D) in a way to be told: {told}."
     if row["difference"] < 0:
-        return f"Full fine-tuning forgets less than Θ(D): {told} ({_p(row['p'])})."
-    sentence = f"Full fine-tuning forgets more than Θ(D): {told} ({_p(row['p'])})."
+        return f"Full fine-tuning forgets less than Θ(D): {told} ({p_words(row['p'])})."
+    sentence = f"Full fine-tuning forgets more than Θ(D): {told} ({p_words(row['p'])})."
     if "all" in learners and "dkn" not in learners:
         sentence += " But it alone has learned anything."
     return sentence
@@ -316,14 +317,14 @@ def _by_chance(own: pd.DataFrame) -> str:
     several = len(own) > 1
     if not p < ALPHA:
         where = " in the worst seed" if several else ""
-        return f"no more than chance would explain ({_p(p)}{where})"
+        return f"no more than chance would explain ({p_words(p)}{where})"
     of = " or less in each seed" if several else ""
     if not within < ALPHA:
         return (
-            f"more than chance ({_p(p)}{of}), but no more than the layers explain that D lies in "
-            f"({_p(within)} within layers)"
+            f"more than chance ({p_words(p)}{of}), but no more than the layers explain that D "
+            f"lies in ({p_words(within)} within layers)"
         )
-    return f"more than chance ({_p(p)}{of}), within layers too ({_p(within)})"
+    return f"more than chance ({p_words(p)}{of}), within layers too ({p_words(within)})"
 
 
 def _in_seeds(gap: pd.Series) -> str:
@@ -336,13 +337,3 @@ def _in_seeds(gap: pd.Series) -> str:
 
 def _seeds(n: int) -> str:
     return f"{n} seed" if n == 1 else f"{n} seeds"
-
-
-def _list(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _p(p: float) -> str:
-    if math.isnan(p):
-        return "no test possible"
-    return f"p = {p:.2g}" if p > 0 else "p < 1e-300"

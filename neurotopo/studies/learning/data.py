@@ -81,7 +81,7 @@ def lessons_for(
     Examples
     --------
     >>> from neurotopo import Fact
-    >>> from neurotopo.studies.learning_data import lessons_for
+    >>> from neurotopo.studies.learning.data import lessons_for
     >>> prompt = "In 2018, {} plays for _X_."
     >>> facts = [
     ...     Fact(prompt.format(name), team, "P54", "2018", subject=name)

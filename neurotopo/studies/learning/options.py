@@ -9,7 +9,7 @@ from typing import Any
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.knowledge.attribution import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
-from neurotopo.studies.learning_data import TEXTS
+from neurotopo.studies.learning.data import TEXTS
 from neurotopo.studies.options import StudyOptions
 
 __all__ = ["ARMS", "PRESETS", "LearningOptions"]
@@ -42,7 +42,7 @@ class LearningOptions(StudyOptions):
     n_seeds : int, default=3
         Number of trainings of each arm.
     old_date, new_date, text
-        The lessons, :func:`~neurotopo.studies.learning_data.lessons_for`.
+        The lessons, :func:`~neurotopo.studies.learning.data.lessons_for`.
     preset : {"auto", "paper", "small"}, default="auto"
         Where ``lr``, ``accumulation`` and ``epochs`` come from if they are not given: Table 3 of
         the paper, or values for models of less than 50 million weights. ``"auto"``: by the size
@@ -64,7 +64,7 @@ class LearningOptions(StudyOptions):
 
     Examples
     --------
-    >>> from neurotopo.studies.learning_options import LearningOptions
+    >>> from neurotopo.studies.learning.options import LearningOptions
     >>> LearningOptions(arms=["dkn", "all"]).schedule(1_000_000)["lr"]
     0.003
     >>> LearningOptions().schedule(7_000_000_000)["lr"]

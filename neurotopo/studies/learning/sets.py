@@ -13,6 +13,7 @@ from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.attribution import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.facts import Fact
+from neurotopo.studies.search import size_matched
 from neurotopo.tuning.changes import (
     OverlapCurve,
     binned,
@@ -140,7 +141,7 @@ def arm_sets(
     Examples
     --------
     >>> from neurotopo import NeuronSet
-    >>> from neurotopo.studies.learning_sets import arm_sets
+    >>> from neurotopo.studies.learning.sets import arm_sets
     >>> found = NeuronSet([(0, 0), (0, 1), (1, 0)]), NeuronSet([(1, 2)]), 5
     >>> sets = arm_sets(found, seed=0, n_layers=2, n_neurons=8)
     >>> sets.sizes
@@ -149,31 +150,17 @@ def arm_sets(
     [3, 3, 3]
     """
     degenerate, others, n_facts = found
-    size = len(degenerate)
-    rng = np.random.default_rng([seed, 2])
-    kept = others[np.sort(rng.permutation(len(others))[:size])] if len(others) else others
-    missing = size - len(kept)
-    if missing:
-        added = degenerate[np.sort(rng.permutation(size)[:missing])]
-        kept = NeuronSet([*kept, *added])
-    anywhere = np.sort(rng.choice(n_layers * n_neurons, size, replace=False))
-    per_layer = [
-        (layer, int(index))
-        for layer, count in enumerate(np.bincount(degenerate.layers, minlength=n_layers))
-        for index in rng.choice(n_neurons, int(count), replace=False)
-    ]
+    matched = size_matched(
+        degenerate, others, np.random.default_rng([seed, 2]), n_layers=n_layers,
+        n_neurons=n_neurons,
+    )  # fmt: skip
     return ArmSets(
-        neurons={
-            "dkn": degenerate,
-            "kn": kept,
-            "random": NeuronSet.from_arrays(*np.divmod(anywhere, n_neurons)),
-            "random_layers": NeuronSet(per_layer),
-        },
+        neurons=matched.neurons,
         sizes={
-            "dkn": size,
-            "kn": len(others),
-            "size": size,
-            "topped_up": missing,
+            "dkn": len(degenerate),
+            "kn": matched.n_others,
+            "size": len(degenerate),
+            "topped_up": matched.topped_up,
             "facts_with_dkn": n_facts,
         },
         shape=(n_layers, n_neurons),

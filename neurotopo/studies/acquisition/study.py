@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from neurotopo.studies.acquisition import STAGES, prepare
-from neurotopo.studies.acquisition_findings import ALPHA, findings_of
-from neurotopo.studies.acquisition_options import AcquisitionOptions
-from neurotopo.studies.acquisition_pictures import pictures_of
-from neurotopo.studies.acquisition_rows import Collected, collect
-from neurotopo.studies.acquisition_tables import tables_of
+from neurotopo.studies.acquisition.findings import findings_of
+from neurotopo.studies.acquisition.options import AcquisitionOptions
+from neurotopo.studies.acquisition.pictures import pictures_of
+from neurotopo.studies.acquisition.rows import Collected, collect
+from neurotopo.studies.acquisition.tables import tables_of
+from neurotopo.studies.acquisition.work import STAGES, prepare
 from neurotopo.studies.front import Definition
 from neurotopo.studies.methods import label_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.runner import Study
 from neurotopo.studies.summary import Summary
+from neurotopo.studies.wording import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from neurotopo.studies.front import Definition
-from neurotopo.studies.learning import prepare, trials
-from neurotopo.studies.learning_options import LearningOptions
-from neurotopo.studies.learning_summary import summarise
+from neurotopo.studies.learning.options import LearningOptions
+from neurotopo.studies.learning.summary import summarise
+from neurotopo.studies.learning.work import prepare, trials
 from neurotopo.studies.runner import Study
 
 __all__ = ["DEFINITION"]

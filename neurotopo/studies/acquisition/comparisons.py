@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurotopo.studies.acquisition_rows import POINTS, Collected
+from neurotopo.studies.acquisition.rows import POINTS, Collected
 from neurotopo.studies.methods import METHODS, control_of
 from neurotopo.studies.statistics import holm, independent, paired
 from neurotopo.studies.summary import Table

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neurotopo.studies.learning_findings import ALPHA, findings_of
-from neurotopo.studies.learning_pictures import pictures_of
-from neurotopo.studies.learning_rows import collect
-from neurotopo.studies.learning_tables import tables_of
+from neurotopo.studies.learning.findings import findings_of
+from neurotopo.studies.learning.pictures import pictures_of
+from neurotopo.studies.learning.rows import collect
+from neurotopo.studies.learning.tables import tables_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.summary import Summary
+from neurotopo.studies.wording import ALPHA
 
 __all__ = ["TITLE", "summarise"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from neurotopo.plots._series import legend_below, look
 from neurotopo.plots.learning_curves import LearningCurvesDisplay
-from neurotopo.studies.learning_rows import SETS, Collected, label, overlap_tests
-from neurotopo.studies.learning_tables import BEFORE
+from neurotopo.studies.learning.rows import SETS, Collected, label, overlap_tests
+from neurotopo.studies.learning.tables import BEFORE
 from neurotopo.studies.summary import Picture, free_axes
 
 if TYPE_CHECKING:

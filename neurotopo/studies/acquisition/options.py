@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from neurotopo.cluster.ntc import NTCClusterer
-from neurotopo.graphs.lengths import check_length
-from neurotopo.graphs.shortest_paths import check_aggregation
-from neurotopo.knowledge.attribution import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.studies.methods import METHODS
-from neurotopo.studies.options import StudyOptions
+from neurotopo.studies.search import SearchOptions
 
 __all__ = ["AcquisitionOptions"]
 
@@ -21,7 +18,7 @@ _PAPER = ("ntc", "kmeans", "dbscan", "hierarchical", "pairs", "oracle")
 
 
 @dataclass(frozen=True)
-class AcquisitionOptions(StudyOptions):
+class AcquisitionOptions(SearchOptions):
     """Options of the study ``acquisition``; the defaults are those of the paper.
 
     Parameters
@@ -46,7 +43,7 @@ class AcquisitionOptions(StudyOptions):
 
     Examples
     --------
-    >>> from neurotopo.studies.acquisition_options import AcquisitionOptions
+    >>> from neurotopo.studies.acquisition.options import AcquisitionOptions
     >>> AcquisitionOptions(methods=["ntc", "kmeans"], tau2=0.5).finder().tau2
     0.5
     >>> AcquisitionOptions(methods=["k-means"])
@@ -56,30 +53,11 @@ class AcquisitionOptions(StudyOptions):
     """
 
     methods: Sequence[str] | None = None
-    threshold: float = 0.2
-    rule: str = "relative"
-    scope: str = "model"
-    baseline: str = "mean"
-    steps: int = 20
-    quadrature: str = "right"
-    path: str = "up"
-    fold_norm: bool = False
-    length: str = "inverse"
-    aggregation: str = "sum"
-    tau: float = 0.5
     tau_absolute: float = 0.5
     tau_log: float = 0.5
     level: float = 0.05
-    min_cluster_size: int = 2
-    tau2: float = 0.3
-    criterion: str = "active"
-    relative: bool = True
-    max_drop: float = 0.05
-    positions: str = "all"
-    reduce: str = "best"
     max_exact: int = 10
     n_samples: int = 200
-    max_change: float = 9.0
     n_pairs: int = 20
     sweep_tau1: Sequence[float] = (0.3, 0.4, 0.5, 0.6, 0.7)
     sweep_tau2: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -98,12 +76,10 @@ class AcquisitionOptions(StudyOptions):
             if not (math.isfinite(value) and value >= 0) or (name == "level" and value > 1):
                 limit = "between 0 and 1" if name == "level" else "a finite number of at least 0"
                 raise ValueError(f"{name} must be {limit}, got {value}.")
-        self.amig()
-        check_length(self.length, 1.0, signed=False, path=self.path)
-        check_aggregation(self.aggregation, None, None)
-        for tau in (self.tau, *self.sweep_tau1):
+        super().__post_init__()
+        for tau in self.sweep_tau1:
             NTCClusterer(tau=tau, min_cluster_size=self.min_cluster_size)._validate_params()
-        for tau2 in (self.tau2, *self.sweep_tau2):
+        for tau2 in self.sweep_tau2:
             replace(self.finder(), tau2=tau2)
 
     @classmethod
@@ -119,21 +95,9 @@ class AcquisitionOptions(StudyOptions):
         }  # fmt: skip
         return cls(**{**small, **given})
 
-    def amig(self) -> AMIG:
-        """Return what finds neurons."""
-        names = ("threshold", "rule", "scope", "baseline", "steps", "quadrature")
-        return AMIG(**{name: getattr(self, name) for name in names})
-
     def finder(self) -> DKNFinder:
         """Return what judges groups."""
-        names = ("tau2", "criterion", "relative", "max_drop", "positions", "reduce", "max_exact",
-                 "n_samples", "max_change")  # fmt: skip
-        return DKNFinder(**{name: getattr(self, name) for name in names})
-
-    def graph_options(self) -> dict[str, Any]:
-        """Return how neurons are connected."""
-        names = ("path", "fold_norm", "length", "aggregation")
-        return {name: getattr(self, name) for name in names}
+        return replace(super().finder(), max_exact=self.max_exact, n_samples=self.n_samples)
 
     def methods_for(self, planted: bool) -> tuple[str, ...]:
         """Return the methods to be compared on a model, with planted groups or without."""

@@ -6,19 +6,25 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from neurotopo.studies.acquisition_rows import Collected
+from neurotopo.studies.acquisition.rows import Collected
 from neurotopo.studies.methods import label_of
 from neurotopo.studies.summary import Table
+from neurotopo.studies.wording import (
+    ALPHA,
+    FEW,
+    as_claim,
+    from_to,
+    nothing_done,
+    p_words,
+    stands,
+    upper_first,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ALPHA", "against_random", "findings_of"]
+__all__ = ["against_random", "findings_of"]
 
-ALPHA = 0.01
-"""Level, after correction for many tests, from which on a difference is claimed."""
-
-_FEW = 10  # with fewer pairs a test says little either way
 _CIRCULAR = ("pairs", "pair-groups")
 _BASELINES = ("kmeans", "dbscan", "hierarchical", "pairs")
 
@@ -27,7 +33,7 @@ def findings_of(found: Collected, tables: Mapping[str, Table]) -> tuple[str, ...
     """Return a sentence or two about every question of the study."""
     n_done = int(found.facts["error"].isna().sum())
     if not n_done:
-        return (_nothing(found),)
+        return (nothing_done(found.facts["error"]),)
     sentences = [_knowledge(found, n_done)]
     if not len(found.methods):
         return (*sentences, "No fact was left to look for groups in.")
@@ -57,12 +63,6 @@ def findings_of(found: Collected, tables: Mapping[str, Table]) -> tuple[str, ...
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _nothing(found: Collected) -> str:
-    if not len(found.facts):
-        return "No fact has been worked on."
-    return f"All {len(found.facts):,} facts failed; the first: {found.facts['error'].iloc[0]}"
-
-
 def _knowledge(found: Collected, n_done: int) -> str:
     known = int((found.facts["known"] == True).sum())  # noqa: E712
     without = int((found.facts["n_neurons"] == 0).sum())
@@ -87,7 +87,7 @@ def against_random(method: str, row: Mapping[str, Any]) -> str:
     method : {"ntc", "oracle"}
         The method.
     row : mapping
-        Its row of :func:`~neurotopo.studies.acquisition_tests.controls`.
+        Its row of :func:`~neurotopo.studies.acquisition.comparisons.controls`.
 
     Returns
     -------
@@ -96,12 +96,15 @@ def against_random(method: str, row: Mapping[str, Any]) -> str:
     name = "The groups the model was trained to have" if method == "oracle" else "NTC's clusters"
     if not row["n"]:
         return f"{name}: no fact has two or more, so nothing can be compared."
-    return (
+    interval = from_to(row["low"], row["high"])
+    behind = f"{interval}, {p_words(row['p'])}" if interval else p_words(row["p"])
+    sentence = (
         f"{name}: suppressing the last one takes {row['jump']:.1f} points of the answer's "
         f"probability more than all but one, against {row['random']:.1f} for random groups of "
         f"the same sizes from the same neurons ({row['n']:,} facts; difference "
-        f"{row['difference']:.1f}{_interval(row)}, {_p(row['p'])}): {_verdict(row)}."
+        f"{row['difference']:.1f}, {behind}): {_verdict(row)}."
     )
+    return as_claim(sentence, stands(row["n"], row["p"], row["difference"]))
 
 
 def _after_the_filter(row: Mapping[str, Any]) -> str:
@@ -109,12 +112,12 @@ def _after_the_filter(row: Mapping[str, Any]) -> str:
         return "After the filter no fact is left with two components on both sides."
     return (
         f"After the filter, on the {row['n']:,} facts with two components on both sides, it is "
-        f"{row['jump']:.1f} against {row['random']:.1f} ({_p(row['p'])}): {_verdict(row)}."
+        f"{row['jump']:.1f} against {row['random']:.1f} ({p_words(row['p'])}): {_verdict(row)}."
     )
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    if row["n"] < _FEW:
+    if row["n"] < FEW:
         return "too few facts for a claim"
     if not row["p"] < ALPHA:
         return "no difference that could be told from chance"
@@ -137,9 +140,8 @@ def _others_against_random(names: list[str], rows: Mapping[str, Mapping[str, Any
     ):
         if verdict in kinds:
             parts.append(f"{text}: {', '.join(kinds[verdict])}")
-    return (
-        f"The other methods against random groups in their own sizes. {_upper('; '.join(parts))}."
-    )
+    found = upper_first("; ".join(parts))
+    return f"The other methods against random groups in their own sizes. {found}."
 
 
 def _against_baselines(frame: pd.DataFrame) -> str:
@@ -152,14 +154,14 @@ def _against_baselines(frame: pd.DataFrame) -> str:
             continue
         pairs = row["NTC against"] == "pairs"
         name = "AMIG's pairs" if pairs else label_of(row["NTC against"])
-        if row["n"] < _FEW:
+        if row["n"] < FEW:
             parts.append(f"{name}: only {row['n']} facts in common")
             continue
         if not row["p"] < ALPHA:
             how = "no difference"
         else:
             how = "larger" if row["difference"] > 0 else "smaller"
-        parts.append(f"{name}: {how} ({row['difference']:+.1f} points, {_p(row['p'])})")
+        parts.append(f"{name}: {how} ({row['difference']:+.1f} points, {p_words(row['p'])})")
     if not parts:
         return ""
     return f"NTC's jump beside that of the baselines, on the facts in common. {'; '.join(parts)}."
@@ -195,19 +197,3 @@ def _definition(frame: pd.DataFrame) -> str:
         f"NTC found at least two components for {row['with a DKN']:,} of {row['facts']:,} facts; "
         f"both parts of the definition (Eq 2 and Eq 3) hold for {row['both hold']:.0%} of these."
     )
-
-
-def _interval(row: Mapping[str, Any]) -> str:
-    if not math.isfinite(row["low"]):
-        return ""
-    return f", 95 % interval {row['low']:.1f} to {row['high']:.1f}"
-
-
-def _p(p: float) -> str:
-    if math.isnan(p):
-        return "no test possible"
-    return f"p = {p:.2g}" if p > 0 else "p < 1e-300"
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurotopo.studies.learning_rows import SETS, Collected, label, overlap_means, overlap_tests
+from neurotopo.studies.learning.rows import SETS, Collected, label, overlap_means, overlap_tests
 from neurotopo.studies.statistics import finite_mean, holm, independent, mean_interval, paired
 from neurotopo.studies.summary import Table
 

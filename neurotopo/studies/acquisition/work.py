@@ -18,7 +18,7 @@ from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.pairs import degenerate_pairs
 from neurotopo.knowledge.suppression import Suppressions
-from neurotopo.studies.acquisition_options import AcquisitionOptions
+from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.methods import METHODS, Searched, control_of, groups_by, shuffled
 from neurotopo.studies.models import model_for
 from neurotopo.studies.runner import seed_for

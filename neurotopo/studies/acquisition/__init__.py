@@ -1,0 +1,1 @@
+"""The study ``acquisition``: section 3 of the paper."""

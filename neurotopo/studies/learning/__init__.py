@@ -1,0 +1,1 @@
+"""The study ``learning``: section 4 of the paper."""

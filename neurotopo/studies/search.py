@@ -1,0 +1,276 @@
+"""Neurons of a fact as the studies look for them: knowledge neurons and the degenerate ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.graphs.lengths import check_length
+from neurotopo.graphs.neuron_graph import NeuronGraph
+from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.graphs.shortest_paths import check_aggregation
+from neurotopo.knowledge.attribution import AMIG, Attribution
+from neurotopo.knowledge.degeneracy import DKNFinder
+from neurotopo.knowledge.dkn import DKN
+from neurotopo.knowledge.facts import Fact
+from neurotopo.studies.options import StudyOptions
+
+if TYPE_CHECKING:
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = ["ARM_LABELS", "FactNeurons", "SearchOptions", "Searcher", "SizeMatched", "size_matched"]
+
+_AMIG = ("threshold", "rule", "scope", "baseline", "steps", "quadrature")
+_GRAPH = ("path", "fold_norm", "length", "aggregation")
+_FINDER = ("tau2", "criterion", "relative", "max_drop", "positions", "reduce", "max_change")
+
+ARM_LABELS = {
+    "dkn": "D: the degenerate knowledge neurons",
+    "kn": "N: as many knowledge neurons that are not degenerate",
+    "kn_random": "as many knowledge neurons, degenerate or not",
+    "random": "Rnd: as many random neurons",
+    "random_layers": "random neurons, as many in each layer",
+}
+"""The sets of neurons that studies compare, of one size, by name."""
+
+
+@dataclass(frozen=True)
+class SearchOptions(StudyOptions):
+    """How the neurons of a fact are found; the defaults are those of the paper.
+
+    Parameters
+    ----------
+    threshold, rule, scope, baseline, steps, quadrature
+        Which neurons are knowledge neurons, :class:`~neurotopo.AMIG`.
+    path, fold_norm, length, aggregation
+        How they are connected, :class:`~neurotopo.NeuronGraph`.
+    tau, min_cluster_size
+        How they are clustered, :class:`~neurotopo.NTCClusterer`.
+    tau2, criterion, relative, max_drop, positions, reduce, max_change
+        Which clusters are degenerate components, :class:`~neurotopo.DKNFinder`.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.search import SearchOptions
+    >>> SearchOptions(tau2=0.5).finder().tau2
+    0.5
+    """
+
+    threshold: float = 0.2
+    rule: str = "relative"
+    scope: str = "model"
+    baseline: str = "mean"
+    steps: int = 20
+    quadrature: str = "right"
+    path: str = "up"
+    fold_norm: bool = False
+    length: str = "inverse"
+    aggregation: str = "sum"
+    tau: float = 0.5
+    min_cluster_size: int = 2
+    tau2: float = 0.3
+    criterion: str = "active"
+    relative: bool = True
+    max_drop: float = 0.05
+    positions: str = "all"
+    reduce: str = "best"
+    max_change: float = 9.0
+
+    def __post_init__(self) -> None:
+        self.amig()
+        check_length(self.length, 1.0, signed=False, path=self.path)
+        check_aggregation(self.aggregation, None, None)
+        self.clusterer()._validate_params()
+        self.finder()
+
+    def amig(self) -> AMIG:
+        """Return what finds knowledge neurons."""
+        return AMIG(**{name: getattr(self, name) for name in _AMIG})
+
+    def graph_options(self) -> dict[str, Any]:
+        """Return how neurons are connected."""
+        return {name: getattr(self, name) for name in _GRAPH}
+
+    def clusterer(self) -> NTCClusterer:
+        """Return what clusters them."""
+        return NTCClusterer(
+            metric="precomputed", tau=self.tau, min_cluster_size=self.min_cluster_size
+        )
+
+    def finder(self) -> DKNFinder:
+        """Return what finds degenerate components, and judges groups."""
+        given = {name: getattr(self, name) for name in _FINDER}
+        return DKNFinder(self.clusterer(), **given)
+
+
+@dataclass(frozen=True, eq=False)
+class FactNeurons:
+    """The neurons of one fact.
+
+    Attributes
+    ----------
+    fact : Fact
+        The fact.
+    attribution : Attribution
+        The scores of all neurons.
+    neurons : NeuronSet
+        The knowledge neurons.
+    dkn : DKN
+        What NTC and the filter made of them.
+    """
+
+    fact: Fact
+    attribution: Attribution
+    neurons: NeuronSet
+    dkn: DKN
+
+    @property
+    def degenerate(self) -> NeuronSet:
+        """The degenerate ones; none for fewer than two components and for excluded facts."""
+        counts = self.dkn.n >= 2 and not self.dkn.excluded
+        return self.dkn.union if counts else NeuronSet()
+
+    @property
+    def others(self) -> NeuronSet:
+        """The knowledge neurons that are not degenerate."""
+        return self.neurons - self.degenerate
+
+    @property
+    def reason(self) -> str | None:
+        """Why there are no degenerate neurons; None where there are."""
+        return None if self.degenerate else self.dkn.reason or "no component passed"
+
+
+class Searcher:
+    """Finds the neurons of facts in a model, all by the same options.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model.
+    options : SearchOptions
+        How they are found.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.models.examples import random_model
+    >>> from neurotopo.studies.search import SearchOptions, Searcher
+    >>> searcher = Searcher(random_model(), SearchOptions(threshold=0.1))
+    >>> found = searcher.find(Fact("The capital of France is _X_", "Paris"))
+    >>> found.degenerate <= found.neurons, found.degenerate & found.others
+    (True, NeuronSet([]))
+    """
+
+    def __init__(self, model: NeuronModel, options: SearchOptions) -> None:
+        self.model = model
+        self.options = options
+        self.amig = options.amig()
+        self.finder = options.finder()
+
+    def find(self, fact: Fact) -> FactNeurons:
+        """Return the neurons of a fact."""
+        return next(self.find_all([fact]))
+
+    def find_all(self, facts: Sequence[Fact]) -> Iterator[FactNeurons]:
+        """Yield the neurons of each fact; facts of one shape are attributed together."""
+        # attribute_many, because it counts coarse integrations where attribute warns of each
+        many = self.amig.attribute_many(self.model, facts)
+        for fact, attribution in zip(facts, many, strict=True):
+            neurons = attribution.neurons(
+                self.amig.threshold_for(fact), self.amig.rule, self.amig.scope
+            )
+            graph = NeuronGraph.from_model(self.model, neurons, **self.options.graph_options())
+            dkn = self.finder.find(self.model, fact, neurons, graph=graph)
+            yield FactNeurons(fact, attribution, neurons, dkn)
+
+
+@dataclass(frozen=True, eq=False)
+class SizeMatched:
+    """Sets of neurons of one size.
+
+    Attributes
+    ----------
+    neurons : dict of str to NeuronSet
+        By name, :data:`ARM_LABELS`.
+    n_others : int
+        How many knowledge neurons are not degenerate.
+    topped_up : int
+        How many degenerate ones had to be added to ``"kn"``.
+    """
+
+    neurons: dict[str, NeuronSet]
+    n_others: int
+    topped_up: int
+
+
+def size_matched(
+    degenerate: NeuronSet,
+    others: NeuronSet,
+    rng: np.random.Generator,
+    *,
+    n_layers: int,
+    n_neurons: int,
+) -> SizeMatched:
+    """Draw what degenerate knowledge neurons are compared with, as many of each.
+
+    Parameters
+    ----------
+    degenerate : NeuronSet
+        The degenerate knowledge neurons.
+    others : NeuronSet
+        The other knowledge neurons. Where there are fewer, degenerate ones are added, which makes
+        the comparison harder (footnote 2 of the paper).
+    rng : Generator
+        What is drawn from.
+    n_layers, n_neurons : int
+        Number of layers of the model, and of neurons in each.
+
+    Returns
+    -------
+    SizeMatched
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import NeuronSet
+    >>> from neurotopo.studies.search import size_matched
+    >>> degenerate, others = NeuronSet([(0, 0), (0, 1), (1, 0)]), NeuronSet([(1, 2)])
+    >>> sets = size_matched(degenerate, others, np.random.default_rng(0), n_layers=2, n_neurons=8)
+    >>> {name: len(neurons) for name, neurons in sets.neurons.items()}, sets.topped_up
+    ({'dkn': 3, 'kn': 3, 'kn_random': 3, 'random': 3, 'random_layers': 3}, 2)
+    """
+    size = len(degenerate)
+    kept = _some(others, min(size, len(others)), rng)
+    missing = size - len(kept)
+    if missing:
+        kept = NeuronSet([*kept, *_some(degenerate, missing, rng)])
+    anywhere = np.sort(rng.choice(n_layers * n_neurons, size, replace=False))
+    per_layer = [
+        (layer, int(index))
+        for layer, count in enumerate(np.bincount(degenerate.layers, minlength=n_layers))
+        for index in rng.choice(n_neurons, int(count), replace=False)
+    ]
+    return SizeMatched(
+        neurons={
+            "dkn": degenerate,
+            "kn": kept,
+            "kn_random": _some(NeuronSet([*degenerate, *others]), size, rng),
+            "random": NeuronSet.from_arrays(*np.divmod(anywhere, n_neurons)),
+            "random_layers": NeuronSet(per_layer),
+        },
+        n_others=len(others),
+        topped_up=missing,
+    )
+
+
+def _some(neurons: Iterable[tuple[int, int]], n: int, rng: np.random.Generator) -> NeuronSet:
+    """Return n of the neurons, drawn at random."""
+    pool = NeuronSet(neurons)
+    if not len(pool):
+        return pool
+    return pool[np.sort(rng.permutation(len(pool))[:n])]

@@ -1,0 +1,120 @@
+"""How findings are worded, and when a difference is one: the same rules in every study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from neurotopo.studies.summary import Claim
+
+__all__ = [
+    "ALPHA",
+    "FEW",
+    "and_list",
+    "as_claim",
+    "from_to",
+    "nothing_done",
+    "p_words",
+    "stands",
+    "upper_first",
+]
+
+ALPHA = 0.01
+"""Level, after correction for many tests, from which on a difference is claimed."""
+
+FEW = 10
+"""With fewer pairs a test says little either way."""
+
+
+def stands(n: int, p: float, difference: float) -> bool:
+    """Tell whether a difference is above 0, on enough pairs and beyond chance.
+
+    Parameters
+    ----------
+    n : int
+        Number of pairs.
+    p : float
+        p-value after correction; nan is no test.
+    difference : float
+        What is claimed to be above 0.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.wording import stands
+    >>> stands(40, 0.001, 2.0), stands(40, 0.001, -2.0), stands(5, 0.001, 2.0)
+    (True, False, False)
+    """
+    return bool(n >= FEW and p < ALPHA and difference > 0)
+
+
+def as_claim(sentence: str, holds: bool) -> str:
+    """Return a sentence, as a :class:`~neurotopo.studies.summary.Claim` if it holds."""
+    return Claim(sentence) if holds and sentence else sentence
+
+
+def nothing_done(errors: Any, unit: str = "fact") -> str:
+    """Say why there are no results: nothing was worked on, or all of it failed.
+
+    Parameters
+    ----------
+    errors : sequence of str
+        Why each failed.
+    unit : str, default="fact"
+        What was worked on, in the singular.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.wording import nothing_done
+    >>> nothing_done([]), nothing_done(["no such token"], "relation")
+    ('No fact has been worked on.', 'All 1 relations failed; the first: no such token')
+    """
+    errors = list(errors)
+    if not errors:
+        return f"No {unit} has been worked on."
+    return f"All {len(errors):,} {unit}s failed; the first: {errors[0]}"
+
+
+def p_words(p: float) -> str:
+    """Return a p-value as it stands in a sentence.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.wording import p_words
+    >>> p_words(0.0123), p_words(0.0), p_words(float("nan"))
+    ('p = 0.012', 'p < 1e-300', 'no test possible')
+    """
+    if math.isnan(p):
+        return "no test possible"
+    return f"p = {p:.2g}" if p > 0 else "p < 1e-300"
+
+
+def from_to(low: float, high: float, digits: int = 1) -> str:
+    """Return a 95 % interval as it stands in a sentence; nothing where there is none.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.wording import from_to
+    >>> from_to(0.52, 1.0), from_to(float("nan"), 1.0)
+    ('95 % interval 0.5 to 1.0', '')
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"95 % interval {low:.{digits}f} to {high:.{digits}f}"
+
+
+def and_list(names: Sequence[str]) -> str:
+    """Return names as they stand in a sentence.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.wording import and_list
+    >>> and_list(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def upper_first(text: str) -> str:
+    """Return a text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
