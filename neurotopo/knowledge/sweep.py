@@ -26,15 +26,15 @@ from neurotopo.models.path_gradients import (
     rows_that_fit,
     without_training,
 )
-from neurotopo.models.path_waves import (
+from neurotopo.models.path_layouts import (
     LONGEST_BLOCK,
     Blocks,
     FixedRows,
     JoiningRows,
     Layout,
-    Line,
     Piece,
 )
+from neurotopo.models.path_waves import Line
 from neurotopo.models.prompts import FactLike, describe_fact
 from neurotopo.models.shared_keys import SharedKeys
 

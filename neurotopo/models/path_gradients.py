@@ -17,7 +17,8 @@ import torch
 
 from neurotopo.models.evaluation import dropout_off, fused_activations
 from neurotopo.models.passes import PassSettings
-from neurotopo.models.path_waves import Layout, Line, Piece, Wave
+from neurotopo.models.path_layouts import Layout, Piece
+from neurotopo.models.path_waves import Line, Wave
 
 __all__ = ["LinePoints", "line_points", "rows_that_fit", "without_training"]
 

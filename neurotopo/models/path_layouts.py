@@ -1,0 +1,298 @@
+"""How points of many paths lie in a batch of a model.
+
+A point of one layer's path is like the unedited piece up to that layer, so it joins the batch
+there, as a copy of the piece. In a causal model points stand behind each other in a few long
+sequences and a mask keeps them apart (:class:`Blocks`): the keys of the prefix are then needed
+once for each sequence. Otherwise every point is a row (:class:`JoiningRows`), and where the rows
+of a batch cannot become more, all run from the first layer on (:class:`FixedRows`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from neurotopo.models.passes import PassSettings
+from neurotopo.models.shared_keys import SharedKeys, growing
+
+__all__ = ["LONGEST_BLOCK", "Blocks", "FixedRows", "JoiningRows", "Layout", "Piece"]
+
+LONGEST_BLOCK = 128  # tokens of a sequence: attention within it is quadratic
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Tokens of one row, and what they predict.
+
+    Attributes
+    ----------
+    ids : tuple of int
+        The tokens; in a causal model those behind the prefix.
+    positions, targets : tuple of int
+        ``targets[i]`` is predicted at ``positions[i]``, where the values are replaced, too.
+        Positions are consecutive.
+    """
+
+    ids: tuple[int, ...]
+    positions: tuple[int, ...]
+    targets: tuple[int, ...]
+
+    @property
+    def where(self) -> slice:
+        """The positions as a slice, which is not copied, forward or backward."""
+        return slice(self.positions[0], self.positions[-1] + 1)
+
+
+class Layout(ABC):
+    """How the points of a wave lie in a batch.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        One for each line, of one shape.
+    points : mapping of int to sequence of int
+        The points of each layer, in ascending order of layers; the same for every line.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], points: Mapping[int, Sequence[int]]) -> None:
+        self.pieces, self.points = pieces, points
+
+    @property
+    def n_lines(self) -> int:
+        """Number of lines."""
+        return len(self.pieces)
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of a piece."""
+        return len(self.pieces[0].ids)
+
+    @abstractmethod
+    def arguments(self, settings: PassSettings, keys: Any) -> dict[str, Any]:
+        """Return what the model is called with."""
+
+    def join(self, hidden: torch.Tensor, layer: int) -> torch.Tensor:
+        """Append copies of the pieces for the points of a layer."""
+        return hidden
+
+    def grow(self, name: str, value: Any, layer: int) -> Any:
+        """Fit another argument of a layer to the hidden states."""
+        return value
+
+    @abstractmethod
+    def block(self, leaf: torch.Tensor, layer: int) -> tuple[torch.Tensor, Any]:
+        """Return the values of a layer's points as they lie in the batch, and where.
+
+        From a leaf of shape (n_lines, n_points, n_positions, n_neurons); to index values of shape
+        (n_rows, n_tokens, n_neurons).
+        """
+
+    @abstractmethod
+    def unedited(self) -> Any:
+        """Return where the unedited pieces' values are, (n_lines, n_positions, n_neurons)."""
+
+    @abstractmethod
+    def owners(self) -> torch.Tensor:
+        """Return the line of every row of pieces."""
+
+    def arrange(self, values: torch.Tensor) -> torch.Tensor:
+        """Return values that a family laid out in one row as (n_rows, n_tokens, n_neurons)."""
+        return values.reshape(-1, self.n_tokens, values.shape[-1])
+
+    @abstractmethod
+    def places(self) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """Return which rows of pieces are unedited and which are points.
+
+        Numbers of rows after hidden states were cut into pieces: (n_lines,), and for each layer
+        (n_lines, n_points).
+        """
+
+
+class FixedRows(Layout):
+    """Every point is a row from the first layer on; the unedited piece comes first.
+
+    For one line only.
+    """
+
+    def arguments(self, settings: PassSettings, keys: Any) -> dict[str, Any]:
+        """Return tokens, a mask that leaves all open, and the cache of the prefix."""
+        return self._arguments(settings, keys, 1 + sum(map(len, self.points.values())))
+
+    def _arguments(self, settings: PassSettings, keys: Any, repeat: int) -> dict[str, Any]:
+        ids = torch.tensor([p.ids for p in self.pieces] * repeat, device=settings.device)
+        n_past = 0 if keys is None else keys.get_seq_length()
+        shape = (len(ids), n_past + self.n_tokens)
+        mask = torch.ones(shape, dtype=torch.long, device=settings.device)
+        arguments: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
+        if settings.causal:
+            arguments["use_cache"] = keys is not None
+            if keys is not None:
+                arguments["past_key_values"] = growing(keys)
+        return arguments
+
+    def _rows(self, layer: int) -> slice:
+        first = self.n_lines
+        for other, points in self.points.items():
+            last = first + self.n_lines * len(points)
+            if other == layer:
+                break
+            first = last
+        return slice(first, last)
+
+    def block(self, leaf: torch.Tensor, layer: int) -> tuple[torch.Tensor, Any]:
+        """Return the rows of a layer."""
+        return leaf.flatten(0, 1), (self._rows(layer), self.pieces[0].where)
+
+    def unedited(self) -> Any:
+        """Return the first rows."""
+        return slice(0, self.n_lines), self.pieces[0].where
+
+    def owners(self) -> torch.Tensor:
+        """Return the line of every row."""
+        return self._owners(max(self.points))
+
+    def _owners(self, layer: int) -> torch.Tensor:
+        lines = torch.arange(self.n_lines)
+        joined = [
+            lines.repeat_interleave(len(points))
+            for other, points in self.points.items()
+            if other <= layer
+        ]
+        return torch.cat([lines, *joined])
+
+    def places(self) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """Return the rows."""
+        rows = {layer: self._rows(layer) for layer in self.points}
+        return torch.arange(self.n_lines), {
+            layer: torch.arange(part.start, part.stop).reshape(self.n_lines, -1)
+            for layer, part in rows.items()
+        }
+
+
+class JoiningRows(FixedRows):
+    """Every point is a row and joins at its layer; the unedited pieces come first."""
+
+    def arguments(self, settings: PassSettings, keys: Any) -> dict[str, Any]:
+        """Return the pieces alone."""
+        return self._arguments(settings, keys, 1)
+
+    def join(self, hidden: torch.Tensor, layer: int) -> torch.Tensor:
+        """Append rows."""
+        n_points = len(self.points.get(layer, ()))
+        copies = hidden[: self.n_lines].detach().repeat_interleave(n_points, dim=0)
+        return torch.cat([hidden, copies]) if n_points else hidden
+
+    def grow(self, name: str, value: Any, layer: int) -> Any:
+        """Repeat what differs from row to row."""
+        n = self.n_lines
+        if n == 1 or not isinstance(value, torch.Tensor) or len(value) != n:
+            return value
+        return value[self._owners(layer).to(value.device)]
+
+
+class Blocks(Layout):
+    """Points stand behind each other in sequences, a few of them for each line.
+
+    Every sequence begins with the unedited piece. Points are dealt out evenly; where they do not
+    come out even, the last one of a layer recurs.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], points: Mapping[int, Sequence[int]]) -> None:
+        super().__init__(pieces, points)
+        most = max(map(len, points.values()))
+        least = -(-self.n_tokens * sum(map(len, points.values())) // LONGEST_BLOCK)
+        # few points that recur, then few sequences
+        self.n_blocks = min(
+            range(min(least, most), min(2 * least, most) + 1),
+            key=lambda n: (sum(-(-len(part) // n) * n for part in points.values()), n),
+        )  # of each line
+        self.slots = {layer: -(-len(part) // self.n_blocks) for layer, part in points.items()}
+
+    def arguments(self, settings: PassSettings, keys: SharedKeys | None) -> dict[str, Any]:
+        """Return the pieces, once for each block, and what all sequences see."""
+        n_past = 0 if keys is None else keys.keys[0].shape[2]
+        t, repeat = self.n_tokens, self.n_blocks
+        ids = torch.tensor([p.ids for p in self.pieces for _ in range(repeat)])
+        self._mask = self._whole_mask(n_past, settings)
+        cache = {} if keys is None else {"past_key_values": keys.cache()}
+        return {
+            "input_ids": ids.to(settings.device),
+            "attention_mask": self._mask[:, :, :t, : n_past + t],
+            "position_ids": torch.arange(n_past, n_past + t, device=settings.device)[None],
+            "use_cache": keys is not None,
+            **cache,
+        }
+
+    def _whole_mask(self, n_past: int, settings: PassSettings) -> torch.Tensor:
+        token = torch.arange(self.n_tokens * self._length)
+        piece, place = token.div(self.n_tokens, rounding_mode="floor"), token % self.n_tokens
+        open_ = (piece[:, None] == piece) & (place[:, None] >= place)
+        open_ = torch.cat([torch.ones(len(token), n_past, dtype=torch.bool), open_], dim=1)
+        dtype = settings.mlps[0].up.weight.dtype
+        mask = torch.zeros(open_.shape, dtype=dtype).masked_fill_(~open_, torch.finfo(dtype).min)
+        return mask[None, None].to(settings.device)
+
+    def _pieces_before(self, layer: int) -> int:
+        return 1 + sum(slots for other, slots in self.slots.items() if other < layer)
+
+    def join(self, hidden: torch.Tensor, layer: int) -> torch.Tensor:
+        """Append pieces to every sequence."""
+        if layer not in self.slots:
+            return hidden
+        copies = hidden[:, : self.n_tokens].detach().repeat(1, self.slots[layer], 1)
+        return torch.cat([hidden, copies], dim=1)
+
+    def grow(self, name: str, value: Any, layer: int) -> Any:
+        """Uncover more of the mask; repeat the positions of the piece."""
+        n_pieces = self._pieces_before(layer + 1)
+        if isinstance(value, tuple) and name == "position_embeddings":
+            return tuple(part.repeat(1, n_pieces, 1) for part in value)
+        if isinstance(value, torch.Tensor) and name == "position_ids":
+            return value.repeat(1, n_pieces)
+        if isinstance(value, torch.Tensor) and value.dim() == 4:  # the mask, whatever its name
+            n_new = n_pieces * self.n_tokens
+            n_past = self._mask.shape[3] - self._mask.shape[2]
+            mask = self._mask[:, :, :n_new, : n_past + n_new].to(value.device)
+            return mask == 0 if value.dtype == torch.bool else mask.to(value.dtype)
+        return value
+
+    def block(self, leaf: torch.Tensor, layer: int) -> tuple[torch.Tensor, Any]:
+        """Return what a layer appended."""
+        n_points, n_slots = leaf.shape[1], self.n_blocks * self.slots[layer]
+        if n_points < n_slots:
+            recurring = torch.arange(n_slots, device=leaf.device).clamp(max=n_points - 1)
+            leaf = leaf.index_select(1, recurring)
+        begin = self._pieces_before(layer) * self.n_tokens
+        where = (slice(None), slice(begin, begin + self.slots[layer] * self.n_tokens))
+        return leaf.reshape(self.n_lines * self.n_blocks, -1, leaf.shape[-1]), where
+
+    def unedited(self) -> Any:
+        """Return the beginning of each line's first sequence."""
+        return slice(0, None, self.n_blocks), slice(0, self.n_tokens)
+
+    def owners(self) -> torch.Tensor:
+        """Return the line of every piece."""
+        return torch.arange(self.n_lines).repeat_interleave(self.n_blocks * self._length)
+
+    @property
+    def _length(self) -> int:
+        """Pieces of a sequence."""
+        return 1 + sum(self.slots.values())
+
+    def arrange(self, values: torch.Tensor) -> torch.Tensor:
+        """Return values as (n_sequences, n_tokens, n_neurons)."""
+        return values.reshape(self.n_lines * self.n_blocks, -1, values.shape[-1])
+
+    def places(self) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """Return the pieces."""
+        blocks = torch.arange(self.n_lines * self.n_blocks).reshape(self.n_lines, -1)
+        rows = {}
+        for layer, points in self.points.items():
+            slot = torch.arange(len(points))
+            block, place = slot // self.slots[layer], slot % self.slots[layer]
+            rows[layer] = blocks[:, block] * self._length + self._pieces_before(layer) + place
+        return blocks[:, 0] * self._length, rows
