@@ -225,7 +225,9 @@ class NTCClusterer(ClusterMixin, BaseEstimator):
         self : NTCClusterer
         """
         X = self._checked(X, reset=True)
-        self._strata = None if strata is None else check_strata(strata, X.shape[0])
+        if strata is not None:
+            check_strata(strata, X.shape[0])
+        self._strata = None if strata is None else np.array(strata)
         self._fit_X = X
         forest = forest_for_tree(
             X,

@@ -236,3 +236,10 @@ def test_every_vertex_lies_inside_the_picture():
         (left, right), (low, high) = display.ax_.get_xlim(), display.ax_.get_ylim()
         x, y = display.positions_.T
         assert np.all((left < x) & (x < right) & (low < y) & (y < high)), name
+
+
+def test_layers_keep_the_names_that_fit_was_given():
+    lengths = np.array([[0.0, 1.0, 9.0], [1.0, 0.0, 2.0], [9.0, 2.0, 0.0]])
+    clusterer = NTCClusterer(metric="precomputed").fit(lengths, strata=[2, 5, 9])
+    ticks = graph(clusterer).ax_.get_xticklabels()
+    assert [tick.get_text() for tick in ticks] == ["2", "5", "9"]
