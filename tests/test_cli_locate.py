@@ -152,6 +152,16 @@ def test_the_picture_of_several_facts(models, facts_file, tmp_path):
     assert "<!-- mean over 3 facts -->" in (out / "scores.svg").read_text(encoding="utf-8")
 
 
+def test_facts_of_a_table_and_of_the_test_bed(models, tmp_path, capsys):
+    path = tmp_path / "facts.csv"
+    path.write_text("prompt,answers,id\nThe capital of France is _X_,Paris,fr\n", encoding="utf-8")
+    options = ["--steps", "1", "--json"]
+    assert main(["locate", models["gpt2"], "--facts", str(path), *options]) == 0
+    assert [fact["key"] for fact in json.loads(capsys.readouterr().out)["facts"]] == ["fr"]
+    assert main(["locate", "testbed:gpt2", "--facts", "factworld:2", *options]) == 0
+    assert len(json.loads(capsys.readouterr().out)["facts"]) == 2
+
+
 def test_dollars_in_a_prompt_are_no_mathematics(models, tmp_path):
     prompt = "The capital $ of $\\frac is"
     arguments = ["--prompt", prompt, "--answer", "Paris", "--steps", "1", "--out", str(tmp_path)]

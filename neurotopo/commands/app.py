@@ -60,6 +60,7 @@ _LOCATE = (
         'neurotopo locate gpt2 --prompt "The capital of France is" --answer Paris --fast',
         "neurotopo locate bert-base-cased --facts facts.jsonl --out knowledge --threshold 0.3",
         "neurotopo locate gpt2 --facts facts.jsonl --method activation --rule top --threshold 20",
+        "neurotopo locate testbed:gpt2 --facts factworld:20 --out located",
     )
 )
 
@@ -227,7 +228,7 @@ def locate(
         list[str] | None, typer.Option(help="A valid answer; may be given again.")
     ] = None,
     facts: Annotated[
-        Path | None, typer.Option(help="File of facts, a JSON object with prompt, answers a line.")
+        str | None, typer.Option(help="File of facts in any known format, factworld, factworld:N.")
     ] = None,
     top: Annotated[
         int | None, typer.Option(min=1, help="How many neurons of a fact are printed. [20; 3]")

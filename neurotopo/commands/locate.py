@@ -19,9 +19,10 @@ from neurotopo.commands.common import check_device, check_writable, is_path, rep
 from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.storage import replacing
 from neurotopo.knowledge.attribution import AMIG, Attribution
-from neurotopo.knowledge.facts import Fact, FactSet
+from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.locate import Attributor, Located, attributions, locate
 from neurotopo.knowledge.other_attributions import ATTRIBUTORS
+from neurotopo.studies.facts import facts_for
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
@@ -46,7 +47,7 @@ class LocateOptions:
     model: str
     prompts: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
-    facts: Path | None = None
+    facts: str | None = None
     method: str = "amig"
     steps: int | None = None
     quadrature: str | None = None
@@ -183,7 +184,7 @@ def _facts(options: LocateOptions) -> list[tuple[Fact, ...]]:
     if options.facts is not None:
         if options.prompts or options.answers:
             raise ValueError("give either --facts or --prompt and --answer, not both.")
-        return [(fact,) for fact in FactSet.from_jsonl(options.facts)]
+        return [(fact,) for fact in facts_for(options.facts, options.model)]
     if not options.prompts or not options.answers:
         raise ValueError("give --prompt and --answer, or a file of facts with --facts.")
     return [tuple(Fact(prompt, options.answers) for prompt in options.prompts)]
@@ -282,11 +283,7 @@ def _summary(located: Located) -> str:
 
 
 def _plain_options(options: LocateOptions) -> dict[str, Any]:
-    paths = {
-        name: None if value is None else str(value)
-        for name, value in (("facts", options.facts), ("out", options.out))
-    }
-    return {**asdict(options), **paths}
+    return {**asdict(options), "out": None if options.out is None else str(options.out)}
 
 
 def _write(
