@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.quadrature import QUADRATURES, quadrature_nodes
-from neurotopo.knowledge.thresholds import RULES, SCOPES, select_neurons
+from neurotopo.knowledge.thresholds import RULES, SCOPES, check_threshold, select_neurons
 from neurotopo.models.prompts import FactLike, describe_fact
 
 if TYPE_CHECKING:
@@ -182,6 +182,9 @@ class AMIG:
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
         quadrature_nodes(self.quadrature, self.steps)
+        given = self.threshold
+        for threshold in given.values() if isinstance(given, Mapping) else (given,):
+            check_threshold(threshold, self.rule)
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1 or None, got {self.batch_size}.")
 

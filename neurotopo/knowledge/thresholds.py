@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo.graphs.neurons import NeuronSet
 
-__all__ = ["RULES", "SCOPES", "select_neurons"]
+__all__ = ["RULES", "SCOPES", "check_threshold", "select_neurons"]
 
 RULES = ("relative", "absolute", "percentile", "top")
 SCOPES = ("model", "layer")
@@ -46,8 +48,7 @@ def select_neurons(
     >>> select_neurons(scores, 1, "top", scope="layer")
     NeuronSet([(0, 1), (1, 0)])
     """
-    if rule not in RULES:
-        raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}.")
+    check_threshold(threshold, rule)
     if scope not in SCOPES:
         raise ValueError(f"scope must be 'model' or 'layer', got {scope!r}.")
     if np.isnan(scores).any():
@@ -59,6 +60,29 @@ def select_neurons(
     return NeuronSet.from_arrays(*np.nonzero(chosen))
 
 
+def check_threshold(threshold: float, rule: str) -> None:
+    """Raise a ValueError for a threshold that its rule has no use for.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge.thresholds import check_threshold
+    >>> check_threshold(2, "relative")
+    Traceback (most recent call last):
+        ...
+    ValueError: rule='relative' takes a threshold between 0 and 1, got 2.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}.")
+    fits, wanted = {
+        "relative": (0 <= threshold <= 1, "a threshold between 0 and 1"),
+        "absolute": (math.isfinite(threshold), "a finite threshold"),
+        "percentile": (0 <= threshold <= 100, "a percentile between 0 and 100"),
+        "top": (0 <= threshold < math.inf and threshold % 1 == 0, "a whole number of neurons"),
+    }[rule]
+    if not fits:
+        raise ValueError(f"rule={rule!r} takes {wanted}, got {threshold}.")
+
+
 def _bar(scores: NDArray[np.float64], threshold: float, rule: str) -> float:
     """Return what a score has to exceed."""
     if rule == "absolute":
@@ -66,11 +90,7 @@ def _bar(scores: NDArray[np.float64], threshold: float, rule: str) -> float:
     if rule == "relative":
         return threshold * max(float(scores.max(initial=0.0)), 0.0)
     if rule == "percentile":
-        if not 0 <= threshold <= 100:
-            raise ValueError(f"a percentile is between 0 and 100, got {threshold}.")
         return float(np.percentile(scores, threshold)) if len(scores) else 0.0
-    if threshold != int(threshold) or threshold < 0:
-        raise ValueError(f"rule='top' takes a whole number of neurons, got {threshold}.")
     k = int(threshold)
     if k >= len(scores):
         return 0.0
