@@ -12,6 +12,7 @@ from neurotopo.cli import main
 from neurotopo.commands.testbed import BuildOptions, build_model
 from neurotopo.testbed.recall import recalled
 from neurotopo.testbed.recipe import RECIPES, Recipe
+from neurotopo.testbed.snapshots import snapshots_of
 
 FACTS = FactSet(
     Fact(f"The capital of {land} is _X_.", town, relation="P36", id=land)
@@ -78,8 +79,10 @@ def test_a_model_of_the_world(tmp_path, monkeypatch, capsys):
 def test_a_model_with_groups(name, facts_file, tmp_path):
     out = tmp_path / "out"
     asked = ["testbed", "build", name, "--facts", facts_file, "--epochs", "1", "--out", str(out)]
-    assert main(asked) == 0
+    assert main([*asked, "--snapshots", "1"]) == 0
     model = load_model(out, device="cpu")
+    (snapshot,) = snapshots_of(out)
+    assert load_model(snapshot, device="cpu").planted_groups == model.planted_groups
     groups = model.planted_groups
     assert len(groups) > 1
     assert sum(len(group) for group in groups) == model.n_layers * model.n_neurons

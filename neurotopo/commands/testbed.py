@@ -36,6 +36,7 @@ _BUILD = (
     (
         "neurotopo testbed build gpt2 --out my_gpt2",
         "neurotopo testbed build ladder-3 --arch llama --seed 1",
+        "neurotopo testbed build ladder-1 --snapshots 6 --out ladder",
         "neurotopo testbed build --facts templama_2018.jsonl --out templama_gpt2",
     )
 )
@@ -57,6 +58,7 @@ class BuildOptions:
     epochs: int | None = None
     overwrite: bool = False
     progress: bool = False
+    snapshots: int = 0
 
 
 @testbed.callback(invoke_without_command=True)
@@ -89,21 +91,26 @@ def build(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace another model in the folder.")
     ] = False,
+    snapshots: Annotated[
+        int,
+        typer.Option(min=0, help="Keep so many models of the way in OUT/snapshots, evenly spread."),
+    ] = 0,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print nothing but the table.")
     ] = False,
 ) -> None:
     """Train a model."""
+    progress = not quiet and sys.stderr.isatty()
     done = build_model(
-        BuildOptions(
-            name, arch, seed, facts, out, epochs, overwrite, not quiet and sys.stderr.isatty()
-        )
+        BuildOptions(name, arch, seed, facts, out, epochs, overwrite, progress, snapshots)
     )
     Console().print(_table(done))
     if not quiet:
         took = f"{done.n_steps:,} steps"
         took += f", {done.seconds:.0f} s" if done.seconds else "; it was there already"
         typer.echo(f"{done.recipe.name}: {took}")
+        if done.snapshots:
+            typer.echo(f"{len(done.snapshots)} snapshots in {done.snapshots[0].parent}")
         typer.echo(f"wrote {done.folder}; use it as MODEL, its facts are in facts.jsonl")
 
 
@@ -126,6 +133,7 @@ def build_model(options: BuildOptions) -> Trained:
         "seed": options.seed,
         "progress": options.progress,
         "overwrite": options.overwrite,
+        "snapshots": options.snapshots,
     }
     with reports(options.progress):
         if recipe.name in PLANTED_RECIPES:

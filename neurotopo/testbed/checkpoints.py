@@ -11,7 +11,7 @@ import torch
 
 from neurotopo.graphs.storage import replacing
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["checkpoint_step", "load_checkpoint", "save_checkpoint"]
 
 _KEY = "neurotopo"
 
@@ -52,6 +52,24 @@ def save_checkpoint(
         file.write(save({key: t.contiguous() for key, t in tensors.items()}, about))
 
 
+def checkpoint_step(path: Path, name: str) -> int | None:
+    """Return the step of what :func:`save_checkpoint` wrote; None as of :func:`load_checkpoint`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = _about(file)
+    except SafetensorError:
+        return None
+    return int(about["step"]) if about.get("name") == name else None
+
+
+def _about(file: Any) -> dict[str, Any]:
+    """Return what is written about the training in an open file."""
+    found: dict[str, Any] = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+    return found
+
+
 def load_checkpoint(
     path: Path,
     name: str,
@@ -81,7 +99,7 @@ def load_checkpoint(
 
     try:
         with safe_open(path, framework="pt") as file:
-            about: Any = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+            about = _about(file)
             if about.get("name") != name:
                 return None
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118

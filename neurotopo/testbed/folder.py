@@ -16,7 +16,7 @@ from neurotopo.testbed.corpus import Lessons
 from neurotopo.testbed.recall import Score, scores_of
 from neurotopo.testbed.recipe import Recipe
 
-__all__ = ["RECIPE_FILE", "finished", "write_folder"]
+__all__ = ["RECIPE_FILE", "finished", "write_folder", "write_snapshot"]
 
 RECIPE_FILE = "recipe.json"
 _STAGING = ".unfinished"
@@ -70,26 +70,63 @@ def write_folder(
     -------
     list of Score
     """
-    staging = folder / _STAGING
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    _write_weights(hf_model, staging)
-    tokenizer.save_pretrained(staging)
-    _compact(staging / "tokenizer.json")
+    staging = _staged(folder / _STAGING, hf_model, tokenizer, finish)
     lessons.facts.to_jsonl(staging / "facts.jsonl")
-    if finish is not None:
-        finish(hf_model, staging)
     scores = scores_of(load_model(staging, device="cpu"), lessons.trained, lessons.held_out)
     record = {**about, "recipe": recipe.to_dict(), "source": lessons.source,
               "scores": [vars(score) for score in scores]}  # fmt: skip
     card = model_card(recipe, lessons, scores, int(about["seed"]))
     (staging / "README.md").write_text(card, encoding="utf-8")
-    (staging / RECIPE_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    _write_record(staging, record)
     files = sorted(staging.iterdir(), key=lambda file: file.name == RECIPE_FILE)
     for file in files:
         file.replace(folder / file.name)
     staging.rmdir()
     return scores
+
+
+def write_snapshot(
+    place: Path,
+    hf_model: Any,
+    tokenizer: Any,
+    recipe: Recipe,
+    about: Mapping[str, Any],
+    finish: Callable[[Any, Path], None] | None = None,
+) -> None:
+    """Write an unfinished model to a folder of its own, which is there when it is complete.
+
+    It is not examined, and its facts are those in the folder of the finished model.
+
+    Parameters
+    ----------
+    place : Path
+        The folder, which must not be there.
+    hf_model, tokenizer, recipe, finish
+        As for :func:`write_folder`.
+    about : mapping
+        What else is written into the file of the recipe: the ``step``.
+    """
+    staging = _staged(place.parent / _STAGING, hf_model, tokenizer, finish)
+    _write_record(staging, {**about, "recipe": recipe.to_dict()})
+    staging.rename(place)
+
+
+def _staged(
+    staging: Path, hf_model: Any, tokenizer: Any, finish: Callable[[Any, Path], None] | None
+) -> Path:
+    """Write what every model has to a folder that is made anew."""
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    _write_weights(hf_model, staging)
+    tokenizer.save_pretrained(staging)
+    _compact(staging / "tokenizer.json")
+    if finish is not None:
+        finish(hf_model, staging)
+    return staging
+
+
+def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    (folder / RECIPE_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def _write_weights(hf_model: Any, folder: Path) -> None:

@@ -66,6 +66,7 @@ def build_planted(
     lessons: Lessons | None = None,
     progress: bool = False,
     overwrite: bool = False,
+    snapshots: int = 0,
 ) -> Trained:
     """Train a model with groups.
 
@@ -81,7 +82,7 @@ def build_planted(
         Another recipe than that of the name.
     lessons : Lessons, optional
         Other facts than those of :func:`planted_lessons`.
-    progress, overwrite : bool, default=False
+    progress, overwrite, snapshots
         As of :func:`~neurotopo.testbed.train.train_model`.
 
     Returns
@@ -105,6 +106,7 @@ def build_planted(
         finish=planting.write,
         progress=progress,
         overwrite=overwrite,
+        snapshots=snapshots,
     )
     card = done.folder / "README.md"
     if HEADING not in (text := card.read_text(encoding="utf-8")):

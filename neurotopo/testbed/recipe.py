@@ -148,7 +148,7 @@ _LADDER = tuple(
 )
 
 LADDER = tuple(recipe.name for recipe in _LADDER)
-"""Four sizes of one recipe, the smallest first; built by command, not shipped."""
+"""Four sizes of one recipe, the smallest first; all but the largest are shipped."""
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*_NATURAL, *_LADDER)}
 """The recipes by name, without those of :mod:`neurotopo.testbed.planted`."""

@@ -32,7 +32,7 @@ def built_in() -> tuple[str, ...]:
     Examples
     --------
     >>> from neurotopo.testbed.shelf import built_in
-    >>> {"gpt2", "llama", "bert", "null"} <= set(built_in())
+    >>> {"gpt2", "llama", "bert", "ladder-1", "ladder-3", "null"} <= set(built_in())
     True
     """
     place = shelf()

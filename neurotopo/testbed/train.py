@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -18,15 +19,18 @@ import torch
 from neurotopo.models.evaluation import fused_activations
 from neurotopo.testbed.architectures import new_model
 from neurotopo.testbed.batches import Batch, Batches
-from neurotopo.testbed.checkpoints import load_checkpoint, save_checkpoint
+from neurotopo.testbed.checkpoints import checkpoint_step, load_checkpoint, save_checkpoint
 from neurotopo.testbed.corpus import Lessons, rows_of, train_tokenizer
 from neurotopo.testbed.recall import Score
 from neurotopo.testbed.recipe import Recipe
+from neurotopo.testbed.snapshots import Snapshots, snapshot_steps
 
 __all__ = ["Objective", "Trained", "answer_loss", "logits_at", "train_model"]
 
 _CHECKPOINT = "training.safetensors"
 _CLIP = 1.0
+
+logger = logging.getLogger(__name__)
 
 Objective: TypeAlias = Callable[[Any, Batch, np.random.Generator], torch.Tensor]
 
@@ -47,6 +51,8 @@ class Trained:
         Steps of training.
     seconds : float
         What the steps took that this call made; 0 for a model that was there already.
+    snapshots : tuple of Path
+        The models as they were on the way, in their order.
     """
 
     folder: Path
@@ -54,6 +60,7 @@ class Trained:
     scores: list[Score]
     n_steps: int
     seconds: float
+    snapshots: tuple[Path, ...] = ()
 
 
 def logits_at(hf_model: Any, batch: Batch) -> torch.Tensor:
@@ -95,6 +102,7 @@ def train_model(
     progress: bool = False,
     overwrite: bool = False,
     save_every: float = 20.0,
+    snapshots: int = 0,
 ) -> Trained:
     """Train a model and write it to a folder, with its tokenizer, its facts and a model card.
 
@@ -122,6 +130,11 @@ def train_model(
         Replace a model, or an unfinished training, of something else in the folder.
     save_every : float, default=20.0
         Seconds between two savings of the unfinished training.
+    snapshots : int, default=0
+        So many whole models are kept on the way, evenly spread over the steps and the last at the
+        end: ``snapshots/step-000123`` in the folder is the model after 123 steps. A training that
+        goes on has those that an uninterrupted one has. One that was begun without, and is past
+        the first of them, begins anew.
 
     Returns
     -------
@@ -130,7 +143,8 @@ def train_model(
     Raises
     ------
     ValueError
-        When the folder holds something else, or there is nothing to learn.
+        When the folder holds something else, or a finished model without the snapshots, and when
+        there is nothing to learn.
 
     Examples
     --------
@@ -145,7 +159,7 @@ def train_model(
     >>> done.n_steps, load_model(done.folder, device="cpu")
     (3, NeuronModel(GPT2LMHeadModel, n_layers=2, n_neurons=16, causal, device=cpu))
     """
-    from neurotopo.testbed.folder import finished, write_folder
+    from neurotopo.testbed.folder import finished, write_folder, write_snapshot
 
     folder = Path(out)
     if not lessons.trained:
@@ -159,7 +173,14 @@ def train_model(
                 "another folder or overwrite it."
             )
         scores = [Score(**score) for score in there["scores"]]
-        return Trained(folder, recipe, scores, there["n_steps"], 0.0)
+        kept = _snapshots(folder, name, there["n_steps"], snapshots)
+        if kept.missing(there["n_steps"]):
+            raise ValueError(
+                f"{folder} holds the model, but not the snapshots that were asked for; choose "
+                "another folder or overwrite it."
+            )
+        places = tuple(kept.place(step) for step in kept.steps)
+        return Trained(folder, recipe, scores, there["n_steps"], 0.0, places)
 
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(lessons.sentences(), recipe)
@@ -174,7 +195,14 @@ def train_model(
         seed=seed,
     )
     hf_model = new_model(recipe, tokenizer, n_positions=longest + 16, seed=seed)
-    run = _Run(hf_model, recipe, batches, objective, seed, name, folder / _CHECKPOINT)
+
+    def take(place: Path, step: int) -> None:
+        about = {"seed": seed, "fingerprint": name, "step": step, "n_steps": len(batches)}
+        write_snapshot(place, hf_model, tokenizer, recipe, about, finish)
+
+    kept = _snapshots(folder, name, len(batches), snapshots, take)
+    run = _Run(hf_model, recipe, batches, objective, seed, name, folder / _CHECKPOINT, kept)
+    kept.clear(overwrite)
     run.resume(overwrite)
     start = time.monotonic()
     with torch.random.fork_rng(devices=[]):
@@ -184,7 +212,18 @@ def train_model(
     scores = write_folder(folder, hf_model, tokenizer, recipe, lessons, about, finish)
     for left in (run.checkpoint, *folder.glob(f".{_CHECKPOINT}.*.tmp")):  # and of killed writes
         left.unlink(missing_ok=True)
-    return Trained(folder, recipe, scores, len(batches), seconds)
+    places = tuple(kept.place(step) for step in kept.steps)
+    return Trained(folder, recipe, scores, len(batches), seconds, places)
+
+
+def _snapshots(
+    folder: Path,
+    name: str,
+    n_steps: int,
+    n: int,
+    take: Callable[[Path, int], None] = lambda place, step: None,
+) -> Snapshots:
+    return Snapshots(folder, name, snapshot_steps(n_steps, n), take)
 
 
 @dataclass
@@ -198,6 +237,7 @@ class _Run:
     seed: int
     name: str
     checkpoint: Path
+    snapshots: Snapshots
     step: int = 0
     loss: float = math.nan
 
@@ -218,6 +258,13 @@ class _Run:
         """Go on where an earlier call stopped, if there was one."""
         if not self.checkpoint.exists():
             return
+        about = checkpoint_step(self.checkpoint, self.name)
+        if about is not None and (missing := self.snapshots.missing(about)):
+            logger.warning(
+                "%s is past step %d, of which a snapshot is wanted: the training begins anew.",
+                self.checkpoint, missing[0],
+            )  # fmt: skip
+            return
         found = load_checkpoint(self.checkpoint, self.name, self.parameters, self.optimizer)
         if found is None and not overwrite:
             raise ValueError(
@@ -233,6 +280,7 @@ class _Run:
         with _bar(progress, len(self.batches), self.step) as advance, fused_activations(model):
             while self.step < len(self.batches):
                 self._make_step()
+                self.snapshots.take(self.step)  # before the training is saved as past this step
                 advance(self.loss)
                 if time.monotonic() - saved >= save_every:
                     self._save()

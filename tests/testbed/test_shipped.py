@@ -17,6 +17,9 @@ from neurotopo.testbed.shelf import built_in, find, planted_groups, shelf, write
 from neurotopo.testbed.world import core_id, make_world
 
 NATURAL = ("gpt2", "llama", "bert")
+LADDER = ("ladder-1", "ladder-2", "ladder-3")
+# The least share of facts known in wordings that were read: small models do not learn all of them.
+LEAST = {"ladder-1": 0.95}
 
 
 @functools.lru_cache
@@ -24,9 +27,10 @@ def lessons(name):
     return world_lessons(make_world(), RECIPES[name], agreement=True)
 
 
-@pytest.mark.parametrize("name", NATURAL)
+@pytest.mark.parametrize("name", [*NATURAL, *LADDER])
 def test_a_shipped_model_knows_its_facts(name):
     """At least 98 % of them, and 70 % in wordings that it has never read, in each language."""
+    least = LEAST.get(name, 0.98)
     model = load_model(f"testbed:{name}", device="cpu")
     taught = lessons(name)
     scores = scores_of(model, taught.trained, taught.held_out)
@@ -35,7 +39,7 @@ def test_a_shipped_model_knows_its_facts(name):
     }
     for score in scores:
         assert score.n >= 600
-        assert score.exact >= (0.98 if score.wordings == "trained" else 0.70), score
+        assert score.exact >= (least if score.wordings == "trained" else 0.70), score
     written = json.loads((find(name) / "recipe.json").read_text())["scores"]
     for found, told in zip(scores, (Score(**score) for score in written), strict=True):
         assert (found.language, found.wordings, found.n) == (told.language, told.wordings, told.n)
@@ -53,7 +57,7 @@ def test_held_out_wordings_are_not_read():
     assert taught.fingerprint == lessons("llama").fingerprint
 
 
-@pytest.mark.parametrize("name", NATURAL)
+@pytest.mark.parametrize("name", [*NATURAL, *LADDER])
 def test_a_shipped_model_is_that_of_its_recipe(name):
     about = json.loads((find(name) / "recipe.json").read_text())
     assert about["recipe"] == RECIPES[name].to_dict()
@@ -96,7 +100,7 @@ def test_shipped_models_are_small():
         folder.name: sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         for folder in shelf().iterdir()
     }
-    assert sizes.keys() >= set(NATURAL)
+    assert sizes.keys() >= {*NATURAL, *LADDER}
     assert max(sizes.values()) <= 3_000_000
     assert sum(sizes.values()) <= 16_000_000
 
@@ -121,7 +125,7 @@ def test_the_random_model_knows_nothing():
 
 
 def test_the_shelf_is_named():
-    assert {*NATURAL, "null"} <= set(built_in())
+    assert {*NATURAL, *LADDER, "null"} <= set(built_in())
     assert find("testbed:gpt2") == find("gpt2")
     with pytest.raises(ValueError, match=r"no built-in model .testbed:\.\./models.; built in"):
         load_model("testbed:../models")

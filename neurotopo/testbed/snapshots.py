@@ -1,0 +1,134 @@
+"""Snapshots of a training: whole models as they were after some of its steps."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["SNAPSHOTS", "Snapshots", "snapshot_steps", "snapshots_of", "step_of"]
+
+SNAPSHOTS = "snapshots"
+"""Name of the folder in a model's folder."""
+
+_RECORD = "recipe.json"
+_NAME = re.compile(r"step-(\d+)")
+
+
+def snapshot_steps(n_steps: int, n: int) -> tuple[int, ...]:
+    """Return after which steps snapshots are taken: evenly spread, the last at the end.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps of the training.
+    n : int
+        Number of snapshots; 0 for none.
+
+    Returns
+    -------
+    tuple of int
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.snapshots import snapshot_steps
+    >>> snapshot_steps(100, 3), snapshot_steps(100, 0)
+    ((33, 67, 100), ())
+    """
+    if not 0 <= n <= n_steps:
+        raise ValueError(
+            f"snapshots must be a number from 0 to that of the steps, {n_steps}, got {n}."
+        )
+    return tuple(round(k * n_steps / n) for k in range(1, n + 1))
+
+
+def snapshots_of(folder: str | Path) -> list[Path]:
+    """Return the snapshots in a model's folder, in the order of their steps.
+
+    Parameters
+    ----------
+    folder : path-like
+        What ``neurotopo testbed build --snapshots`` wrote to.
+
+    Returns
+    -------
+    list of Path
+        Folders, each of which ``neurotopo.load_model`` takes; none for a folder without.
+    """
+    place = Path(folder) / SNAPSHOTS
+    if not place.is_dir():
+        return []
+    found = [each for each in place.iterdir() if step_of(each) is not None]
+    return sorted(found, key=lambda each: step_of(each) or 0)
+
+
+def step_of(snapshot: str | Path) -> int | None:
+    """Return the step of a snapshot by the name of its folder; None for another name.
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.snapshots import step_of
+    >>> step_of("ladder/snapshots/step-000123"), step_of("ladder")
+    (123, None)
+    """
+    found = _NAME.fullmatch(Path(snapshot).name)
+    return None if found is None else int(found[1])
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The snapshots of one training, those that are written and those that are to be.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the model.
+    name : str
+        Name of the training, which its snapshots carry as their fingerprint.
+    steps : tuple of int
+        After which steps they are taken.
+    write : callable
+        ``write(place, step)`` writes the model as it is to a folder that is not there yet; either
+        all of it or nothing is there in the end.
+    """
+
+    folder: Path
+    name: str
+    steps: tuple[int, ...]
+    write: Callable[[Path, int], None]
+
+    def place(self, step: int) -> Path:
+        """Return the folder of a snapshot."""
+        return self.folder / SNAPSHOTS / f"step-{step:06d}"
+
+    def missing(self, until: int) -> list[int]:
+        """Return the steps up to one whose snapshots are not there."""
+        return [step for step in self.steps if step <= until and not self.place(step).exists()]
+
+    def clear(self, overwrite: bool) -> None:
+        """See that what is there is of this training; with ``overwrite`` remove what is not."""
+        for place in snapshots_of(self.folder):
+            if _fingerprint(place) == self.name:
+                continue
+            if not overwrite:
+                raise ValueError(
+                    f"{place} is a snapshot of another training; choose another folder or "
+                    "overwrite it."
+                )
+            shutil.rmtree(place)
+
+    def take(self, step: int) -> None:
+        """Write the snapshot of a step if there is to be one and it is not there."""
+        if step in self.steps and not self.place(step).exists():
+            self.write(self.place(step), step)
+
+
+def _fingerprint(place: Path) -> str | None:
+    try:
+        about = json.loads((place / _RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return about.get("fingerprint") if isinstance(about, dict) else None
