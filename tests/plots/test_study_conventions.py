@@ -15,6 +15,7 @@ import pytest
 from neurotopo.plots._series import columns_for, look, short
 from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.layers import LayerDisplay
+from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.plots.suppression import SuppressionDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.plots.sweep import SweepDisplay
@@ -67,7 +68,15 @@ def effects(ax=None, ugly=False):
     )
 
 
-MADE = (suppression, grid, layers, sweep, effects)
+def scaling(ax=None, ugly=False):
+    if ugly:
+        series = {f"{k} {UGLY}": [[-1e305, NAN, NAN], [NAN] * 3] for k in range(12)}
+        return ScalingDisplay.from_means([1, 1], series, names=[UGLY, UGLY], ylabel=UGLY, ax=ax)
+    means = {"NTC": [[1.0, 0.5, 1.5], [2.0, 1.5, 2.5]], "random": [[1.0, NAN, NAN], [NAN] * 3]}
+    return ScalingDisplay.from_means([1e5, 1e6], means, xlabel="weights", log=True, ax=ax)
+
+
+MADE = (suppression, grid, layers, sweep, effects, scaling)
 by_display = pytest.mark.parametrize("make", MADE, ids=lambda each: each.__name__)
 
 
