@@ -9,6 +9,7 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
+from neurotopo.datasets.dataset import counted
 from neurotopo.report._cells import Signs, clean, columns, one_line
 from neurotopo.report.pictures import to_svg
 from neurotopo.studies.summary import Summary
@@ -18,7 +19,7 @@ __all__ = ["FIGURE_FORMATS", "TABLE_FORMATS", "make_page", "page_template"]
 TABLE_FORMATS, FIGURE_FORMATS = ("csv", "md", "tex"), ("svg", "png")
 _MOST_ROWS, _MOST_FAILURES, _LONGEST = 500, 50, 400
 _COUNTS = {
-    "n_facts": "facts asked for",
+    "n_facts": "asked for",
     "n_there": "with results from before",
     "n_done": "with results now",
     "n_failed": "failed",
@@ -120,6 +121,11 @@ def _count(about: Mapping[str, Any], name: str) -> int | None:
     return about[name] if isinstance(about.get(name), int) else None
 
 
+def _unit(about: Mapping[str, Any]) -> str:
+    """Return what was worked on, in the singular; files of before do not say it."""
+    return one_line(str(about.get("unit") or "fact"))
+
+
 def _under(about: Mapping[str, Any]) -> Iterator[str]:
     """Say below the title what the report is of."""
     if about.get("study") is not None:
@@ -134,7 +140,7 @@ def _under(about: Mapping[str, Any]) -> Iterator[str]:
         yield f"model {one_line(str(model))}"
     n = _count(about, "n_facts")
     if n is not None:
-        yield f"{n:,} {'fact' if n == 1 else 'facts'}"
+        yield counted(n, _unit(about))
     if about.get("written") is not None:
         yield one_line(str(about["written"]))
 
@@ -147,8 +153,9 @@ def _partial(about: Mapping[str, Any], n_failed: int) -> str:
         return sentence
     missing = asked - done - n_failed
     if missing <= 0:
-        return f"{sentence} Every fact had been worked on." if sentence else ""
-    count = f"{missing:,} of {asked:,} facts {'is' if missing == 1 else 'are'} missing here."
+        return f"{sentence} Every {_unit(about)} had been worked on." if sentence else ""
+    verb = "is" if missing == 1 else "are"
+    count = f"{missing:,} of {counted(asked, _unit(about))} {verb} missing here."
     return f"{count} {sentence}".rstrip()
 
 
@@ -183,7 +190,7 @@ def _made(about: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Return all that is known of a run, as headings with names and values."""
     if not about:
         return
-    known = {*_COUNTS, *_TIMES, *_PARTS, "kind", "version", "command"}
+    known = {*_COUNTS, *_TIMES, *_PARTS, "kind", "unit", "version", "command"}
     named = {"study": about.get("study"), "run": about.get("run"), "status": about.get("status")}
     run = [(key, _value(value)) for key, value in named.items() if value is not None]
     run += [(label, _value(about[key])) for key, label in _COUNTS.items() if key in about]

@@ -271,6 +271,7 @@ def run_study(
             "study_version": study.version,
             "model": identity,
             **parts,
+            "unit": study.unit,
             "n_facts": len(items),
             "started": started,
         }
