@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from neurotopo.knowledge.facts import Fact
 
 __all__ = ["facts_for"]
 
 _WORLD = "factworld"
+_LANGUAGES = ("en", "fr")
 
 
 def facts_for(
@@ -21,14 +24,15 @@ def facts_for(
     *,
     most: int | None = None,
     seed: int = 0,
+    language: str | None = "en",
 ) -> list[Fact]:
     """Return the facts that a study is asked for.
 
     Parameters
     ----------
     facts : str, path-like or iterable of Fact
-        ``"factworld"``: the English facts that a model of the test bed was trained on, for other
-        models those that the shipped models were. ``"factworld:N"``: N of them, drawn at random.
+        ``"factworld"``: the facts that a model of the test bed was trained on, for other models
+        those that the shipped models were. ``"factworld:N"``: N of them, drawn at random.
         Else a file in any of the formats of :func:`neurotopo.datasets.load_facts`, or facts.
     model : str or NeuronModel, optional
         The model they are for.
@@ -36,6 +40,9 @@ def facts_for(
         At most so many, drawn at random; ``"factworld:N"`` is taken as it is.
     seed : int, default=0
         Seed of what is drawn.
+    language : str or None, default="en"
+        The language of the facts of FactWorld. None: all that the model was trained on; N and
+        ``most`` then count what is stated, in however many languages.
 
     Returns
     -------
@@ -46,15 +53,20 @@ def facts_for(
     >>> from neurotopo.studies.facts import facts_for
     >>> len(facts_for("factworld:5")), len(facts_for("factworld", "testbed:planted"))
     (5, 322)
+    >>> [fact.id for fact in facts_for("factworld:1", "testbed:gpt2", language=None)]
+    ['en:capital:country14', 'fr:capital:country14']
     """
     from neurotopo.knowledge.facts import FactSet
 
     if isinstance(facts, str) and facts.split(":")[0] == _WORLD:
         n = _number(facts)
-        found = _of_world(model)
-        if n is not None and n > len(found):
-            raise ValueError(f"{facts!r} asks for {n} facts, but there are {len(found)}.")
+        found = _of_world(model, language)
+        there = len(found) if language is not None else len(_stated(found))
+        if n is not None and n > there:
+            raise ValueError(f"{facts!r} asks for {n} facts, but there are {there}.")
         most = most if n is None else n
+        if language is None:
+            return _sample_stated(found, most, seed)
     elif isinstance(facts, str | os.PathLike):
         from neurotopo.datasets import load_facts
 
@@ -82,7 +94,7 @@ def _number(name: str) -> int | None:
     return int(text)
 
 
-def _of_world(model: Any) -> Any:
+def _of_world(model: Any, language: str | None) -> Any:
     from neurotopo.datasets import load_factworld
     from neurotopo.knowledge.facts import FactSet
     from neurotopo.testbed.shelf import PREFIX, find
@@ -90,5 +102,25 @@ def _of_world(model: Any) -> Any:
     if isinstance(model, str) and model.startswith(PREFIX):
         file = find(model) / "facts.jsonl"
         if file.is_file():
-            return FactSet.from_jsonl(file).filter(language="en")
-    return FactSet(load_factworld(core=True))
+            known = FactSet.from_jsonl(file)
+            return known if language is None else known.filter(language=language)
+    return FactSet(load_factworld(_LANGUAGES if language is None else language, core=True))
+
+
+def _stated(facts: Iterable[Fact]) -> list[str]:
+    """Return what facts of a world state, in any language, in order of appearance."""
+    from neurotopo.testbed.statements import core_id
+
+    return list(dict.fromkeys(core_id(fact) for fact in facts))
+
+
+def _sample_stated(facts: Any, most: int | None, seed: int) -> list[Fact]:
+    """Draw what is stated, as :meth:`FactSet.sample` draws facts, and keep it in all languages."""
+    from neurotopo.testbed.statements import core_id
+
+    names = _stated(facts)
+    if most is None or most >= len(names):
+        return list(facts)
+    drawn = np.random.default_rng(seed).choice(len(names), size=most, replace=False)
+    kept = {names[i] for i in drawn}
+    return [fact for fact in facts if core_id(fact) in kept]

@@ -181,12 +181,15 @@ class Searcher:
         # attribute_many, because it counts coarse integrations where attribute warns of each
         many = self.amig.attribute_many(self.model, facts)
         for fact, attribution in zip(facts, many, strict=True):
-            neurons = attribution.neurons(
-                self.amig.threshold_for(fact), self.amig.rule, self.amig.scope
-            )
-            graph = NeuronGraph.from_model(self.model, neurons, **self.options.graph_options())
-            dkn = self.finder.find(self.model, fact, neurons, graph=graph)
-            yield FactNeurons(fact, attribution, neurons, dkn)
+            yield self.of(fact, attribution)
+
+    def of(self, fact: Fact, attribution: Attribution) -> FactNeurons:
+        """Return the neurons of a fact whose attribution is there, by these options."""
+        amig = self.amig
+        neurons = attribution.neurons(amig.threshold_for(fact), amig.rule, amig.scope)
+        graph = NeuronGraph.from_model(self.model, neurons, **self.options.graph_options())
+        dkn = self.finder.find(self.model, fact, neurons, graph=graph)
+        return FactNeurons(fact, attribution, neurons, dkn)
 
 
 @dataclass(frozen=True, eq=False)
