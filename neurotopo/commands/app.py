@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 import neurotopo
+from neurotopo.commands import explore
 from neurotopo.commands.datasets import datasets_app
 from neurotopo.commands.study import register
 from neurotopo.commands.testbed import testbed
@@ -72,6 +73,7 @@ app = typer.Typer(
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(testbed, name="testbed")
 register(app)
+explore.register(app)
 
 
 class Scale(str, Enum):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -249,6 +251,50 @@ class MergeTree:
             self.leaf_order,
             self.start[:n_nodes],
         )
+
+    def explore(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        names: Sequence[Any] | None = None,
+        positions: ArrayLike | None = None,
+        strata: ArrayLike | None = None,
+        title: str | None = None,
+    ) -> Path:
+        """Write a page in which the clusters are watched as the radius grows.
+
+        Parameters
+        ----------
+        path : path-like
+            The page: one HTML file that needs no network.
+        names : sequence, optional
+            Names of the samples.
+        positions : array-like, shape (n_samples, 2), optional
+            Where to draw the samples. None: in layers or in
+            leaf order.
+        strata : array-like, shape (n_samples,), optional
+            Layer of each sample, drawn from left to right. None: none.
+        title : str, optional
+            What stands above.
+
+        Returns
+        -------
+        Path
+            The page.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from neurotopo import merge_tree
+        >>> page = Path(tempfile.mkdtemp()) / "clusters.html"
+        >>> merge_tree([[0.0], [1.0], [3.0]], metric="euclidean").explore(page).name
+        'clusters.html'
+        """
+        from neurotopo.explore import explorer_data, write_page
+
+        data = explorer_data(self, names=names, positions=positions, strata=strata, title=title)
+        return write_page(data, path)
 
     def to_linkage(self, disconnected: Literal["raise", "inf"] = "raise") -> NDArray[np.float64]:
         """Return the tree as a scipy linkage matrix.

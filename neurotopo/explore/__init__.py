@@ -1,0 +1,8 @@
+"""A page in which a clustering is watched as the radius grows."""
+
+from __future__ import annotations
+
+from neurotopo.explore.data import explorer_data, labels_at
+from neurotopo.explore.page import explorer_script, explorer_style, write_page
+
+__all__ = ["explorer_data", "explorer_script", "explorer_style", "labels_at", "write_page"]

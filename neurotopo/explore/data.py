@@ -1,0 +1,323 @@
+"""What the explorer's page is made of, as one JSON-able dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.explore.drawing import drawing_of_clusterer, drawing_of_tree
+from neurotopo.explore.shown import ShownTree, branch_colors, shown_tree
+from neurotopo.persistence.clusters import CandidateClusters, candidate_clusters
+from neurotopo.persistence.merge_tree import MergeTree
+
+__all__ = ["explorer_data", "labels_at"]
+
+_MOST_SAMPLES, _MOST_BARS, _MOST_CHOSEN = 20_000, 500, 500
+_LONGEST_NAME = 200
+_DIGITS = (6, 9, 12, 17)  # significant digits of radii: the first that keep them apart
+_FLAT = 0.02  # of the axis: where the median birth lies below, a linear axis shows little
+
+
+def explorer_data(
+    source: NTCClusterer | MergeTree,
+    *,
+    positions: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
+    names: Sequence[Any] | None = None,
+    title: str | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Collect what the explorer shows of a clustering.
+
+    Parameters
+    ----------
+    source : NTCClusterer or MergeTree
+        A fitted clusterer, or a tree: it knows neither edges nor chosen clusters.
+    positions : array-like, shape (n_samples, 2), optional
+        Where to draw the samples. None: by layer where there are strata, else points by their
+        first two columns, graphs by scaling of their shortest paths, and the samples of a bare
+        tree in leaf order.
+    strata : array-like, shape (n_samples,), optional
+        Layer of each sample. None: as given to ``fit``.
+    names : sequence, optional
+        Names of the samples.
+    title : str, optional
+        What stands above.
+    about : mapping, optional
+        More lines for the list of what was clustered and how.
+
+    Returns
+    -------
+    dict
+        For ``json.dumps(..., allow_nan=False)``. Samples are listed in leaf order, so that every
+        cluster is a range of them; a death of None means never. Radii have six significant
+        digits, more only where these would make different radii equal.
+
+    See Also
+    --------
+    neurotopo.explore.write_page : Make a page of it.
+    labels_at : The clusters that the page shows at a radius.
+
+    Examples
+    --------
+    >>> from neurotopo import NTCClusterer
+    >>> from neurotopo.explore import explorer_data
+    >>> data = explorer_data(NTCClusterer().fit([[0.0], [0.1], [5.0], [5.2], [9.0]]))
+    >>> data["clusters"]["birth"], data["clusters"]["size"]
+    ([0.1, 0.2, 3.8, 4.9], [2, 2, 3, 5])
+    >>> [row["death"] for row in data["chosen"]]
+    [4.9, 3.8]
+    """
+    tree, candidates = _tree_and_candidates(source)
+    if names is not None and len(names) != tree.n_samples:
+        raise ValueError(f"names must hold {tree.n_samples} names, got {len(names)}.")
+    clusterer = source if isinstance(source, NTCClusterer) else None
+    shown = shown_tree(tree, _MOST_SAMPLES)
+    if clusterer is None:
+        drawing = drawing_of_tree(tree, shown, positions, strata)
+    else:
+        drawing = drawing_of_clusterer(clusterer, shown, positions, strata)
+    radii = _Rounding.of(tree.birth)
+    chosen = np.zeros(0, dtype=np.intp) if clusterer is None else clusterer.nodes_
+    starts, counts = shown.ranges(tree, chosen)
+    color = branch_colors(shown, shown.clusters_at(starts, counts))
+    bars, bar_notes = _bars(candidates, clusterer, shown, color, radii)
+    return {
+        "kind": "neurotopo.explorer",
+        "version": 1,
+        "title": "Clusters by persistence" if title is None else str(title),
+        "about": _about(tree, clusterer, about),
+        "notes": _notes(tree, shown, candidates.end) + drawing.notes + bar_notes,
+        "n": tree.n_samples,
+        "end": radii(candidates.end),
+        "low": radii(candidates.unit) if (tree.birth > 0).any() else None,
+        "log": _begins_logarithmic(candidates, clusterer),
+        "vertices": {
+            "id": shown.sample.tolist(),
+            "name": None if names is None else [_name(names[i]) for i in shown.sample],
+            "x": _six(drawing.positions[:, 0]),
+            "y": _six(drawing.positions[:, 1]),
+            "layer": None if drawing.layer is None else drawing.layer.tolist(),
+            "label": None if clusterer is None else clusterer.labels_[shown.sample].tolist(),
+        },
+        "layers": drawing.layers,
+        "discs": drawing.discs,
+        "circle": drawing.circle,
+        "edges": {
+            "source": drawing.source.tolist(),
+            "target": drawing.target.tolist(),
+            "length": radii.list(drawing.length),
+        },
+        "clusters": {
+            "birth": radii.list(shown.birth),
+            "parent": shown.parent.tolist(),
+            "start": shown.start.tolist(),
+            "size": shown.size.tolist(),
+            "color": color.tolist(),
+        },
+        "bars": bars,
+        "n_bars": len(candidates),
+        "chosen": _chosen(clusterer, starts, counts, radii),
+        "n_chosen": None if clusterer is None else clusterer.n_clusters_,
+        "threshold": _threshold(clusterer, candidates),
+    }
+
+
+def labels_at(data: Mapping[str, Any], radius: float) -> NDArray[np.intp]:
+    """Return the cluster of each sample that the page shows at a radius.
+
+    It follows the same steps as the script of the page, and is there to check them.
+
+    Parameters
+    ----------
+    data : mapping
+        What :func:`explorer_data` returned.
+    radius : float
+        Edges of this length or shorter connect.
+
+    Returns
+    -------
+    ndarray of int, shape (n_samples,)
+        A position in ``data["clusters"]``, -1 for a sample that is single or not shown.
+
+    Examples
+    --------
+    >>> from neurotopo import NTCClusterer
+    >>> from neurotopo.explore import explorer_data, labels_at
+    >>> data = explorer_data(NTCClusterer().fit([[0.0], [0.1], [5.0], [5.2], [9.0]]))
+    >>> labels_at(data, 0.15).tolist(), labels_at(data, 4.0).tolist()
+    ([0, 0, -1, -1, -1], [0, 0, 2, 2, 2])
+    """
+    clusters = data["clusters"]
+    labels = np.full(data["n"], -1, dtype=np.intp)
+    for k, (birth, parent) in enumerate(zip(clusters["birth"], clusters["parent"], strict=True)):
+        if birth <= radius and (parent < 0 or clusters["birth"][parent] > radius):
+            start = clusters["start"][k]
+            labels[data["vertices"]["id"][start : start + clusters["size"][k]]] = k
+    return labels
+
+
+class _Rounding:
+    """Rounds radii to as few significant digits as keep them apart."""
+
+    def __init__(self, digits: int) -> None:
+        self.digits = digits
+
+    @classmethod
+    def of(cls, radii: NDArray[np.float64]) -> _Rounding:
+        values = np.unique(radii)
+        for digits in _DIGITS[:-1]:
+            if len(np.unique(cls(digits).list(values))) == len(values):
+                return cls(digits)
+        return cls(_DIGITS[-1])
+
+    def __call__(self, radius: float) -> float:
+        return float(f"{radius:.{self.digits}g}")
+
+    def list(self, radii: ArrayLike) -> list[float]:
+        return [self(radius) for radius in np.asarray(radii).tolist()]
+
+    def death(self, radius: float) -> float | None:
+        return self(radius) if np.isfinite(radius) else None
+
+
+def _six(values: NDArray[np.float64]) -> list[float]:
+    return [float(f"{value:.6g}") for value in values.tolist()]
+
+
+def _name(name: Any) -> str:
+    text = str(name)
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
+
+
+def _tree_and_candidates(
+    source: NTCClusterer | MergeTree,
+) -> tuple[MergeTree, CandidateClusters]:
+    if isinstance(source, MergeTree):
+        return source, candidate_clusters(source)
+    if not isinstance(source, NTCClusterer):
+        raise TypeError(
+            f"expected a fitted NTCClusterer or a MergeTree, got {type(source).__name__}."
+        )
+    check_is_fitted(source, "merge_tree_")
+    return source.merge_tree_, source.candidates
+
+
+def _about(
+    tree: MergeTree, clusterer: NTCClusterer | None, more: Mapping[str, Any] | None
+) -> list[list[str]]:
+    rows: list[list[str]] = [["samples", f"{tree.n_samples:,}"]]
+    if tree.n_components > 1:
+        rows.append(["components", f"{tree.n_components:,}"])
+    if clusterer is not None:
+        metric = clusterer.metric
+        rows.append(["metric", metric if isinstance(metric, str) else metric.__name__])
+        shown = {"tau", "rule", "scale", "min_cluster_size"}
+        default = NTCClusterer().get_params()
+        for name, value in clusterer.get_params().items():
+            told = name in shown or (value is not default[name] and value != default[name])
+            if told and name not in ("metric", "engine", "n_jobs"):
+                rows.append([name, f"{value:g}" if isinstance(value, float) else str(value)])
+        rows.append(["chosen clusters", f"{clusterer.n_clusters_:,}"])
+    return rows + [[str(name), str(value)] for name, value in (more or {}).items()]
+
+
+def _notes(tree: MergeTree, shown: ShownTree, end: float) -> list[str]:
+    n, drawn = tree.n_samples, len(shown.sample)
+    notes = []
+    if drawn < n:
+        notes.append(
+            f"Shown are {drawn:,} of {n:,} samples, taken evenly over the clusters. Clusters at R "
+            "are those of the samples shown; bars and chosen clusters are counted with all samples."
+        )
+    if tree.last_merge > end:
+        notes.append(
+            f"The observation ends at R = {end:.4g}. The last merge, at R = {tree.last_merge:.4g}, "
+            "lies beyond it."
+        )
+    return notes
+
+
+def _begins_logarithmic(candidates: CandidateClusters, clusterer: NTCClusterer | None) -> bool:
+    if clusterer is not None and clusterer.scale == "log":
+        return True
+    return len(candidates) > 0 and float(np.median(candidates.birth)) < _FLAT * candidates.end
+
+
+def _bars(
+    candidates: CandidateClusters,
+    clusterer: NTCClusterer | None,
+    shown: ShownTree,
+    color: NDArray[np.intp],
+    radii: _Rounding,
+) -> tuple[dict[str, list[Any]], list[str]]:
+    """Return the most persistent clusters, column by column, those that were chosen first."""
+    scale = "difference" if clusterer is None else clusterer.scale
+    persistence = candidates.persistence(scale)
+    chosen = np.full(candidates.tree.n_nodes, -1, dtype=np.intp)
+    if clusterer is not None:
+        chosen[clusterer.nodes_] = np.arange(clusterer.n_clusters_)
+    rank = chosen[candidates.node]
+    order = np.lexsort((candidates.birth, -persistence, rank < 0))[:_MOST_BARS]
+    node = candidates.node[order]
+    start, count = shown.ranges(candidates.tree, node)
+    cluster = shown.clusters_at(start, count)
+    tone = np.where(cluster >= 0, np.append(color, -1)[cluster], -1)
+    columns = {
+        "birth": radii.list(candidates.birth[order]),
+        "death": [radii.death(death) for death in candidates.death[order].tolist()],
+        "persistence": _six(persistence[order]),
+        "start": start.tolist(),
+        "count": count.tolist(),
+        "size": candidates.tree.size[node].tolist(),
+        "chosen": rank[order].tolist(),
+        "color": np.where(rank[order] >= 0, rank[order], tone).tolist(),
+    }
+    if len(candidates) <= _MOST_BARS:
+        return columns, []
+    left = len(candidates) - _MOST_BARS
+    return columns, [
+        f"The diagram shows the {_MOST_BARS} most persistent clusters; {left:,} are left out."
+    ]
+
+
+def _chosen(
+    clusterer: NTCClusterer | None,
+    starts: NDArray[np.intp],
+    counts: NDArray[np.intp],
+    radii: _Rounding,
+) -> list[dict[str, Any]] | None:
+    if clusterer is None:
+        return None
+    rows = []
+    for k in range(min(clusterer.n_clusters_, _MOST_CHOSEN)):
+        rows.append(
+            {
+                "id": k,
+                "size": len(clusterer.clusters_[k]),
+                "birth": radii(clusterer.birth_[k]),
+                "death": radii.death(clusterer.death_[k]),
+                "persistence": float(f"{clusterer.persistence_[k]:.6g}"),
+                "start": int(starts[k]),
+                "count": int(counts[k]),
+            }
+        )
+    return rows
+
+
+def _threshold(
+    clusterer: NTCClusterer | None, candidates: CandidateClusters
+) -> dict[str, Any] | None:
+    """Return the persistence that a chosen cluster exceeds, where there is one."""
+    if clusterer is None or clusterer.rule == "mass" or not np.isfinite(clusterer.threshold_):
+        return None
+    return {
+        "value": float(clusterer.threshold_),
+        "scale": clusterer.scale,
+        "unit": float(candidates.unit),
+    }

@@ -1,0 +1,138 @@
+"""Where the explorer draws the samples shown, and which edges between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.explore.layout import MOST_ON_CIRCLE, leaf_positions
+from neurotopo.explore.shown import ShownTree
+from neurotopo.persistence.merge_tree import MergeTree
+
+__all__ = ["Drawing", "drawing_of_clusterer", "drawing_of_tree"]
+
+_FEWEST_EDGES, _MOST_EDGES, _EDGES_PER_SAMPLE = 200, 3000, 5
+_MOST_DISCS = 2000
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The drawing of a graph.
+
+    Attributes
+    ----------
+    positions : ndarray of float64, shape (n_shown, 2)
+        Where the samples shown are drawn.
+    layer : ndarray of int or None
+        The layer of each, counted from 0.
+    layers : list of str or None
+        The names of the layers.
+    discs : bool
+        Whether distances in the drawing are lengths, so that discs of radius R / 2 touch where
+        samples are joined.
+    circle : bool
+        Whether the samples lie in leaf order on a circle, with room for the tree inside.
+    source, target, length : ndarray
+        Edges between samples shown.
+    notes : list of str
+        What the reader has to know about the drawing.
+    """
+
+    positions: NDArray[np.float64]
+    layer: NDArray[np.intp] | None
+    layers: list[str] | None
+    discs: bool
+    circle: bool
+    source: NDArray[np.intp]
+    target: NDArray[np.intp]
+    length: NDArray[np.float64]
+    notes: list[str]
+
+
+def drawing_of_clusterer(
+    clusterer: NTCClusterer,
+    shown: ShownTree,
+    positions: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
+) -> Drawing:
+    """Draw the graph that a clusterer was fitted on: its forest, and the shortest other edges."""
+    from neurotopo.plots._graph_data import drawn_graph
+
+    graph = drawn_graph(clusterer, positions, strata)
+    layered = graph.layers is not None
+    if strata is None:
+        strata = clusterer._strata
+    n = clusterer.merge_tree_.n_samples
+    at = np.full(n, -1, dtype=np.intp)
+    at[shown.sample] = np.arange(len(shown.sample))
+    most = int(np.clip(_EDGES_PER_SAMPLE * n, _FEWEST_EDGES, _MOST_EDGES))
+    drawn = graph.shortest(most)
+    n_left = len(drawn) - np.count_nonzero(drawn)
+    source, target = at[graph.edges.source[drawn]], at[graph.edges.target[drawn]]
+    both = (source >= 0) & (target >= 0)
+    notes = []
+    if n_left:
+        notes.append(
+            f"Drawn are {np.count_nonzero(drawn):,} edges, those of a minimum spanning forest and "
+            f"the shortest others; {n_left:,} longer ones are left out. The clusters are the same."
+        )
+    layers, layer = _layers(strata) if layered else (None, None)
+    return Drawing(
+        graph.positions[shown.sample],
+        None if layer is None else layer[shown.sample],
+        layers,
+        graph.true_distances and n <= _MOST_DISCS,
+        False,
+        source[both],
+        target[both],
+        graph.edges.length[drawn][both],
+        notes,
+    )
+
+
+def drawing_of_tree(
+    tree: MergeTree,
+    shown: ShownTree,
+    positions: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
+) -> Drawing:
+    """Draw the samples of a bare tree: as given, by layer, or in leaf order."""
+    from neurotopo.plots._graph_data import _checked_positions
+    from neurotopo.plots._layout import layered_positions
+
+    layer = layers = None
+    circle = False
+    notes: list[str] = []
+    no_edges = np.zeros(0, dtype=np.intp)
+    source, target, length = no_edges, no_edges, np.zeros(0)
+    if positions is not None:
+        at = _checked_positions(positions, tree.n_samples)[shown.sample]
+    elif strata is not None:
+        if np.shape(strata) != (tree.n_samples,):
+            raise ValueError(f"strata must have shape ({tree.n_samples},), got {np.shape(strata)}.")
+        layers, every = _layers(strata)
+        at = layered_positions(every, tree.leaf_order)[shown.sample]
+        layer = every[shown.sample]
+    else:
+        n = len(shown.sample)
+        at = leaf_positions(n)
+        circle = n <= MOST_ON_CIRCLE
+    if circle:
+        notes.append("A tree knows no edges: samples lie in leaf order, and the tree grows inside.")
+    elif positions is None and strata is None:
+        source = np.flatnonzero(np.isfinite(shown.joining))
+        target, length = source + 1, shown.joining[source]
+        notes.append(
+            "A tree knows no edges: samples lie in leaf order, and a line joins neighbours once "
+            "they are in one cluster."
+        )
+    return Drawing(at, layer, layers, False, circle, source, target, length, notes)
+
+
+def _layers(strata: Any) -> tuple[list[str], NDArray[np.intp]]:
+    names, layer = np.unique(np.asarray(strata), return_inverse=True)
+    return [str(name) for name in names], layer.astype(np.intp)

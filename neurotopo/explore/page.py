@@ -1,0 +1,147 @@
+"""One file that holds the explorer and its data, and asks no network for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+__all__ = ["explorer_script", "explorer_style", "json_in_html", "make_page", "write_page"]
+
+_SCRIPTS = ("scale.js", "graph.js", "charts.js", "table.js", "words.js", "parts.js", "explorer.js")
+_START = """
+window.explorer = window.neurotopoExplorer(
+  document.getElementById("explorer"),
+  JSON.parse(document.getElementById("explorer-data").textContent)
+);
+"""
+# What ends a script, or begins one, inside JSON; U+2028 and U+2029 are escaped with all non-ASCII
+_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body class="ntx-page">
+<div id="explorer"></div>
+<noscript>This page shows clusters that grow, and needs JavaScript for it.</noscript>
+<script type="application/json" id="explorer-data">{data}</script>
+<script>{script}</script>
+<script>{start}</script>
+</body>
+</html>
+"""
+
+
+def explorer_script() -> str:
+    """Return the script: it defines ``neurotopoExplorer(element, data)`` and nothing else."""
+    parts = "\n".join(_asset(name) for name in _SCRIPTS)
+    return f'(function () {{\n"use strict";\n{parts}\n}})();\n'
+
+
+def explorer_style() -> str:
+    """Return the style sheet that belongs to the script."""
+    return _asset("explorer.css")
+
+
+def make_page(data: Mapping[str, Any], *, title: str | None = None) -> str:
+    """Return the page as text.
+
+    Parameters
+    ----------
+    data : mapping
+        What :func:`~neurotopo.explore.explorer_data` returned.
+    title : str, optional
+        Another title than that of the data.
+
+    Returns
+    -------
+    str
+        HTML. Whatever comes from data is text in it and nothing else.
+    """
+    if title is not None:
+        data = {**data, "title": title}
+    script, style = explorer_script(), explorer_style()
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)} {_hash(_START)}; "
+        f"style-src {_hash(style)}; connect-src 'none'; base-uri 'none'; form-action 'none'"
+    )
+    return _PAGE.format(
+        policy=policy, title=html.escape(str(data["title"])), style=style,
+        data=json_in_html(data), script=script, start=_START,
+    )  # fmt: skip
+
+
+def write_page(
+    data: Mapping[str, Any], path: str | os.PathLike[str], *, title: str | None = None
+) -> Path:
+    """Write the page to a file, which is replaced when all is written.
+
+    Parameters
+    ----------
+    data : mapping
+        What :func:`~neurotopo.explore.explorer_data` returned.
+    path : path-like
+        The file.
+    title : str, optional
+        Another title than that of the data.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; an earlier file stays as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo import merge_tree
+    >>> from neurotopo.explore import explorer_data, write_page
+    >>> tree = merge_tree([[0.0], [1.0], [3.0]], metric="euclidean")
+    >>> path = write_page(explorer_data(tree), Path(tempfile.mkdtemp()) / "tree.html")
+    >>> path.name, "<!DOCTYPE html>" in path.read_text(encoding="utf-8")
+    ('tree.html', True)
+    """
+    from neurotopo.graphs.storage import replacing
+
+    path = Path(path)
+    text = make_page(data, title=title)
+    try:
+        with replacing(path) as file:
+            file.write(text.encode("utf-8", errors="replace"))
+    except OSError as error:
+        raise OSError(f"cannot write to {path}: {error.strerror or error}.") from error
+    return path
+
+
+def json_in_html(data: Any) -> str:
+    """Return JSON that can stand inside a script element: nothing in it ends or begins a tag."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for sign, escaped in _ESCAPED.items():
+        text = text.replace(sign, escaped)
+    return text
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _asset(name: str) -> str:
+    return (resources.files("neurotopo.explore") / "assets" / name).read_text(encoding="utf-8")
