@@ -1,0 +1,1 @@
+"""The study ``robustness``: section 5 of the paper."""

@@ -1,0 +1,266 @@
+"""The stored results of the robustness study as tables with a row per fact, arm and edit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurotopo.datasets.perturbation import PERTURBATIONS
+from neurotopo.studies.robustness.measures import MEASURES, measures
+from neurotopo.studies.rows import Row
+from neurotopo.studies.search import ARM_LABELS
+from neurotopo.studies.statistics import finite_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "ARMS", "AVERAGE", "EXTREME", "KINDS", "LABELS", "MOST", "NONE", "NOT_KNOWN", "NO_PROMPT",
+    "OPERATIONS", "WHERE", "ZERO", "Collected", "collect",
+]  # fmt: skip
+
+NONE = "none"
+LABELS = {**ARM_LABELS, NONE: "no edit (the paper's empty set)"}
+"""The arms, and what each is."""
+
+ARMS = tuple(LABELS)
+KINDS = PERTURBATIONS
+AVERAGE = "Avg."
+WHERE = ("values", "weights")
+OPERATIONS = {"suppress": 0.0, "enhance": 2.0}
+"""The paper's two operations, and by what they multiply."""
+
+MOST = 8
+"""Of so many components subsets are suppressed, and not of more."""
+
+ZERO, EXTREME = "probability zero", "extreme change"
+"""Why the probabilities of a fact do not count (Eq 21)."""
+
+NOT_KNOWN, NO_PROMPT = "not known", "prompt too short"
+
+_FACTS = (
+    "fact", "known", "probability", "probability_faulty", "right_faulty", "n_prompts", "too_short",
+    "n_neurons", "n_components", "n_degenerate", "topped_up", "max_change", "reason", "error",
+)  # fmt: skip
+_EDITS = ("fact", "arm", "operation", "where", "kind", "q_drop", *MEASURES)
+_DOSES = ("fact", "arm", "scale", "prob_q", "prob_faulty", "right_q", "right_faulty")
+_CHANGES = ("fact", "arm", "zero", "largest", "largest_up")
+_SUBSETS = ("fact", "grouping", "n", "k", "Q", "Q*")
+_SIZES = ("fact", "grouping", "n")
+_LASTS = ("fact", "grouping", "n", "prompt", "all", "proper")
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """What is stored about all facts of a run, in the order of their keys.
+
+    Attributes
+    ----------
+    facts : DataFrame
+        A row per fact: whether it is ``known``, the answer's ``probability`` after the clean and
+        the faulty prompts, the share of these that is answered rightly, the numbers of prompts
+        and neurons, the ``reason`` why nothing is compared, and for one that failed the ``error``.
+    edits : DataFrame
+        A row per fact, arm, operation, where it acts and kind of perturbation (``"Avg."``: all
+        prompts together): ``q_drop``, the relative fall of Prob(Q), and the
+        :data:`~neurotopo.studies.robustness.measures.MEASURES`, means over the faulty prompts.
+    doses : DataFrame
+        A row per fact, arm and factor of the values, with means over the faulty prompts.
+    changes : DataFrame
+        A row per fact and arm: whether a probability to divide by is ``zero`` under suppression,
+        and the ``largest`` |dProb| of any prompt, ``largest_up`` the largest signed one.
+    subsets : DataFrame
+        A row per fact, grouping and number k of n suppressed components: the mean relative fall
+        after the clean prompt ``Q`` and after the faulty ones ``Q*``.
+    sizes : DataFrame
+        A row per fact and grouping: its number ``n`` of components.
+    lasts : DataFrame
+        A row per fact, grouping and prompt (``"Q"``, ``"Q*"``): the fall with ``all`` components
+        suppressed and the largest with any ``proper`` subset of them.
+    """
+
+    facts: pd.DataFrame
+    edits: pd.DataFrame
+    doses: pd.DataFrame
+    changes: pd.DataFrame
+    subsets: pd.DataFrame
+    sizes: pd.DataFrame
+    lasts: pd.DataFrame
+
+    def of(
+        self, arm: str, operation: str, where: str, measure: str, kind: str = AVERAGE
+    ) -> pd.Series:
+        """Return a measure of one arm with the facts as index."""
+        own = self._by_edit.get((arm, operation, where, kind))
+        return self.edits.iloc[:0].set_index("fact")[measure] if own is None else own[measure]
+
+    @cached_property
+    def _by_edit(self) -> dict[Any, pd.DataFrame]:
+        keys = ["arm", "operation", "where", "kind"]
+        return {key: own.set_index("fact") for key, own in self.edits.groupby(keys)}
+
+    @property
+    def limited(self) -> pd.DataFrame:
+        """The changes, with the limit of Eq 21 beside them."""
+        limits = self.facts[["fact", "max_change"]]
+        changes = self.changes.merge(limits, on="fact", how="left")
+        for name in ("largest", "largest_up", "max_change"):
+            changes[name] = changes[name].astype(float)
+        return changes.assign(zero=changes["zero"].astype(bool))
+
+    @cached_property
+    def excluded(self) -> pd.Series:
+        """For each fact that was compared, why its probabilities do not count; None: they do.
+
+        A fact for which any arm, under suppression, has a probability of 0 to divide by or a
+        |dProb| of any faulty prompt above the limit (Eq 21) is left out for all arms.
+        """
+        changes = self.limited
+        extreme = changes["largest"] > changes["max_change"]
+        by_fact = changes.assign(extreme=extreme).groupby("fact")[["zero", "extreme"]].any()
+        reasons = by_fact["zero"].map({True: ZERO, False: None}).astype(object)
+        return reasons.where(by_fact["zero"] | ~by_fact["extreme"], EXTREME)
+
+
+def collect(rows: Iterable[Row]) -> Collected:
+    """Read the rows of a run; failed facts and missing ones do no harm."""
+    import pandas as pd
+
+    tables: dict[str, list[tuple[Any, ...]]] = {
+        name: [] for name in ("facts", "edits", "doses", "changes", "subsets", "sizes", "lasts")
+    }
+    for row in sorted(rows, key=lambda row: row.fact):  # so that sums do not depend on the order
+        if row.error is not None:
+            tables["facts"].append((row.fact, *[None] * (len(_FACTS) - 2), row.error))
+            continue
+        about = row.stages["fact"]
+        tables["facts"].append(_fact(row.fact, about))
+        arms = row.stages["arms"]
+        for arm in (*(arm for arm in ARMS if arm in arms), *([NONE] if arms else [])):
+            result = arms.get(arm, {"where": [], "scale": [], "probability": [], "right": []})
+            tables["edits"].extend(_edits(row.fact, arm, about, result))
+            tables["doses"].extend(_doses(row.fact, arm, about, result))
+            tables["changes"].append(_change(row.fact, arm, about, result))
+        for grouping, result in row.stages["subsets"].items():
+            tables["sizes"].append((row.fact, grouping, result["n"]))
+            if "k" in result:
+                tables["subsets"].extend(_by_size(row.fact, grouping, result))
+                tables["lasts"].extend(_last(row.fact, grouping, result))
+    columns = (_FACTS, _EDITS, _DOSES, _CHANGES, _SUBSETS, _SIZES, _LASTS)
+    return Collected(
+        **{
+            name: pd.DataFrame(values, columns=list(own))
+            for (name, values), own in zip(tables.items(), columns, strict=True)
+        }
+    )
+
+
+def _fact(key: str, about: Mapping[str, Any]) -> tuple[Any, ...]:
+    probability, right = _numbers(about["probability"]), _numbers(about["right"])
+    return (
+        key, about["known"], probability[0], finite_mean(probability[1:]), finite_mean(right[1:]),
+        len(right) - 1, ", ".join(about["too_short"]), len(about["neurons"]), about["components"],
+        len(about["degenerate"]), about["topped_up"], about["max_change"],
+        about["reason"], None,
+    )  # fmt: skip
+
+
+def _numbers(values: Any) -> Any:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _under(
+    about: Mapping[str, Any], result: Mapping[str, Any], where: str, scale: float
+) -> tuple[Any, Any] | None:
+    """Return probabilities and right answers under an edit; without one where there is none."""
+    if not len(result["where"]):
+        return about["probability"], about["right"]
+    if scale == 0.0:
+        where = "values"  # by weights it is the same model
+    for way, factor, probability, right in zip(
+        result["where"], result["scale"], result["probability"], result["right"], strict=True
+    ):
+        if (way, factor) == (where, scale):
+            return probability, right
+    return None
+
+
+def _edits(
+    key: str, arm: str, about: Mapping[str, Any], result: Mapping[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    kinds = np.asarray(about["kinds"])
+    base = _numbers(about["probability"])
+    for operation, scale in OPERATIONS.items():
+        for where in WHERE:
+            under = _under(about, result, where, scale)
+            assert under is not None  # the paper's operations are always there
+            found = measures(base, about["right"], *under)
+            fall = (base[0] - under[0][0]) / base[0] if base[0] > 0 else math.nan
+            for kind in (*KINDS, AVERAGE):
+                chosen = np.ones(len(kinds), dtype=bool) if kind == AVERAGE else kinds == kind
+                means = [finite_mean(found[name][chosen]) for name in MEASURES]
+                yield (key, arm, operation, where, kind, fall, *means)
+
+
+def _doses(
+    key: str, arm: str, about: Mapping[str, Any], result: Mapping[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    scales = {
+        float(scale)
+        for way, scale in zip(result["where"], result["scale"], strict=True)
+        if way == "values"
+    }
+    for scale in sorted(scales | {1.0}):
+        without = about["probability"], about["right"]
+        under = without if scale == 1.0 else _under(about, result, "values", scale)
+        assert under is not None
+        probability, right = _numbers(under[0]), _numbers(under[1])
+        yield (
+            key, arm, scale, probability[0], finite_mean(probability[1:]), right[0],
+            finite_mean(right[1:]),
+        )  # fmt: skip
+
+
+def _change(
+    key: str, arm: str, about: Mapping[str, Any], result: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    under = _under(about, result, "values", 0.0)
+    assert under is not None
+    found = measures(about["probability"], about["right"], *under)
+    both = np.concatenate([found["dprob"], found["dprob_ref"]])
+    zero = bool(np.isnan(both).any())
+    if zero or not len(both):
+        return key, arm, zero, math.nan, math.nan
+    return key, arm, zero, float(np.abs(both).max()), float(both.max())
+
+
+def _falls(values: Any) -> Any:
+    """Return the relative fall from the first value, which is that of no edit."""
+    values = _numbers(values)
+    if not len(values) or not values[0] > 0:
+        return None
+    return (values[0] - values[1:]) / values[0]
+
+
+def _by_size(key: str, grouping: str, result: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    sizes = np.asarray(result["k"], dtype=np.int64)
+    falls = [_falls(result[prompt]) for prompt in ("clean", "faulty")]
+    for k in range(1, result["n"] + 1):
+        means = [math.nan if f is None else finite_mean(f[sizes == k]) for f in falls]
+        yield (key, grouping, result["n"], k, *means)
+
+
+def _last(key: str, grouping: str, result: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    proper = np.asarray(result["k"], dtype=np.int64) < result["n"]
+    for prompt, name in (("clean", "Q"), ("faulty", "Q*")):
+        falls = _falls(result[prompt])
+        if falls is not None:
+            yield (
+                key, grouping, result["n"], name, float(falls[~proper][0]),
+                float(falls[proper].max()),
+            )  # fmt: skip
