@@ -1,0 +1,289 @@
+"""What is asked of a relation: its facts with a true and a wrong label each, in two parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from neurotopo.datasets.dataset import Dataset, truth_of
+from neurotopo.datasets.truth import Truth, undated_prompt
+from neurotopo.datasets.words import normalized
+from neurotopo.knowledge.facts import Fact, FactSet
+from neurotopo.studies.detection.options import DetectionOptions
+from neurotopo.studies.facts import facts_for
+from neurotopo.studies.runner import seed_for
+
+__all__ = ["Pair", "RelationTrial", "facts_of_relations", "trials", "wrong_labels"]
+
+WITHOUT = "all"
+"""The name of the relation of facts that have none."""
+
+_PER_RELATION = 12  # of facts that are drawn, a relation has at least so many
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A fact with a label that is true and one that is not.
+
+    Attributes
+    ----------
+    fact : Fact
+        The fact.
+    label : str
+        One of its answers.
+    wrong : str
+        The label of another fact of the same part, which is true of this subject at no time.
+    subject : int
+        Number of the subject; facts of several dates have the same.
+    train : bool
+        Whether neurons and thresholds are found on it.
+    """
+
+    fact: Fact
+    label: str
+    wrong: str
+    subject: int
+    train: bool
+
+    @property
+    def true_fact(self) -> Fact:
+        """The fact with its true label as only answer."""
+        return replace(self.fact, answers=(self.label,))
+
+    @property
+    def wrong_fact(self) -> Fact:
+        """The fact with its wrong label as only answer."""
+        return replace(self.fact, answers=(self.wrong,))
+
+
+@dataclass(frozen=True)
+class RelationTrial:
+    """A relation, and what is asked of it.
+
+    Attributes
+    ----------
+    key : str
+        The relation, with its language if that is not English.
+    n_facts : int
+        How many facts it has.
+    pairs : tuple of Pair
+        What is asked; empty for a relation that is left out.
+    left_out : dict of str to int
+        How many facts are not asked for, by reason.
+    """
+
+    key: str
+    n_facts: int
+    pairs: tuple[Pair, ...] = field(repr=False)
+    left_out: dict[str, int] = field(hash=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON can hold it, the facts as a hash."""
+        content = json.dumps(
+            [[p.fact.to_dict(), p.label, p.wrong, p.subject, p.train] for p in self.pairs],
+            sort_keys=True,
+        )
+        digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+        return {
+            "relation": self.key, "n_facts": self.n_facts, "n_pairs": len(self.pairs),
+            "left_out": self.left_out, "facts": digest,
+        }  # fmt: skip
+
+
+def facts_of_relations(
+    facts: str | os.PathLike[str] | Iterable[Fact],
+    model: Any = None,
+    *,
+    most: int | None = None,
+    seed: int = 0,
+) -> Any:
+    """Return the facts that the study is asked for; what is drawn are several of one relation.
+
+    Parameters
+    ----------
+    facts, model, most, seed
+        As for :func:`neurotopo.studies.facts.facts_for`. Where facts are drawn, they are of as
+        many relations as leave at least twelve for each, the same number of each where possible.
+
+    Returns
+    -------
+    Dataset
+        The facts; it knows the answers of those that were not drawn too.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.detection.trials import facts_of_relations
+    >>> facts = facts_of_relations("factworld:30")
+    >>> sorted(len(one) for one in facts.by_relation().values())
+    [15, 15]
+    """
+    if not isinstance(facts, str | os.PathLike):
+        given = facts if isinstance(facts, FactSet) else FactSet(facts)
+        return _drawn(Dataset(facts_for(given), truth=truth_of(given)), most, seed)
+    listed = facts_for(facts, model, seed=seed)
+    name, _, number = os.fspath(facts).partition(":")
+    if name == "factworld" and number:
+        return _drawn(Dataset(facts_for(name, model)), len(listed), seed)
+    return _drawn(Dataset(listed), most, seed)
+
+
+def _drawn(facts: Dataset, n: int | None, seed: int) -> Dataset:
+    if n is None or n >= len(facts):
+        return facts
+    rng = np.random.default_rng([seed, n])
+    groups = _by_relation(facts)
+    names = sorted(groups)
+    chosen = [names[i] for i in rng.permutation(len(names))[: max(n // _PER_RELATION, 1)]]
+    # the smallest first, so that the others make up for what these do not have
+    chosen.sort(key=lambda name: len(groups[name]))
+    kept: set[str] = set()
+    for i, name in enumerate(chosen):
+        group = groups[name]
+        size = min((n - len(kept)) // (len(chosen) - i), len(group))
+        kept.update(group[j].key for j in rng.permutation(len(group))[:size])
+    return facts.filter(predicate=lambda fact: fact.key in kept)
+
+
+def _by_relation(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+    groups: dict[str, list[Fact]] = {}
+    for fact in facts:
+        name = WITHOUT if fact.relation is None else fact.relation
+        key = name if fact.language == "en" else f"{name} [{fact.language}]"
+        groups.setdefault(key, []).append(fact)
+    return groups
+
+
+def trials(facts: Sequence[Fact], options: DetectionOptions, seed: int) -> list[RelationTrial]:
+    """Return what is asked, relation by relation.
+
+    Parameters
+    ----------
+    facts : sequence of Fact
+        The facts; a :class:`~neurotopo.datasets.Dataset` knows more answers than it holds.
+    options : DetectionOptions
+        How many facts, and how they are divided.
+    seed : int
+        Seed of what is drawn; a relation does not depend on the others.
+
+    Returns
+    -------
+    list of RelationTrial
+        Those that are left out are among them, without pairs.
+    """
+    truth = truth_of(facts)
+    return [
+        _trial(key, group, truth, options, seed_for(seed, key))
+        for key, group in _by_relation(facts).items()
+    ]
+
+
+def _trial(
+    key: str, group: list[Fact], truth: Truth, options: DetectionOptions, seed: int
+) -> RelationTrial:
+    n = len(group)
+    if n < options.least:
+        return RelationTrial(key, n, (), {"too few facts in the relation": n})
+    rng = np.random.default_rng(seed)
+    left_out = {"not drawn": n - options.per_relation} if n > options.per_relation else {}
+    drawn = [group[i] for i in np.sort(rng.permutation(n)[: options.per_relation])]
+    subjects = _subjects(drawn)
+    if subjects.max() == 0:
+        return RelationTrial(key, n, (), {**left_out, "only one subject": len(drawn)})
+    train = _train(subjects, options.train_share, rng)
+    labels = [fact.answers[rng.integers(len(fact.answers))] for fact in drawn]
+    wrong: dict[int, str] = {}
+    for side in (train, ~train):
+        at = np.flatnonzero(side)
+        found = wrong_labels([drawn[i] for i in at], [labels[i] for i in at], truth, rng)
+        wrong.update({int(i): label for i, label in zip(at, found, strict=True) if label})
+    pairs = tuple(
+        Pair(drawn[i], labels[i], wrong[i], int(subjects[i]), bool(train[i])) for i in sorted(wrong)
+    )
+    left_out["no wrong label"] = len(drawn) - len(pairs)
+    if len({pair.train for pair in pairs}) < 2:
+        left_out["one part is empty"] = len(pairs)
+        pairs = ()
+    return RelationTrial(key, n, pairs, {why: count for why, count in left_out.items() if count})
+
+
+def _subjects(facts: Sequence[Fact]) -> NDArray[np.int64]:
+    """Return numbers of subjects; what has none is told by its prompt without the date."""
+    numbers: dict[str, int] = {}
+    names = [
+        undated_prompt(fact) if fact.subject is None else normalized(fact.subject) for fact in facts
+    ]
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+
+
+def _train(
+    subjects: NDArray[np.int64], share: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Divide the facts so that no subject is on both sides."""
+    sizes = np.bincount(subjects)
+    order = rng.permutation(len(sizes))
+    reached = np.cumsum(sizes[order])[:-1]  # at least one subject stays for the other side
+    n = int(np.abs(reached - share * len(subjects)).argmin()) + 1
+    return np.isin(subjects, order[:n])
+
+
+def wrong_labels(
+    facts: Sequence[Fact], labels: Sequence[str], truth: Truth, rng: np.random.Generator
+) -> list[str | None]:
+    """Exchange labels among facts, so that none may be true of its fact.
+
+    Parameters
+    ----------
+    facts : sequence of Fact
+        The facts.
+    labels : sequence of str
+        A true label of each.
+    truth : Truth
+        What is true, at all dates.
+    rng : Generator
+        What is drawn from.
+
+    Returns
+    -------
+    list of str or None
+        Over the facts that get one, wrong labels are as frequent as true ones. None: there is no
+        label for this fact, as where most facts have the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import Fact
+    >>> from neurotopo.datasets import Truth
+    >>> from neurotopo.studies.detection.trials import wrong_labels
+    >>> facts = [Fact(f"The capital of {k} is", a) for k, a in enumerate(("Marly", "Peko", "Osk"))]
+    >>> rng = np.random.default_rng(0)
+    >>> sorted(wrong_labels(facts, ["Marly", "Peko", "Osk"], Truth(facts), rng))
+    ['Marly', 'Osk', 'Peko']
+    """
+    distinct = sorted(set(labels))
+    which = np.array([distinct.index(label) for label in labels], dtype=np.int64)
+    bad = np.array(
+        [[truth.may_be_true(fact, label) for label in distinct] for fact in facts], dtype=bool
+    ).reshape(len(facts), len(distinct))
+    kept = np.arange(len(facts))
+    found: list[str | None] = [None] * len(facts)
+    while len(kept):
+        forbidden = bad[kept][:, which[kept]]
+        # a forbidden exchange costs more than all others together: there are as few as can be
+        costs = rng.random(forbidden.shape) + forbidden * (len(kept) + 1.0)
+        rows, columns = linear_sum_assignment(costs)
+        failed = forbidden[rows, columns]
+        if not failed.any():
+            for row, column in zip(kept[rows], kept[columns], strict=True):
+                found[row] = labels[column]
+            break
+        # their labels leave with them, so that those of the others stay equally frequent
+        kept = kept[~failed]
+    return found
