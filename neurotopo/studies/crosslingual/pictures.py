@@ -1,0 +1,160 @@
+"""The pictures of the study of languages: overlaps, Succ, edits that cross, jumps, layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurotopo.plots.effects import EffectsDisplay
+from neurotopo.plots.layers import LayerDisplay
+from neurotopo.plots.means import MeansDisplay
+from neurotopo.studies.crosslingual.comparisons import ANSWERS, share_interval
+from neurotopo.studies.crosslingual.overlaps import CONTROLS, KINDS
+from neurotopo.studies.crosslingual.rows import Collected
+from neurotopo.studies.statistics import mean_interval
+from neurotopo.studies.summary import Picture, Table, free_axes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["pictures_of"]
+
+_OWN = "the same fact"
+
+
+def pictures_of(
+    found: Collected, tables: Mapping[str, Table], values: pd.DataFrame
+) -> dict[str, Picture]:
+    """Return all pictures of a run; those that would be empty are left out."""
+    pictures = {}
+    if len(values):
+        pictures["overlap"] = _overlap(values)
+    succ = tables["succ"].frame
+    if len(succ) and succ["n"].any():
+        pictures["succ"] = _succ(succ)
+    crossing = tables["crossing"].frame
+    if len(crossing) and crossing["n"].any():
+        pictures["crossing"] = _crossing(crossing)
+    controls = tables["controls"].frame
+    if len(controls):
+        shown = controls[
+            (controls["measure"] == "all potential") & (controls["over"] == "all")
+            & (controls["n"] > 0)
+        ]  # fmt: skip
+        if len(shown):
+            pictures["controls"] = _jumps(shown)
+    if any(own for sets in found.neurons.values() for own in sets.values()):
+        pictures["layers"] = _layers(found, tables["layers"].frame)
+    return pictures
+
+
+def _overlap(values: pd.DataFrame) -> Picture:
+    rows, means = [], {name: [] for name in (_OWN, *CONTROLS.values())}  # type: ignore[var-annotated]
+    for (kind, first, second), part in values.groupby(["kind", "first", "second"], sort=False):
+        for answers in ANSWERS:
+            some = part if answers == "all" else part[part["answers"] == answers]
+            text = "" if answers == "all" else f", answers {answers}"
+            rows.append(f"{KINDS[str(kind)]}, {first} & {second}{text} (n={len(some)})")
+            means[_OWN].append(_percent(some["jaccard"]))
+            for name, label in CONTROLS.items():
+                means[label].append(_percent(some[name]))
+    ax = free_axes(8.0, 1.4 + 0.6 * len(rows))
+    MeansDisplay.from_arrays(
+        rows, {name: np.array(each).T for name, each in means.items()},  # type: ignore[misc]
+        label="Jaccard index of the neurons in two languages (%)", ax=ax,
+    )  # fmt: skip
+    return Picture(
+        ax.figure,
+        "Overlap of the neurons in two languages: of one fact, of two facts, and by chance",
+        "Means over facts with 95 % intervals. Language-independent neurons of a fact would lift "
+        "the same fact above other facts of its relation, also where the answers have no word in "
+        "common ('different'). Paired tests are in the table overlap.",
+    )
+
+
+def _percent(column: pd.Series) -> tuple[float, float, float]:
+    mean, low, high = mean_interval(column.to_numpy(np.float64) * 100)
+    return mean, low, high
+
+
+def _succ(frame: pd.DataFrame) -> Picture:
+    kept = frame[(frame["over"] == "all") & (frame["n"] > 0)]
+    rows: list[str] = []
+    shares: dict[str, list[tuple[float, float, float]]] = {
+        "the fact's neurons": [], "random neurons": [], "random neurons by layer": [],
+    }  # fmt: skip
+    for (pair, scale, arm), part in kept.groupby(["languages", "scale", "arm"], sort=False):
+        control = part.set_index("against")
+        rows.append(f"{pair}, times {scale:g}: {arm} (n={control['n'].iloc[0]})")
+        own = control.iloc[0]
+        shares["the fact's neurons"].append((own["own"], own["own low"], own["own high"]))
+        for name, label in (
+            ("random", "random neurons"), ("random_layers", "random neurons by layer")
+        ):  # fmt: skip
+            n, share = int(control.loc[name, "n"]), float(control.loc[name, "control"])
+            shares[label].append((share, *share_interval(round(share * n), n)))
+    ax = free_axes(7.6, 1.4 + 0.45 * len(rows))
+    MeansDisplay.from_arrays(
+        rows, {name: np.array(each).T * 100 for name, each in shares.items()},  # type: ignore[misc]
+        label="Succ: share of facts with both answers moved as wanted (%)", ax=ax,
+    )  # fmt: skip
+    ax.set_xlim(-2, 102)
+    return Picture(
+        ax.figure,
+        "Succ of the four ways of editing, beside random neurons of the same sizes",
+        "Shares of all facts with Wilson's 95 % intervals. The neurons were chosen by the answers "
+        "that are asked for; whether anything crosses from one language to the other is in the "
+        "next picture.",
+    )
+
+
+def _crossing(frame: pd.DataFrame) -> Picture:
+    shown = frame[
+        (frame["over"] == "all") & (frame["against"] == "random_layers") & (frame["n"] > 0)
+    ]
+    names = [
+        f"{row.edited} edited, {row.asked} asked, times {row.scale:g}: answers {row.answers}"
+        for row in shown.itertuples()
+    ]
+    ax = free_axes(8.4, 1.4 + 0.4 * len(shown))
+    EffectsDisplay.from_arrays(
+        names, shown["difference"], shown["low"], shown["high"], n=shown["n"], p=shown["p"],
+        label="change as wanted minus that by random neurons in the same layers (points)", ax=ax,
+    )  # fmt: skip
+    return Picture(
+        ax.figure,
+        "Edits that cross: neurons of one language, question in the other",
+        "Mean differences over all facts, paired by fact, with 95 % intervals; p as in the table "
+        "crossing. Where the answers are alike the neurons were chosen for the very word that is "
+        "asked for. Only where they are different does an effect say that the fact crosses.",
+    )
+
+
+def _jumps(shown: pd.DataFrame) -> Picture:
+    names = [f"{row.language}: {row.method}" for row in shown.itertuples()]
+    ax = free_axes(8.4, 1.4 + 0.32 * len(shown))
+    EffectsDisplay.from_arrays(
+        names, shown["difference"], shown["low"], shown["high"], n=shown["n"], p=shown["p"],
+        label="jump minus that of random groups (points)", ax=ax,
+    )  # fmt: skip
+    return Picture(
+        ax.figure,
+        "Every method against random groups in its sizes, in each language",
+        "Mean difference of the jumps of all potential components, paired by fact, with its 95 % "
+        "interval; from the table controls, over all facts. At 0 the grouping means nothing.",
+    )
+
+
+def _layers(found: Collected, frame: pd.DataFrame) -> Picture:
+    counts: dict[str, Any] = {f"neurons in {x}": frame[x].to_numpy() for x in found.languages}
+    counts["shared by all languages"] = frame["shared"].to_numpy()
+    ax = free_axes(6.4, 1.8 + 0.4 * len(frame))
+    LayerDisplay.from_counts(counts, ax=ax)
+    return Picture(
+        ax.figure,
+        "Where the language-independent neurons are",
+        "Shares of the layers among the knowledge neurons of all facts in each language, and among "
+        "those that a fact has in every language. The numbers are in the table layers.",
+    )
