@@ -1,0 +1,110 @@
+"""What can be chosen about the critique study, checked before any work."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neurotopo.studies.search import SearchOptions
+
+__all__ = ["AGREEMENT", "CritiqueOptions"]
+
+AGREEMENT = "agreement"
+"""Name of the pairs of number agreement that the test bed makes."""
+
+_MOST_PAIRS = 500  # as many the test bed can make
+_AT_LEAST = {
+    "n_pairs": 0, "per_group": 2, "top": 2, "n_edits": 0, "edit_tries": 1, "edit_steps": 1
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CritiqueOptions(SearchOptions):
+    """Options of the study ``critique``; how neurons are found is as in all studies.
+
+    Parameters
+    ----------
+    pairs : str, default="agreement"
+        Minimal pairs of grammar: ``"agreement"`` are those of the test bed; else a file of BLiMP,
+        or the folder of them (:func:`neurotopo.datasets.load_blimp`).
+    n_pairs : int, default=100
+        At most so many of them, drawn by the seed; 0: no grammar.
+    per_group : int, default=40
+        At most so many pairs of a paradigm or relation are worked on together; larger ones are
+        cut into parts.
+    share : float, default=0.5
+        A neuron is one of a paradigm if it is one of more than this share of its pairs in the
+        half that is looked at.
+    top : int, default=10
+        Of how many neurons of a paradigm the effects on its pairs are compared.
+    enhance : float, default=2.0
+        What values are multiplied by when neurons are enhanced.
+    corpus : str, optional
+        A text file to count words in. None: only the model itself says how frequent a word is.
+    n_edits : int, default=24
+        How many facts are edited, each with every set of neurons; 0: none.
+    edit_tries : int, default=6
+        For each edit so many facts are tried until one is known and has degenerate neurons.
+    edit_steps, edit_lr, edit_to
+        An edit is trained with Adam at this rate for at most so many steps, until the new answer
+        has a probability above ``edit_to`` and above that of the old one.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.critique.options import CritiqueOptions
+    >>> CritiqueOptions(n_pairs=20).pairs
+    'agreement'
+    >>> CritiqueOptions(share=1.5)
+    Traceback (most recent call last):
+        ...
+    ValueError: share must be from 0 on and below 1, got 1.5.
+    """
+
+    pairs: str = AGREEMENT
+    n_pairs: int = 100
+    per_group: int = 40
+    share: float = 0.5
+    top: int = 10
+    enhance: float = 2.0
+    corpus: str | None = None
+    n_edits: int = 24
+    edit_tries: int = 6
+    edit_steps: int = 40
+    edit_lr: float = 0.01
+    edit_to: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in _AT_LEAST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value}.")
+        if self.pairs == AGREEMENT and self.n_pairs > _MOST_PAIRS:
+            raise ValueError(
+                f"n_pairs must be at most {_MOST_PAIRS} for the pairs of agreement, got "
+                f"{self.n_pairs}."
+            )
+        for name in ("share", "edit_to"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be from 0 on and below 1, got {getattr(self, name)}."
+                )
+        if not (math.isfinite(self.enhance) and self.enhance > 1):
+            raise ValueError(f"enhance must be above 1, got {self.enhance}.")
+        if not (math.isfinite(self.edit_lr) and self.edit_lr > 0):
+            raise ValueError(f"edit_lr must be positive, got {self.edit_lr}.")
+        files = {"corpus": self.corpus, "pairs": None if self.pairs == AGREEMENT else self.pairs}
+        for name, file in files.items():
+            if file is not None and not Path(file).exists():
+                raise ValueError(f"{name}: there is no file {file!r}.")
+
+    @classmethod
+    def quick(cls, **given: Any) -> CritiqueOptions:
+        """Return the smallest honest setting: fewer pairs, fewer and shorter edits."""
+        small = {
+            "n_pairs": 60, "n_edits": 12, "edit_tries": 3, "quadrature": "gauss-legendre",
+            "steps": 8,
+        }  # fmt: skip
+        return cls(**{**small, **given})
