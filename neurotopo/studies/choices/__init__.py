@@ -1,0 +1,1 @@
+"""The study ``choices``: appendix D of the paper, which modelling choice matters."""

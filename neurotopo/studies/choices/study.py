@@ -1,0 +1,70 @@
+"""The study ``choices`` as it is run by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from neurotopo.studies.choices.findings import findings_of
+from neurotopo.studies.choices.options import ChoicesOptions
+from neurotopo.studies.choices.pictures import pictures_of
+from neurotopo.studies.choices.rows import Collected, collect
+from neurotopo.studies.choices.tables import tables_of
+from neurotopo.studies.choices.work import STAGES, prepare
+from neurotopo.studies.front import Definition
+from neurotopo.studies.rows import Row
+from neurotopo.studies.runner import Study
+from neurotopo.studies.summary import Summary
+from neurotopo.studies.wording import ALPHA
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["DEFINITION", "summarise"]
+
+_TITLE = "Modelling choices: which of them change the clusters and what they do"
+_NOTES = (
+    "One thing is changed at a time; everything else is the default, the options of the run. The "
+    "knowledge neurons are the same for every variation but those of the choice 'neurons'.",
+    "dProb = (before - after) / before is the relative fall of the answer's probability when "
+    "neurons are set to zero. The jump is what suppressing the last cluster takes beyond all but "
+    "one: dProb of all clusters minus the mean dProb of all but one.",
+    "Clusters and random groups are made of the same neurons, found by attribution; that these "
+    "lower the probability, in a model with random weights too, is no evidence of anything. What "
+    "counts is whether the grouping of the clusters says more than a random one.",
+    f"A difference is claimed at the level {ALPHA} after Holm's correction over all variations, "
+    "where it also stands on the facts that the model knows, and these are half of all at least. "
+    "The seed is written below; each fact has a seed of its own made from it.",
+)
+
+
+def summarise(rows: Iterable[Row]) -> Summary:
+    """Make findings, tables and pictures of the stored rows.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+        The rows; some may have failed, and there may be none.
+
+    Returns
+    -------
+    Summary
+    """
+    found = collect(rows)
+    tables = tables_of(found)
+    return Summary(
+        title=_TITLE,
+        findings=findings_of(found, tables),
+        tables=tables,
+        pictures=pictures_of(found, tables),
+        rows=_all_rows(found),
+        notes=_NOTES,
+    )
+
+
+def _all_rows(found: Collected) -> pd.DataFrame:
+    """Return a row per fact and variation, with what is known about the fact in each."""
+    return found.facts.merge(found.variations, on="fact", how="left")
+
+
+DEFINITION = Definition(_TITLE, ChoicesOptions, Study("choices", prepare, summarise, STAGES))
