@@ -1,0 +1,1 @@
+"""The study ``complexity``: whether larger models are more degenerate."""

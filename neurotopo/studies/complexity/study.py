@@ -1,0 +1,80 @@
+"""The study ``complexity`` as it is run by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from neurotopo.studies.complexity.findings import findings_of
+from neurotopo.studies.complexity.options import ComplexityOptions
+from neurotopo.studies.complexity.pictures import pictures_of
+from neurotopo.studies.complexity.rows import collect
+from neurotopo.studies.complexity.tables import tables_of
+from neurotopo.studies.complexity.work import prepare
+from neurotopo.studies.front import Definition
+from neurotopo.studies.rows import Row
+from neurotopo.studies.runner import Study
+from neurotopo.studies.several_models import UNIT, ModelFact, items_of
+from neurotopo.studies.summary import Summary
+from neurotopo.studies.wording import ALPHA
+
+if TYPE_CHECKING:
+    from neurotopo.knowledge.facts import Fact
+
+__all__ = ["DEFINITION", "summarise"]
+
+_TITLE = "Size and degeneracy: are larger models more degenerate, and more robust"
+_NOTES = (
+    "All models are asked for the same facts; what is compared is compared over the facts that "
+    "all of them know, and where a measure is missing for one model, the fact is left out of it "
+    "for all.",
+    "dProb = (before - after) / before is the relative fall of the answer's probability. The "
+    "jump is what suppressing the last cluster takes beyond all but one, before the functional "
+    "filter; the fall under faulty prompts is from the probability of the prompt as it is.",
+    "A larger model has more neurons and more layers, so that any grouping of its neurons finds "
+    "more and others. Shuffled groups have the sizes of the groups found, in the same model and "
+    "from the same neurons: only the difference to them is about the grouping.",
+    "The facts are the sample. The models are few, each was trained once, and they differ in "
+    "more than one number: a trend is one of these models, and no law of size.",
+    f"A trend is claimed at the level {ALPHA} after Holm's correction, of the difference to the "
+    "control only, of three models or more that all know at least half of the facts.",
+)
+
+
+def summarise(rows: Iterable[Row]) -> Summary:
+    """Make findings, tables and pictures of the stored rows.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+        The rows; some may have failed, and there may be none.
+
+    Returns
+    -------
+    Summary
+    """
+    found = collect(rows)
+    tables = tables_of(found)
+    return Summary(
+        title=_TITLE,
+        findings=findings_of(found, tables),
+        tables=tables,
+        pictures=pictures_of(found, tables),
+        rows=found.rows,
+        notes=_NOTES,
+    )
+
+
+def _items(
+    facts: Sequence[Fact], options: ComplexityOptions, seed: int, models: Sequence[Any]
+) -> list[ModelFact]:
+    return items_of(facts, models)
+
+
+DEFINITION = Definition(
+    _TITLE,
+    ComplexityOptions,
+    Study("complexity", prepare, summarise, unit=UNIT),
+    items=_items,
+    several=True,
+)

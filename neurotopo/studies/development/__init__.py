@@ -1,0 +1,1 @@
+"""The study ``development``: how degenerate components come about in a training."""

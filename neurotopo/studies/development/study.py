@@ -1,0 +1,66 @@
+"""The study ``development`` as it is run by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from neurotopo.studies.development.findings import findings_of
+from neurotopo.studies.development.options import DevelopmentOptions
+from neurotopo.studies.development.pictures import pictures_of
+from neurotopo.studies.development.rows import collect
+from neurotopo.studies.development.tables import tables_of
+from neurotopo.studies.development.work import items, prepare
+from neurotopo.studies.front import Definition
+from neurotopo.studies.rows import Row
+from neurotopo.studies.runner import Study
+from neurotopo.studies.several_models import UNIT
+from neurotopo.studies.summary import Summary
+from neurotopo.studies.wording import ALPHA
+
+__all__ = ["DEFINITION", "summarise"]
+
+_TITLE = "Development: how degenerate components come about in a training"
+_NOTES = (
+    "Appendix D of the paper calls its analysis static and leaves open how degenerate neurons "
+    "evolve during training. Here every snapshot of a training is searched anew, and what was "
+    "found is matched between snapshots.",
+    "Clusters are made of weights, and late in a training weights hardly change. That the same "
+    "neurons are grouped in the same way again is then no wonder: it says that a component is a "
+    "lasting thing, and not that it does anything. Whether it does is asked by the jump.",
+    "A component that passed the filter counts, also where it is the only one of its fact.",
+    f"That components are kept is claimed at the level {ALPHA} after Holm's correction, against "
+    "shuffled neurons and against another fact, on facts that both snapshots answer correctly.",
+)
+
+
+def summarise(rows: Iterable[Row]) -> Summary:
+    """Make findings, tables and pictures of the stored rows.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+        The rows; some may have failed, and there may be none.
+
+    Returns
+    -------
+    Summary
+    """
+    found = collect(rows)
+    tables = tables_of(found)
+    return Summary(
+        title=_TITLE,
+        findings=findings_of(found, tables),
+        tables=tables,
+        pictures=pictures_of(found, tables),
+        rows=found.rows,
+        notes=_NOTES,
+    )
+
+
+DEFINITION = Definition(
+    _TITLE,
+    DevelopmentOptions,
+    Study("development", prepare, summarise, unit=UNIT),
+    items=items,
+    several=True,
+)
