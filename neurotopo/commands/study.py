@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from neurotopo.studies.subjects import SUBJECTS
+
 if TYPE_CHECKING:
     from neurotopo.studies.front import Result
 
@@ -17,8 +19,9 @@ __all__ = ["options_of", "register"]
 
 _RUN = (
     "Run a study of the paper on a language model, resumable, and write its report.\n\n"
-    "STUDY is acquisition: which way of grouping knowledge neurons finds degenerate ones; or "
-    "learning: which neurons to train, so that a model learns new facts and keeps the old.\n\n"
+    "\b\nSTUDY is one of:\n"
+    + "\n".join(f"  {name:<13}{subject}" for name, subject in SUBJECTS.items())
+    + "\n\n"
     "Results are kept fact by fact in OUT/results.sqlite; the same command goes on where it was "
     "interrupted. At the end OUT has report.html, tables/ and figures/."
     "\n\n\b\nExamples:\n  "
@@ -27,6 +30,10 @@ _RUN = (
         "neurotopo run acquisition --model testbed:planted --facts factworld:200 --out planted",
         "neurotopo run acquisition --model gpt2 --facts templama/train.jsonl --out gpt2 --quick",
         "neurotopo run learning --model testbed:gpt2 --facts factworld:150 --out learning",
+        "neurotopo run robustness --model testbed:llama --facts factworld:200 --out robustness",
+        "neurotopo run complexity --model testbed:ladder-1,testbed:ladder-2,testbed:ladder-3 \\",
+        "  --facts factworld:300 --out sizes",
+        "neurotopo run development --model FOLDER_WITH_SNAPSHOTS --facts factworld:60 --out dev",
         "neurotopo run acquisition --model ./my-model --facts facts.csv --out mine \\",
         "  --option tau2=0.4 --option methods=ntc,kmeans --engine ray --workers 4",
     )

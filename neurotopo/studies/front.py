@@ -16,6 +16,7 @@ from neurotopo.studies.models import MODEL_SETTINGS, identity_of
 from neurotopo.studies.run_file import read_run
 from neurotopo.studies.runner import RESULTS, RUN, Outcome, Rows, Study, run_study
 from neurotopo.studies.store import Store
+from neurotopo.studies.subjects import SUBJECTS
 from neurotopo.studies.summary import Summary
 
 if TYPE_CHECKING:
@@ -29,12 +30,7 @@ __all__ = ["ENGINES", "STUDIES", "Definition", "Result", "definition", "report",
 ENGINES = ("inline", "ray")
 
 _QUICK_FACTS = 50
-_HOMES = {
-    "acquisition": "neurotopo.studies.acquisition.study",
-    "learning": "neurotopo.studies.learning.study",
-}
-
-STUDIES = tuple(_HOMES)
+STUDIES = tuple(SUBJECTS)
 """The names of the studies."""
 
 
@@ -51,7 +47,8 @@ class Definition:
     study : Study
         Work and summary.
     items : callable, optional
-        ``items(facts, options, seed)`` returns what is worked on, where that is not the facts.
+        ``items(facts, options, seed)`` returns what is worked on, where that is not the facts;
+        with ``several`` it is ``items(facts, options, seed, models)``.
     load : callable, default=facts_for
         ``load(facts, model, most=..., seed=...)`` returns the facts; see
         :func:`~neurotopo.studies.facts.facts_for`.
@@ -62,7 +59,7 @@ class Definition:
     title: str
     options: Any
     study: Study
-    items: Callable[[list[Fact], Any, int], Sequence[Item]] | None = None
+    items: Callable[..., Sequence[Item]] | None = None
     load: Callable[..., list[Fact]] = facts_for
     several: bool = False
 
@@ -204,7 +201,10 @@ def run(
     listed = chosen.load(facts, first, most=_QUICK_FACTS if quick else None, seed=seed)
     own = isinstance(engine, str)
     place = _engine(engine, workers, address, gpus) if isinstance(engine, str) else engine
-    items = listed if chosen.items is None else chosen.items(listed, checked, seed)
+    items: Sequence[Item] = listed
+    if chosen.items is not None:
+        given = (listed, checked, seed, model) if chosen.several else (listed, checked, seed)
+        items = chosen.items(*given)
     with closing(place) if own else nullcontext(place) as where:
         outcome = run_study(
             chosen.study,
@@ -289,9 +289,9 @@ def _checked(place: Path) -> dict[str, Any]:
 
 def definition(study: str) -> Definition:
     """Return a study by its name."""
-    if study not in _HOMES:
+    if study not in STUDIES:
         raise ValueError(f"there is no study {study!r}; studies are: {', '.join(STUDIES)}.")
-    found: Definition = importlib.import_module(_HOMES[study]).DEFINITION
+    found: Definition = importlib.import_module(f"neurotopo.studies.{study}.study").DEFINITION
     return found
 
 

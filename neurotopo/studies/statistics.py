@@ -381,8 +381,8 @@ def _all_signs(ranks: NDArray[np.float64], positive: NDArray[np.bool_]) -> float
     sums = signs @ ranks
     found = float(ranks[positive].sum())
     within = _EPS * float(ranks.sum())
-    above, below = np.mean(sums >= found - within), np.mean(sums <= found + within)
-    return float(min(2 * min(above, below), 1.0))
+    above, below = float(np.mean(sums >= found - within)), float(np.mean(sums <= found + within))
+    return min(2 * min(above, below), 1.0)
 
 
 def _sign(differences: NDArray[np.float64]) -> float:
