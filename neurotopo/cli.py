@@ -15,7 +15,7 @@ import neurotopo
 __all__ = ["main"]
 
 _LLM = "pip install 'neurotopo[llm]'"
-_OF_LLM = ("typer", "rich", "torch", "transformers", "safetensors", "tokenizers")
+_OF_LLM = ("torch", "transformers", "safetensors", "tokenizers")
 _MISTAKE, _INTERRUPTED = 2, 130
 
 
@@ -66,28 +66,9 @@ def _run(words: list[str]) -> int:
     if words == ["--version"]:
         sys.stdout.write(f"neurotopo {neurotopo.__version__}\n")
         return 0
-    try:
-        from neurotopo.commands.app import run
-    except ModuleNotFoundError as error:
-        if error.name not in _OF_LLM:
-            raise
-        missing = error.name
-    else:
-        return run(words)
-    return _run_without_typer(words, missing)
+    from neurotopo.commands.app import run
 
-
-def _run_without_typer(words: list[str], missing: str) -> int:
-    """Run what needs nothing but the clusterer, or say what is missing."""
-    if words[:1] != ["demo"]:
-        return _ended(
-            f"the command line needs {missing}: {_LLM}; without it there are 'neurotopo demo' and "
-            "'neurotopo --version'.",
-            _MISTAKE,
-        )
-    from neurotopo import demo
-
-    return demo.main([word for word in words[1:] if word != "--graph"])
+    return run(words)
 
 
 def _of_system(error: OSError) -> str:

@@ -1,10 +1,11 @@
-"""The commands and their options, as typer reads them (needs ``neurotopo[llm]``)."""
+"""The commands and their options, as typer reads them."""
 
 from __future__ import annotations
 
 import json
 import sys
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,6 +132,13 @@ def _entry(
         raise typer.Exit(2)
 
 
+def _models_can_be_run() -> bool:
+    try:
+        return all(find_spec(name) for name in ("torch", "transformers"))
+    except ModuleNotFoundError:
+        return False
+
+
 @app.command(help=_DEMO)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo_output"),
@@ -141,6 +149,11 @@ def demo(
     ] = False,
 ) -> int:
     """Run the demonstration."""
+    if not graph and not _models_can_be_run():
+        typer.echo(
+            "Language models need pip install 'neurotopo[llm,report]'; this is the clusterer alone."
+        )
+        graph = True
     if graph:
         from neurotopo.demo import main
 

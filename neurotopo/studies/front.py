@@ -30,6 +30,7 @@ __all__ = ["ENGINES", "STUDIES", "Definition", "Result", "definition", "report",
 ENGINES = ("inline", "ray")
 
 _QUICK_FACTS = 50
+_OF_LLM = ("torch", "transformers", "safetensors", "tokenizers")
 STUDIES = tuple(SUBJECTS)
 """The names of the studies."""
 
@@ -291,7 +292,13 @@ def definition(study: str) -> Definition:
     """Return a study by its name."""
     if study not in STUDIES:
         raise ValueError(f"there is no study {study!r}; studies are: {', '.join(STUDIES)}.")
-    found: Definition = importlib.import_module(f"neurotopo.studies.{study}.study").DEFINITION
+    try:
+        module = importlib.import_module(f"neurotopo.studies.{study}.study")
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_LLM:
+            raise
+        raise ImportError(f"studies need {error.name}: pip install 'neurotopo[llm]'.") from error
+    found: Definition = module.DEFINITION
     return found
 
 
