@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,7 +206,7 @@ def run(
     if chosen.items is not None:
         given = (listed, checked, seed, model) if chosen.several else (listed, checked, seed)
         items = chosen.items(*given)
-    with closing(place) if own else nullcontext(place) as where:
+    with _packages_of_models(), closing(place) if own else nullcontext(place) as where:
         outcome = run_study(
             chosen.study,
             items,
@@ -292,14 +292,21 @@ def definition(study: str) -> Definition:
     """Return a study by its name."""
     if study not in STUDIES:
         raise ValueError(f"there is no study {study!r}; studies are: {', '.join(STUDIES)}.")
-    try:
+    with _packages_of_models():
         module = importlib.import_module(f"neurotopo.studies.{study}.study")
+    found: Definition = module.DEFINITION
+    return found
+
+
+@contextmanager
+def _packages_of_models() -> Iterator[None]:
+    """Say how to install what a study of models needs, where it is missing."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name not in _OF_LLM:
             raise
         raise ImportError(f"studies need {error.name}: pip install 'neurotopo[llm]'.") from error
-    found: Definition = module.DEFINITION
-    return found
 
 
 def _options(chosen: Definition, study: str, quick: bool, given: Mapping[str, Any]) -> Any:

@@ -320,7 +320,7 @@ def test_planted_groups_are_claimed_against_random_groups_only():
 
 
 def test_extreme_subsets_are_left_out_of_both_sides():
-    subsets = {"ntc": parts([0.8, 0.6, 0.4, 0.2], [0.01, 0.5, 0.4, 0.1]),
+    subsets = {"ntc": parts([0.8, 0.6, 0.4, 0.2], [0.01, 0.5, 0.005, 0.001]),
                "random:ntc": parts([0.8] * 4, [0.01] * 4)}  # fmt: skip
     found = collect([row("a", {}, subsets=subsets), *with_subsets(2)])
     test = subset_tests(found)

@@ -83,9 +83,9 @@ def exclusions_table(found: Collected) -> Table:
 def subsets_kept(found: Collected) -> pd.DataFrame:
     """Return the falls under subsets, and whether a fact is ``kept`` for a prompt.
 
-    It is not where the fall of any grouping of the fact is beyond the limit.
+    It is not where a change under any subset of any grouping of the fact is beyond the limit.
     """
     frame = found.lasts.merge(found.facts[["fact", "max_change"]], on="fact", how="left")
-    extreme = (frame[["all", "proper"]].abs().max(axis=1)) > frame["max_change"].astype(float)
+    extreme = frame["change"] > frame["max_change"].astype(float)
     frame["kept"] = ~extreme.groupby([frame["fact"], frame["prompt"]]).transform("any").astype(bool)
     return frame

@@ -52,7 +52,7 @@ _DOSES = ("fact", "arm", "scale", "prob_q", "prob_faulty", "right_q", "right_fau
 _CHANGES = ("fact", "arm", "zero", "largest", "largest_up")
 _SUBSETS = ("fact", "grouping", "n", "k", "Q", "Q*")
 _SIZES = ("fact", "grouping", "n")
-_LASTS = ("fact", "grouping", "n", "prompt", "all", "proper")
+_LASTS = ("fact", "grouping", "n", "prompt", "all", "proper", "change")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,8 @@ class Collected:
         A row per fact and grouping: its number ``n`` of components.
     lasts : DataFrame
         A row per fact, grouping and prompt (``"Q"``, ``"Q*"``): the fall with ``all`` components
-        suppressed and the largest with any ``proper`` subset of them.
+        suppressed, the largest with any ``proper`` subset of them, and the largest ``change`` of
+        any subset in either direction.
     """
 
     facts: pd.DataFrame
@@ -262,5 +263,5 @@ def _last(key: str, grouping: str, result: Mapping[str, Any]) -> Iterator[tuple[
         if falls is not None:
             yield (
                 key, grouping, result["n"], name, float(falls[~proper][0]),
-                float(falls[proper].max()),
+                float(falls[proper].max()), float(np.abs(falls).max()),
             )  # fmt: skip
