@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from neurotopo.studies.choices.findings import findings_of
@@ -12,9 +11,8 @@ from neurotopo.studies.choices.rows import Collected, collect
 from neurotopo.studies.choices.tables import tables_of
 from neurotopo.studies.choices.work import STAGES, prepare
 from neurotopo.studies.front import Definition
-from neurotopo.studies.rows import Row
 from neurotopo.studies.runner import Study
-from neurotopo.studies.summary import Summary
+from neurotopo.studies.summarising import Summarise
 from neurotopo.studies.wording import ALPHA
 
 if TYPE_CHECKING:
@@ -38,33 +36,14 @@ _NOTES = (
 )
 
 
-def summarise(rows: Iterable[Row]) -> Summary:
-    """Make findings, tables and pictures of the stored rows.
-
-    Parameters
-    ----------
-    rows : iterable of Row
-        The rows; some may have failed, and there may be none.
-
-    Returns
-    -------
-    Summary
-    """
-    found = collect(rows)
-    tables = tables_of(found)
-    return Summary(
-        title=_TITLE,
-        findings=findings_of(found, tables),
-        tables=tables,
-        pictures=pictures_of(found, tables),
-        rows=_all_rows(found),
-        notes=_NOTES,
-    )
-
-
 def _all_rows(found: Collected) -> pd.DataFrame:
     """Return a row per fact and variation, with what is known about the fact in each."""
     return found.facts.merge(found.variations, on="fact", how="left")
 
+
+summarise = Summarise(
+    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of,
+    rows=_all_rows,
+)  # fmt: skip
 
 DEFINITION = Definition(_TITLE, ChoicesOptions, Study("choices", prepare, summarise, STAGES))

@@ -53,6 +53,13 @@ class Variation:
         or by what they read; or distances in the tree of all neurons of the model.
     by_theorem : bool
         It must give the clusters of the default.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.choices.variations import Variation
+    >>> longest = {"aggregation": "max"}
+    >>> Variation("max", "aggregation", "the longest edge of a path", graph=longest).kind
+    'graph'
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from neurotopo.studies.complexity.findings import findings_of
@@ -12,10 +12,9 @@ from neurotopo.studies.complexity.rows import collect
 from neurotopo.studies.complexity.tables import tables_of
 from neurotopo.studies.complexity.work import prepare
 from neurotopo.studies.front import Definition
-from neurotopo.studies.rows import Row
 from neurotopo.studies.runner import Study
 from neurotopo.studies.several_models import UNIT, ModelFact, items_of
-from neurotopo.studies.summary import Summary
+from neurotopo.studies.summarising import Summarise
 from neurotopo.studies.wording import ALPHA
 
 if TYPE_CHECKING:
@@ -40,29 +39,10 @@ _NOTES = (
     "control only, of three models or more that all know at least half of the facts.",
 )
 
-
-def summarise(rows: Iterable[Row]) -> Summary:
-    """Make findings, tables and pictures of the stored rows.
-
-    Parameters
-    ----------
-    rows : iterable of Row
-        The rows; some may have failed, and there may be none.
-
-    Returns
-    -------
-    Summary
-    """
-    found = collect(rows)
-    tables = tables_of(found)
-    return Summary(
-        title=_TITLE,
-        findings=findings_of(found, tables),
-        tables=tables,
-        pictures=pictures_of(found, tables),
-        rows=found.rows,
-        notes=_NOTES,
-    )
+summarise = Summarise(
+    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of,
+    rows=lambda found: found.rows,
+)  # fmt: skip
 
 
 def _items(

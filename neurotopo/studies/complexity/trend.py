@@ -36,6 +36,13 @@ class Trend:
         Mean of Spearman's rank correlations of the facts whose values are not all equal.
     p_page : float
         One-sided p-value of Page's test that values rise with the order of the models.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.complexity.trend import trend
+    >>> found = trend([[1.0, 2.0, 3.0], [2.0, 5.0, 6.0], [4.0, 4.0, 7.0]], [10, 100, 1000])
+    >>> found.n, found.slope, found.low < found.slope < found.high
+    (3, 1.5, True)
     """
 
     n: int

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from neurotopo.studies.critique.findings import findings_of
 from neurotopo.studies.critique.options import CritiqueOptions
 from neurotopo.studies.critique.pictures import pictures_of
@@ -11,9 +9,8 @@ from neurotopo.studies.critique.rows import ARMS, collect
 from neurotopo.studies.critique.tables import tables_of
 from neurotopo.studies.critique.work import items_of, prepare
 from neurotopo.studies.front import Definition
-from neurotopo.studies.rows import Row
 from neurotopo.studies.runner import Study
-from neurotopo.studies.summary import Summary
+from neurotopo.studies.summarising import Summarise
 from neurotopo.studies.wording import ALPHA
 
 __all__ = ["DEFINITION", "summarise"]
@@ -34,29 +31,10 @@ _NOTES = (
     "table. Nothing is left out silently: see the table exclusions.",
 )
 
-
-def summarise(rows: Iterable[Row]) -> Summary:
-    """Make findings, tables and pictures of the stored rows.
-
-    Parameters
-    ----------
-    rows : iterable of Row
-        The rows; some may have failed, and there may be none.
-
-    Returns
-    -------
-    Summary
-    """
-    found = collect(rows)
-    tables = tables_of(found)
-    return Summary(
-        title=_TITLE,
-        findings=findings_of(found, tables),
-        tables=tables,
-        pictures=pictures_of(found, tables),
-        rows=found.pairs,
-        notes=_NOTES,
-    )
+summarise = Summarise(
+    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of,
+    rows=lambda found: found.pairs,
+)  # fmt: skip
 
 
 DEFINITION = Definition(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from neurotopo.studies.development.findings import findings_of
 from neurotopo.studies.development.options import DevelopmentOptions
 from neurotopo.studies.development.pictures import pictures_of
@@ -11,10 +9,9 @@ from neurotopo.studies.development.rows import collect
 from neurotopo.studies.development.tables import tables_of
 from neurotopo.studies.development.work import items, prepare
 from neurotopo.studies.front import Definition
-from neurotopo.studies.rows import Row
 from neurotopo.studies.runner import Study
 from neurotopo.studies.several_models import UNIT
-from neurotopo.studies.summary import Summary
+from neurotopo.studies.summarising import Summarise
 from neurotopo.studies.wording import ALPHA
 
 __all__ = ["DEFINITION", "summarise"]
@@ -32,29 +29,10 @@ _NOTES = (
     "shuffled neurons and against another fact, on facts that both snapshots answer correctly.",
 )
 
-
-def summarise(rows: Iterable[Row]) -> Summary:
-    """Make findings, tables and pictures of the stored rows.
-
-    Parameters
-    ----------
-    rows : iterable of Row
-        The rows; some may have failed, and there may be none.
-
-    Returns
-    -------
-    Summary
-    """
-    found = collect(rows)
-    tables = tables_of(found)
-    return Summary(
-        title=_TITLE,
-        findings=findings_of(found, tables),
-        tables=tables,
-        pictures=pictures_of(found, tables),
-        rows=found.rows,
-        notes=_NOTES,
-    )
+summarise = Summarise(
+    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of,
+    rows=lambda found: found.rows,
+)  # fmt: skip
 
 
 DEFINITION = Definition(

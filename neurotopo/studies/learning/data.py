@@ -36,6 +36,16 @@ class Lesson:
         The new fact in other words.
     texts : tuple of str
         What is read to learn it.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies.learning.data import Lesson
+    >>> old = Fact("In 2018, Ada Brünn plays for _X_.", "Marly United")
+    >>> new = Fact("In 2019, Ada Brünn plays for _X_.", "Peko City")
+    >>> reworded = Fact("In 2019: Which team is Ada Brünn a player for?", "Peko City")
+    >>> Lesson(old, new, reworded, texts=("In 2019, Ada Brünn plays for Peko City.",)).new.answers
+    ('Peko City',)
     """
 
     old: Fact

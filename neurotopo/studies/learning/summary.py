@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from neurotopo.studies.learning.findings import findings_of
 from neurotopo.studies.learning.pictures import pictures_of
 from neurotopo.studies.learning.rows import collect
 from neurotopo.studies.learning.tables import tables_of
-from neurotopo.studies.rows import Row
-from neurotopo.studies.summary import Summary
+from neurotopo.studies.summarising import Summarise
 from neurotopo.studies.wording import ALPHA
 
 __all__ = ["TITLE", "summarise"]
@@ -40,26 +37,7 @@ _NOTES = (
     "results.sqlite.",
 )
 
-
-def summarise(rows: Iterable[Row]) -> Summary:
-    """Make findings, tables and pictures of the stored rows.
-
-    Parameters
-    ----------
-    rows : iterable of Row
-        The rows; some may have failed, and there may be none.
-
-    Returns
-    -------
-    Summary
-    """
-    found = collect(rows)
-    tables = tables_of(found)
-    return Summary(
-        title=TITLE,
-        findings=findings_of(found, tables),
-        tables=tables,
-        pictures=pictures_of(found),
-        rows=found.facts,
-        notes=_NOTES,
-    )
+summarise = Summarise(
+    TITLE, _NOTES, collect, tables_of, findings_of, lambda found, tables: pictures_of(found),
+    rows=lambda found: found.facts,
+)  # fmt: skip
