@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._inputs import axes_for
-from neurotopo.plots._series import legend_below, look, short, size_of
+from neurotopo.plots._rows import axes_of_rows, column, font_of_rows, label_below, no_values
+from neurotopo.plots._series import legend_below, look, short
 
 __all__ = ["BarsDisplay"]
 
@@ -109,7 +108,7 @@ class BarsDisplay:
             if kind not in self.order:
                 raise ValueError(f"the kind {kind!r} is not in order.")
         self.value, self.low, self.high, self.n = (
-            _column(what, values, len(self.names))
+            column(what, values, len(self.names))
             for what, values in {"value": value, "low": low, "high": high, "n": n}.items()
         )
         for k, name in enumerate(self.names):
@@ -161,12 +160,7 @@ class BarsDisplay:
         self : BarsDisplay
         """
         m = len(self.names)
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            size = (6.4, float(np.clip(0.3 * m + 1.6, 2.2, 14.0)))
-            ax = plt.figure(figsize=size, layout="constrained").add_subplot()
-        self.ax_ = ax = axes_for(ax)
+        self.ax_ = ax = axes_of_rows(ax, m, each=0.3, around=1.6)
         self.figure_ = ax.figure
         rows = np.arange(m)
         known = np.isfinite(self.value)
@@ -185,12 +179,10 @@ class BarsDisplay:
         ax.axvline(0.0, color="0.5", linewidth=1.0, zorder=1)
         if not known.any():
             ax.set_xlim(0.0, 1.0)
-        ax.set_ylim(max(m, 1) - 0.4, -0.6)
-        font = float(np.clip(0.7 * 72 * size_of(ax)[1] / max(m, 1), 4.0, 10.0))
+        font = font_of_rows(ax, m)
         ax.set_yticks(rows, [short(name, 40) for name in self.names], fontsize=font)
         ax.tick_params(axis="y", length=0)
-        letters = max(int(72 * size_of(ax)[0] / 6), 20)  # that fit below the axes
-        ax.set_xlabel(fill(short(self.label, 2 * letters), letters))
+        label_below(ax, self.label)
         self._write(rows[~known], font)
         self.legend_ = None
         if self.kinds:
@@ -217,23 +209,9 @@ class BarsDisplay:
 
         beside(1.0, "n", xycoords="axes fraction", va="bottom").set_fontstyle("italic")
         self.texts_ = [beside(row, number) for row, number in enumerate(numbers)]
-        self.notes_ = [
-            ax.annotate("no value", (0.5, row), xycoords=ax.get_yaxis_transform(), ha="center",
-                        va="center", fontsize=font, color="0.4")
-            for row in empty.tolist()
-        ]  # fmt: skip
+        self.notes_ = no_values(ax, empty.tolist(), font)
 
 
 def _hatch(kind: int) -> str:
     """Tell kinds of one colour apart."""
     return _HATCHES[kind // _N_COLORS % len(_HATCHES)]
-
-
-def _column(what: str, values: ArrayLike, m: int) -> NDArray[np.float64]:
-    """Check that there is a number per name."""
-    column = np.asarray(values, dtype=np.float64)
-    if column.shape != (m,):
-        raise ValueError(f"{what} must have one value per name, {m}, got shape {column.shape}.")
-    if np.isinf(column).any():
-        raise ValueError(f"{what} must be finite or nan, got {column[np.isinf(column)][0]}.")
-    return column

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._rows import axes_of_rows, column, font_of_rows, label_below, no_values
 from neurotopo.plots._series import look, short, size_of
 
 __all__ = ["EffectsDisplay"]
@@ -103,7 +103,7 @@ class EffectsDisplay:
     ) -> None:
         self.names, self.label = list(names), label
         self.difference, self.low, self.high, self.n, self.p = (
-            _column(what, values, len(self.names))
+            column(what, values, len(self.names))
             for what, values in {
                 "difference": difference, "low": low, "high": high, "n": n, "p": p
             }.items()
@@ -195,12 +195,7 @@ class EffectsDisplay:
         self : EffectsDisplay
         """
         m = len(self.names)
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            size = (6.4, float(np.clip(0.36 * m + 1.2, 2.0, 14.0)))
-            ax = plt.figure(figsize=size, layout="constrained").add_subplot()
-        self.ax_ = ax = axes_for(ax)
+        self.ax_ = ax = axes_of_rows(ax, m, each=0.36, around=1.2)
         self.figure_ = ax.figure
         rows = np.arange(m)
         known = np.isfinite(self.difference)
@@ -214,16 +209,13 @@ class EffectsDisplay:
             self.difference[known], rows[known], linestyle="none", marker="o", markersize=6,
             color=color, zorder=3,
         )  # fmt: skip
-        ax.set_ylim(max(m, 1) - 0.4, -0.6)
         if not known.any():
             ax.set_xlim(-1.0, 1.0)
-        room = 72 * size_of(ax)[1] / max(m, 1)
-        font = float(np.clip(0.7 * room, 4.0, 10.0))
-        two_lines = room > 2.4 * font
+        font = font_of_rows(ax, m)
+        two_lines = 72 * size_of(ax)[1] / max(m, 1) > 2.4 * font
         ax.set_yticks(rows, [_row_name(name, two_lines) for name in self.names], fontsize=font)
         ax.tick_params(axis="y", length=0)
-        letters = max(int(72 * size_of(ax)[0] / 6), 20)  # that fit below the axes
-        ax.set_xlabel(fill(short(self.label, 2 * letters), letters))
+        label_below(ax, self.label)
         self._write(rows[~known], font)
         return self
 
@@ -249,12 +241,7 @@ class EffectsDisplay:
             beside(row, number, _p_text(p))
             for row, (number, p) in enumerate(zip(numbers, self.p.tolist(), strict=True))
         ]
-        self.notes_ = [
-            ax.annotate("no value", (0.5, row), xycoords=across, ha="center", va="center",
-                        fontsize=font, color="0.4",
-                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0})
-            for row in empty.tolist()
-        ]  # fmt: skip
+        self.notes_ = no_values(ax, empty.tolist(), font)
 
 
 def _row_name(name: str, two_lines: bool) -> str:
@@ -269,13 +256,3 @@ def _p_text(p: float) -> str:
     if np.isnan(p):
         return "none"
     return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}" if p > 0 else "0"
-
-
-def _column(what: str, values: ArrayLike, m: int) -> NDArray[np.float64]:
-    """Check that there is a number per row."""
-    column = np.asarray(values, dtype=np.float64)
-    if column.shape != (m,):
-        raise ValueError(f"{what} must have one value per name, {m}, got shape {column.shape}.")
-    if np.isinf(column).any():
-        raise ValueError(f"{what} must be finite or nan, got {column[np.isinf(column)][0]}.")
-    return column
