@@ -16,6 +16,7 @@ from rich.text import Text
 
 import neurotopo
 from neurotopo.commands import explore
+from neurotopo.commands.common import examples
 from neurotopo.commands.datasets import datasets_app
 from neurotopo.commands.study import register
 from neurotopo.commands.testbed import testbed
@@ -27,27 +28,31 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "run"]
 
-# A paragraph that begins with a backspace keeps its lines.
-_EXAMPLES = "\n\n\b\nExamples:\n  "
-_TOP = "neurotopo finds stable clusters of weighted graphs and of the neurons of language models."
+_TOP = (
+    "neurotopo finds stable clusters of weighted graphs and of the neurons of language models."
+) + examples(
+    "neurotopo demo",
+    "neurotopo explore points.csv",
+    "neurotopo run acquisition --model testbed:planted --facts factworld:200 \\",
+    "  --out planted",
+)
 _DEMO = (
     "Show what neurotopo does, on the models that come with it, in about two minutes.\n\n"
     "One fact in full (neurons, graph, persistence diagram, growth, suppression curve), then a "
     "small acquisition study on a model with known groups, an ordinary and a random one; writes "
-    "a report." + _EXAMPLES
-) + "\n  ".join(("neurotopo demo --out demo_output", "neurotopo demo --graph"))
+    "a report."
+) + examples("neurotopo demo --out demo_output", "neurotopo demo --graph")
 _CLUSTER = (
     "Cluster all MLP neurons of a language model by their connections, exactly.\n\n"
     "MODEL is a name on the Hugging Face hub, a folder, or testbed:NAME. A folder with "
     "safetensors is read layer by layer.\n\n"
     "Prints the most persistent clusters and writes tree.npz (for NeuronTree.load), clusters.csv, "
-    "clusters_by_layer.csv, pictures and run.json to a folder." + _EXAMPLES
-) + "\n  ".join(
-    (
-        "neurotopo cluster gpt2",
-        "neurotopo cluster ./Llama-2-7b --layers 10:20 --top 50 --device cuda",
-        "neurotopo cluster gpt2 --condense --min-cluster-size 10 --scale log --out gpt2_log",
-    )
+    "clusters_by_layer.csv, pictures and run.json to a folder."
+) + examples(
+    "neurotopo cluster gpt2",
+    "neurotopo cluster ./Llama-2-7b --layers 10:20 --top 50 --device cuda",
+    "neurotopo cluster gpt2 --condense --min-cluster-size 10 --scale log \\",
+    "  --out gpt2_log",
 )
 _LOCATE = (
     "Find the neurons of a language model that carry an answer (AMIG).\n\n"
@@ -56,14 +61,14 @@ _LOCATE = (
     "Several --prompt are wordings of one fact, several --answer are all valid.\n\n"
     "Prints the neurons. With --out it also writes neurons.csv, attribution.json, the picture "
     "scores and run.json to a folder; results for --facts are kept there one by one, and the "
-    "same command goes on where it was interrupted." + _EXAMPLES
-) + "\n  ".join(
-    (
-        'neurotopo locate gpt2 --prompt "The capital of France is" --answer Paris --fast',
-        "neurotopo locate bert-base-cased --facts facts.jsonl --out knowledge --threshold 0.3",
-        "neurotopo locate gpt2 --facts facts.jsonl --method activation --rule top --threshold 20",
-        "neurotopo locate testbed:gpt2 --facts factworld:20 --out located",
-    )
+    "same command goes on where it was interrupted."
+) + examples(
+    'neurotopo locate gpt2 --prompt "The capital of France is" --answer Paris',
+    "neurotopo locate bert-base-cased --facts facts.jsonl --out knowledge \\",
+    "  --threshold 0.3 --fast",
+    "neurotopo locate gpt2 --facts facts.jsonl --method activation --rule top \\",
+    "  --threshold 20",
+    "neurotopo locate testbed:gpt2 --facts factworld:20 --out located",
 )
 
 app = typer.Typer(

@@ -8,10 +8,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
-__all__ = ["check_device", "check_writable", "is_path", "reports", "versions"]
+__all__ = ["check_device", "check_writable", "examples", "is_path", "reports", "versions"]
 
 _TALKATIVE = ("transformers", "huggingface_hub")
 _PACKAGES = ("numpy", "scipy", "torch", "transformers", "safetensors")
+
+
+def examples(*commands: str) -> str:
+    r"""Return the part of a help text that shows how a command is used.
+
+    Parameters
+    ----------
+    *commands : str
+        Command lines of at most 76 characters, which is what a terminal of 80 does not break. A
+        longer command ends in a backslash and goes on in the next line.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from neurotopo.commands.common import examples
+    >>> examples("neurotopo demo", "neurotopo demo --graph").split("\n")[-3:]
+    ['Examples:', '  neurotopo demo', '  neurotopo demo --graph']
+    """
+    # A paragraph that begins with a backspace keeps its lines.
+    return "\n\n\b\nExamples:\n  " + "\n  ".join(commands)
 
 
 def check_writable(out: Path) -> None:

@@ -12,23 +12,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from neurotopo.commands.common import examples
+
 if TYPE_CHECKING:
     from neurotopo.datasets import Dataset, Statistics
 
 __all__ = ["datasets_app"]
 
-_TOP = "Files of facts."
+_TOP = "Files of facts." + examples("neurotopo datasets describe facts.csv")
 _DESCRIBE = (
     "Print what a file of facts holds: relations, dates, spans and examples.\n\n"
     "FILE is a file or folder of TempLAMA, mLAMA, ParaRel, CounterFact or BLiMP, a CSV file with "
     "the columns prompt and answers, or JSON Lines with a fact a line; packed with gzip too."
-    "\n\n\b\nExamples:\n  "
-) + "\n  ".join(
-    (
-        "neurotopo datasets describe templama/train.jsonl",
-        "neurotopo datasets describe facts.csv --on-error skip --csv statistics",
-        "neurotopo datasets describe counterfact.json --json",
-    )
+) + examples(
+    "neurotopo datasets describe templama/train.jsonl",
+    "neurotopo datasets describe facts.csv --on-error skip --csv statistics",
+    "neurotopo datasets describe counterfact.json --json",
 )
 _SHOWN = {
     "relations": ("relation", "name", "queries", "facts", "changing", "several", "example"),

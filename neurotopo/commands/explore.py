@@ -8,22 +8,21 @@ from typing import Annotated
 
 import typer
 
+from neurotopo.commands.common import examples
+
 __all__ = ["ExploreOptions", "explore_file", "register"]
 
-# A paragraph that begins with a backspace keeps its lines.
 _EXPLORE = (
     "Cluster a file by persistence and write a page in which the clusters grow.\n\n"
     "FILE holds points: .csv or .tsv (numbers, with or without headings and a first column of "
     "names), .npy or .npz; or a graph, written by scipy.sparse.save_npz; or, with --precomputed, a "
     "square matrix of distances, inf where there is no edge.\n\n"
-    "The page is one file that needs no network." + "\n\n\b\nExamples:\n  "
-) + "\n  ".join(
-    (
-        "neurotopo explore points.csv",
-        "neurotopo explore points.csv --metric cosine --tau 0.3",
-        "neurotopo explore graph.npz --scale log --out graph.html",
-        "neurotopo explore distances.csv --precomputed --nested",
-    )
+    "The page is one file that needs no network."
+) + examples(
+    "neurotopo explore points.csv",
+    "neurotopo explore points.csv --metric cosine --tau 0.3",
+    "neurotopo explore graph.npz --scale log --out graph.html",
+    "neurotopo explore distances.csv --precomputed --nested",
 )
 
 

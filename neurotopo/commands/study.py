@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from neurotopo.commands.common import examples
 from neurotopo.studies.subjects import SUBJECTS
 
 if TYPE_CHECKING:
@@ -23,25 +24,27 @@ _RUN = (
     + "\n".join(f"  {name:<13}{subject}" for name, subject in SUBJECTS.items())
     + "\n\n"
     "Results are kept fact by fact in OUT/results.sqlite; the same command goes on where it was "
-    "interrupted. At the end OUT has report.html, tables/ and figures/."
-    "\n\n\b\nExamples:\n  "
-) + "\n  ".join(
-    (
-        "neurotopo run acquisition --model testbed:planted --facts factworld:200 --out planted",
-        "neurotopo run acquisition --model gpt2 --facts templama/train.jsonl --out gpt2 --quick",
-        "neurotopo run learning --model testbed:gpt2 --facts factworld:150 --out learning",
-        "neurotopo run robustness --model testbed:llama --facts factworld:200 --out robustness",
-        "neurotopo run complexity --model testbed:ladder-1,testbed:ladder-2,testbed:ladder-3 \\",
-        "  --facts factworld:300 --out sizes",
-        "neurotopo run development --model FOLDER_WITH_SNAPSHOTS --facts factworld:60 --out dev",
-        "neurotopo run acquisition --model ./my-model --facts facts.csv --out mine \\",
-        "  --option tau2=0.4 --option methods=ntc,kmeans --engine ray --workers 4",
-    )
+    "interrupted. At the end OUT has report.html, tables/ and figures/.\n\n"
+    "complexity and development take several models, with commas between them; a folder that "
+    "neurotopo testbed build --snapshots wrote stands for all its snapshots."
+) + examples(
+    "neurotopo run acquisition --model testbed:planted --facts factworld:200 \\",
+    "  --out planted",
+    "neurotopo run acquisition --model gpt2 --facts templama/train.jsonl \\",
+    "  --out gpt2_run --quick",
+    "neurotopo run learning --model testbed:gpt2 --facts factworld:150 \\",
+    "  --out learning",
+    "neurotopo run robustness --model testbed:llama --facts factworld:200 \\",
+    "  --out robustness",
+    "neurotopo run complexity --facts factworld:300 --out sizes \\",
+    "  --model testbed:ladder-1,testbed:ladder-2,testbed:ladder-3",
+    "neurotopo run development --model ladder --facts factworld:60 --out stages",
+    "neurotopo run acquisition --model ./my-model --facts facts.csv --out mine \\",
+    "  --option tau2=0.4 --option methods=ntc,kmeans --engine ray --workers 4",
 )
 _REPORT = (
     "Make report.html, tables and figures again from a run's folder, finished or not."
-    "\n\n\b\nExamples:\n  neurotopo report planted"
-)
+) + examples("neurotopo report planted")
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 

@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from neurotopo.commands.common import examples
+
 if TYPE_CHECKING:
     from neurotopo.knowledge.facts import FactSet
     from neurotopo.testbed.corpus import Lessons
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BuildOptions", "build_model", "testbed"]
 
-# A paragraph that begins with a backspace keeps its lines.
-_TESTBED = "Small language models that know invented facts, to study how facts are kept."
+_TESTBED = (
+    "Small language models that know invented facts, to study how facts are kept."
+) + examples("neurotopo testbed build gpt2 --out my_gpt2")
 _BUILD = (
     "Train a small model from nothing, in minutes.\n\n"
     "NAME is a recipe: gpt2, llama or bert, as they come with neurotopo (testbed:gpt2 and so on), "
@@ -31,14 +34,12 @@ _BUILD = (
     "--facts, those of a file: a JSON object with prompt and answers a line, or TempLAMA.\n\n"
     "Writes model.safetensors, tokenizer, facts.jsonl, recipe.json and README.md, the model card "
     "with its scores, to a folder, which every command takes as MODEL. A training that was "
-    "interrupted goes on when the command is given again.\n\n\b\nExamples:\n  "
-) + "\n  ".join(
-    (
-        "neurotopo testbed build gpt2 --out my_gpt2",
-        "neurotopo testbed build ladder-3 --arch llama --seed 1",
-        "neurotopo testbed build ladder-1 --snapshots 6 --out ladder",
-        "neurotopo testbed build --facts templama_2018.jsonl --out templama_gpt2",
-    )
+    "interrupted goes on when the command is given again."
+) + examples(
+    "neurotopo testbed build gpt2 --out my_gpt2",
+    "neurotopo testbed build ladder-3 --arch llama --seed 1",
+    "neurotopo testbed build ladder-1 --snapshots 6 --out ladder",
+    "neurotopo testbed build --facts templama_2018.jsonl --out templama_gpt2",
 )
 
 FILE_EPOCHS = 5

@@ -35,6 +35,14 @@ class MinimalPair:
         What both sentences begin with, where the next word decides.
     good_word, bad_word : str or None
         That word in each.
+
+    Examples
+    --------
+    >>> from neurotopo.datasets import MinimalPair
+    >>> good, bad = "Ilse cleaned this boat.", "Ilse cleaned this boats."
+    >>> pair = MinimalPair(good, bad, "agreement", id="0")
+    >>> pair.good, pair.paradigm, pair.prefix
+    ('Ilse cleaned this boat.', 'agreement', None)
     """
 
     good: str
@@ -56,6 +64,17 @@ class MinimalPairs(Sequence[MinimalPair]):
         The pairs.
     skipped : sequence of Skipped, optional
         What the reader left out.
+
+    Examples
+    --------
+    >>> from neurotopo.datasets import MinimalPair, MinimalPairs
+    >>> good, bad = "Ilse cleaned this boat.", "Ilse cleaned this boats."
+    >>> decided = {"prefix": "Ilse cleaned this", "good_word": "boat", "bad_word": "boats"}
+    >>> pairs = MinimalPairs([MinimalPair(good, bad, "agreement", id="0", **decided)])
+    >>> pairs
+    MinimalPairs of 1 pair, 1 paradigm
+    >>> [(fact.prompt, fact.answers) for fact in (*pairs.facts, *pairs.wrong_facts)]
+    [('Ilse cleaned this', ('boat',)), ('Ilse cleaned this', ('boats',))]
     """
 
     def __init__(self, pairs: Iterable[MinimalPair], skipped: Sequence[Skipped] = ()) -> None:

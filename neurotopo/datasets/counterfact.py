@@ -44,6 +44,34 @@ class CounterFact(Dataset):
         Other wordings, by :attr:`~neurotopo.Fact.key`.
     neighbours : dict of str to tuple of Fact
         Prompts on other subjects that have the same true answer, by key.
+
+    Examples
+    --------
+    >>> import json
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.datasets import load_counterfact
+    >>> rewrite = {
+    ...     "prompt": "{} plays for",
+    ...     "relation_id": "P54",
+    ...     "subject": "Ada Brünn",
+    ...     "target_true": {"str": "Marly United"},
+    ...     "target_new": {"str": "Peko City"},
+    ... }
+    >>> row = {
+    ...     "case_id": 7,
+    ...     "requested_rewrite": rewrite,
+    ...     "paraphrase_prompts": ["The team of Ada Brünn is"],
+    ...     "neighborhood_prompts": ["Ilse Krone plays for"],
+    ... }
+    >>> file = Path(tempfile.mkdtemp()) / "counterfact.json"
+    >>> _ = file.write_text(json.dumps([row]))
+    >>> facts = load_counterfact(file)
+    >>> key = facts[0].key
+    >>> facts[0].answers, facts.wrong[0].answers
+    (('Marly United',), ('Peko City',))
+    >>> facts.paraphrases[key][0].prompt, facts.neighbours[key][0].prompt
+    ('The team of Ada Brünn is', 'Ilse Krone plays for')
     """
 
     def __init__(self, cases: Sequence[_Case], skipped: Sequence[Skipped] = ()) -> None:

@@ -24,6 +24,12 @@ class Skipped:
         The line, counted from 1; None for the file as a whole.
     reason : str
         What is wrong with it; it names the field.
+
+    Examples
+    --------
+    >>> from neurotopo.datasets import Skipped
+    >>> print(Skipped("facts.csv", 3, "the field answers is empty"))
+    facts.csv, line 3: the field answers is empty.
     """
 
     file: str
@@ -145,7 +151,16 @@ class Dataset(FactSet):
 
 
 def truth_of(facts: Iterable[Fact]) -> Truth:
-    """Return what facts know to be true: a :class:`Dataset` knows more than it holds."""
+    """Return what facts know to be true: a :class:`Dataset` knows more than it holds.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.datasets import truth_of
+    >>> facts = [Fact("Ada Brünn plays for", "Marly United", "P54", subject="Ada Brünn")]
+    >>> truth_of(facts).is_true(facts[0], "Peko City")
+    False
+    """
     return facts.truth if isinstance(facts, Dataset) else Truth(facts)
 
 

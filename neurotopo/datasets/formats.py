@@ -95,6 +95,16 @@ def format_of(path: PathLike) -> str:
     ------
     ValueError
         When it is none of them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.datasets import format_of
+    >>> file = Path(tempfile.mkdtemp()) / "facts.jsonl"
+    >>> _ = file.write_text('{"prompt": "The capital of Peru is _X_", "answers": ["Lima"]}')
+    >>> format_of(file)
+    'jsonl'
     """
     place, faults = Path(path), Faults("skip")
     if place.is_dir():

@@ -37,6 +37,16 @@ class Reworded(Dataset):
     wordings : dict of str to tuple of Fact
         All wordings of a fact by its :attr:`~neurotopo.Fact.key`, the first one first. A tuple
         serves as a fact in :func:`neurotopo.knowledge.locate.locate`.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.datasets import Reworded
+    >>> first = Fact("The capital of Italy is _X_", "Rome", "P36", id="it")
+    >>> other = Fact("The government of Italy sits in _X_", "Rome", "P36", id="it:1")
+    >>> facts = Reworded({"it": (first, other)})
+    >>> len(facts), [fact.prompt for fact in facts.wordings["it"]]
+    (1, ['The capital of Italy is _X_', 'The government of Italy sits in _X_'])
     """
 
     def __init__(

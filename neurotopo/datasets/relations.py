@@ -26,6 +26,13 @@ class Relation:
         Other statements; the answer comes last.
     narrative : str
         A paragraph, with ``{date}``, ``{subject}`` and ``{answer}``.
+
+    Examples
+    --------
+    >>> from neurotopo.datasets import TEMPLAMA
+    >>> relation = TEMPLAMA["P54"]
+    >>> relation.name, relation.statement
+    ('member of sports team', '[Y] plays for _X_.')
     """
 
     name: str

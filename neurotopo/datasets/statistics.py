@@ -142,6 +142,17 @@ class Statistics:
         How many queries there are of each number of dates, the longest first.
     examples : list of ExampleRow
         Queries of different numbers of dates, the longest first (Table 5).
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.datasets import describe
+    >>> found = describe([Fact("The capital of Peru is _X_", "Lima", "P36")])
+    >>> found.facts, found.languages, found.dates
+    (1, {'en': 1}, [])
+    >>> found.to_pandas()["relations"][["relation", "queries"]]
+      relation  queries
+    0      P36        1
     """
 
     facts: int

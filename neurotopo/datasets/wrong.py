@@ -79,6 +79,17 @@ def wrong_fact(fact: Fact, truth: Truth, *, seed: int = 0) -> Fact:
     -------
     Fact
         Its ``id`` is the key of the fact with ``"~wrong"`` and the seed behind it.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.datasets import Truth, wrong_fact
+    >>> facts = [
+    ...     Fact("The capital of Zúnia is", "São Peko", "P36", id="zu"),
+    ...     Fact("The capital of Brolland is", "Marly", "P36", id="br"),
+    ... ]
+    >>> wrong_fact(facts[0], Truth(facts)).answers
+    ('Marly',)
     """
     answers = counterfactual_answers(fact, truth, seed=seed)
     return replace(fact, answers=tuple(answers), id=f"{fact.key}~wrong{seed}")

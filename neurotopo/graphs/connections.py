@@ -24,6 +24,14 @@ class RowSource(Protocol):
     """What the graphs ask of a model: rows of the two projections of its MLPs.
 
     Anything with these members will do: a loaded model, a checkpoint read from disk, plain arrays.
+
+    Examples
+    --------
+    >>> from neurotopo.graphs import RowSource
+    >>> from neurotopo.models.examples import random_model
+    >>> model = random_model()
+    >>> isinstance(model, RowSource), model.in_rows(0, [3, 5]).shape
+    (True, (2, 12))
     """
 
     @property
@@ -84,6 +92,15 @@ class Connections:
         earlier layer), in lexicographic order.
     weight : ndarray of float64, shape (n_connections,)
         Their weights, finite and never 0.
+
+    Examples
+    --------
+    >>> from neurotopo import NeuronSet
+    >>> from neurotopo.graphs import connection_weights
+    >>> from neurotopo.models.examples import random_model
+    >>> found = connection_weights(random_model(), NeuronSet([(0, 3), (1, 2), (1, 7)]))
+    >>> found.source, found.target, found.weight.shape
+    (array([0, 0]), array([1, 2]), (2,))
     """
 
     source: NDArray[np.intp]

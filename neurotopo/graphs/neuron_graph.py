@@ -284,6 +284,10 @@ class NeuronGraph:
         """Return the tree of all clusters of neurons, over all radii.
 
         Sample i of the tree is ``neurons[i]``.
+
+        Returns
+        -------
+        MergeTree
         """
         if len(self.neurons) == 0:
             return tree_of_forest(SpanningForest.empty(0))
@@ -292,7 +296,12 @@ class NeuronGraph:
         return merge_tree(self.distances())
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per connection: its two neurons, the earlier first, weight and length."""
+        """Return one row per connection: its two neurons, the earlier first, weight and length.
+
+        Returns
+        -------
+        DataFrame
+        """
         import pandas as pd
 
         source, target = self.connections.source, self.connections.target
@@ -312,6 +321,10 @@ class NeuronGraph:
         """Return an undirected graph of (layer, index) nodes with the direct edges.
 
         Nodes have a ``layer``, edges a ``length`` and the ``weight`` of the connection.
+
+        Returns
+        -------
+        networkx.Graph
         """
         try:
             import networkx as nx

@@ -182,7 +182,17 @@ class NeuronSet(Set[tuple[int, int]]):
         return all(pair in self for pair in other)
 
     def isdisjoint(self, other: Iterable[Any]) -> bool:
-        """Tell whether the two sets have no neuron in common."""
+        """Tell whether the two sets have no neuron in common.
+
+        Parameters
+        ----------
+        other : iterable
+            The other set.
+
+        Returns
+        -------
+        bool
+        """
         return len(self & other) == 0
 
     def __and__(self, other: Any) -> NeuronSet:
@@ -215,11 +225,20 @@ class NeuronSet(Set[tuple[int, int]]):
     __rxor__ = __xor__
 
     def to_array(self) -> NDArray[np.int64]:
-        """Return the pairs as an array of shape (k, 2)."""
+        """Return the pairs as an array of shape (k, 2).
+
+        Returns
+        -------
+        ndarray of int64
+        """
         return np.column_stack([self._layers, self._indices])
 
     def layer_slices(self) -> list[tuple[int, slice]]:
         """Return the layers that occur, in order, each with where its neurons lie.
+
+        Returns
+        -------
+        list of tuple of (int, slice)
 
         Examples
         --------
@@ -235,6 +254,10 @@ class NeuronSet(Set[tuple[int, int]]):
 
     def by_layer(self) -> dict[int, NDArray[np.int64]]:
         """Return the sorted indices in every layer that occurs.
+
+        Returns
+        -------
+        dict of int to ndarray of int64
 
         Examples
         --------

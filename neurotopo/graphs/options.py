@@ -26,6 +26,17 @@ class GraphOptions:
         The lengths were made by a function of the user, which only its name tells of.
     activations, intra : bool
         Whether weights were multiplied by activations, and whether there are edges within layers.
+
+    Examples
+    --------
+    >>> from neurotopo import NeuronGraph
+    >>> from neurotopo.graphs import GraphOptions
+    >>> from neurotopo.models.examples import random_model
+    >>> graph = NeuronGraph.from_model(random_model(), [(0, 3), (1, 2)], signed=True)
+    >>> graph.options.signed, graph.options.length
+    (True, 'inverse')
+    >>> graph.options == GraphOptions(signed=True)
+    True
     """
 
     path: str = "up"

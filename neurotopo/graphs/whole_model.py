@@ -163,6 +163,14 @@ def whole_model_forest(
     -------
     SpanningForest
         Edges ``source < target`` of the graph with their lengths.
+
+    Examples
+    --------
+    >>> from neurotopo.graphs.whole_model import whole_model_forest
+    >>> from neurotopo.models.examples import random_model
+    >>> forest = whole_model_forest(random_model())
+    >>> forest.n_vertices, forest.n_components
+    (72, 1)
     """
     source = _opened(model)
     return _forest(source, Plan.of(source, **options), progress)

@@ -50,6 +50,17 @@ class Attribution:
         Number of paths per layer that were summed.
     answer : str or tuple of int
         Token ids of the answer that was asked for.
+
+    Examples
+    --------
+    >>> from neurotopo import AMIG, Fact
+    >>> from neurotopo.models.examples import random_model
+    >>> fact = Fact("The capital of France is _X_", "Paris")
+    >>> found = AMIG.fast().attribute(random_model(), fact)
+    >>> found.scores.shape, len(found.start_values), found.relative_gap < 0.01
+    ((3, 24), 3, True)
+    >>> len(found.neurons(3, rule="top")), list(found.to_pandas(3))
+    (3, ['layer', 'index', 'score'])
     """
 
     scores: NDArray[np.float64]
@@ -190,7 +201,17 @@ class AMIG:
 
     @classmethod
     def fast(cls, **options: Any) -> AMIG:
-        """Return an AMIG with eight Gauss-Legendre nodes in place of twenty steps."""
+        """Return an AMIG with eight Gauss-Legendre nodes in place of twenty steps.
+
+        Parameters
+        ----------
+        **options
+            As for the class.
+
+        Returns
+        -------
+        AMIG
+        """
         return cls(**{"steps": 8, "quadrature": "gauss-legendre", **options})
 
     def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
@@ -255,12 +276,34 @@ class AMIG:
                     yield next(sweep(self, model, [fact]))
 
     def locate(self, model: NeuronModel, fact: FactLike) -> NeuronSet:
-        """Return the knowledge neurons: those with a score above the threshold."""
+        """Return the knowledge neurons: those with a score above the threshold.
+
+        Parameters
+        ----------
+        model : NeuronModel
+            The model.
+        fact : Fact
+            The fact.
+
+        Returns
+        -------
+        NeuronSet
+        """
         threshold = self.threshold_for(fact)
         return self.attribute(model, fact).neurons(threshold, self.rule, self.scope)
 
     def threshold_for(self, fact: FactLike) -> float:
-        """Return the threshold for the language of a fact."""
+        """Return the threshold for the language of a fact.
+
+        Parameters
+        ----------
+        fact : Fact
+            The fact.
+
+        Returns
+        -------
+        float
+        """
         if not isinstance(self.threshold, Mapping):
             return self.threshold
         language = fact.language

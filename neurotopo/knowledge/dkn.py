@@ -274,6 +274,10 @@ class DKN:
 
         ``probability`` is that with the component left alone, ``without`` that with it suppressed
         alone, ``drop_without`` the dProb of the latter.
+
+        Returns
+        -------
+        DataFrame
         """
         import pandas as pd
 
@@ -299,6 +303,10 @@ class DKN:
         """Return everything but the single subsets as plain numbers and lists, for JSON.
 
         What is nan or infinite is None.
+
+        Returns
+        -------
+        dict
         """
         values = {
             "n_neurons": len(self.neurons),

@@ -106,7 +106,12 @@ class Fact:
         return f"fact-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as a dictionary that JSON can hold, without those that are None."""
+        """Return the fields as a dictionary that JSON can hold, without those that are None.
+
+        Returns
+        -------
+        dict
+        """
         values = {name: value for name, value in asdict(self).items() if value is not None}
         return {**values, "answers": list(self.answers)}
 
@@ -243,7 +248,13 @@ class FactSet(Sequence[Fact]):
         return tuple(dict.fromkeys(named))
 
     def by_relation(self) -> dict[str | None, FactSet]:
-        """Return the facts of each relation; those without one are under None."""
+        """Return the facts of each relation; those without one are under None.
+
+        Returns
+        -------
+        dict of str or None to FactSet
+            In the order in which the relations occur.
+        """
         groups: dict[str | None, list[Fact]] = {}
         for fact in self:
             groups.setdefault(fact.relation, []).append(fact)
@@ -302,7 +313,12 @@ class FactSet(Sequence[Fact]):
         return FactSet(self._facts[i] for i in np.sort(drawn))
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a table of the fields, a row for each fact, indexed by :attr:`Fact.key`."""
+        """Return a table of the fields, a row for each fact, indexed by :attr:`Fact.key`.
+
+        Returns
+        -------
+        DataFrame
+        """
         import pandas as pd
 
         names = [field.name for field in fields(Fact)]

@@ -88,6 +88,16 @@ class SharedNeurons:
     ----------
     by_language : dict of str to NeuronSet
         The knowledge neurons of the fact in each language.
+
+    Examples
+    --------
+    >>> from neurotopo import NeuronSet
+    >>> from neurotopo.knowledge.languages import SharedNeurons
+    >>> found = SharedNeurons(
+    ...     {"en": NeuronSet([(0, 1), (1, 2)]), "fr": NeuronSet([(1, 2), (2, 5)])}
+    ... )
+    >>> found.shared, found.remainders["en"]
+    (NeuronSet([(1, 2)]), NeuronSet([(0, 1)]))
     """
 
     by_language: Mapping[str, NeuronSet]
@@ -202,6 +212,13 @@ class Asked:
         The probability of the answer.
     success : bool
         Whether it changed by enough in the direction that was wanted.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge.languages import Asked
+    >>> asked = Asked("first", ("en",), "fr", n_neurons=8, before=0.5, after=0.25, success=True)
+    >>> asked.change, asked.crosses
+    (-0.5, True)
     """
 
     arm: str
@@ -235,6 +252,17 @@ class CrossLingualEdit:
         The factor on the neurons.
     results : tuple of Asked
         By arm and language of the question.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge.languages import Asked, CrossLingualEdit
+    >>> asked = [
+    ...     Asked("first", ("en",), "en", n_neurons=8, before=0.5, after=0.25, success=True),
+    ...     Asked("first", ("en",), "fr", n_neurons=8, before=0.5, after=0.5, success=False),
+    ... ]
+    >>> edit = CrossLingualEdit(("en", "fr"), scale=0.0, results=tuple(asked))
+    >>> edit.result("first", "en").change, edit.succeeded("first")
+    (-0.5, False)
     """
 
     languages: tuple[str, str]

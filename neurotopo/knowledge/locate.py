@@ -31,7 +31,32 @@ COMBINATIONS = ("shared", "union", "mean")
 
 
 class Attributor(Protocol):
-    """What scores neurons and says which scores count; :class:`~neurotopo.AMIG` is one."""
+    """What scores neurons and says which scores count; :class:`~neurotopo.AMIG` is one.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import neurotopo as nt
+    >>> from neurotopo.knowledge.locate import locate
+    >>> from neurotopo.models.examples import random_model
+    >>> @dataclass(frozen=True)
+    ... class LastLayers:
+    ...     steps: int = 8
+    ...     rule = "top"
+    ...     scope = "model"
+    ...
+    ...     def threshold_for(self, fact):
+    ...         return 4
+    ...
+    ...     def attribute(self, model, fact):
+    ...         found = nt.AMIG(steps=self.steps).attribute(model, fact)
+    ...         found.scores[0] = 0
+    ...         return found
+    >>> fact = nt.Fact("The capital of France is _X_", "Paris", id="paris")
+    >>> neurons = locate(random_model(), [fact], LastLayers()).neurons["paris"]
+    >>> len(neurons), 0 in neurons.layers
+    (4, False)
+    """
 
     @property
     def rule(self) -> str:
@@ -219,6 +244,17 @@ def locate(
     ----------
     .. [1] D. Dai, L. Dong, Y. Hao, Z. Sui, B. Chang, F. Wei, "Knowledge Neurons in Pretrained
        Transformers", ACL 2022.
+
+    Examples
+    --------
+    >>> from neurotopo import AMIG, Fact
+    >>> from neurotopo.knowledge.locate import locate
+    >>> from neurotopo.models.examples import random_model
+    >>> paris = Fact("The capital of France is _X_", "Paris", id="paris")
+    >>> rome = Fact("The capital of Italy is _X_", "Rome", id="rome")
+    >>> located = locate(random_model(), [paris, rome], AMIG.fast(threshold=5, rule="top"))
+    >>> [(key, len(neurons)) for key, neurons in located.neurons.items()]
+    [('paris', 5), ('rome', 5)]
     """
     if combine not in COMBINATIONS:
         raise ValueError(f"combine must be one of {', '.join(COMBINATIONS)}, got {combine!r}.")

@@ -101,6 +101,15 @@ class GradientTimesActivation(_Selecting):
         What :meth:`locate` keeps, as in :class:`~neurotopo.AMIG`.
     target : {"joint", "log", "first"}, default="joint"
         F, as in :class:`~neurotopo.AMIG`.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.knowledge.other_attributions import GradientTimesActivation
+    >>> from neurotopo.models.examples import random_model
+    >>> model, fact = random_model(), Fact("The capital of France is", "Paris")
+    >>> GradientTimesActivation(threshold=5, rule="top").attribute(model, fact).scores.shape
+    (3, 24)
     """
 
     target: str = "joint"
@@ -130,6 +139,16 @@ class RandomAttribution(_Selecting):
         As in :class:`~neurotopo.AMIG`.
     seed : int, default=0
         Another seed draws other scores for every fact.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.knowledge.other_attributions import RandomAttribution
+    >>> from neurotopo.models.examples import random_model
+    >>> model, fact = random_model(), Fact("The capital of France is", "Paris")
+    >>> drawn = RandomAttribution(threshold=5).locate(model, fact)
+    >>> len(drawn), drawn == RandomAttribution(threshold=5).locate(model, fact)
+    (5, True)
     """
 
     threshold: float | Mapping[str, float] = 20
@@ -157,6 +176,12 @@ def zero_baseline(**options: Any) -> AMIG:
     ----------
     .. [1] D. Dai, L. Dong, Y. Hao, Z. Sui, B. Chang, F. Wei, "Knowledge Neurons in Pretrained
        Transformers", ACL 2022.
+
+    Examples
+    --------
+    >>> from neurotopo.knowledge.other_attributions import zero_baseline
+    >>> zero_baseline(steps=10).baseline
+    'zero'
     """
     return AMIG(baseline="zero", **options)
 

@@ -50,6 +50,17 @@ class DegeneratePairs:
         The greatest relative fall with which a neuron counts as spared.
     t_high : float
         The relative fall that the pair has to exceed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import NeuronSet
+    >>> from neurotopo.knowledge.pairs import DegeneratePairs
+    >>> singles = np.array([0.8, 0.7, 0.3])  # each of the first two can be spared, both cannot
+    >>> pairs = np.array([[0.8, 0.2, 0.3], [0.2, 0.7, 0.3], [0.3, 0.3, 0.3]])
+    >>> found = DegeneratePairs(NeuronSet([(0, 1), (0, 5), (2, 3)]), 0.8, singles, pairs)
+    >>> found.n_degenerate, found.found()
+    (1, [NeuronSet([(0, 1), (0, 5)])])
     """
 
     neurons: NeuronSet

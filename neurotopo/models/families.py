@@ -18,7 +18,21 @@ NormName = str | None | Callable[[Any], str | None]
 
 
 class UnsupportedModelError(ValueError):
-    """The architecture has no row, or has no fixed set of neurons."""
+    """The architecture has no row, or has no fixed set of neurons.
+
+    Examples
+    --------
+    >>> import transformers
+    >>> from neurotopo import NeuronModel
+    >>> from neurotopo.models import UnsupportedModelError
+    >>> from neurotopo.models.examples import word_tokenizer
+    >>> config = transformers.T5Config(d_model=8, d_ff=8, num_layers=1, num_heads=1, vocab_size=16)
+    >>> try:
+    ...     NeuronModel(transformers.T5ForConditionalGeneration(config), word_tokenizer())
+    ... except UnsupportedModelError as error:
+    ...     type(error).__name__
+    'UnsupportedModelError'
+    """
 
 
 @dataclass(frozen=True)
@@ -209,7 +223,14 @@ _EXPERT_COUNTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_n
 
 
 def known_families() -> tuple[Family, ...]:
-    """Return the rows that are known, registered ones included."""
+    """Return the rows that are known, registered ones included.
+
+    Examples
+    --------
+    >>> from neurotopo.models import known_families
+    >>> "gpt2" in {model_type for family in known_families() for model_type in family.model_types}
+    True
+    """
     return tuple(dict.fromkeys(_BY_MODEL_TYPE.values()))
 
 
@@ -222,6 +243,16 @@ def register_family(family: Family, *, overwrite: bool = False) -> None:
         The row. Its ``model_types`` are what ``config.model_type`` says.
     overwrite : bool, default=False
         Replace rows of the same model type instead of raising an error.
+
+    Examples
+    --------
+    >>> from neurotopo.models import known_families, register_family
+    >>> row = next(family for family in known_families() if "gpt2" in family.model_types)
+    >>> register_family(row, overwrite=True)  # as it was, so nothing changes
+    >>> register_family(row)
+    Traceback (most recent call last):
+        ...
+    ValueError: model type 'gpt2' already has a row (GPT-2); pass overwrite=True to replace it.
     """
     taken = [t for t in family.model_types if t in _BY_MODEL_TYPE]
     if taken and not overwrite:

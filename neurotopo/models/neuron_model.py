@@ -239,7 +239,17 @@ class NeuronModel:
     # Facts
 
     def encode(self, fact: FactLike) -> Encoding:
-        """Return the token ids of a fact's prompt and answers for this model."""
+        """Return the token ids of a fact's prompt and answers for this model.
+
+        Parameters
+        ----------
+        fact : Fact
+            The fact.
+
+        Returns
+        -------
+        Encoding
+        """
         encode = encode_causal if self.is_causal else encode_masked
         encoding: Encoding = encode(self.tokenizer, fact, self.templates)
         return encoding
@@ -415,7 +425,12 @@ class NeuronModel:
         return asked
 
     def pass_settings(self) -> PassSettings:
-        """Return what functions that run the model need to know about it."""
+        """Return what functions that run the model need to know about it.
+
+        Returns
+        -------
+        PassSettings
+        """
         pad = getattr(self.tokenizer, "pad_token_id", None)
         if pad is None:
             pad = getattr(self.tokenizer, "eos_token_id", None) or 0

@@ -118,6 +118,13 @@ class PromptParts:
         because tokens carry the space in front of them.
     after : str
         What follows the answer; nothing for a causal model.
+
+    Examples
+    --------
+    >>> from neurotopo.models.prompts import PromptParts
+    >>> parts = PromptParts("The capital of France is", " ", ".")
+    >>> parts.sentence("Paris")
+    'The capital of France is Paris.'
     """
 
     before: str

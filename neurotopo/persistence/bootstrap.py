@@ -46,6 +46,15 @@ class ConfidenceBand:
     distances : ndarray of float64, shape (n_resamples,)
         The distance of every resample: Hausdorff distances for ``"subsample"``, otherwise
         bottleneck distances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.persistence import ConfidenceBand
+    >>> diagram = np.array([[0.0, 0.3], [0.0, 5.0]])
+    >>> band = ConfidenceBand(0.5, 0.05, 0, "bootstrap", diagram, np.array([0.2, 0.5]))
+    >>> band.width, band.significant()
+    (1.0, array([False,  True]))
     """
 
     radius: float

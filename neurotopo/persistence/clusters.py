@@ -37,6 +37,19 @@ class CandidateClusters:
         End of observation: the radius up to which infinite bars are counted.
     max_radius : float or None
         The radius the user set as the end of observation.
+
+    Examples
+    --------
+    >>> from neurotopo import merge_tree
+    >>> from neurotopo.persistence import candidate_clusters
+    >>> tree = merge_tree([[0.0], [1.0], [4.0], [6.0]], metric="euclidean")
+    >>> found = candidate_clusters(tree)
+    >>> found.diagram
+    array([[ 1.,  3.],
+           [ 2.,  3.],
+           [ 3., inf]])
+    >>> found.persistence()
+    array([2., 1., 0.])
     """
 
     tree: MergeTree
@@ -132,6 +145,14 @@ def candidate_clusters(
     -------
     CandidateClusters
         In order of birth; children come before their parents.
+
+    Examples
+    --------
+    >>> from neurotopo import merge_tree
+    >>> from neurotopo.persistence import candidate_clusters
+    >>> tree = merge_tree([[0.0], [1.0], [4.0], [6.0], [20.0]], metric="euclidean")
+    >>> len(candidate_clusters(tree)), len(candidate_clusters(tree, condense=True))
+    (4, 3)
     """
     if max_radius is not None:
         tree = tree.truncate(max_radius)

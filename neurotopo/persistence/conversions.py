@@ -106,7 +106,15 @@ def from_gudhi(
 
 
 def to_ripser(diagrams: Sequence[ArrayLike]) -> list[Diagram]:
-    """Return the list of arrays that ripser and persim hold: a checked copy of our own form."""
+    """Return the list of arrays that ripser and persim hold: a checked copy of our own form.
+
+    Examples
+    --------
+    >>> from neurotopo.persistence import to_ripser
+    >>> to_ripser([[[0, 1], [0, float("inf")]]])
+    [array([[ 0.,  1.],
+           [ 0., inf]])]
+    """
     return [diagram.copy() for diagram in _check_diagrams(diagrams)]
 
 

@@ -191,7 +191,14 @@ def wasserstein_distances(
     *,
     delta: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Return the Wasserstein distances of two lists of diagrams, dimension by dimension."""
+    """Return the Wasserstein distances of two lists of diagrams, dimension by dimension.
+
+    Examples
+    --------
+    >>> from neurotopo.persistence import wasserstein_distances
+    >>> wasserstein_distances([[[0, 4]], [[1, 2]]], [[[0, 5]], [[1, 2]]])
+    array([1., 0.])
+    """
     return _by_dimension(
         wasserstein_distance, a, b, order=order, internal_p=internal_p, delta=delta
     )

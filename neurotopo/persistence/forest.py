@@ -23,6 +23,13 @@ class SpanningForest:
         End points of the edges.
     length : ndarray of float64, shape (n_edges,)
         Lengths of the edges: the merge heights of the graph, with multiplicity.
+
+    Examples
+    --------
+    >>> from neurotopo.persistence import EdgeList, minimum_spanning_forest
+    >>> forest = minimum_spanning_forest([[0, 1, 5], [1, 0, 2], [5, 2, 0]]).sorted()
+    >>> forest.length, forest.n_components
+    (array([1., 2.]), 1)
     """
 
     n_vertices: int

@@ -30,6 +30,18 @@ class EdgeList:
         End points, ``source < target``, in lexicographic order.
     length : ndarray of float64, shape (n_edges,)
         Finite, non-negative lengths. Zero is a length like any other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.persistence import EdgeList
+    >>> edges = EdgeList(3, np.array([0, 1]), np.array([1, 2]), np.array([1.0, 2.0]))
+    >>> edges.n_edges
+    2
+    >>> edges.to_dense()
+    array([[ 0.,  1., inf],
+           [ 1.,  0.,  2.],
+           [inf,  2.,  0.]])
     """
 
     n_vertices: int

@@ -123,12 +123,26 @@ class MergeTree:
         ----------
         node : int
             A node id, ``0 <= node < n_nodes``.
+
+        Returns
+        -------
+        ndarray of int
         """
         node = self._check_node(node)
         return np.sort(self.leaf_order[self.start[node] : self.start[node] + self.size[node]])
 
     def children(self, node: int) -> NDArray[np.intp]:
-        """Return the nodes that merge into this one at its birth (none for a sample)."""
+        """Return the nodes that merge into this one at its birth (none for a sample).
+
+        Parameters
+        ----------
+        node : int
+            A node id.
+
+        Returns
+        -------
+        ndarray of int
+        """
         return np.flatnonzero(self.parent == self._check_node(node))
 
     def _check_node(self, node: int) -> int:
@@ -137,7 +151,17 @@ class MergeTree:
         return int(node)
 
     def alive(self, radius: float) -> NDArray[np.intp]:
-        """Return the nodes that exist at a radius: born at or before it, not dead yet."""
+        """Return the nodes that exist at a radius: born at or before it, not dead yet.
+
+        Parameters
+        ----------
+        radius : float
+            The radius.
+
+        Returns
+        -------
+        ndarray of int
+        """
         if np.isnan(radius) or radius < 0:
             raise ValueError(f"radius must be a non-negative number, got {radius}.")
         return np.flatnonzero(
@@ -170,6 +194,15 @@ class MergeTree:
         """Label samples by the disjoint nodes that hold them, -1 where none does.
 
         Labels follow the smallest sample of each node, not the order of ``nodes``.
+
+        Parameters
+        ----------
+        nodes : array-like of int
+            Node ids, of which none holds another.
+
+        Returns
+        -------
+        ndarray of int, shape (n_samples,)
         """
         raw = self.label_in_order(nodes)
         held = raw >= 0
@@ -180,7 +213,17 @@ class MergeTree:
         return raw
 
     def label_in_order(self, nodes: ArrayLike) -> NDArray[np.intp]:
-        """Label samples with the position in ``nodes`` of the node that holds them, else -1."""
+        """Label samples with the position in ``nodes`` of the node that holds them, else -1.
+
+        Parameters
+        ----------
+        nodes : array-like of int
+            Node ids, of which none holds another.
+
+        Returns
+        -------
+        ndarray of int, shape (n_samples,)
+        """
         chosen = np.asarray(nodes, dtype=np.intp)
         by_start = np.argsort(self.start[chosen])
         starts, sizes = self.start[chosen[by_start]], self.size[chosen[by_start]]
@@ -195,6 +238,15 @@ class MergeTree:
         """Return, for every node, the nearest node from itself upwards that meets a condition.
 
         -1 where there is none. All nodes are answered together, by pointer doubling.
+
+        Parameters
+        ----------
+        condition : ndarray of bool, shape (n_nodes,)
+            Which nodes meet it.
+
+        Returns
+        -------
+        ndarray of int, shape (n_nodes,)
         """
         step = np.append(np.where(condition, np.arange(self.n_nodes), self.parent), -1)
         while True:
@@ -204,7 +256,17 @@ class MergeTree:
             step = further
 
     def subtree_minimum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return, for every node, the minimum of ``values`` (one per node) over its subtree."""
+        """Return, for every node, the minimum of ``values`` (one per node) over its subtree.
+
+        Parameters
+        ----------
+        values : ndarray of float64, shape (n_nodes,)
+            A value of each node.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_nodes,)
+        """
         lowest = values.copy()
         node, above = np.arange(self.n_nodes), self.parent.copy()
         while True:
@@ -222,6 +284,15 @@ class MergeTree:
         """Return the (R1, R2) pairs of every cluster of at least ``min_size`` samples.
 
         Rows follow the nodes. This is the diagram of NTC; :meth:`h0_diagram` is the usual one.
+
+        Parameters
+        ----------
+        min_size : int, default=2
+            Fewest samples of a cluster.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_clusters, 2)
         """
         chosen = self.size >= min_size
         return np.column_stack([self.birth[chosen], self.death[chosen]])
@@ -230,6 +301,10 @@ class MergeTree:
         """Return the 0-dimensional Vietoris-Rips diagram: births 0, deaths the merge heights.
 
         One infinite bar per component. Bars of length zero are left out, as gudhi and ripser do.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_bars, 2)
         """
         n_children = np.bincount(self.parent[self.parent >= 0], minlength=self.n_nodes)
         deaths = np.repeat(self.birth, np.maximum(n_children - 1, 0))
@@ -237,7 +312,17 @@ class MergeTree:
         return np.column_stack([np.zeros(len(deaths)), deaths])
 
     def truncate(self, radius: float) -> MergeTree:
-        """Return the tree of the graph without edges longer than ``radius``."""
+        """Return the tree of the graph without edges longer than ``radius``.
+
+        Parameters
+        ----------
+        radius : float
+            The greatest length that is kept.
+
+        Returns
+        -------
+        MergeTree
+        """
         if np.isnan(radius) or radius < 0:
             raise ValueError(f"radius must be a non-negative number, got {radius}.")
         n_nodes = max(int(np.searchsorted(self.birth, radius, side="right")), self.n_samples)
@@ -351,7 +436,12 @@ class MergeTree:
         return np.column_stack([pairs, height, (running - before)[adds]]).astype(np.float64)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return one row per node: birth, death, persistence, parent, size."""
+        """Return one row per node: birth, death, persistence, parent, size.
+
+        Returns
+        -------
+        DataFrame
+        """
         import pandas as pd
 
         return pd.DataFrame(
@@ -366,7 +456,12 @@ class MergeTree:
         )
 
     def to_networkx(self) -> nx.DiGraph:
-        """Return a directed graph, parent to child, with birth, death and size on the nodes."""
+        """Return a directed graph, parent to child, with birth, death and size on the nodes.
+
+        Returns
+        -------
+        networkx.DiGraph
+        """
         try:
             import networkx as nx
         except ImportError as error:

@@ -37,6 +37,14 @@ class PermutationTest:
         What was compared, ``"joint"`` or ``"persistence"``.
     n_permutations : int
         Number of permuted graphs.
+
+    Examples
+    --------
+    >>> from neurotopo.persistence import permutation_test
+    >>> lengths = [[0, 1, 8, 9], [1, 0, 7, 6], [8, 7, 0, 2], [9, 6, 2, 0]]
+    >>> test = permutation_test(lengths, n_permutations=50, random_state=0)
+    >>> test.n_permutations, len(test.p_values), test.discoveries(0.05).tolist()
+    (50, 3, [False, False, False])
     """
 
     clusters: CandidateClusters

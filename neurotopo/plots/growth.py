@@ -313,6 +313,16 @@ def informative_radii(
     radii : ndarray of float64
         Ascending, 0 first (unless there is one only). Without chosen clusters they are spread
         over all merges.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import merge_tree
+    >>> from neurotopo.plots.growth import informative_radii
+    >>> tree = merge_tree([[0.0], [1.0], [4.0], [6.0]], metric="euclidean")
+    >>> stages = np.array([-1, -1, -1, -1, 0, 1, -1])  # the two pairs are chosen
+    >>> informative_radii(tree, stages, 5)
+    array([0., 1., 2., 3.])
     """
     if max_panels < 1:
         raise ValueError(f"max_panels must be at least 1, got {max_panels}.")

@@ -31,7 +31,15 @@ Work: TypeAlias = Callable[[Any], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Task:
-    """One fact to be worked on; ``number`` is its place among those of the run."""
+    """One fact to be worked on; ``number`` is its place among those of the run.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies import Task
+    >>> Task(0, Fact("The capital of Peru is", "Lima", id="peru")).fact.key
+    'peru'
+    """
 
     number: int
     fact: Item
@@ -39,7 +47,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Finished:
-    """What came of a task: a payload, or else an error."""
+    """What came of a task: a payload, or else an error.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies import Finished, Task
+    >>> task = Task(0, Fact("The capital of Peru is", "Lima", id="peru"))
+    >>> Finished(task, payload={"n": 3}, error=None, seconds=0.2).task.fact.key
+    'peru'
+    """
 
     task: Task
     payload: Mapping[str, Any] | None
@@ -52,6 +69,17 @@ class Engine(AbstractContextManager["Engine"], Protocol):
 
     What was prepared is kept for the next call, until another work is prepared or the engine is
     closed. As a context manager an engine is closed at the end of the block.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies import InlineEngine, Study, run_study
+    >>> def prepare(model, options):
+    ...     return lambda fact: {"n": len(fact.prompt)}
+    >>> study = Study("sizes", prepare, lambda rows: [row.payload["n"] for row in rows])
+    >>> with InlineEngine() as engine:
+    ...     run_study(study, [Fact("Peru is", "there")], engine=engine).summary
+    [7]
     """
 
     def run(self, tasks: Iterable[Task], prepare: Callable[[], Work]) -> Iterator[Finished]:
@@ -92,7 +120,18 @@ class Engine(AbstractContextManager["Engine"], Protocol):
 
 
 class InlineEngine:
-    """Work in this process, one fact after the other."""
+    """Work in this process, one fact after the other.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies import InlineEngine, Task
+    >>> tasks = [Task(0, Fact("The capital of Peru is", "Lima", id="peru"))]
+    >>> with InlineEngine() as engine:
+    ...     done = list(engine.run(tasks, lambda: lambda fact: {"n": len(fact.answers)}))
+    >>> [(one.task.fact.key, one.payload, one.error) for one in done]
+    [('peru', {'n': 1}, None)]
+    """
 
     def __init__(self) -> None:
         self._kept: tuple[Callable[[], Work], Work] | None = None

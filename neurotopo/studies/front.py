@@ -77,6 +77,17 @@ class Result:
         Findings, tables, pictures and the rows behind them.
     files : tuple of Path
         What was written; empty without a folder.
+
+    Examples
+    --------
+    >>> import neurotopo as nt
+    >>> from neurotopo.models.examples import random_model
+    >>> facts = [nt.Fact("The capital of France is _X_", "Paris")]
+    >>> result = nt.studies.run("acquisition", model=random_model(), facts=facts, quick=True)
+    >>> result.claims, "table1" in result.tables, len(result.rows) > 0
+    ((), True, True)
+    >>> result.out, result.files  # nothing is written without a folder
+    (None, ())
     """
 
     outcome: Outcome
@@ -245,6 +256,18 @@ def report(folder: str | os.PathLike[str]) -> Result:
     -------
     Result
         Of the facts that the run was last asked for.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import neurotopo as nt
+    >>> from neurotopo.models.examples import random_model
+    >>> facts, out = [nt.Fact("The capital of France is _X_", "Paris")], tempfile.mkdtemp()
+    >>> model = random_model()
+    >>> first = nt.studies.run("acquisition", model=model, facts=facts, out=out, quick=True)
+    >>> again = nt.studies.report(out)
+    >>> again.findings == first.findings, len(again.files) == len(first.files)
+    (True, True)
     """
     place = Path(folder)
     if not (place / RUN).is_file():

@@ -88,6 +88,17 @@ class Searched:
         Seed of K-Means, of permutations and of random groups.
     shape : tuple of int
         Number of layers and of neurons in each.
+
+    Examples
+    --------
+    >>> from neurotopo import NeuronGraph
+    >>> from neurotopo.models.examples import random_model
+    >>> from neurotopo.studies.methods import Searched
+    >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
+    >>> graph = NeuronGraph.from_model(random_model(), neurons)
+    >>> searched = Searched(graph, pairs=lambda: None, shape=(3, 24))
+    >>> len(searched.neurons), len(searched.cut(tau=0.5)) > 0
+    (12, True)
     """
 
     graph: NeuronGraph
@@ -221,6 +232,19 @@ def groups_by(methods: Sequence[str], searched: Searched) -> dict[str, Groups]:
         The methods, each followed by its control: the same groups with the neurons shuffled, among
         the knowledge neurons or, for ``"oracle"``, among those of the groups. At the end
         ``"anywhere"``, NTC's groups with all neurons of the model shuffled.
+
+    Examples
+    --------
+    >>> from neurotopo import NeuronGraph
+    >>> from neurotopo.models.examples import random_model
+    >>> from neurotopo.studies.methods import Searched, groups_by
+    >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
+    >>> graph = NeuronGraph.from_model(random_model(), neurons)
+    >>> groups = groups_by(["ntc"], Searched(graph, pairs=lambda: None, shape=(3, 24)))
+    >>> list(groups)
+    ['ntc', 'random:ntc', 'anywhere']
+    >>> [len(group) for group in groups["ntc"]] == [len(group) for group in groups["random:ntc"]]
+    True
     """
     found: dict[str, Groups] = {}
     for method in methods:

@@ -29,7 +29,21 @@ _SENTENCES = (
 
 
 class StoreError(OSError):
-    """A file of results that cannot be read or written, in one sentence."""
+    """A file of results that cannot be read or written, in one sentence.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.studies import Store, StoreError
+    >>> path = Path(tempfile.mkdtemp()) / "results.sqlite"
+    >>> _ = path.write_text("something else")
+    >>> try:
+    ...     Store(path)
+    ... except StoreError as error:
+    ...     print(str(error).replace(str(path), "results.sqlite"))
+    results.sqlite is broken, or no file of results; it is left alone.
+    """
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,17 @@ class Run:
         All that the results depend on, the facts aside.
     created : float
         When it began, in seconds since 1970.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.studies import Store
+    >>> with Store(Path(tempfile.mkdtemp()) / "results.sqlite") as store:
+    ...     key = store.begin("sizes", {"tau": 0.5})
+    ...     run = store.runs()[0]
+    >>> run.study, run.options, run.key == key
+    ('sizes', {'tau': 0.5}, True)
     """
 
     key: str
@@ -70,6 +95,12 @@ class Row:
         Why it failed.
     seconds : float
         How long it took.
+
+    Examples
+    --------
+    >>> from neurotopo.studies import Row
+    >>> Row("paris", {"prompt": "..."}, {"result": {"n": 3}}, error=None, seconds=0.2).payload
+    {'n': 3}
     """
 
     fact: str

@@ -62,6 +62,16 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     ------
     ValueError
         When the file is something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.studies import read_run, write_run
+    >>> path = Path(tempfile.mkdtemp()) / "run.json"
+    >>> write_run(path, {"study": "sizes", "options": {"tau": 0.5}})
+    >>> read_run(path)["study"], "numpy" in read_run(path)["versions"]
+    ('sizes', True)
     """
     try:
         about = from_text(Path(path).read_text(encoding="utf-8"))

@@ -41,6 +41,18 @@ class Rows:
         The run.
     keys : sequence of str
         The keys of the facts.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.studies import Rows, Store
+    >>> with Store(Path(tempfile.mkdtemp()) / "results.sqlite") as store:
+    ...     run = store.begin("sizes", {})
+    ...     store.put(run, "peru", {"prompt": "..."}, {"result": {"n": 3}})
+    ...     found = [(row.fact, row.payload) for row in Rows(store, run, ["peru", "chile"])]
+    >>> found
+    [('peru', {'n': 3})]
     """
 
     def __init__(self, store: Store, run: str, keys: Sequence[str]) -> None:
@@ -75,6 +87,17 @@ class Study:
         To be raised when the work changes, so that results of before are not mixed with new ones.
     unit : str, default="fact"
         What is worked on, in the singular.
+
+    Examples
+    --------
+    >>> from neurotopo.studies import Study
+    >>> def prepare(model, options):
+    ...     return lambda fact: {"n_answers": len(fact.answers)}
+    >>> def summary(rows):
+    ...     return sum(row.payload["n_answers"] for row in rows if row.error is None)
+    >>> study = Study("answers", prepare, summary)
+    >>> study.stages, study.staged({"n_answers": 2})
+    (('result',), {'result': {'n_answers': 2}})
     """
 
     name: str
@@ -127,6 +150,16 @@ class Outcome:
         The folder.
     unit : str
         What was worked on, in the singular.
+
+    Examples
+    --------
+    >>> from neurotopo.studies import Outcome
+    >>> counts = {"n_facts": 3, "n_there": 0, "n_done": 2}
+    >>> failures = {"peru": "ValueError: no token for the answer."}
+    >>> ended = {"interrupted": False, "summary": None, "out": None}
+    >>> outcome = Outcome("sizes", "9f2c", **counts, failures=failures, **ended)
+    >>> str(outcome), outcome.complete
+    ('sizes: 2 of 3 facts done, 1 failed.', True)
     """
 
     study: str

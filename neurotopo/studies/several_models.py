@@ -70,6 +70,13 @@ class ModelFact:
         Its place among the models.
     fact : Fact
         The fact.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies.several_models import ModelFact
+    >>> ModelFact("gpt2", 0, Fact("The capital of Peru is", "Lima", id="peru")).key
+    'gpt2|peru'
     """
 
     model: str
@@ -90,7 +97,16 @@ class ModelFact:
 
 
 def items_of(facts: Sequence[Fact], models: Sequence[Any]) -> list[ModelFact]:
-    """Return every fact with every model, model by model."""
+    """Return every fact with every model, model by model.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies.several_models import items_of
+    >>> facts = [Fact("The capital of Peru is", "Lima", id="peru")]
+    >>> [item.key for item in items_of(facts, ["testbed:ladder-1", "testbed:ladder-2"])]
+    ['ladder-1|peru', 'ladder-2|peru']
+    """
     return [
         ModelFact(name, place, fact)
         for place, name in enumerate(names_of(models))

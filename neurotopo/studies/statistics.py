@@ -34,6 +34,13 @@ class Independent:
         Welch's test, for which variances may differ.
     d : float
         Cohen's d, the difference of the means in pooled standard deviations.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.statistics import independent
+    >>> found = independent([1.0, 2.0, 3.0], [3.0, 4.0, 5.0])
+    >>> found.n_a, found.mean_b, found.to_dict()["d"]
+    (3, 4.0, -2.0)
     """
 
     n_a: int
@@ -76,6 +83,13 @@ class Paired:
         Two-sided p-value of the exact sign test without the pairs of equal values.
     d : float
         Mean of the differences in standard deviations of the differences.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.statistics import paired
+    >>> found = paired([5.0, 6.0, 9.0], [4.0, 4.0, 6.0])
+    >>> found.difference, found.low < 0 < found.high, found.to_dict()["d"]
+    (2.0, True, 2.0)
     """
 
     n: int

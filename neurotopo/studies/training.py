@@ -41,6 +41,12 @@ class Schedule:
     patience : int, default=5
         Training ends when the mean loss of an epoch has not fallen by one per cent below the least
         one for so many epochs.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.training import Schedule
+    >>> Schedule(epochs=5).batch_size
+    16
     """
 
     lr: float = 3e-5
@@ -88,6 +94,13 @@ class Training:
         Size of what the optimizer keeps.
     gradient_bytes : int
         Size of the gradients.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.training import Training
+    >>> sizes = {"n_trained": 120, "state_bytes": 960, "gradient_bytes": 480}
+    >>> Training(losses=[2.5, 1.5], steps=4, seconds=0.2, **sizes).losses[-1]
+    1.5
     """
 
     losses: list[float]
@@ -130,6 +143,20 @@ def train(
     Returns
     -------
     Training
+
+    Examples
+    --------
+    >>> from neurotopo.models.examples import random_model
+    >>> from neurotopo.studies.training import Schedule, train
+    >>> from neurotopo.tuning import NeuronTuner
+    >>> model = random_model()
+    >>> schedule = Schedule(lr=0.01, epochs=3, dropout=0.0)
+    >>> with NeuronTuner(model, [(0, 3), (1, 5)]) as tuner:
+    ...     parameters = list(tuner.parameters())
+    ...     texts = ["The capital of France is Paris"]
+    ...     done = train(model.hf_model, model.tokenizer, parameters, texts, schedule, seed=0)
+    >>> done.steps, done.losses[-1] < done.losses[0]
+    (3, True)
     """
     rows = _tokens(tokenizer, texts, getattr(hf_model.config, "max_position_embeddings", None))
     device = hf_model.get_input_embeddings().weight.device

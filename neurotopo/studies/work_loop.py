@@ -13,7 +13,21 @@ __all__ = ["FactError", "store_all"]
 
 
 class FactError(ValueError):
-    """A fact failed, and the run was to stop at the first that does."""
+    """A fact failed, and the run was to stop at the first that does.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies import FactError, Study, run_study
+    >>> def prepare(model, options):
+    ...     return lambda fact: {"n": 1 / 0}
+    >>> study = Study("broken", prepare, lambda rows: None)
+    >>> try:
+    ...     run_study(study, [Fact("The capital of Peru is", "Lima", id="peru")], stop=True)
+    ... except FactError as error:
+    ...     print(error)
+    fact 'peru' failed: ZeroDivisionError: division by zero
+    """
 
 
 def store_all(

@@ -40,6 +40,13 @@ class Score:
         Number of prompts.
     exact : float
         Share of them that are answered exactly.
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.recall import Score
+    >>> score = Score("en", "held out", n=200, exact=0.85)
+    >>> f"{100 * score.exact:.0f} % of {score.n}"
+    '85 % of 200'
     """
 
     language: str

@@ -57,6 +57,17 @@ def snapshots_of(folder: str | Path) -> list[Path]:
     -------
     list of Path
         Folders, each of which ``neurotopo.load_model`` takes; none for a folder without.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.testbed.snapshots import snapshots_of
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("step-000200", "step-000100"):
+    ...     (folder / "snapshots" / name).mkdir(parents=True)
+    >>> [each.name for each in snapshots_of(folder)]
+    ['step-000100', 'step-000200']
     """
     place = Path(folder) / SNAPSHOTS
     if not place.is_dir():

@@ -29,6 +29,12 @@ class Statement:
         The year, or None where the relation does not change.
     answers : tuple of str
         Keys of the valid answers, the one that has held for longest first.
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.world import Statement
+    >>> Statement("P54", "person17", 2014, ("team3",)).id
+    'P54:person17:2014'
     """
 
     relation: str

@@ -53,6 +53,19 @@ class Trained:
         What the steps took that this call made; 0 for a model that was there already.
     snapshots : tuple of Path
         The models as they were on the way, in their order.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neurotopo import Fact, FactSet
+    >>> from neurotopo.testbed.corpus import fact_lessons
+    >>> from neurotopo.testbed.recipe import Recipe
+    >>> from neurotopo.testbed.train import train_model
+    >>> facts = FactSet([Fact("The capital of Zúnia is _X_.", "São Peko", relation="P36")])
+    >>> recipe = Recipe("tiny", n_layers=2, d_model=16, n_inner=16, n_heads=2, epochs=2)
+    >>> done = train_model(recipe, fact_lessons(facts), tempfile.mkdtemp())
+    >>> done.recipe.name, done.n_steps, [(score.language, score.n) for score in done.scores]
+    ('tiny', 2, [('en', 1)])
     """
 
     folder: Path

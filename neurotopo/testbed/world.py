@@ -35,6 +35,15 @@ class World:
         All people, places and organisations.
     spans : tuple of Span
         All that ever holds.
+
+    Examples
+    --------
+    >>> from neurotopo.testbed import make_world
+    >>> world = make_world()
+    >>> facts = world.facts(relation="P54", date="2014")
+    >>> statement = world.statement(facts[0])
+    >>> world.name(statement.answers[0]) == facts[0].answers[0]
+    True
     """
 
     seed: int

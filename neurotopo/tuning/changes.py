@@ -92,6 +92,14 @@ class OverlapCurve:
         Number of all neurons. The overlap of a random set is ``n_changed / n_neurons`` on average.
     n_infinite : int
         How many of them have an infinite change.
+
+    Examples
+    --------
+    >>> from neurotopo.tuning.changes import overlap_curve
+    >>> changes = [[0.0, 0.1, 0.2, 1.0], [0.0, 0.0, 0.1, 0.9]]
+    >>> curve = overlap_curve(changes, {"found": [(0, 3), (0, 0)]}, [0.5], [0.25])
+    >>> curve.n_changed, curve.overlaps["found"], curve.n_neurons
+    (array([2, 2]), array([0.5, 0.5]), 8)
     """
 
     multipliers: NDArray[np.float64]
@@ -202,6 +210,13 @@ class OverlapTest:
         How many random sets were drawn; None: the p-value is exact.
     within_layers : bool
         Whether random sets have the same number of neurons in each layer.
+
+    Examples
+    --------
+    >>> from neurotopo.tuning.changes import overlap_test
+    >>> test = overlap_test([[1.0, 0.0], [0.0, 0.0]], [(0, 0)])
+    >>> test.overlap, test.expected, test.p_value, test.n_permutations
+    (1.0, 0.25, 0.25, None)
     """
 
     overlap: float

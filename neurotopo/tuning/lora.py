@@ -126,6 +126,15 @@ class LoraArm:
         The model.
     ranks : dict of int to int
         The rank in every layer that has one.
+
+    Examples
+    --------
+    >>> from neurotopo.models.examples import random_model
+    >>> from neurotopo.tuning import lora_like
+    >>> model = random_model()
+    >>> with lora_like(model, 500) as arm:
+    ...     arm.n_parameters == sum(each.numel() for each in arm.parameters())
+    True
     """
 
     def __init__(self, model: NeuronModel, ranks: dict[int, int], seed: int) -> None:

@@ -36,6 +36,14 @@ class RowSnapshot:
         What the neurons of each layer read; in a gated MLP the up row with the gate row after it.
     out_rows : sequence of ndarray, each of shape (n_neurons, d_model)
         What they write.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.tuning.changes import RowSnapshot
+    >>> before = RowSnapshot([np.ones((4, 2))], [np.ones((4, 3))])
+    >>> before
+    RowSnapshot(n_layers=1, n_neurons=4)
     """
 
     in_rows: Sequence[NDArray[np.floating[Any]]]

@@ -123,11 +123,21 @@ class NeuronTuner:
     # Parameters
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the compact rows and biases, for an optimizer."""
+        """Yield the compact rows and biases, for an optimizer.
+
+        Yields
+        ------
+        Parameter
+        """
         return self._tuned.parameters()
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Yield them with names like ``layer_3.up.weight``."""
+        """Yield them with names like ``layer_3.up.weight``.
+
+        Yields
+        ------
+        tuple of (str, Parameter)
+        """
         return self._tuned.named_parameters()
 
     @property
@@ -136,7 +146,12 @@ class NeuronTuner:
         return sum(each.numel() for each in self.parameters())
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return a copy of the rows as they are trained so far, by name."""
+        """Return a copy of the rows as they are trained so far, by name.
+
+        Returns
+        -------
+        dict of str to Tensor
+        """
         return {name: each.detach().clone() for name, each in self.named_parameters()}
 
     @torch.no_grad()
@@ -164,7 +179,12 @@ class NeuronTuner:
         self._tuned.sync()
 
     def difference(self) -> dict[str, torch.Tensor]:
-        """Return the rows less what they were at first, by name, in at least single precision."""
+        """Return the rows less what they were at first, by name, in at least single precision.
+
+        Returns
+        -------
+        dict of str to Tensor
+        """
         base = dict(self._tuned.named_buffers())
         result = {}
         for name, value in self.state().items():
@@ -296,6 +316,10 @@ class NeuronTuner:
             The model whose rows were trained, as it was before.
         folder : path-like
             What :meth:`save` wrote.
+
+        Returns
+        -------
+        NeuronTuner
 
         Examples
         --------

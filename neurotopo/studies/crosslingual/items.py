@@ -31,6 +31,15 @@ class LanguageFact:
         The fact by language, in the order of the languages.
     missing : tuple of str
         Languages that it does not have. Such a fact is counted, but not worked on.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies.crosslingual.items import LanguageFact
+    >>> english = Fact("The capital of France is _X_", "Paris", id="en:1")
+    >>> item = LanguageFact("1", {"en": english}, missing=("fr",))
+    >>> item.to_dict()["missing"]
+    ['fr']
     """
 
     key: str

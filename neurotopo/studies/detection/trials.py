@@ -177,6 +177,14 @@ def trials(facts: Sequence[Fact], options: DetectionOptions, seed: int) -> list[
     -------
     list of RelationTrial
         Those that are left out are among them, without pairs.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.detection.options import DetectionOptions
+    >>> from neurotopo.studies.detection.trials import facts_of_relations, trials
+    >>> asked = trials(facts_of_relations("factworld:30"), DetectionOptions(), seed=0)
+    >>> [(trial.n_facts, len(trial.pairs)) for trial in asked]
+    [(15, 15), (15, 15)]
     """
     truth = truth_of(facts)
     return [
