@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -61,6 +63,23 @@ def test_the_fact_that_is_shown():
         len(group) for group in shown.dkn.components
     ]
     assert shown.random.union <= shown.dkn.neurons
+    (explored,) = shown.explorer["facts"]
+    assert explored["key"] == shown.fact.key
+    assert (explored["neurons"], explored["components"]) == (len(shown.dkn.neurons), shown.dkn.n)
+    ntc, random, *_ = explored["curves"]
+    # the same numbers as in the pictures, whose random groups go through no filter
+    assert ntc["values"] == pytest.approx(shown.dkn.curve, rel=1e-4)
+    assert random["values"] == pytest.approx(shown.random.curve, rel=1e-12)
+    assert random["name"].endswith("without a filter")
+
+
+def test_the_page_lets_the_fact_be_explored(folder):
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    data = json.loads(page.partition('id="facts-data">')[2].partition("</script>")[0])
+    assert len(data["facts"]) == 1
+    assert data["facts"][0]["graph"]["kind"] == "neurotopo.explorer"
+    own = (folder / "planted" / "report.html").read_text(encoding="utf-8")
+    assert 'id="facts-data"' in own
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ class FactInFull:
         Random groups in the sizes of NTC's, judged without a filter.
     pictures : dict of str to Picture
         The steps.
+    explorer : dict
+        The fact as the page lets it be explored.
     """
 
     fact: Fact
@@ -59,6 +61,7 @@ class FactInFull:
     dkn: DKN
     random: DKN
     pictures: dict[str, Picture]
+    explorer: dict[str, Any]
 
 
 def demonstrate(
@@ -161,8 +164,34 @@ def fact_in_full(name: str = "testbed:planted", seed: int = 0) -> FactInFull:
     groups = shuffled(dkn.components, neurons, rng)
     random = replace(finder, tau2=0.0).evaluate(model, fact, groups, neurons=neurons)
     return FactInFull(
-        fact, count, dkn, random, dict(_steps(model, fact, attribution, graph, dkn, random))
+        fact,
+        count,
+        dkn,
+        random,
+        dict(_steps(model, fact, attribution, graph, dkn, random)),
+        _explored(model, fact, random, seed),
     )
+
+
+def _explored(model: NeuronModel, fact: Fact, random: DKN, seed: int) -> dict[str, Any]:
+    """Return what the page of the acquisition study shows of the fact.
+
+    The random groups of its curve are those of the pictures: they went through no filter.
+    """
+    from neurotopo.studies.acquisition.explorer import explorer_of
+    from neurotopo.studies.acquisition.options import AcquisitionOptions
+    from neurotopo.studies.acquisition.work import AcquisitionWork
+    from neurotopo.studies.rows import Row
+
+    stages = AcquisitionWork(model, AcquisitionOptions.quick(scope=_SCOPE), seed)(fact)
+    found = explorer_of([Row(fact.key, fact.to_dict(), stages, None, 0.0)])
+    assert found is not None  # it has neurons, so it has a graph
+    for curve in found["facts"][0]["curves"]:
+        if curve["method"] == "ntc" and curve["random"]:
+            curve["name"] = "random groups of the same sizes, without a filter"
+            curve["values"] = [float(value) for value in random.curve]
+            curve["reason"] = random.reason
+    return {**found, "note": "This is the fact of the first five pictures."}
 
 
 def _steps(
@@ -236,7 +265,7 @@ def _summary(shown: FactInFull, models: Mapping[str, Result], n_facts: int) -> S
     findings = [_about_fact(shown)]
     rows = _controls(models)
     for name, result in models.items():
-        findings.append(_about_model(name, result, rows[rows["model"] == PREFIX + name]))
+        findings += _about_model(name, result, rows[rows["model"] == PREFIX + name])
         figure = result.summary.pictures.get("figure4")
         if figure is not None:
             title = f"testbed:{name}, {MODELS[name]}: curves by number of components"
@@ -259,6 +288,7 @@ def _summary(shown: FactInFull, models: Mapping[str, Result], n_facts: int) -> S
         },
         pictures=pictures,
         rows=rows,
+        explorer=shown.explorer,
         notes=(
             f"Each study is on {n_facts} facts with the quick setting of 'neurotopo run'; the "
             "folders planted, gpt2 and null beside this page have the whole reports.",
@@ -280,16 +310,18 @@ def _about_fact(shown: FactInFull) -> str:
     )
 
 
-def _about_model(name: str, result: Result, rows: Any) -> str:
+def _about_model(name: str, result: Result, rows: Any) -> list[str]:
+    """Return what the model knows, and a sentence for the planted groups and for NTC's."""
     from neurotopo.studies.acquisition.findings import against_random
 
     by_method = {row["method"]: row for row in rows.to_dict("records")}
-    compared = [
-        against_random(method, by_method[method])
-        for method in ("oracle", "ntc")
-        if method in by_method
-    ]
-    return " ".join([f"testbed:{name}, {MODELS[name]}.", result.findings[0], *compared])
+    said = [f"testbed:{name}, a model {MODELS[name]}. {result.findings[0]}"]
+    for method in ("oracle", "ntc"):
+        if method in by_method:
+            sentence = against_random(method, by_method[method])
+            # of the same kind: a claim stays one
+            said.append(type(sentence)(f"testbed:{name}. {sentence}"))
+    return said
 
 
 def _percent(share: float) -> str:
@@ -321,7 +353,7 @@ def _conclusion(rows: Any) -> str:
     if not verdict.get("planted") or verdict.get("null"):
         return (
             f"{sentence} A claim would need a yes on planted and a no on null, so with these few "
-            "facts none is made."
+            "facts none is made of NTC."
         )
     if verdict.get("gpt2"):
         return f"{sentence} So the ordinary model has degenerate groups that NTC finds."

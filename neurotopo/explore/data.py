@@ -31,6 +31,8 @@ def explorer_data(
     names: Sequence[Any] | None = None,
     title: str | None = None,
     about: Mapping[str, Any] | None = None,
+    unit: tuple[str, str] = ("sample", "samples"),
+    remarks: tuple[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Collect what the explorer shows of a clustering.
 
@@ -50,6 +52,10 @@ def explorer_data(
         What stands above.
     about : mapping, optional
         More lines for the list of what was clustered and how.
+    unit : tuple of str, default=("sample", "samples")
+        What a sample is called, in the singular and in the plural.
+    remarks : tuple, optional
+        A heading and a text for every chosen cluster: one more column of their table.
 
     Returns
     -------
@@ -77,6 +83,9 @@ def explorer_data(
     if names is not None and len(names) != tree.n_samples:
         raise ValueError(f"names must hold {tree.n_samples} names, got {len(names)}.")
     clusterer = source if isinstance(source, NTCClusterer) else None
+    n_chosen = 0 if clusterer is None else clusterer.n_clusters_
+    if remarks is not None and len(remarks[1]) != n_chosen:
+        raise ValueError(f"remarks must hold {n_chosen} texts, got {len(remarks[1])}.")
     shown = shown_tree(tree, _MOST_SAMPLES)
     if clusterer is None:
         drawing = drawing_of_tree(tree, shown, positions, strata)
@@ -91,8 +100,9 @@ def explorer_data(
         "kind": "neurotopo.explorer",
         "version": 1,
         "title": "Clusters by persistence" if title is None else str(title),
-        "about": _about(tree, clusterer, about),
-        "notes": _notes(tree, shown, candidates.end) + drawing.notes + bar_notes,
+        "unit": list(unit),
+        "about": _about(tree, clusterer, about, unit[1]),
+        "notes": _notes(tree, shown, candidates.end, unit[1]) + drawing.notes + bar_notes,
         "n": tree.n_samples,
         "end": radii(candidates.end),
         "low": radii(candidates.unit) if (tree.birth > 0).any() else None,
@@ -122,7 +132,8 @@ def explorer_data(
         },
         "bars": bars,
         "n_bars": len(candidates),
-        "chosen": _chosen(clusterer, starts, counts, radii),
+        "chosen": _chosen(clusterer, starts, counts, radii, remarks),
+        "remark": None if remarks is None else remarks[0],
         "n_chosen": None if clusterer is None else clusterer.n_clusters_,
         "threshold": _threshold(clusterer, candidates),
     }
@@ -209,11 +220,11 @@ def _tree_and_candidates(
 
 
 def _about(
-    tree: MergeTree, clusterer: NTCClusterer | None, more: Mapping[str, Any] | None
+    tree: MergeTree, clusterer: NTCClusterer | None, more: Mapping[str, Any] | None, many: str
 ) -> list[list[str]]:
-    rows: list[list[str]] = [["samples", f"{tree.n_samples:,}"]]
+    rows: list[list[str]] = [[many, f"{tree.n_samples:,}"]]
     if tree.n_components > 1:
-        rows.append(["components", f"{tree.n_components:,}"])
+        rows.append(["connected parts", f"{tree.n_components:,}"])
     if clusterer is not None:
         metric = clusterer.metric
         rows.append(["metric", metric if isinstance(metric, str) else metric.__name__])
@@ -227,13 +238,13 @@ def _about(
     return rows + [[str(name), str(value)] for name, value in (more or {}).items()]
 
 
-def _notes(tree: MergeTree, shown: ShownTree, end: float) -> list[str]:
+def _notes(tree: MergeTree, shown: ShownTree, end: float, many: str) -> list[str]:
     n, drawn = tree.n_samples, len(shown.sample)
     notes = []
     if drawn < n:
         notes.append(
-            f"Shown are {drawn:,} of {n:,} samples, taken evenly over the clusters. Clusters at R "
-            "are those of the samples shown; bars and chosen clusters are counted with all samples."
+            f"Shown are {drawn:,} of {n:,} {many}, taken evenly over the clusters. Clusters at R "
+            f"are those of the {many} shown; bars and chosen clusters are counted with all {many}."
         )
     if tree.last_merge > end:
         notes.append(
@@ -291,10 +302,11 @@ def _chosen(
     starts: NDArray[np.intp],
     counts: NDArray[np.intp],
     radii: _Rounding,
+    remarks: tuple[str, Sequence[str]] | None,
 ) -> list[dict[str, Any]] | None:
     if clusterer is None:
         return None
-    rows = []
+    rows: list[dict[str, Any]] = []
     for k in range(min(clusterer.n_clusters_, _MOST_CHOSEN)):
         rows.append(
             {
@@ -307,6 +319,8 @@ def _chosen(
                 "count": int(counts[k]),
             }
         )
+        if remarks is not None:
+            rows[-1]["remark"] = str(remarks[1][k])
     return rows
 
 

@@ -12,9 +12,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-__all__ = ["explorer_script", "explorer_style", "json_in_html", "make_page", "write_page"]
+__all__ = [
+    "content_hash",
+    "elements_script",
+    "explorer_script",
+    "explorer_style",
+    "json_in_html",
+    "make_page",
+    "write_page",
+]
 
-_SCRIPTS = ("scale.js", "graph.js", "charts.js", "table.js", "words.js", "parts.js", "explorer.js")
+_SCRIPTS = (
+    "elements.js", "scale.js", "graph.js", "charts.js", "table.js", "words.js", "parts.js",
+    "explorer.js",
+)  # fmt: skip
 _START = """
 window.explorer = window.neurotopoExplorer(
   document.getElementById("explorer"),
@@ -44,14 +55,37 @@ _PAGE = """<!DOCTYPE html>
 """
 
 
-def explorer_script() -> str:
-    """Return the script: it defines ``neurotopoExplorer(element, data)`` and nothing else."""
-    parts = "\n".join(_asset(name) for name in _SCRIPTS)
-    return f'(function () {{\n"use strict";\n{parts}\n}})();\n'
+def explorer_script(more: str = "") -> str:
+    """Return the script: it defines ``neurotopoExplorer(element, data)`` and nothing else.
+
+    Parameters
+    ----------
+    more : str, optional
+        What else is to be run beside it, and may use its functions.
+
+    Examples
+    --------
+    >>> from neurotopo.explore import explorer_script
+    >>> "neurotopoExplorer" in explorer_script()
+    True
+    """
+    return _wrapped(*(_asset(name) for name in _SCRIPTS), more)
+
+
+def elements_script(more: str) -> str:
+    """Return a script that has the functions by which elements are made, but no explorer."""
+    return _wrapped(_asset("elements.js"), more)
 
 
 def explorer_style() -> str:
-    """Return the style sheet that belongs to the script."""
+    """Return the style sheet that belongs to the script.
+
+    Examples
+    --------
+    >>> from neurotopo.explore import explorer_style
+    >>> ".ntx" in explorer_style()
+    True
+    """
     return _asset("explorer.css")
 
 
@@ -74,8 +108,8 @@ def make_page(data: Mapping[str, Any], *, title: str | None = None) -> str:
         data = {**data, "title": title}
     script, style = explorer_script(), explorer_style()
     policy = (
-        f"default-src 'none'; script-src {_hash(script)} {_hash(_START)}; "
-        f"style-src {_hash(style)}; connect-src 'none'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {content_hash(script)} {content_hash(_START)}; "
+        f"style-src {content_hash(style)}; connect-src 'none'; base-uri 'none'; form-action 'none'"
     )
     return _PAGE.format(
         policy=policy, title=html.escape(str(data["title"])), style=style,
@@ -138,7 +172,14 @@ def json_in_html(data: Any) -> str:
     return text
 
 
-def _hash(text: str) -> str:
+def _wrapped(*parts: str) -> str:
+    """Return one script of several parts, whose names are seen by no other script."""
+    text = "\n".join(parts)
+    return f'(function () {{\n"use strict";\n{text}\n}})();\n'
+
+
+def content_hash(text: str) -> str:
+    """Return what a content security policy knows a script or a style by."""
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 

@@ -1,4 +1,4 @@
-"""The page of a report: one file that needs no network, no font and no script."""
+"""The page of a report: one file that needs no network and no font, and can do without script."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from importlib import resources
 from typing import Any
 
 from neurotopo.datasets.dataset import counted
+from neurotopo.explore.page import json_in_html
 from neurotopo.report._cells import Signs, clean, columns, one_line
 from neurotopo.report.pictures import to_svg
-from neurotopo.studies.summary import Summary
+from neurotopo.report.scripts import page_policy, page_script, page_style
+from neurotopo.studies.summary import Claim, Summary
 
 __all__ = ["FIGURE_FORMATS", "TABLE_FORMATS", "make_page", "page_template"]
 
@@ -78,11 +80,19 @@ def make_page(
     drawn = svgs or {}
     n_failed = _count(about, "n_failed") or 0 if failures is None else len(failures)
     run = None if about.get("run") is None else str(about["run"])
+    explorer = summary.explorer
+    script = page_script(explorer is not None)
     context = {
         "title": one_line(summary.title),
         "under": list(_under(about)),
         "partial": _partial(about, n_failed),
-        "findings": [clean(each) for each in summary.findings],
+        "findings": [
+            {"text": clean(each), "claim": isinstance(each, Claim)} for each in summary.findings
+        ],
+        "facts": None if explorer is None else _facts(explorer),
+        "style": page_style(explorer is not None),
+        "script": script,
+        "policy": page_policy(script),
         "notes": [clean(each) for each in summary.notes],
         "tables": [_table(summary, name) for name in summary.tables],
         "pictures": [_picture(summary, name, drawn.get(name)) for name in summary.pictures],
@@ -115,6 +125,11 @@ def page_template() -> Any:
     )  # fmt: skip
     source = resources.files("neurotopo.report").joinpath("page.html.jinja")
     return environment.from_string(source.read_text(encoding="utf-8"))
+
+
+def _facts(explorer: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is said about the facts to look at, and the facts as JSON."""
+    return {"note": clean(str(explorer["note"])), "data": json_in_html(explorer)}
 
 
 def _count(about: Mapping[str, Any], name: str) -> int | None:

@@ -45,6 +45,16 @@ class Table:
         What the cells are and from which columns of the rows they are made.
     formats : mapping of str to str
         Format of a column's numbers, ``{"p": ".2g"}`` say. Others have four significant digits.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from neurotopo.report import to_markdown
+    >>> from neurotopo.studies import Table
+    >>> frame = pd.DataFrame({"method": ["ntc", "random"], "p": [0.0012, 0.4]})
+    >>> table = Table(frame, "Table 1. Methods", "p: Wilcoxon.", formats={"p": ".2g"})
+    >>> to_markdown(table).splitlines()[-3]
+    '| random | 0.4 |'
     """
 
     frame: pd.DataFrame
@@ -65,6 +75,15 @@ class Picture:
         One line.
     note : str
         What is to be seen; it is the alternative text too.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from neurotopo.studies import Picture
+    >>> figure = Figure()
+    >>> _ = figure.subplots().plot([0.0, 0.5, 2.0])
+    >>> Picture(figure, "Fall of the probability", note="It is convex.").title
+    'Fall of the probability'
     """
 
     figure: Figure
@@ -91,6 +110,18 @@ class Summary:
         What tables and pictures are made of.
     notes : tuple of str
         What a reader has to know about all of it: seeds, what was left out.
+    explorer : dict or None
+        What the page shows fact by fact, JSON-able; see
+        :func:`neurotopo.studies.acquisition.explorer.explorer_of`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from neurotopo.studies import Summary, Table
+    >>> rows = pd.DataFrame({"fact": ["peru", "chile"], "n": [3, 5]})
+    >>> mean = Table(pd.DataFrame({"mean": [rows["n"].mean()]}), "Neurons of a fact")
+    >>> Summary("Sizes", ("A fact has 4 neurons on average.",), {"sizes": mean}, {}, rows)
+    Summary('Sizes', rows=2, tables=['sizes'], pictures=[])
     """
 
     title: str
@@ -99,6 +130,7 @@ class Summary:
     pictures: dict[str, Picture]
     rows: pd.DataFrame
     notes: tuple[str, ...] = ()
+    explorer: dict[str, Any] | None = None
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -319,3 +319,19 @@ def test_a_page_takes_the_place_of_another_only_when_it_is_written(tmp_path):
     assert "<title>one</title>" in path.read_text(encoding="utf-8")
     with pytest.raises(OSError, match="cannot write to"):
         write_page(data, tmp_path / "missing" / "page.html")
+
+
+def test_samples_have_a_name_and_chosen_clusters_a_remark():
+    clusterer = nt.NTCClusterer().fit([[0.0], [0.1], [5.0], [5.2], [9.0]])
+    plain = explorer_data(clusterer)
+    assert (plain["unit"], plain["remark"]) == (["sample", "samples"], None)
+    assert "remark" not in plain["chosen"][0]
+    data = explorer_data(
+        clusterer, unit=("city", "cities"), remarks=("visited", ["yes", "<b>"]), about={"year": 7}
+    )
+    assert (data["unit"], data["remark"]) == (["city", "cities"], "visited")
+    assert data["about"][0] == ["cities", "5"]
+    assert data["about"][-1] == ["year", "7"]
+    assert [row["remark"] for row in data["chosen"]] == ["yes", "<b>"]
+    with pytest.raises(ValueError, match="remarks must hold 2 texts, got 1"):
+        explorer_data(clusterer, remarks=("visited", ["yes"]))

@@ -10,7 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from neurotopo.plots._palette import OKABE_ITO
-from neurotopo.studies.summary import Picture, Summary, Table
+from neurotopo.studies.acquisition.explorer import explorer_of
+from neurotopo.studies.rows import Row
+from neurotopo.studies.summary import Claim, Picture, Summary, Table
 
 # Would run, break out of an attribute, a cell, a comment or a macro where it is not escaped.
 HOSTILE = (
@@ -153,3 +155,50 @@ def titled(title: str) -> Figure:
     axes.plot([1, 2, 4], "o-", gid=title)
     axes.set_title(title, fontsize=4)
     return figure
+
+
+def fact_row(i: int, n_components: int = 2, content: dict | None = None) -> Row:
+    """A fact of the acquisition study as it is stored: two groups of four neurons in three layers.
+
+    The lengths differ from fact to fact.
+    """
+    neurons = [[layer, index] for layer in range(3) for index in (3 * i, 3 * i + 1, 3 * i + 2)]
+    ends = np.array([(0, 3), (3, 6), (1, 4), (4, 7), (2, 5), (5, 7), (0, 4), (6, 8)])
+    length = np.array([1.0, 2.0, 1.5, 2.5, 5.0, 9.0, 12.0, 3.0]) * (1 + i / 10)
+    graph = {
+        "source": ends[:, 0], "target": ends[:, 1], "length": length, "n_edges": 11, "tau": 0.5,
+        "min_cluster_size": 2,
+    }  # fmt: skip
+    passed = [True] * n_components + [False] * (2 - n_components)
+    judged = {
+        "sizes": [4, 3], "passed": passed, "curve": [0.1, 0.9][:n_components], "gcr": 0.8,
+        "jump": 0.8 if n_components > 1 else np.nan, "potential_jump": 0.7, "reason": None,
+    }  # fmt: skip
+    random = {**judged, "curve": [0.4, 0.5], "passed": [True, True], "potential_jump": 0.2}
+    stages = {
+        "fact": {"known": i % 3 > 0, "probability": 0.8, "neurons": neurons, "gap": 0.0,
+                 "shape": [3, 999]},
+        "graph": graph,
+        "methods": {"ntc": judged, "random:ntc": random, "kmeans": judged},
+        "sweep": {},
+    }  # fmt: skip
+    fact = {"prompt": f"The capital of land {i} is _X_", "answers": [f"Town{i}"]}
+    return Row(f"en:capital:{i:03}", fact | (content or {}), stages, None, 0.1)
+
+
+def fact_rows(n: int = 12) -> list[Row]:
+    """Facts, every fourth of which has one component only, and the last of which is hostile."""
+    rows = [fact_row(i, 1 if i % 4 == 0 else 2) for i in range(n - 1)]
+    hostile = {"prompt": f"{HOSTILE} _X_", "answers": [HOSTILE]}
+    return [*rows, fact_row(n - 1, 2, hostile)]
+
+
+def explored_summary(rows: list[Row]) -> Summary:
+    """The example with facts to look at, and a claim."""
+    example = example_summary()
+    findings = (*example.findings, Claim("NTC exceeds its random groups."))
+    lands = pd.DataFrame({"land": [f"Land {i}" for i in range(14)], "n": range(14)})
+    tables = {**example.tables, "lands": Table(lands, "Lands")}
+    return Summary(
+        example.title, findings, tables, {}, example.rows, example.notes, explorer_of(rows)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import re
@@ -26,6 +27,8 @@ from tests.report.example import (
     HOSTILE,
     bars,
     example_summary,
+    explored_summary,
+    fact_rows,
     hostile_summary,
     titled,
 )
@@ -65,7 +68,9 @@ class Page(HTMLParser):
 
     def said(self):
         """Return all text that is shown."""
-        shown = (words for tag, words in self.words.items() if tag not in ("style", "title"))
+        shown = (
+            words for tag, words in self.words.items() if tag not in ("style", "title", "script")
+        )
         return " ".join(" ".join(shown).split())
 
 
@@ -99,16 +104,32 @@ def test_the_page_is_well_formed_and_its_ids_are_unique(about, failures):
 
 
 @pytest.mark.parametrize("hostile", [False, True])
-def test_the_page_loads_nothing_and_runs_nothing(hostile):
-    if hostile:
+@pytest.mark.parametrize("explored", [False, True])
+def test_the_page_loads_nothing_and_runs_its_own_script_only(hostile, explored):
+    if explored:
+        summary = replace(
+            hostile_summary() if hostile else example_summary(),
+            explorer=explored_summary(fact_rows()).explorer,
+        )
+        text = _page(summary, about=ABOUT)
+    elif hostile:
         text = _page(hostile_summary(), about=_hostile_about(), failures={HOSTILE: HOSTILE})
     else:
         text = _page(example_summary(), about=ABOUT, failures=FAILURES)
     page = Page(text)
     tags = {tag for tag, _ in page.elements}
-    assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form", "input"}
+    assert not tags & {"link", "iframe", "object", "embed", "base", "form", "input"}
+    scripts = [attrs for tag, attrs in page.elements if tag == "script"]
+    data = [{"type": "application/json", "id": "facts-data"}] if explored else []
+    assert scripts == [*data, {}]
+    (policy,) = [a["content"] for t, a in page.elements if t == "meta" and "http-equiv" in a]
+    script = re.findall("<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(sha256(script[-1].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none';")
     for tag, attrs in page.elements:
         assert not [name for name in attrs if name.startswith("on")], tag
+        assert "src" not in attrs or tag != "script"
         for name in ("src", "srcset", "href", "xlink:href", "data", "action"):
             assert re.match(r"#|data:image/|tables/|figures/|rows\.csv|$", attrs.get(name) or "")
         assert not re.search(r"url\((?!#)", attrs.get("style") or "")
@@ -125,7 +146,7 @@ def test_text_of_data_is_shown_as_it_is_wherever_it_is():
     # programs write them.
     assert page.said().count(said) >= 25
     assert " ".join(page.words["title"].split()) == said
-    assert "<script" not in text
+    assert text.count("<script") == 1
     assert "\x00" not in text
     assert "49" not in page.said()
 
@@ -142,7 +163,7 @@ def test_two_pictures_in_one_page_have_no_common_id():
 def test_what_was_found_comes_first_and_everything_is_there():
     page = Page(_page(example_summary(), about=ABOUT, failures=FAILURES))
     heads = page.words["h2"]
-    order = ["What was found", "Notes", "Tables", "Pictures", "How it was made",
+    order = ["What was found", "Notes", "Pictures", "Tables", "How it was made",
              "Where the numbers come from", "What failed"]  # fmt: skip
     assert heads == "".join(order)
     said = page.said()
@@ -154,6 +175,19 @@ def test_what_was_found_comes_first_and_everything_is_there():
     ):  # fmt: skip
         assert text in said, text
     assert said.count("Ouagadougou") == 50
+
+
+def test_facts_come_before_the_notes_and_claims_are_marked():
+    text = _page(explored_summary(fact_rows()), about=ABOUT)
+    page = Page(text)
+    assert page.words["h2"].startswith("What was foundFact by factNotesTables")
+    claims = [attrs for tag, attrs in page.elements if attrs.get("class") == "claim"]
+    assert len(claims) == 1
+    assert '<strong class="mark">Claim.</strong> NTC exceeds its random groups.</li>' in text
+    shown = json.loads(re.search('id="facts-data">(.*?)</script>', text).group(1))
+    assert [fact["key"] for fact in shown["facts"]] == [row.fact for row in fact_rows()]
+    assert shown["facts"][-1]["answers"] == [HOSTILE]
+    assert 'id="facts"' not in _page(example_summary(), about=ABOUT)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ class Charts {
     const { bars } = this.data;
     const name = bars.chosen[bar] >= 0 ? `chosen cluster ${bars.chosen[bar]}, ` : "";
     return (
-      `${name}${counted(bars.size[bar], "sample", "samples")}, born at ${radiusText(bars.birth[bar])}, ` +
+      `${name}${countedOf(this.data, bars.size[bar])}, born at ${radiusText(bars.birth[bar])}, ` +
       (bars.death[bar] === null ? "never dies" : `dies at ${radiusText(bars.death[bar])}`)
     );
   }

@@ -92,7 +92,7 @@ class Explorer {
     this.modes.inputs.radius.checked = true;
     this.modes.field.hidden = data.vertices.label === null;
     this.below.hidden = data.chosen === null;
-    this.leftHead.textContent = data.chosen === null ? "Samples" : "Graph";
+    this.leftHead.textContent = data.chosen === null ? upperFirst(data.unit[1]) : "Graph";
     const wide = data.low !== null && data.end / data.low > 100;
     this.log = data.low !== null && data.end > data.low && (data.log || false);
     this.scales.field.hidden = !wide && !this.log;
@@ -106,7 +106,7 @@ class Explorer {
       this.tableNote.textContent = !data.n_chosen
         ? "No cluster was chosen."
         : left > 0 ? `The first ${data.chosen.length} of ${data.n_chosen.toLocaleString("en")}.` : "";
-      this.chosen.show(data.chosen, data.vertices.id);
+      this.chosen.show(data);
     }
     this.radius = this.firstRadius();
     this.render();
@@ -321,7 +321,7 @@ class Explorer {
     this.graph.draw({ radius: this.radius, colors: this.colors, lit, scale: this.scale });
     this.charts.moveTo(this.radius);
     this.charts.light(lit ? lit.bar : -1, this.pinned ? this.pinned.bar : -1);
-    this.legend.replaceChildren(...legendItems(this.entries(), this.mode));
+    this.legend.replaceChildren(...legendItems(this.entries(), this.mode, this.data));
     this.detail.classList.toggle("ntx-idle", !lit);
     const kept = this.pinned !== null && this.hovered === null;
     this.detail.textContent = detailText(lit, this.data, (i) => this.nameOf(i), kept);

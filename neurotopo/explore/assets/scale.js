@@ -9,10 +9,6 @@ function radiusText(radius) {
   return String(Number(radius.toPrecision(4)));
 }
 
-function counted(n, one, many) {
-  return n.toLocaleString("en") + " " + (n === 1 ? one : many);
-}
-
 class Scale {
   constructor(low, end, log) {
     this.low = low;
@@ -118,20 +114,4 @@ function shapePath(shape, x, y, size) {
     return `M${x - size} ${y}a${size} ${size} 0 1 0 ${2 * size} 0a${size} ${size} 0 1 0 ${-2 * size} 0Z`;
   }
   return "M" + corners.map(([dx, dy]) => `${x + dx * size} ${y + dy * size}`).join("L") + "Z";
-}
-
-/** Make an HTML element; what comes from data is text and nothing else. */
-function make(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
-/** Make an SVG element with attributes. */
-function draw(tag, attributes, parent) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const name of Object.keys(attributes)) element.setAttribute(name, attributes[name]);
-  if (parent) parent.appendChild(element);
-  return element;
 }

@@ -1,12 +1,5 @@
 /* The table of the chosen clusters, sorted by any column. */
 
-const COLUMNS = [
-  ["id", "cluster"],
-  ["size", "samples"],
-  ["birth", "birth"],
-  ["death", "death"],
-  ["persistence", "persistence"],
-];
 const MOST_MEMBERS = 8;
 
 class ChosenTable {
@@ -16,9 +9,12 @@ class ChosenTable {
     this.nameOf = nameOf;
   }
 
-  show(rows, id) {
-    this.rows = rows;
-    this.id = id;
+  show(data) {
+    this.data = data;
+    this.rows = data.chosen;
+    this.columns = [["id", "cluster"], ["size", data.unit[1]]];
+    for (const name of ["birth", "death", "persistence"]) this.columns.push([name, name]);
+    if (data.remark !== null) this.columns.push(["remark", data.remark]);
     this.sorted = "id";
     this.falling = false;
     this.render();
@@ -28,7 +24,7 @@ class ChosenTable {
     const { table } = this;
     table.replaceChildren();
     const head = table.createTHead().insertRow();
-    for (const [key, name] of COLUMNS) {
+    for (const [key, name] of this.columns) {
       const cell = make("th");
       cell.scope = "col";
       const sort = key === this.sorted ? (this.falling ? "descending" : "ascending") : "none";
@@ -67,9 +63,10 @@ class ChosenTable {
     for (const column of ["birth", "death", "persistence"]) {
       line.insertCell().textContent = radiusText(row[column]);
     }
+    if (this.data.remark !== null) line.insertCell().textContent = row.remark;
     const members = line.insertCell();
     members.className = "ntx-members";
-    members.textContent = memberText(row, this.id, this.nameOf, MOST_MEMBERS);
+    members.textContent = memberText(row, this.data, this.nameOf, MOST_MEMBERS);
   }
 
   ordered() {
@@ -85,17 +82,18 @@ class ChosenTable {
     this.falling = key === this.sorted ? !this.falling : key !== "id";
     this.sorted = key;
     this.render();
-    const at = COLUMNS.findIndex(([name]) => name === key);
+    const at = this.columns.findIndex(([name]) => name === key);
     this.table.querySelectorAll(".ntx-sort")[at].focus();
   }
 }
 
 /** Name the first members of a cluster and count the rest. */
-function memberText(row, id, nameOf, most) {
+function memberText(row, data, nameOf, most) {
+  const { id } = data.vertices;
   const members = Array.from({ length: row.count }, (_, k) => row.start + k);
   members.sort((a, b) => id[a] - id[b]);
   const names = members.slice(0, most).map(nameOf);
   const rest = row.size - names.length;
-  if (!names.length) return counted(rest, "sample", "samples") + ", none of them shown";
+  if (!names.length) return countedOf(data, rest) + ", none of them shown";
   return names.join("; ") + (rest > 0 ? ` and ${rest.toLocaleString("en")} more` : "");
 }

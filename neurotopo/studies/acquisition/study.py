@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from neurotopo.studies.acquisition.explorer import explorer_of
 from neurotopo.studies.acquisition.findings import findings_of
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.pictures import pictures_of
@@ -50,6 +51,7 @@ def summarise(rows: Iterable[Row]) -> Summary:
     -------
     Summary
     """
+    rows = sorted(rows, key=lambda row: row.fact)
     found = collect(rows)
     tables = tables_of(found)
     legend = "; ".join(f"{name}: {label_of(name)}" for name in found.names if ":" not in name)
@@ -60,6 +62,7 @@ def summarise(rows: Iterable[Row]) -> Summary:
         pictures=pictures_of(found, tables),
         rows=_all_rows(found),
         notes=(*_NOTES, f"Methods. {legend}.") if legend else _NOTES,
+        explorer=explorer_of(rows),
     )
 
 
@@ -70,5 +73,5 @@ def _all_rows(found: Collected) -> pd.DataFrame:
 
 
 DEFINITION = Definition(
-    _TITLE, AcquisitionOptions, Study("acquisition", prepare, summarise, STAGES)
+    _TITLE, AcquisitionOptions, Study("acquisition", prepare, summarise, STAGES, version=2)
 )

@@ -18,6 +18,7 @@ from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.pairs import degenerate_pairs
 from neurotopo.knowledge.suppression import Suppressions
+from neurotopo.studies.acquisition.graph import stored_graph
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.methods import METHODS, Searched, control_of, groups_by, shuffled
 from neurotopo.studies.models import model_for
@@ -25,7 +26,7 @@ from neurotopo.studies.runner import seed_for
 
 __all__ = ["STAGES", "AcquisitionWork", "prepare"]
 
-STAGES = ("fact", "methods", "sweep")
+STAGES = ("fact", "graph", "methods", "sweep")
 
 
 def prepare(model: Any, given: Mapping[str, Any]) -> AcquisitionWork:
@@ -34,7 +35,7 @@ def prepare(model: Any, given: Mapping[str, Any]) -> AcquisitionWork:
 
 
 class AcquisitionWork:
-    """All that is measured about one fact: its neurons, every grouping of them, a sweep.
+    """All that is measured about one fact: its neurons, their graph, every grouping, a sweep.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ class AcquisitionWork:
             "shape": [self.model.n_layers, self.model.n_neurons],
         }
         if self.options.only_known and not known:
-            return {"fact": about, "methods": {}, "sweep": {}}
+            return {"fact": about, "graph": {}, "methods": {}, "sweep": {}}
         searched = self._searched(fact, neurons, attribution)
         groups = groups_by(self._methods, searched)
         everything = NeuronSet(
@@ -91,7 +92,10 @@ class AcquisitionWork:
         sweep = {}
         if options.sweep_tau1 and options.sweep_tau2:
             sweep = self._sweep(fact, searched, under)
-        return {"fact": about, "methods": methods, "sweep": sweep}
+        graph = stored_graph(
+            searched.graph, tau=options.tau, min_cluster_size=options.min_cluster_size
+        )
+        return {"fact": about, "graph": graph, "methods": methods, "sweep": sweep}
 
     def _searched(self, fact: Fact, neurons: NeuronSet, attribution: Attribution) -> Searched:
         options = self.options
