@@ -8,7 +8,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "_ext")]
 
+import api_names  # noqa: E402
+import gallery  # noqa: E402
 import make_figures  # noqa: E402
+import study_figures  # noqa: E402
 
 import neurotopo  # noqa: E402
 
@@ -45,10 +48,19 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
+    "navbar_center": [],
 }
-html_sidebars = {"**": []}
+html_sidebars = {"**": ["contents.html"]}
+
+
+def make_pages(app):
+    """Draw the pictures and run the examples: they show what the library does today."""
+    api_names.remove_stale(HERE / "api.md", HERE / "generated")
+    make_figures.main(HERE / "figures")
+    study_figures.main(HERE / "figures")
+    gallery.run_all(HERE / "examples", HERE / "generated" / "examples")
 
 
 def setup(app):
-    # The pictures are made by the library itself, so they show what it does today.
-    app.connect("builder-inited", lambda app: make_figures.main(HERE / "figures"))
+    # before autosummary, which looks at the stubs that are there
+    app.connect("builder-inited", make_pages, priority=100)

@@ -1,0 +1,21 @@
+"""Telling false statements from true ones
+
+Do a relation's degenerate knowledge neurons know that a label is false? What the picture is for
+is what stands beside them: random neurons, and the model's own probability.
+"""
+
+# %%
+# The study `detection` on 120 facts: wrong labels are true labels of other subjects.
+
+import neurotopo as nt
+
+result = nt.studies.run("detection", model="testbed:planted", facts="factworld:120", quick=True)
+print(result.outcome)
+table = result.tables["detection"]
+print(table[["method", "AUC", "macro F1"]].round(3).to_string(index=False))
+
+# %%
+# The ROC curves, of the test facts only. The attributions of *any* neurons tell something, as
+# they sum to the change of the label's probability; and the probability itself tells most.
+
+result.figures["roc"]
