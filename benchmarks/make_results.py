@@ -25,6 +25,7 @@ from quality_findings import findings
 from quality_report import KINDS, ari_tables, introduction, null_table, tables
 from speed_report import TITLES, draw, speed_summary
 from speed_report import tables as speed_tables
+from studies_report import table as studies_tables
 from tuning_report import table as tuning_tables
 from whole_model import table as whole_model_tables
 
@@ -47,6 +48,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
     ("tuning", "Training neurons: memory", tuning_tables),
     ("learning", "Training neurons: what is learned and forgotten", learning_tables),
+    ("studies", "The other studies, and random models", studies_tables),
 )
 
 
@@ -77,7 +79,7 @@ def quality_section(record: dict[str, Any], results: Path, beside: Path) -> str:
     more = Path(os.path.relpath(results / "quality.md", beside)).as_posix()
     parts += [
         "AMI, ARI on clustered samples, share of noise and the tuned settings are in "
-        f"[{more}]({more}), every number per seed in quality.json beside it."
+        f"`{more}`, every number per seed in `quality.json` beside it."
     ]
     return "\n\n".join(parts)
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from scipy import stats
 from scipy.sparse.csgraph import connected_components
+
+from neurotopo import Fact
+from neurotopo.models.examples import random_model
+from neurotopo.studies import STUDIES, run
+from neurotopo.studies.front import definition
+from neurotopo.testbed.recall import recalled
+from neurotopo.testbed.shelf import find
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
@@ -22,6 +31,9 @@ import speed
 import speed_cases
 import speed_child
 import speed_report
+import studies
+import studies_report
+import studies_tables
 from planted import LEVELS, N_LAYERS, SIZES, Level, planted_graph
 from quality_findings import findings
 from quality_report import Numbers, tables
@@ -333,3 +345,140 @@ def test_speed_tables_compare_with_the_reference() -> None:
     assert "Take no such input: fast_hdbscan." in text
     summary = speed_report.speed_summary(record)
     assert "5.00 times (0.1 s, 0.5 s) | yes |" in summary
+
+
+def test_runs_of_the_benchmark_of_studies() -> None:
+    found = list(studies.cases())
+    assert len({case.name for case in found}) == len(found)
+    trained = {case.study for case in found if case.answers is None}
+    assert trained == set(STUDIES) - {"acquisition", "learning"} == set(studies_tables.SECTIONS)
+    for study in set(STUDIES) - {"learning"}:
+        world = [case.seed for case in found if (case.study, case.answers) == (study, "world")]
+        assert world == [0, 1, 2, 3, 4]
+    for case in found:
+        if case.answers is None and case.model != studies.SNAPSHOTS:
+            for name in case.model.split(","):
+                assert find(name.strip()).is_dir()
+
+
+def test_only_some_rows_of_the_tables_of_a_study_are_recorded() -> None:
+    sizes = pd.DataFrame({"facts": ["all", "known in both"], "matched": [0.25, math.nan]})
+    found = studies_report.kept("development", {"matching": sizes, "exclusions": sizes})
+    assert found == {"matching": [{"facts": "known in both", "matched": None}]}
+
+
+def test_a_random_model_knows_its_own_answers() -> None:
+    model = studies.random_models("robustness", 1)
+    facts = definition("crosslingual").load("factworld:20", model, seed=1)
+    own = studies.own_answers(model, facts)
+    assert 0 < len(own) < len(facts) == 40
+    assert recalled(model, own, ends=False).all()
+    assert not recalled(model, facts, ends=False).any()
+    asked = {fact.prompt: fact.answers for fact in facts}
+    assert all(fact.answers != asked[fact.prompt] for fact in own)
+    both = Counter(fact.id.partition(":")[2] for fact in own)
+    assert set(both.values()) == {2}  # in both languages, or not at all
+
+
+_LANDS = {"France": "Paris", "Italy": "Rome", "Spain": "Paris", "Peru": "Rome"}
+_CAPITALS = [
+    Fact(f"The capital of {land} is _X_", answer, "P36", subject=land)
+    for land, answer in _LANDS.items()
+]
+_SMALL_RUNS = {
+    "robustness": {"model": "testbed:planted", "facts": "factworld:6"},
+    "detection": {"facts": _CAPITALS, "steps": 2, "least": 4, "seed": 1},
+    "complexity": {"model": [2, 3], "facts": _CAPITALS[:1]},
+    "development": {"model": [2, 2], "facts": _CAPITALS[:1]},
+    "crosslingual": {
+        "facts": [
+            Fact(text.format(land), "Paris", "P36", id=f"{language}:{land}", language=language)
+            for land in ("France", "Peru")
+            for language, text in (("en", "The capital of {} is _X_"), ("fr", "capital {} _X_"))
+        ]
+    },
+    "critique": {"model": "testbed:gpt2", "facts": "factworld:8", "n_edits": 1, "n_pairs": 8},
+    "choices": {"facts": _CAPITALS[:1], "choices": ["aggregation"]},
+}
+
+
+@pytest.mark.parametrize("study", _SMALL_RUNS)
+def test_what_a_study_came_to_is_shown(study: str, tmp_path: Path) -> None:
+    given = dict(_SMALL_RUNS[study])
+    model = given.pop("model", None)
+    if model is None:
+        model = random_model(seed=7)
+    elif isinstance(model, list):
+        model = [random_model(n_layers=n, seed=n) for n in model]
+    result = run(study, model=model, out=tmp_path, quick=True, **given)
+    case = studies.Case(study, "a model", seed=0)
+    record = studies.recorded(case, result, load=1.5)
+    kept = studies_report.kept(study, result.tables)
+    assert set(kept) == set(studies_report.KEPT[study]) & set(result.tables)
+    trained = {**record, "facts": "some", "findings": list(result.findings), "tables": kept}
+    drawn = {**record, "facts": 4, "answers": "own", "known": [4], "claims": ["A exceeds B."]}
+    about = {"command": "a command", "environment": "somewhere"}
+    text = studies_report.table({**about, "runs": [trained, drawn]})
+    title, told = studies_tables.SECTIONS[study]
+    assert f"### {title}" in text
+    assert text.count("\n### ") == 3
+    unit = f"{result.outcome.n_facts} {result.outcome.unit}s"
+    start = f"| {study} | a model | some | {unit} | 0 | "
+    assert f"| 1.5 | {len(result.findings)} | {len(result.claims)} |" in text.split(start)[1]
+    assert f"- {study}, own, seed 0: A exceeds B." in text
+    for grid in [part for part in told([trained]) if part.startswith("|")]:
+        widths = {line.count("|") for line in grid.splitlines()}
+        assert len(widths) == 1
+    assert "None" not in "".join(told([trained]))
+    assert "nan" not in "".join(told([trained]))
+
+
+def test_figures_of_the_benchmark_of_studies() -> None:
+    row = {"model": "m", "AUC": 0.75, "AUC low": 0.7, "AUC high": 0.8, "macro F1": 0.5}
+    row |= {"F1 low": None, "F1 high": None, "undecided": 0.25, "method": "dkn"}
+    against = {"method": "dkn", "against": "random", "n": 8, "AUC": 0.75, "other": 0.5}
+    against |= {"difference": 0.25, "low": 0.125, "high": 0.375, "p": 0.012345}
+    tables = {
+        "detection": [row], "comparisons": [against],
+        "relations": [{"test": 5, "answered": 4}, {"test": 3, "answered": 3}],
+    }  # fmt: skip
+    _, told = studies_tables.SECTIONS["detection"]
+    _, scores, _, differences = told([{"model": "m", "tables": tables}])
+    assert scores.splitlines()[2] == "| m | 8 (7) | dkn | 0.750 (0.700 to 0.800) | 0.500 | 25% |"
+    assert differences.splitlines()[2] == (
+        "| m | dkn - random | 8 | 0.750 | 0.500 | 0.250 (0.125 to 0.375) | 0.012 |"
+    )
+
+
+def test_of_many_choices_the_first_and_the_last_are_shown() -> None:
+    cells = {"choice": "c", "facts": 9.0, "same": 0.5, "n": 4.0, "change": 1.0, "p": 1.0}
+    cells |= {"low": 0.0, "high": 2.0, "ARI low": None, "ARI high": None}
+    aris = [0.5, 0.1, 0.9, 0.3, 0.7, 0.2, 0.6, 0.4, 0.8, None]
+    rows = [{"variation": f"v{ari}", "ARI": ari, **cells} for ari in aris]
+    rows.append({"variation": "default", "ARI": 1.0, **cells})
+    _, told = studies_tables.SECTIONS["choices"]
+    _, grid = told([{"model": "m", "tables": {"choices": rows}}])
+    shown = [line.split("`")[1] for line in grid.splitlines()[2:]]
+    assert shown == ["v0.1", "v0.2", "v0.3", "v0.4", "v0.6", "v0.7", "v0.8", "v0.9"]
+
+
+def test_the_benchmark_of_studies_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+
+    def work_on(case: studies.Case, work: Path, quick: bool) -> dict:
+        done.append(case.name)
+        load = 3.0 if len(done) == 1 else None
+        return {
+            "study": case.study, "model": case.model, "seed": case.seed, "answers": "world",
+            "facts": 60, "known": [0], "claims": [], "n_failed": 0, "seconds": 1.0, "load": load,
+        }  # fmt: skip
+
+    monkeypatch.setattr(studies, "cases", lambda quick: iter([studies.Case("choices", "random")]))
+    monkeypatch.setattr(studies, "work_on", work_on)
+    words = ["studies.py", "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    for more, n_done in (([], 1), ([], 1), (["--again"], 2)):
+        monkeypatch.setattr(sys, "argv", [*words, *more])
+        studies.main()
+        assert len(done) == n_done
+        (told,) = json.loads((tmp_path / "out" / "studies.json").read_text())["runs"]
+        assert told["load"] == 3.0  # that of the time of the work

@@ -1,0 +1,348 @@
+"""The figures that ``studies.py`` records of each study, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+Run = dict[str, Any]
+
+_ARMS = ("none", "dkn", "kn", "kn_random", "random")
+_N_ENDS = 4
+
+
+def _robustness(runs: Sequence[Run]) -> list[str]:
+    falls = []
+    differences = []
+    subsets = []
+    for run in runs:
+        tables = run["tables"]
+        facts = {row["what"]: row["value"] for row in tables["facts"]}
+        arms = {row["arm"]: row for row in tables["figure6a"]}
+        falls.append([
+            run["model"], _n(facts["facts answered correctly by the model"], 0),
+            _n(facts["facts with degenerate knowledge neurons D"], 0),
+            *(_interval(arms.get(arm), "Avg.") for arm in _ARMS),
+        ])  # fmt: skip
+        for row in tables["table9_paired"]:
+            if row["key"] in ("dprob", "log_odds") and row["D against"] in ("kn", "random"):
+                digits = 1 if row["key"] == "dprob" else 2
+                cells = _tested(row, digits)
+                differences.append([run["model"], row["measure"], row["D against"], *cells])
+        subsets += [
+            [
+                run["model"], row["grouping"], row["prompt"], row["n"], _n(row["all"]),
+                _n(row["largest proper"]), _n(row["all, random"]),
+                _n(row["largest proper, random"]), _p(row["p"]),
+            ]
+            for row in tables.get("subset_tests", [])
+        ]  # fmt: skip
+    return [
+        "Fall of the answer's probability under faulty prompts (dProb, points), with nothing "
+        "suppressed and with D, as many other knowledge neurons N, as many of both, or random "
+        "neurons suppressed.",
+        grid(["model", "known", "with D", "no edit", "D", "N", "D or N", "random"], falls, 1),
+        "D minus N and D minus random neurons, paired by fact: dProb, and by how much more the "
+        "log-odds of the faulty prompts fall.",
+        grid(["model", "measure", "D against", *_TESTED], differences, 3),
+        "Suppressing all components and the worst proper subset of them (fall, points), of the "
+        "groups found (`ntc`) and the planted ones (`oracle`), beside random groups of the sizes.",
+        grid(
+            ["model", "grouping", "prompt", "facts", "all", "worst proper", "random: all",
+             "random: worst proper", "p"],
+            subsets, 3,
+        ),
+    ]  # fmt: skip
+
+
+def _detection(runs: Sequence[Run]) -> list[str]:
+    shown = ("dkn", "random", "kn", "random_kn", "probability", "answer", "verdict", "always")
+    scores = []
+    differences = []
+    for run in runs:
+        tables = run["tables"]
+        methods = {row["method"]: row for row in tables["detection"]}
+        test = sum(row["test"] for row in tables["relations"])
+        known = sum(row["answered"] for row in tables["relations"])
+        for name in shown:
+            if name in methods:
+                row = methods[name]
+                scores.append([
+                    run["model"], f"{test:,} ({known:,})", name,
+                    _interval(row, "AUC", digits=3),
+                    _interval(row, "macro F1", "F1 low", "F1 high", digits=3),
+                    f"{row['undecided']:.0%}",
+                ])  # fmt: skip
+        differences += [
+            [run["model"], f"{row['method']} - {row['against']}", *_tested(row, 3)]
+            for row in tables["comparisons"]
+            if row["difference"] is not None
+        ]
+    return [
+        "Telling true labels from wrong ones on test facts (those the model answers in brackets).",
+        grid(["model", "test facts", "method", "AUC", "macro F1", "undecided"], scores, 3),
+        "Differences of the AUC, paired by fact, p of a bootstrap over subjects.",
+        grid(["model", "difference of", *_TESTED], differences, 2),
+    ]
+
+
+def _complexity(runs: Sequence[Run]) -> list[str]:
+    sizes = []
+    trends = []
+    for run in runs:
+        sizes += [
+            [
+                row["model"], f"{row['parameters']:,}", row["known"], row["facts"],
+                _n(row["components"], 2), _n(row["components_shuffled"], 2),
+                _n(row["jump"]), _n(row["jump_shuffled"]), _n(row["fall"]), _n(row["right"]),
+            ]
+            for row in run["tables"]["sizes"]
+        ]  # fmt: skip
+        trends += [
+            [row["what"], row["n"], _interval(row, "slope", digits=2), _p(row["p"]),
+             _p(row["p_page"])]
+            for row in run["tables"]["trend"]
+        ]  # fmt: skip
+    return [
+        "Means over the facts that all models know.",
+        grid(
+            ["model", "weights", "known", "facts", "components", "shuffled", "jump",
+             "jump, shuffled", "fall under faulty prompts", "answered right (%)"],
+            sizes, 1,
+        ),
+        "Change for ten times the weights. Only a difference, what was found minus shuffled groups "
+        "or as many neurons, says something of degeneracy.",
+        grid(["measure", "facts", "slope", "p", "p, Page"], trends, 1),
+    ]  # fmt: skip
+
+
+def _development(runs: Sequence[Run]) -> list[str]:
+    rows = []
+    for run in runs:
+        before = {row["to step"]: row for row in run["tables"]["matching"]}
+        for row in run["tables"]["development"]:
+            match = before.get(row["step"], {})
+            rows.append([
+                f"{row['step']:,}", f"{row['known']:.0%}", _n(row["components"], 2),
+                _n(row["shuffled components"], 2), _interval(row, "difference"), _p(row["p"]),
+                _n(match.get("n"), 0), _n(match.get("matched"), 2),
+                f"{_n(match.get('shuffled'), 2)} ({_p(match.get('p shuffled'))})",
+                f"{_n(match.get('other'), 2)} ({_p(match.get('p other'))})",
+            ])  # fmt: skip
+    return [
+        "Jump beyond shuffled groups in points; likeness (Jaccard index) of the components to "
+        "those of the snapshot before, over facts known in both, beside its two controls (p).",
+        grid(
+            ["step", "known", "components", "shuffled", "jump beyond shuffled", "p", "facts",
+             "likeness", "shuffled", "of another fact"],
+            rows, 0,
+        ),
+    ]  # fmt: skip
+
+
+def _crosslingual(runs: Sequence[Run]) -> list[str]:
+    overlaps = []
+    succ = []
+    crossing = []
+    for run in runs:
+        tables = run["tables"]
+        (known,) = [row["known"] for row in tables["facts"] if row["language"] == "all of them"]
+        overlaps += [
+            [run["model"], known, row["answers"], row["against"], *_tested(row, 3)]
+            for row in tables["overlap"]
+            if row["n"]
+            and row["against"] in ("other facts of the same relation", "random neurons by layer")
+        ]
+        succ += [
+            [
+                run["model"], f"{row['scale']:g}", row["arm"], row["n"],
+                f"{_percent(row['own'])} ({_percent(row['own low'])} to "
+                f"{_percent(row['own high'])})",
+                _percent(row["control"]), _p(row["p"]),
+            ]
+            for row in tables["succ"]
+        ]  # fmt: skip
+        crossing += [
+            [run["model"], f"{row['edited']}, asked in {row['asked']}", row["answers"],
+             *_tested(row, 2)]
+            for row in tables["crossing"]
+        ]  # fmt: skip
+    return [
+        "Overlap (Jaccard index) of a fact's knowledge neurons in English and French, beside that "
+        "with other facts of its relation and with random neurons. *alike*: the two answers have a "
+        "word in common, which neurons that raise this word would explain.",
+        grid(["model", "known", "answers", "against", *_TESTED], overlaps, 4),
+        "Succ: facts where the edit moves the answer in both languages as wanted; control: random "
+        "neurons, as many in each layer, that overlap alike.",
+        grid(["model", "factor", "arm", "facts", "Succ", "control", "p"], succ, 3),
+        "Neurons of one language suppressed, asked in the other (fall, points); control as before.",
+        grid(["model", "edited", "answers", *_TESTED], crossing, 3),
+    ]
+
+
+def _critique(runs: Sequence[Run]) -> list[str]:
+    shifts = []
+    tests = []
+    groups = []
+    edits = []
+    for run in runs:
+        tables = run["tables"]
+        sets = {(row["kind"], row["set"]): row for row in tables["shift"]}
+        turned = {(row["kind"], row["set"]): row for row in tables["categorical"]}
+        for row in tables["knowledge"]:
+            kind = row["kind"]
+            own, random = sets.get((kind, "own")), sets.get((kind, "own_random_layers"))
+            if own is None:
+                continue
+            flips = turned[kind, "own"]
+            shifts.append([
+                run["model"], kind, row["pairs"], _percent(row["preferred"]),
+                *(f"{_percent(one and one['dProb'])}" for one in (own, random)),
+                _percent(flips["flips"]), _percent(flips["answers lost"]),
+            ])  # fmt: skip
+        tests += [
+            [run["model"], row["kind"], f"D - {row['against']}",
+             *_tested({**row, "own": row["shift"], "control": row["other"]}, 2)]
+            for row in tables["tests"]
+            if row["against"] in ("kn", "random_layers")
+        ]  # fmt: skip
+        common = {row["kind"]: row for row in tables["generalisation"]}
+        for row in tables["r1"]:
+            held_out = common.get(row["kind"], {}) if row["rows"] == "attributions" else {}
+            groups.append([
+                run["model"], row["kind"], row["rows"], row["groups"], _n(row["R1"], 2),
+                _n(row["shuffled"], 2), _p(row["p"]),
+                _n(held_out.get("shift"), 2), _n(held_out.get("other"), 2), _p(held_out.get("p")),
+            ])  # fmt: skip
+        edits += [
+            [run["model"], row["set"], row["edits"], _n(row["neurons"]),
+             _percent(row["efficacy"]), _percent(row["in other words"]),
+             f"{_percent(row['symmetry'])} ({row['not vacuous']})", _percent(row["locality"])]
+            for row in tables["edits"]
+        ]  # fmt: skip
+    return [
+        "Knowledge neurons of a pair of words suppressed: fall of the fitting word's probability, "
+        "and of as many random neurons by layer; preferences turned, answers lost. *prefers*: "
+        "pairs whose fitting word is preferred before.",
+        grid(
+            ["model", "kind", "pairs", "prefers", "dProb", "random", "turned", "lost"], shifts, 2
+        ),
+        "Movement of the log-odds by D, against as many others (N) and random ones by layer.",
+        grid(["model", "kind", "D against", *_TESTED], tests, 3),
+        "R1, how alike pairs of a paradigm are, beside shuffled entries; and the movement of "
+        "held-out pairs by the neurons common to the other half, beside random ones by layer.",
+        grid(
+            ["model", "kind", "R1 of", "groups", "R1", "shuffled", "p", "held out",
+             "random", "p (held out)"],
+            groups, 3,
+        ),
+        "Edits by training D, N, random neurons or all MLP neurons: new answer given, given in "
+        "other words, in reverse (cases that are not vacuous), other facts kept.",
+        grid(
+            ["model", "trained", "edits", "neurons", "efficacy", "in other words", "in reverse",
+             "others kept"],
+            edits, 2,
+        ),
+    ]  # fmt: skip
+
+
+def _choices(runs: Sequence[Run]) -> list[str]:
+    rows = []
+    planted = []
+    for run in runs:
+        rows += [
+            [run["model"], f"`{row['variation']}`", row["choice"], _n(row["facts"], 0),
+             _interval(row, "ARI", digits=2), _percent(row["same"]),
+             _n(row["n"], 0), _interval(row, "change"), _p(row["p"])]
+            for row in _ends(run["tables"]["choices"])
+        ]  # fmt: skip
+        truth = run["tables"].get("planted", [])
+        default = [row for row in truth if row["variation"] == "default"]
+        planted += [
+            [run["model"], f"`{row['variation']}`", row["facts"],
+             _interval(row, "ARI", "low", "high", digits=2), _n(row["random"], 2), _p(row["p"])]
+            for row in [*default, *_ends(truth)]
+        ]  # fmt: skip
+    parts = [
+        f"The {_N_ENDS} variations that change the default's clusters most and the {_N_ENDS} that "
+        "do least: ARI with these, facts with the same clusters; and whether the *jump* beyond "
+        "random groups changes, paired by fact (points).",
+        grid(
+            ["model", "variation", "choice", "facts", "ARI", "the same", "facts (jump)",
+             "change of the jump", "p"],
+            rows, 3,
+        ),
+    ]  # fmt: skip
+    if planted:
+        parts += [
+            f"ARI with planted groups: the default, the {_N_ENDS} variations that come least near "
+            f"to them and the {_N_ENDS} nearest; random groups; p of the difference from the "
+            "default.",
+            grid(["model", "variation", "facts", "ARI", "random", "p"], planted, 2),
+        ]
+    return parts
+
+
+def _ends(rows: Sequence[Row]) -> list[Row]:
+    """Return the variations of the least and of the greatest ARI."""
+    varied = [row for row in rows if row["variation"] != "default" and row["ARI"] is not None]
+    varied.sort(key=lambda row: row["ARI"])
+    return varied if len(varied) <= 2 * _N_ENDS else [*varied[:_N_ENDS], *varied[-_N_ENDS:]]
+
+
+SECTIONS: dict[str, tuple[str, Callable[[Sequence[Run]], list[str]]]] = {
+    "robustness": ("Robustness: faulty prompts", _robustness),
+    "detection": ("Detection: true and false labels", _detection),
+    "complexity": ("Complexity: models of several sizes", _complexity),
+    "development": ("Development: snapshots of a training", _development),
+    "crosslingual": ("Crosslingual: facts in two languages", _crosslingual),
+    "critique": ("Critique: grammar beside facts, and edits", _critique),
+    "choices": ("Choices: what the outcome hangs on", _choices),
+}
+_TESTED = ("n", "own", "other", "difference", "p")
+_OWN = ("own", "D", "AUC")
+_OTHER = ("control", "other")
+
+
+def _tested(row: Row, digits: int = 1) -> list[str]:
+    """Return the cells of a comparison of two; tables name its sides differently."""
+    own = next(row[name] for name in _OWN if name in row)
+    other = next(row[name] for name in _OTHER if name in row)
+    return [
+        f"{row['n']}", _n(own, digits), _n(other, digits),
+        _interval(row, "difference", digits=digits), _p(row["p"]),
+    ]  # fmt: skip
+
+
+def _interval(
+    row: Row | None, name: str, low: str | None = None, high: str | None = None, digits: int = 1
+) -> str:
+    if row is None or row[name] is None:
+        return "-"
+    own = f"{name} low" in row
+    a = row[low or (f"{name} low" if own else "low")]
+    b = row[high or (f"{name} high" if own else "high")]
+    between = "" if a is None or b is None else f" ({_n(a, digits)} to {_n(b, digits)})"
+    return f"{_n(row[name], digits)}{between}"
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int) -> str:
+    """Return a table whose columns from `numbers` on are of numbers."""
+    lines = [
+        f"| {' | '.join(head)} |",
+        "|" + "---|" * numbers + "--:|" * (len(head) - numbers),
+    ]
+    return "\n".join([*lines, *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)])
+
+
+def _n(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
