@@ -7,12 +7,22 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.plots._palette import OKABE_ITO
 
-__all__ = ["columns_for", "drops_in_percent", "legend_below", "look", "note_on", "short", "size_of"]
+__all__ = [
+    "columns_for",
+    "drops_in_percent",
+    "grid_in_place_of",
+    "legend_below",
+    "look",
+    "note_on",
+    "short",
+    "size_of",
+]
 
 # Black in the place of yellow, which is weak as a thin line on white. The numbers of colours and
 # of markers have no common divisor: 56 things look different before any pair comes again.
@@ -62,6 +72,25 @@ def size_of(ax: Axes) -> tuple[float, float]:
     wider = 1.0 if ax.figure.get_layout_engine() is None else 1.15
     box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     return float(box.width) * wider, float(box.height)
+
+
+def grid_in_place_of(
+    ax: Axes,
+    rows: int,
+    columns: int,
+    ratios: Sequence[float] | None = None,
+    hspace: float = 0.6,
+) -> Any:
+    """Return places for panels where axes are; ``ratios`` are the heights of the rows."""
+    spec = ax.get_subplotspec()
+    if spec is not None:
+        return GridSpecFromSubplotSpec(rows, columns, spec, height_ratios=ratios)
+    box = ax.get_position()  # axes at free positions
+    figure: Any = ax.figure
+    return GridSpec(
+        rows, columns, figure, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1,
+        height_ratios=ratios, hspace=hspace,
+    )  # fmt: skip
 
 
 def columns_for(labels: Sequence[str], width: float, fontsize: float) -> int:

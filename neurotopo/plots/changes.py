@@ -9,13 +9,12 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.plots._inputs import axes_for
-from neurotopo.plots._series import short, size_of
+from neurotopo.plots._series import grid_in_place_of, short, size_of
 from neurotopo.tuning.changes import binned, overlap
 
 __all__ = ["NeuronMapsDisplay"]
@@ -209,7 +208,7 @@ class NeuronMapsDisplay:
             ax = plt.figure(figsize=size, layout="constrained").add_subplot()
         self.ax_ = ax = axes_for(ax)
         self.figure_ = ax.figure
-        grid = self._make_grid(rows, columns)
+        grid = grid_in_place_of(self.ax_, rows, columns)
         letters = max(8, int(size_of(ax)[0] / columns * 72 / 8.0))  # that fit above a panel
         ax.set_axis_off()
         colors = colormaps[cmap] if isinstance(cmap, str) else cmap
@@ -237,16 +236,6 @@ class NeuronMapsDisplay:
         first.yaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
         self._draw_colorbars(shared, letters)
         return self
-
-    def _make_grid(self, rows: int, columns: int) -> Any:
-        spec = self.ax_.get_subplotspec()
-        if spec is not None:
-            return GridSpecFromSubplotSpec(rows, columns, spec)
-        box = self.ax_.get_position()  # axes at free positions
-        return GridSpec(
-            rows, columns, self.figure_, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1,
-            hspace=0.6,
-        )  # fmt: skip
 
     def _title(self, key: str, letters: int) -> str:
         if key not in self.overlaps:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.plots._inputs import axes_for
-from neurotopo.plots._series import columns_for, look, note_on, short, size_of
+from neurotopo.plots._series import columns_for, grid_in_place_of, look, note_on, short, size_of
 
 __all__ = ["LearningCurvesDisplay"]
 
@@ -172,16 +171,7 @@ class LearningCurvesDisplay:
         for_legend = min(lines * 1.6 * _FONT / 72, 0.6 * height)
         ratios = [height - for_legend, for_legend]
         columns = len(self.panels)
-        spec = self.ax_.get_subplotspec()
-        grid: Any
-        if spec is not None:
-            grid = GridSpecFromSubplotSpec(2, columns, spec, height_ratios=ratios)
-        else:  # axes at free positions
-            box = self.ax_.get_position()
-            grid = GridSpec(
-                2, columns, self.figure_, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1,
-                height_ratios=ratios, hspace=0.6,
-            )  # fmt: skip
+        grid = grid_in_place_of(self.ax_, 2, columns, ratios)
         first = None
         for k, name in enumerate(self.panels):
             panel = self.figure_.add_subplot(grid[0, k], sharex=first, sharey=first)

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.plots._inputs import axes_for
-from neurotopo.plots._series import columns_for, look, note_on, short, size_of
+from neurotopo.plots._series import columns_for, grid_in_place_of, look, note_on, short, size_of
 
 __all__ = ["PanelsDisplay"]
 
@@ -164,7 +163,8 @@ class PanelsDisplay:
         lines = -(-len(labels) // columns_for(labels, width, _FONT))
         for_legend = min((lines + 0.5) * 1.7 * _FONT / 72, 0.6 * height)
         ax.set_axis_off()
-        grid = self._grid([height - for_legend, for_legend])
+        ratios = [height - for_legend, for_legend]
+        grid = grid_in_place_of(self.ax_, 2, len(self.panels), ratios, hspace=0.5)
         self.panels_, self.lines_, self.bars_, self.notes_ = {}, {}, {}, []
         first = None
         letters = max(int(72 * width / len(self.panels) / 7.5), 12)  # that fit above a panel
@@ -191,16 +191,6 @@ class PanelsDisplay:
                 frameon=False, ncols=columns_for(labels, width, _FONT),
             )  # fmt: skip
         return self
-
-    def _grid(self, ratios: list[float]) -> Any:
-        spec = self.ax_.get_subplotspec()
-        if spec is not None:
-            return GridSpecFromSubplotSpec(2, len(self.panels), spec, height_ratios=ratios)
-        box = self.ax_.get_position()  # axes at free positions
-        return GridSpec(
-            2, len(self.panels), self.figure_, left=box.x0, right=box.x1, bottom=box.y0,
-            top=box.y1, height_ratios=ratios, hspace=0.5,
-        )  # fmt: skip
 
     def _draw(self, panel: Axes, title: str, series: Mapping[str, _Series]) -> None:
         at = np.arange(len(self.x), dtype=np.float64)

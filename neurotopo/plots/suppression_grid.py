@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.plots._inputs import axes_for
-from neurotopo.plots._series import columns_for, drops_in_percent, look, note_on, short, size_of
+from neurotopo.plots._series import (
+    columns_for,
+    drops_in_percent,
+    grid_in_place_of,
+    look,
+    note_on,
+    short,
+    size_of,
+)
 
 __all__ = ["SuppressionGridDisplay"]
 
@@ -229,16 +236,7 @@ class SuppressionGridDisplay:
         width, height = size_of(self.ax_)
         for_legend = min(for_legend, 0.6 * height)
         ratios = [*[(height - for_legend) / rows] * rows, for_legend]
-        spec = self.ax_.get_subplotspec()
-        grid: Any
-        if spec is not None:
-            grid = GridSpecFromSubplotSpec(rows + 1, columns, spec, height_ratios=ratios)
-        else:  # axes at free positions
-            box = self.ax_.get_position()
-            grid = GridSpec(
-                rows + 1, columns, self.figure_, left=box.x0, right=box.x1, bottom=box.y0,
-                top=box.y1, height_ratios=ratios, hspace=0.6,
-            )  # fmt: skip
+        grid = grid_in_place_of(self.ax_, rows + 1, columns, ratios)
         self.panels_ = {}
         first = None
         for k, n in enumerate(shown):
