@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from neurotopo._lazy import llm_packages_for as _llm_packages_for
+
 if TYPE_CHECKING:
     from neurotopo import datasets as datasets
     from neurotopo import studies as studies
@@ -79,14 +81,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with _llm_packages_for(f"neurotopo.{name} needs"):
         value = getattr(importlib.import_module(_HOME[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "transformers", "safetensors", "tokenizers"):
-            raise
-        raise ImportError(
-            f"neurotopo.{name} needs {error.name}: pip install 'neurotopo[llm]'."
-        ) from error
     globals()[name] = value
     return value
 

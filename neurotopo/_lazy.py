@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["lazy_names"]
+__all__ = ["INSTALL_LLM", "LLM_PACKAGES", "lazy_names", "llm_packages_for"]
+
+INSTALL_LLM = "pip install 'neurotopo[llm]'"
+LLM_PACKAGES = ("torch", "transformers", "safetensors", "tokenizers")
+"""What language models need, and the plain install has not."""
+
+
+@contextmanager
+def llm_packages_for(what: str) -> Iterator[None]:
+    """Say in one sentence how to install what a block needs, where it is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in LLM_PACKAGES:
+            raise
+        raise ImportError(f"{what} {error.name}: {INSTALL_LLM}.") from error
 
 
 def lazy_names(

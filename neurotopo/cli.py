@@ -11,11 +11,10 @@ import sys
 from collections.abc import Sequence
 
 import neurotopo
+from neurotopo._lazy import INSTALL_LLM, LLM_PACKAGES
 
 __all__ = ["main"]
 
-_LLM = "pip install 'neurotopo[llm]'"
-_OF_LLM = ("torch", "transformers", "safetensors", "tokenizers")
 _MISTAKE, _INTERRUPTED = 2, 130
 
 
@@ -53,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ModuleNotFoundError as error:
-        if error.name not in _OF_LLM:
+        if error.name not in LLM_PACKAGES:
             raise
-        return _ended(f"this command needs {error.name}: {_LLM}.", _MISTAKE)
+        return _ended(f"this command needs {error.name}: {INSTALL_LLM}.", _MISTAKE)
     except OSError as error:
         return _ended(_of_system(error), _MISTAKE)
     except (ValueError, ImportError, MemoryError) as error:

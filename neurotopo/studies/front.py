@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neurotopo._lazy import llm_packages_for
 from neurotopo.studies.engines import Engine, InlineEngine, Item
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.models import MODEL_SETTINGS, identity_of
@@ -30,7 +31,6 @@ __all__ = ["ENGINES", "STUDIES", "Definition", "Result", "definition", "report",
 ENGINES = ("inline", "ray")
 
 _QUICK_FACTS = 50
-_OF_LLM = ("torch", "transformers", "safetensors", "tokenizers")
 STUDIES = tuple(SUBJECTS)
 """The names of the studies."""
 
@@ -217,7 +217,7 @@ def run(
     if chosen.items is not None:
         given = (listed, checked, seed, model) if chosen.several else (listed, checked, seed)
         items = chosen.items(*given)
-    with _packages_of_models(), closing(place) if own else nullcontext(place) as where:
+    with llm_packages_for("studies need"), closing(place) if own else nullcontext(place) as where:
         outcome = run_study(
             chosen.study,
             items,
@@ -315,21 +315,10 @@ def definition(study: str) -> Definition:
     """Return a study by its name."""
     if study not in STUDIES:
         raise ValueError(f"there is no study {study!r}; studies are: {', '.join(STUDIES)}.")
-    with _packages_of_models():
+    with llm_packages_for("studies need"):
         module = importlib.import_module(f"neurotopo.studies.{study}.study")
     found: Definition = module.DEFINITION
     return found
-
-
-@contextmanager
-def _packages_of_models() -> Iterator[None]:
-    """Say how to install what a study of models needs, where it is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name not in _OF_LLM:
-            raise
-        raise ImportError(f"studies need {error.name}: pip install 'neurotopo[llm]'.") from error
 
 
 def _options(chosen: Definition, study: str, quick: bool, given: Mapping[str, Any]) -> Any:
