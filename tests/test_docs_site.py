@@ -6,8 +6,6 @@ import ast
 import importlib
 import importlib.util
 import pkgutil
-import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
@@ -15,8 +13,8 @@ import pytest
 import neurotopo
 import neurotopo.plots
 from neurotopo.studies.front import STUDIES, definition
+from tests.reference import DOCS, in_the_reference, script
 
-DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 PACKAGES = (
     "cluster", "datasets", "explore", "graphs", "knowledge", "models", "persistence", "plots",
@@ -24,17 +22,9 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def _script(path: Path):
-    spec = importlib.util.spec_from_file_location(f"docs_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
-
-
-api_names = _script(DOCS / "_ext" / "api_names.py")
-gallery = _script(DOCS / "_ext" / "gallery.py")
-study_figures = _script(DOCS / "study_figures.py")
+api_names = script(DOCS / "_ext" / "api_names.py")
+gallery = script(DOCS / "_ext" / "gallery.py")
+study_figures = script(DOCS / "study_figures.py")
 API = (DOCS / "api.md").read_text(encoding="utf-8")
 
 
@@ -54,7 +44,7 @@ def _object(name: str):
 @pytest.fixture(scope="module")
 def listed():
     """Every object of the reference; a name that is listed and not there is an error."""
-    return {id(_object(name)) for name in api_names.listed(API)}
+    return {id(_object(name)) for name in in_the_reference()}
 
 
 def _public(module_name: str):

@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 import neurotopo
+from tests.reference import in_the_reference
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -20,7 +21,6 @@ PACKAGES = (
     "neurotopo.plots", "neurotopo.report", "neurotopo.studies", "neurotopo.testbed",
     "neurotopo.tuning",
 )  # fmt: skip
-BLOCK = re.compile(r"^```\{eval-rst\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTIONS = ("Parameters", "Returns", "Yields")
 
 
@@ -37,15 +37,6 @@ def found(name):
             value = getattr(value, part)
         return value, module
     raise AssertionError(f"there is no module of {name}")
-
-
-def in_the_reference():
-    """Return the names that docs/api.md lists."""
-    names = []
-    for block in BLOCK.findall((ROOT / "docs" / "api.md").read_text(encoding="utf-8")):
-        (module,) = re.findall(r"^\.\. currentmodule:: (\S+)$", block, re.MULTILINE)
-        names += [f"{module}.{name}" for name in re.findall(r"^   ([\w.]+)$", block, re.MULTILINE)]
-    return names
 
 
 def exported():
