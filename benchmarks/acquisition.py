@@ -75,10 +75,16 @@ def templama_model(path: Path, work: Path, n: int) -> tuple[Path, Path]:
     load_templama(path).filter(date="2018")[:n].to_jsonl(facts)
     done = build_model(
         BuildOptions(
-            name=None, arch="gpt2", seed=0, facts=facts, out=work / "model", epochs=None,
-            overwrite=False, progress=False,
+            name=None,
+            arch="gpt2",
+            seed=0,
+            facts=facts,
+            out=work / "model",
+            epochs=None,
+            overwrite=False,
+            progress=False,
         )
-    )  # fmt: skip
+    )
     return done.folder, done.folder / "facts.jsonl"
 
 

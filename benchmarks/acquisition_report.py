@@ -56,10 +56,7 @@ def _controls(record: dict[str, Any]) -> str:
 
 def _gcr(record: dict[str, Any]) -> str:
     head = ["n = 2", "average 2-8", "above the line 3-8"]
-    lines = [
-        f"| model | method | {' | '.join(head)} |",
-        "|---|---|" + "--:|" * len(head),
-    ]
+    lines = [f"| model | method | {' | '.join(head)} |", "|---|---|" + "--:|" * len(head)]
     for name, case in record["cases"].items():
         rows = {row["method"]: row for row in case["tables"]["table1"]}
         for method in _SHOWN:

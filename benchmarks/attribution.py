@@ -64,9 +64,13 @@ def make(shape: str, device: str = "cpu", dtype: str = "float32") -> NeuronModel
         else:
             width, inner, layers, heads = SHAPES[shape]
             config = transformers.LlamaConfig(
-                hidden_size=width, intermediate_size=inner, num_hidden_layers=layers,
-                num_attention_heads=heads, vocab_size=32_000, max_position_embeddings=256,
-            )  # fmt: skip
+                hidden_size=width,
+                intermediate_size=inner,
+                num_hidden_layers=layers,
+                num_attention_heads=heads,
+                vocab_size=32_000,
+                max_position_embeddings=256,
+            )
             hf_model = transformers.LlamaForCausalLM(config)
     return NeuronModel(hf_model.eval().to(getattr(torch, dtype)), word_tokenizer(WORDS))
 
@@ -277,18 +281,30 @@ def main() -> None:
         measured = measure(models[shape], make_fact(n_prompt, n_answer), options.repeat)
         each = throughput(models[shape], n_prompt, n_answer, options.facts)
         row = {
-            "shape": shape, "prompt": n_prompt, "answer": n_answer, **measured,
-            "seconds_of_many": each, "extra_memory": extra,
-        }  # fmt: skip
+            "shape": shape,
+            "prompt": n_prompt,
+            "answer": n_answer,
+            **measured,
+            "seconds_of_many": each,
+            "extra_memory": extra,
+        }
         name = ("shape", "prompt", "answer")
         alike = [i for i, old in enumerate(before) if all(old[k] == row[k] for k in name)]
         if alike:
             record["rows"][alike[0]] = row
         else:
             record["rows"].append(row)
-        print(shape, n_prompt, n_answer, f"{measured['over_floor']:.2f} x floor", measured[
-            "faster_than"], f"{measured['error']:.1e}", f"{each:.2f} s", f"{extra or 0:.0f} MB",
-            flush=True)  # fmt: skip
+        print(
+            shape,
+            n_prompt,
+            n_answer,
+            f"{measured['over_floor']:.2f} x floor",
+            measured["faster_than"],
+            f"{measured['error']:.1e}",
+            f"{each:.2f} s",
+            f"{extra or 0:.0f} MB",
+            flush=True,
+        )
         (options.out / "attribution.json").write_text(json.dumps(record, indent=1) + "\n")
     (options.out / "attribution.md").write_text(table(record))
 

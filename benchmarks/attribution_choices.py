@@ -47,10 +47,15 @@ def rules(model: NeuronModel, facts: FactSet) -> list[dict[str, Any]]:
                 continue
             amig = AMIG(steps=n, quadrature=rule)
             gaps = [found.relative_gap for found in amig.attribute_many(model, facts)]
-            rows.append({
-                "rule": rule, "steps": n, "mean": float(np.mean(gaps)),
-                "median": float(np.median(gaps)), "greatest": float(np.max(gaps)),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "rule": rule,
+                    "steps": n,
+                    "mean": float(np.mean(gaps)),
+                    "median": float(np.median(gaps)),
+                    "greatest": float(np.max(gaps)),
+                }
+            )
     return rows
 
 
@@ -70,13 +75,15 @@ def baselines(model: NeuronModel, facts: FactSet) -> list[dict[str, Any]]:
             top.append(len(highest(mean.scores) & highest(other.scores)) / TOP)
             one, two = mean.neurons(), other.neurons()
             jaccard.append(len(one & two) / max(len(one | two), 1))
-        rows.append({
-            "baseline": baseline,
-            **{
-                name: {"mean": float(np.mean(part)), "least": float(np.min(part))}
-                for name, part in (("spearman", rank), ("top", top), ("jaccard", jaccard))
-            },
-        })  # fmt: skip
+        rows.append(
+            {
+                "baseline": baseline,
+                **{
+                    name: {"mean": float(np.mean(part)), "least": float(np.min(part))}
+                    for name, part in (("spearman", rank), ("top", top), ("jaccard", jaccard))
+                },
+            }
+        )
     return rows
 
 

@@ -15,9 +15,13 @@ def table(record: dict[str, Any]) -> str:
     ]
     for name, found in record["models"].items():
         steps = sorted({row["steps"] for row in found["rules"]})
-        lines += ["", f"**{name}**, gap by rule and steps (mean over the facts; in brackets the "
-                  "greatest):", "", f"| rule | {' | '.join(map(str, steps))} |",
-                  "|---|" + "--:|" * len(steps)]  # fmt: skip
+        lines += [
+            "",
+            f"**{name}**, gap by rule and steps (mean over the facts; in brackets the greatest):",
+            "",
+            f"| rule | {' | '.join(map(str, steps))} |",
+            "|---|" + "--:|" * len(steps),
+        ]
         for rule in dict.fromkeys(row["rule"] for row in found["rules"]):
             cells = {row["steps"]: row for row in found["rules"] if row["rule"] == rule}
             shown = [

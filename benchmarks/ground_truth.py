@@ -222,11 +222,16 @@ def end_to_end(model: NeuronModel, facts: FactSet, groups: list[NeuronSet]) -> d
         sets = [found.neurons(amig.threshold, amig.rule, amig.scope) for found in attributions]
         for scale in ("difference", "log"):
             found_ = np.array([clustered(model, s, groups, scale=scale) for s in sets])
-            rows.append({
-                "threshold": name, "scale": scale, "neurons": float(np.mean([*map(len, sets)])),
-                "ari": float(found_[:, 0].mean()), "strict": float(found_[:, 1].mean()),
-                "clusters": float(found_[:, 2].mean()),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "threshold": name,
+                    "scale": scale,
+                    "neurons": float(np.mean([*map(len, sets)])),
+                    "ari": float(found_[:, 0].mean()),
+                    "strict": float(found_[:, 1].mean()),
+                    "clusters": float(found_[:, 2].mean()),
+                }
+            )
     return {"n_facts": len(facts), "mass": mass.tolist(), "rows": rows}
 
 

@@ -31,9 +31,14 @@ KEPT = ("table2", "table8_paired", "table11", "overlap", "sets")
 def study(model: str, work: Path, quick: bool) -> dict[str, Any]:
     """Run the study and return what is recorded."""
     result = run(
-        "learning", model=model, facts=f"factworld:{30 if quick else 150}", out=work, quick=quick,
-        progress=True, device="cpu",
-    )  # fmt: skip
+        "learning",
+        model=model,
+        facts=f"factworld:{30 if quick else 150}",
+        out=work,
+        quick=quick,
+        progress=True,
+        device="cpu",
+    )
     return {
         "n_trainings": result.outcome.n_done,
         "n_failed": result.outcome.n_failed,

@@ -32,9 +32,11 @@ def _accuracy(tables: dict[str, Any]) -> str:
     for row in tables["table2"]:
         cells = [_interval(row, name) for name in ("new", "old", "au", "mean")]
         cost = costs.get(row["arm"])
-        ratios = ["", ""] if cost is None else [
-            f"{cost['trained / all']:.1%}", f"{cost['step time / all']:.2f}"
-        ]  # fmt: skip
+        ratios = (
+            ["", ""]
+            if cost is None
+            else [f"{cost['trained / all']:.1%}", f"{cost['step time / all']:.2f}"]
+        )
         lines.append(f"| {row['arm']} | {row['seeds']} | {' | '.join([*cells, *ratios])} |")
     return "\n".join(lines)
 

@@ -26,14 +26,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 from environment import command_line, describe_environment  # noqa: E402
 from planted import LEVELS, planted_graph  # noqa: E402
-from quality_methods import (  # noqa: E402
-    FAMILIES,
-    VARIANTS,
-    Problem,
-    Run,
-    Setting,
-    agrees_with_hdbscan,
-)
+from quality_methods import FAMILIES, VARIANTS, Problem, Run, Setting, agrees_with_hdbscan  # noqa: E402
 from scoring import ari, mean_and_interval, scores  # noqa: E402
 from toys import TOYS, toy_set  # noqa: E402
 

@@ -78,20 +78,32 @@ def table(record: dict[str, Any]) -> str:
 def _overview(runs: Sequence[Run]) -> str:
     rows = [
         [
-            run["study"], run["model"], run["facts"], f"{run['n_units']:,} {run['unit']}s",
-            run["n_failed"], f"{run['seconds']:.0f}",
+            run["study"],
+            run["model"],
+            run["facts"],
+            f"{run['n_units']:,} {run['unit']}s",
+            run["n_failed"],
+            f"{run['seconds']:.0f}",
             "-" if run["load"] is None else f"{run['load']:.1f}",
-            len(run["findings"]), len(run["claims"]),
+            len(run["findings"]),
+            len(run["claims"]),
         ]
         for run in runs
-    ]  # fmt: skip
+    ]
     claims = [
         f"- {run['study']}, {run['model']}: {claim}" for run in runs for claim in run["claims"]
     ]
     head = [
-        "study", "model", "facts", "units of work", "failed", "seconds", "load", "findings",
+        "study",
+        "model",
+        "facts",
+        "units of work",
+        "failed",
+        "seconds",
+        "load",
+        "findings",
         "claims",
-    ]  # fmt: skip
+    ]
     return "\n\n".join(
         [
             "Seconds are of the work on facts, with one thread, without loading models and making "
@@ -110,11 +122,17 @@ def _random(runs: Sequence[Run]) -> list[str]:
     for study, answers in dict.fromkeys((run["study"], run["answers"]) for run in runs):
         some = [run for run in runs if (run["study"], run["answers"]) == (study, answers)]
         known = [", ".join(dict.fromkeys(f"{n}" for n in run["known"])) for run in some]
-        rows.append([
-            study, answers, _span([run["facts"] for run in some]), "; ".join(known),
-            " ".join(str(len(run["claims"])) for run in some),
-            sum(run["n_failed"] for run in some), f"{sum(run['seconds'] for run in some):.0f}",
-        ])  # fmt: skip
+        rows.append(
+            [
+                study,
+                answers,
+                _span([run["facts"] for run in some]),
+                "; ".join(known),
+                " ".join(str(len(run["claims"])) for run in some),
+                sum(run["n_failed"] for run in some),
+                f"{sum(run['seconds'] for run in some):.0f}",
+            ]
+        )
     claims = [
         f"- {run['study']}, {run['answers']}, seed {run['seed']}: {claim}"
         for run in runs

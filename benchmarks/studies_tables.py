@@ -20,11 +20,14 @@ def _robustness(runs: Sequence[Run]) -> list[str]:
         tables = run["tables"]
         facts = {row["what"]: row["value"] for row in tables["facts"]}
         arms = {row["arm"]: row for row in tables["figure6a"]}
-        falls.append([
-            run["model"], _n(facts["facts answered correctly by the model"], 0),
-            _n(facts["facts with degenerate knowledge neurons D"], 0),
-            *(_interval(arms.get(arm), "Avg.") for arm in _ARMS),
-        ])  # fmt: skip
+        falls.append(
+            [
+                run["model"],
+                _n(facts["facts answered correctly by the model"], 0),
+                _n(facts["facts with degenerate knowledge neurons D"], 0),
+                *(_interval(arms.get(arm), "Avg.") for arm in _ARMS),
+            ]
+        )
         for row in tables["table9_paired"]:
             if row["key"] in ("dprob", "log_odds") and row["D against"] in ("kn", "random"):
                 digits = 1 if row["key"] == "dprob" else 2
@@ -32,12 +35,18 @@ def _robustness(runs: Sequence[Run]) -> list[str]:
                 differences.append([run["model"], row["measure"], row["D against"], *cells])
         subsets += [
             [
-                run["model"], row["grouping"], row["prompt"], row["n"], _n(row["all"]),
-                _n(row["largest proper"]), _n(row["all, random"]),
-                _n(row["largest proper, random"]), _p(row["p"]),
+                run["model"],
+                row["grouping"],
+                row["prompt"],
+                row["n"],
+                _n(row["all"]),
+                _n(row["largest proper"]),
+                _n(row["all, random"]),
+                _n(row["largest proper, random"]),
+                _p(row["p"]),
             ]
             for row in tables.get("subset_tests", [])
-        ]  # fmt: skip
+        ]
     return [
         "Fall of the answer's probability under faulty prompts (dProb, points), with nothing "
         "suppressed and with D, as many other knowledge neurons N, as many of both, or random "
@@ -49,11 +58,21 @@ def _robustness(runs: Sequence[Run]) -> list[str]:
         "Suppressing all components and the worst proper subset of them (fall, points), of the "
         "groups found (`ntc`) and the planted ones (`oracle`), beside random groups of the sizes.",
         grid(
-            ["model", "grouping", "prompt", "facts", "all", "worst proper", "random: all",
-             "random: worst proper", "p"],
-            subsets, 3,
+            [
+                "model",
+                "grouping",
+                "prompt",
+                "facts",
+                "all",
+                "worst proper",
+                "random: all",
+                "random: worst proper",
+                "p",
+            ],
+            subsets,
+            3,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _detection(runs: Sequence[Run]) -> list[str]:
@@ -68,12 +87,16 @@ def _detection(runs: Sequence[Run]) -> list[str]:
         for name in shown:
             if name in methods:
                 row = methods[name]
-                scores.append([
-                    run["model"], f"{test:,} ({known:,})", name,
-                    _interval(row, "AUC", digits=3),
-                    _interval(row, "macro F1", "F1 low", "F1 high", digits=3),
-                    f"{row['undecided']:.0%}",
-                ])  # fmt: skip
+                scores.append(
+                    [
+                        run["model"],
+                        f"{test:,} ({known:,})",
+                        name,
+                        _interval(row, "AUC", digits=3),
+                        _interval(row, "macro F1", "F1 low", "F1 high", digits=3),
+                        f"{row['undecided']:.0%}",
+                    ]
+                )
         differences += [
             [run["model"], f"{row['method']} - {row['against']}", *_tested(row, 3)]
             for row in tables["comparisons"]
@@ -93,28 +116,51 @@ def _complexity(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         sizes += [
             [
-                row["model"], f"{row['parameters']:,}", row["known"], row["facts"],
-                _n(row["components"], 2), _n(row["components_shuffled"], 2),
-                _n(row["jump"]), _n(row["jump_shuffled"]), _n(row["fall"]), _n(row["right"]),
+                row["model"],
+                f"{row['parameters']:,}",
+                row["known"],
+                row["facts"],
+                _n(row["components"], 2),
+                _n(row["components_shuffled"], 2),
+                _n(row["jump"]),
+                _n(row["jump_shuffled"]),
+                _n(row["fall"]),
+                _n(row["right"]),
             ]
             for row in run["tables"]["sizes"]
-        ]  # fmt: skip
+        ]
         trends += [
-            [row["what"], row["n"], _interval(row, "slope", digits=2), _p(row["p"]),
-             _p(row["p_page"])]
+            [
+                row["what"],
+                row["n"],
+                _interval(row, "slope", digits=2),
+                _p(row["p"]),
+                _p(row["p_page"]),
+            ]
             for row in run["tables"]["trend"]
-        ]  # fmt: skip
+        ]
     return [
         "Means over the facts that all models know.",
         grid(
-            ["model", "weights", "known", "facts", "components", "shuffled", "jump",
-             "jump, shuffled", "fall under faulty prompts", "answered right (%)"],
-            sizes, 1,
+            [
+                "model",
+                "weights",
+                "known",
+                "facts",
+                "components",
+                "shuffled",
+                "jump",
+                "jump, shuffled",
+                "fall under faulty prompts",
+                "answered right (%)",
+            ],
+            sizes,
+            1,
         ),
         "Change for ten times the weights. Only a difference, what was found minus shuffled groups "
         "or as many neurons, says something of degeneracy.",
         grid(["measure", "facts", "slope", "p", "p, Page"], trends, 1),
-    ]  # fmt: skip
+    ]
 
 
 def _development(runs: Sequence[Run]) -> list[str]:
@@ -123,22 +169,40 @@ def _development(runs: Sequence[Run]) -> list[str]:
         before = {row["to step"]: row for row in run["tables"]["matching"]}
         for row in run["tables"]["development"]:
             match = before.get(row["step"], {})
-            rows.append([
-                f"{row['step']:,}", f"{row['known']:.0%}", _n(row["components"], 2),
-                _n(row["shuffled components"], 2), _interval(row, "difference"), _p(row["p"]),
-                _n(match.get("n"), 0), _n(match.get("matched"), 2),
-                f"{_n(match.get('shuffled'), 2)} ({_p(match.get('p shuffled'))})",
-                f"{_n(match.get('other'), 2)} ({_p(match.get('p other'))})",
-            ])  # fmt: skip
+            rows.append(
+                [
+                    f"{row['step']:,}",
+                    f"{row['known']:.0%}",
+                    _n(row["components"], 2),
+                    _n(row["shuffled components"], 2),
+                    _interval(row, "difference"),
+                    _p(row["p"]),
+                    _n(match.get("n"), 0),
+                    _n(match.get("matched"), 2),
+                    f"{_n(match.get('shuffled'), 2)} ({_p(match.get('p shuffled'))})",
+                    f"{_n(match.get('other'), 2)} ({_p(match.get('p other'))})",
+                ]
+            )
     return [
         "Jump beyond shuffled groups in points; likeness (Jaccard index) of the components to "
         "those of the snapshot before, over facts known in both, beside its two controls (p).",
         grid(
-            ["step", "known", "components", "shuffled", "jump beyond shuffled", "p", "facts",
-             "likeness", "shuffled", "of another fact"],
-            rows, 0,
+            [
+                "step",
+                "known",
+                "components",
+                "shuffled",
+                "jump beyond shuffled",
+                "p",
+                "facts",
+                "likeness",
+                "shuffled",
+                "of another fact",
+            ],
+            rows,
+            0,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _crosslingual(runs: Sequence[Run]) -> list[str]:
@@ -156,18 +220,26 @@ def _crosslingual(runs: Sequence[Run]) -> list[str]:
         ]
         succ += [
             [
-                run["model"], f"{row['scale']:g}", row["arm"], row["n"],
+                run["model"],
+                f"{row['scale']:g}",
+                row["arm"],
+                row["n"],
                 f"{_percent(row['own'])} ({_percent(row['own low'])} to "
                 f"{_percent(row['own high'])})",
-                _percent(row["control"]), _p(row["p"]),
+                _percent(row["control"]),
+                _p(row["p"]),
             ]
             for row in tables["succ"]
-        ]  # fmt: skip
+        ]
         crossing += [
-            [run["model"], f"{row['edited']}, asked in {row['asked']}", row["answers"],
-             *_tested(row, 2)]
+            [
+                run["model"],
+                f"{row['edited']}, asked in {row['asked']}",
+                row["answers"],
+                *_tested(row, 2),
+            ]
             for row in tables["crossing"]
-        ]  # fmt: skip
+        ]
     return [
         "Overlap (Jaccard index) of a fact's knowledge neurons in English and French, beside that "
         "with other facts of its relation and with random neurons. *alike*: the two answers have a "
@@ -196,55 +268,99 @@ def _critique(runs: Sequence[Run]) -> list[str]:
             if own is None:
                 continue
             flips = turned[kind, "own"]
-            shifts.append([
-                run["model"], kind, row["pairs"], _percent(row["preferred"]),
-                *(f"{_percent(one and one['dProb'])}" for one in (own, random)),
-                _percent(flips["flips"]), _percent(flips["answers lost"]),
-            ])  # fmt: skip
+            shifts.append(
+                [
+                    run["model"],
+                    kind,
+                    row["pairs"],
+                    _percent(row["preferred"]),
+                    *(f"{_percent(one and one['dProb'])}" for one in (own, random)),
+                    _percent(flips["flips"]),
+                    _percent(flips["answers lost"]),
+                ]
+            )
         tests += [
-            [run["model"], row["kind"], f"D - {row['against']}",
-             *_tested({**row, "own": row["shift"], "control": row["other"]}, 2)]
+            [
+                run["model"],
+                row["kind"],
+                f"D - {row['against']}",
+                *_tested({**row, "own": row["shift"], "control": row["other"]}, 2),
+            ]
             for row in tables["tests"]
             if row["against"] in ("kn", "random_layers")
-        ]  # fmt: skip
+        ]
         common = {row["kind"]: row for row in tables["generalisation"]}
         for row in tables["r1"]:
             held_out = common.get(row["kind"], {}) if row["rows"] == "attributions" else {}
-            groups.append([
-                run["model"], row["kind"], row["rows"], row["groups"], _n(row["R1"], 2),
-                _n(row["shuffled"], 2), _p(row["p"]),
-                _n(held_out.get("shift"), 2), _n(held_out.get("other"), 2), _p(held_out.get("p")),
-            ])  # fmt: skip
+            groups.append(
+                [
+                    run["model"],
+                    row["kind"],
+                    row["rows"],
+                    row["groups"],
+                    _n(row["R1"], 2),
+                    _n(row["shuffled"], 2),
+                    _p(row["p"]),
+                    _n(held_out.get("shift"), 2),
+                    _n(held_out.get("other"), 2),
+                    _p(held_out.get("p")),
+                ]
+            )
         edits += [
-            [run["model"], row["set"], row["edits"], _n(row["neurons"]),
-             _percent(row["efficacy"]), _percent(row["in other words"]),
-             f"{_percent(row['symmetry'])} ({row['not vacuous']})", _percent(row["locality"])]
+            [
+                run["model"],
+                row["set"],
+                row["edits"],
+                _n(row["neurons"]),
+                _percent(row["efficacy"]),
+                _percent(row["in other words"]),
+                f"{_percent(row['symmetry'])} ({row['not vacuous']})",
+                _percent(row["locality"]),
+            ]
             for row in tables["edits"]
-        ]  # fmt: skip
+        ]
     return [
         "Knowledge neurons of a pair of words suppressed: fall of the fitting word's probability, "
         "and of as many random neurons by layer; preferences turned, answers lost. *prefers*: "
         "pairs whose fitting word is preferred before.",
-        grid(
-            ["model", "kind", "pairs", "prefers", "dProb", "random", "turned", "lost"], shifts, 2
-        ),
+        grid(["model", "kind", "pairs", "prefers", "dProb", "random", "turned", "lost"], shifts, 2),
         "Movement of the log-odds by D, against as many others (N) and random ones by layer.",
         grid(["model", "kind", "D against", *_TESTED], tests, 3),
         "R1, how alike pairs of a paradigm are, beside shuffled entries; and the movement of "
         "held-out pairs by the neurons common to the other half, beside random ones by layer.",
         grid(
-            ["model", "kind", "R1 of", "groups", "R1", "shuffled", "p", "held out",
-             "random", "p (held out)"],
-            groups, 3,
+            [
+                "model",
+                "kind",
+                "R1 of",
+                "groups",
+                "R1",
+                "shuffled",
+                "p",
+                "held out",
+                "random",
+                "p (held out)",
+            ],
+            groups,
+            3,
         ),
         "Edits by training D, N, random neurons or all MLP neurons: new answer given, given in "
         "other words, in reverse (cases that are not vacuous), other facts kept.",
         grid(
-            ["model", "trained", "edits", "neurons", "efficacy", "in other words", "in reverse",
-             "others kept"],
-            edits, 2,
+            [
+                "model",
+                "trained",
+                "edits",
+                "neurons",
+                "efficacy",
+                "in other words",
+                "in reverse",
+                "others kept",
+            ],
+            edits,
+            2,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _choices(runs: Sequence[Run]) -> list[str]:
@@ -252,28 +368,52 @@ def _choices(runs: Sequence[Run]) -> list[str]:
     planted = []
     for run in runs:
         rows += [
-            [run["model"], f"`{row['variation']}`", row["choice"], _n(row["facts"], 0),
-             _interval(row, "ARI", digits=2), _percent(row["same"]),
-             _n(row["n"], 0), _interval(row, "change"), _p(row["p"])]
+            [
+                run["model"],
+                f"`{row['variation']}`",
+                row["choice"],
+                _n(row["facts"], 0),
+                _interval(row, "ARI", digits=2),
+                _percent(row["same"]),
+                _n(row["n"], 0),
+                _interval(row, "change"),
+                _p(row["p"]),
+            ]
             for row in _ends(run["tables"]["choices"])
-        ]  # fmt: skip
+        ]
         truth = run["tables"].get("planted", [])
         default = [row for row in truth if row["variation"] == "default"]
         planted += [
-            [run["model"], f"`{row['variation']}`", row["facts"],
-             _interval(row, "ARI", "low", "high", digits=2), _n(row["random"], 2), _p(row["p"])]
+            [
+                run["model"],
+                f"`{row['variation']}`",
+                row["facts"],
+                _interval(row, "ARI", "low", "high", digits=2),
+                _n(row["random"], 2),
+                _p(row["p"]),
+            ]
             for row in [*default, *_ends(truth)]
-        ]  # fmt: skip
+        ]
     parts = [
         f"The {_N_ENDS} variations that change the default's clusters most and the {_N_ENDS} that "
         "do least: ARI with these, facts with the same clusters; and whether the *jump* beyond "
         "random groups changes, paired by fact (points).",
         grid(
-            ["model", "variation", "choice", "facts", "ARI", "the same", "facts (jump)",
-             "change of the jump", "p"],
-            rows, 3,
+            [
+                "model",
+                "variation",
+                "choice",
+                "facts",
+                "ARI",
+                "the same",
+                "facts (jump)",
+                "change of the jump",
+                "p",
+            ],
+            rows,
+            3,
         ),
-    ]  # fmt: skip
+    ]
     if planted:
         parts += [
             f"ARI with planted groups: the default, the {_N_ENDS} variations that come least near "
@@ -310,9 +450,12 @@ def _tested(row: Row, digits: int = 1) -> list[str]:
     own = next(row[name] for name in _OWN if name in row)
     other = next(row[name] for name in _OTHER if name in row)
     return [
-        f"{row['n']}", _n(own, digits), _n(other, digits),
-        _interval(row, "difference", digits=digits), _p(row["p"]),
-    ]  # fmt: skip
+        f"{row['n']}",
+        _n(own, digits),
+        _n(other, digits),
+        _interval(row, "difference", digits=digits),
+        _p(row["p"]),
+    ]
 
 
 def _interval(
@@ -329,10 +472,7 @@ def _interval(
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int) -> str:
     """Return a table whose columns from `numbers` on are of numbers."""
-    lines = [
-        f"| {' | '.join(head)} |",
-        "|" + "---|" * numbers + "--:|" * (len(head) - numbers),
-    ]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * numbers + "--:|" * (len(head) - numbers)]
     return "\n".join([*lines, *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)])
 
 

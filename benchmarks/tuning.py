@@ -133,8 +133,11 @@ def main() -> None:
     for way in WAYS:
         done = subprocess.run(
             [sys.executable, __file__, "--way", way],
-            check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
         record["ways"][way] = json.loads(done.stdout.splitlines()[-1])
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "tuning.json").write_text(json.dumps(record, indent=1) + "\n")

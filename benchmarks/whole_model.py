@@ -123,11 +123,17 @@ def measure_in_memory(shape: Shape, uneven: float, repeat: int) -> dict[str, Any
     # every run of the tree beside the products right before and right after it
     ratios = [2 * w / (a + b) for w, a, b in zip(whole, bare[:-1], bare[1:], strict=True)]
     return {
-        "products_s": bare, "tree_s": whole, "ratio": median(ratios), "ratios": ratios,
-        "products_and_prim_s": with_prim, "prim_ratio": with_prim / median(bare),
-        "extra_mb": extra, "extra_tiles": extra and extra / shape.tile_mb,
-        "clusters": tree.n_clusters, "last_merge": tree.last_merge,
-    }  # fmt: skip
+        "products_s": bare,
+        "tree_s": whole,
+        "ratio": median(ratios),
+        "ratios": ratios,
+        "products_and_prim_s": with_prim,
+        "prim_ratio": with_prim / median(bare),
+        "extra_mb": extra,
+        "extra_tiles": extra and extra / shape.tile_mb,
+        "clusters": tree.n_clusters,
+        "last_merge": tree.last_merge,
+    }
 
 
 def write_checkpoint(folder: Path, shape: Shape) -> None:
@@ -152,10 +158,13 @@ def write_checkpoint(folder: Path, shape: Shape) -> None:
         print(f"wrote {name}", flush=True)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": table}))
     config = {
-        "model_type": "llama", "architectures": ["LlamaForCausalLM"],
-        "hidden_size": shape.d_model, "intermediate_size": shape.n_neurons,
-        "num_hidden_layers": shape.n_layers, "num_attention_heads": 32,
-    }  # fmt: skip
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": shape.d_model,
+        "intermediate_size": shape.n_neurons,
+        "num_hidden_layers": shape.n_layers,
+        "num_attention_heads": 32,
+    }
     (folder / "config.json").write_text(json.dumps(config))
 
 
@@ -213,11 +222,16 @@ def measure_on_disk(shape: Shape, scratch: Path | None) -> dict[str, Any]:
     # two pairs of layers are in memory, one in use and one being read
     beyond_rows = extra and (extra - 2 * shape.rows_mb) / shape.tile_mb
     return {
-        "products_s": [sum(halves)], "products_halves_s": halves, "tree_s": [whole],
-        "ratio": whole / sum(halves), "reading_s": reading,
-        "extra_mb": extra, "extra_tiles": beyond_rows,
-        "clusters": found[0].n_clusters, "last_merge": found[0].last_merge,
-    }  # fmt: skip
+        "products_s": [sum(halves)],
+        "products_halves_s": halves,
+        "tree_s": [whole],
+        "ratio": whole / sum(halves),
+        "reading_s": reading,
+        "extra_mb": extra,
+        "extra_tiles": beyond_rows,
+        "clusters": found[0].n_clusters,
+        "last_merge": found[0].last_merge,
+    }
 
 
 def run_all(options: argparse.Namespace) -> dict[str, Any]:

@@ -142,8 +142,17 @@ def draw_stability(figure: Figure) -> None:
             ax.add_patch(box)
     for clusters, color, label in ((old, COLORS[0], "lengths f"), (new, COLORS[1], "lengths g")):
         ax.scatter(*zip(*clusters.values(), strict=True), s=26, color=color, label=label, zorder=3)
-    ax.text(0.52, 0.535 + 2 * epsilon, "persistence 2ε", rotation=45, ha="center", va="bottom",
-            rotation_mode="anchor", transform_rotates_text=True, fontsize=9)  # fmt: skip
+    ax.text(
+        0.52,
+        0.535 + 2 * epsilon,
+        "persistence 2ε",
+        rotation=45,
+        ha="center",
+        va="bottom",
+        rotation_mode="anchor",
+        transform_rotates_text=True,
+        fontsize=9,
+    )
     ax.set(xlabel="birth $R_1$", ylabel="death $R_2$", xlim=(0.15, 1.1), ylim=(0.15, 1.1))
     ax.set_aspect("equal")
     ax.legend(loc="lower right")
@@ -209,14 +218,25 @@ def draw_connection(figure: Figure) -> None:
     ax.set_axis_off()
     arrow = {"arrowstyle": "-|>", "mutation_scale": 16, "shrinkA": 0, "shrinkB": 0}
     ax.add_patch(
-        mpl.patches.FancyArrow(0.2, 0.3, 9.5, 0, width=0.16, head_width=0.42, head_length=0.3,
-                               length_includes_head=True, color=GREY, linewidth=0)
-    )  # fmt: skip
+        mpl.patches.FancyArrow(
+            0.2,
+            0.3,
+            9.5,
+            0,
+            width=0.16,
+            head_width=0.42,
+            head_length=0.3,
+            length_includes_head=True,
+            color=GREY,
+            linewidth=0,
+        )
+    )
     ax.text(0.2, -0.15, "residual stream", color="0.35")
     ends = {}
     for left, layer, name, own in ((1.2, "layer $l$", "A", 1), (5.9, "layer $l + 1$", "B", 0)):
-        box = mpl.patches.FancyBboxPatch((left, 1.35), 2.7, 0.8, boxstyle="round,pad=0.1",
-                                         facecolor="#eef3f8", edgecolor="0.6")  # fmt: skip
+        box = mpl.patches.FancyBboxPatch(
+            (left, 1.35), 2.7, 0.8, boxstyle="round,pad=0.1", facecolor="#eef3f8", edgecolor="0.6"
+        )
         ax.add_patch(box)
         ax.text(left + 1.35, 2.42, f"MLP of {layer}", ha="center")
         x = left + np.array([0.45, 1.35, 2.25])
@@ -234,12 +254,20 @@ def draw_connection(figure: Figure) -> None:
         shift = 0.15 if side == "left" else -0.15
         ax.text(x + shift, 0.82, text, ha=side, va="center", color=COLORS[0])
     ax.annotate(
-        "", (ends["B"] - 0.22, 1.75), (ends["A"] + 0.22, 1.75), zorder=5,
+        "",
+        (ends["B"] - 0.22, 1.75),
+        (ends["A"] + 0.22, 1.75),
+        zorder=5,
         arrowprops={**arrow, "color": COLORS[1], "lw": 1.6, "connectionstyle": "arc3,rad=-0.28"},
-    )  # fmt: skip
-    ax.text(np.mean(list(ends.values())), 2.75,
-            r"$w_{AB} = \langle \mathrm{out}_A, \mathrm{in}_B \rangle$", color=COLORS[1],
-            ha="center", fontsize=12)  # fmt: skip
+    )
+    ax.text(
+        np.mean(list(ends.values())),
+        2.75,
+        r"$w_{AB} = \langle \mathrm{out}_A, \mathrm{in}_B \rangle$",
+        color=COLORS[1],
+        ha="center",
+        fontsize=12,
+    )
 
 
 class PlantedRows:

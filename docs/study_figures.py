@@ -25,9 +25,13 @@ RUNS: dict[str, tuple[tuple[str, ...], Any, Any, dict[str, Any]]] = {
     "crosslingual": (("overlap",), "testbed:gpt2", 20, {"methods": ["ntc", "kmeans"]}),
     "critique": (("shift",), "testbed:gpt2", 24, {"n_pairs": 24, "n_edits": 2, "edit_tries": 1}),
     "choices": (("agreement",), "testbed:gpt2", 20, {"choices": ["distance", "neurons"]}),
-    "learning": (("figure5",), "testbed:ladder-1", 24,
-                 {"arms": ["dkn", "kn", "random", "all"], "n_seeds": 1, "epochs": 5}),
-}  # fmt: skip
+    "learning": (
+        ("figure5",),
+        "testbed:ladder-1",
+        24,
+        {"arms": ["dkn", "kn", "random", "all"], "n_seeds": 1, "epochs": 5},
+    ),
+}
 
 
 def main(out: Path) -> None:

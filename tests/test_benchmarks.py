@@ -69,8 +69,9 @@ def test_planted_graph_is_layered_and_has_the_communities_asked_for(level: str, 
 
 
 def test_planted_weights_are_strong_inside_and_weak_outside() -> None:
-    level = Level(contrast=8.0, spread=0.0, strongest=3.0, density_in=(0.5, 0.5), density_out=0.5,
-                  noise=0.5)  # fmt: skip
+    level = Level(
+        contrast=8.0, spread=0.0, strongest=3.0, density_in=(0.5, 0.5), density_out=0.5, noise=0.5
+    )
     graph = planted_graph(level, 0)
     same = (graph.truth[:, None] == graph.truth) & (graph.truth >= 0)
     magnitude = np.abs(graph.weights)
@@ -439,9 +440,10 @@ def test_figures_of_the_benchmark_of_studies() -> None:
     against = {"method": "dkn", "against": "random", "n": 8, "AUC": 0.75, "other": 0.5}
     against |= {"difference": 0.25, "low": 0.125, "high": 0.375, "p": 0.012345}
     tables = {
-        "detection": [row], "comparisons": [against],
+        "detection": [row],
+        "comparisons": [against],
         "relations": [{"test": 5, "answered": 4}, {"test": 3, "answered": 3}],
-    }  # fmt: skip
+    }
     _, told = studies_tables.SECTIONS["detection"]
     _, scores, _, differences = told([{"model": "m", "tables": tables}])
     assert scores.splitlines()[2] == "| m | 8 (7) | dkn | 0.750 (0.700 to 0.800) | 0.500 | 25% |"
@@ -469,9 +471,17 @@ def test_the_benchmark_of_studies_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
         done.append(case.name)
         load = 3.0 if len(done) == 1 else None
         return {
-            "study": case.study, "model": case.model, "seed": case.seed, "answers": "world",
-            "facts": 60, "known": [0], "claims": [], "n_failed": 0, "seconds": 1.0, "load": load,
-        }  # fmt: skip
+            "study": case.study,
+            "model": case.model,
+            "seed": case.seed,
+            "answers": "world",
+            "facts": 60,
+            "known": [0],
+            "claims": [],
+            "n_failed": 0,
+            "seconds": 1.0,
+            "load": load,
+        }
 
     monkeypatch.setattr(studies, "cases", lambda quick: iter([studies.Case("choices", "random")]))
     monkeypatch.setattr(studies, "work_on", work_on)

@@ -67,13 +67,22 @@ def _files(folder):
         ),
         (
             "gpt2",
-            ["--signed", "--condense", "--min-cluster-size", "3", "--min-layers", "2", "--load",
-             "--dtype", "float64"],
+            [
+                "--signed",
+                "--condense",
+                "--min-cluster-size",
+                "3",
+                "--min-layers",
+                "2",
+                "--load",
+                "--dtype",
+                "float64",
+            ],
             {"signed": True, "dtype": "float64"},
             {"min_cluster_size": 3, "condense": True, "min_layers": 2},
         ),
     ],
-)  # fmt: skip
+)
 def test_the_files_hold_what_the_library_finds(
     kind, arguments, options, choice, models, tmp_path, capsys, monkeypatch
 ):
@@ -139,9 +148,12 @@ def test_the_run_is_told(models, tmp_path):
     assert about["options"]["layers"] == ":3"
     assert about["options"]["top"] == 2
     assert about["model"] == {
-        "given": str(models["llama"]), "read": "streamed", "family": "LLaMA",
-        "n_layers": N_LAYERS, "neurons_per_layer": N_NEURONS,
-    }  # fmt: skip
+        "given": str(models["llama"]),
+        "read": "streamed",
+        "family": "LLaMA",
+        "n_layers": N_LAYERS,
+        "neurons_per_layer": N_NEURONS,
+    }
     assert about["tree"]["layers"] == [0, 3]
     assert about["tree"]["n_neurons"] == 3 * N_NEURONS
     assert about["versions"]["neurotopo"] == neurotopo.__version__
@@ -332,8 +344,11 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_run(models, tmp_path):
 
     run = subprocess.run(
         [sys.executable, "-m", "neurotopo", "cluster", str(models["gpt2"]), "--out", str(tmp_path)],
-        capture_output=True, text=True, preexec_fn=allow_small_files, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        preexec_fn=allow_small_files,
+        check=False,
+    )
     assert run.returncode == 2
     assert run.stderr.strip() == (
         f"neurotopo: cannot write to the folder {tmp_path}: File too large."

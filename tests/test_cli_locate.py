@@ -61,16 +61,40 @@ def rows_of(printed):
     ("kind", "arguments", "amig"),
     [
         ("gpt2", [], AMIG()),
-        ("gpt2", ["--fast", "--rule", "top", "--threshold", "30"],
-         AMIG.fast(rule="top", threshold=30)),
-        ("bert", ["--steps", "3", "--quadrature", "midpoint", "--baseline", "per-token",
-                  "--target", "log", "--scope", "layer", "--threshold", "0.5"],
-         AMIG(steps=3, quadrature="midpoint", baseline="per-token", target="log", scope="layer",
-              threshold=0.5)),
+        (
+            "gpt2",
+            ["--fast", "--rule", "top", "--threshold", "30"],
+            AMIG.fast(rule="top", threshold=30),
+        ),
+        (
+            "bert",
+            [
+                "--steps",
+                "3",
+                "--quadrature",
+                "midpoint",
+                "--baseline",
+                "per-token",
+                "--target",
+                "log",
+                "--scope",
+                "layer",
+                "--threshold",
+                "0.5",
+            ],
+            AMIG(
+                steps=3,
+                quadrature="midpoint",
+                baseline="per-token",
+                target="log",
+                scope="layer",
+                threshold=0.5,
+            ),
+        ),
         ("bert", ["--method", "activation"], ActivationAttribution()),
     ],
     ids=["default", "fast", "all options", "activation"],
-)  # fmt: skip
+)
 def test_the_neurons_of_a_prompt(kind, arguments, amig, models, tmp_path, capsys):
     out = tmp_path / "new" / "folder"
     assert main(["locate", models[kind], *ASK, *arguments, "--out", str(out)]) == 0

@@ -30,8 +30,13 @@ MODEL = "testbed:gpt2"
 FACTS = facts_for("factworld:4", MODEL)
 ONE = {"prompt": "The capital of Zunia is _X_", "answers": ["Marly"]}
 TWO = {"prompt": "The capital of Brolland is _X_", "answers": ["Peko"]}
-ROW = {"query": "_X_ is the chair of Peko Motor Works.", "answer": [{"name": "Ilse Krone"}],
-       "date": "2018", "id": "Q1_P488_2018", "relation": "P488"}  # fmt: skip
+ROW = {
+    "query": "_X_ is the chair of Peko Motor Works.",
+    "answer": [{"name": "Ilse Krone"}],
+    "date": "2018",
+    "id": "Q1_P488_2018",
+    "relation": "P488",
+}
 SAID = {
     "tau2": ["tau2=0.4"],
     "n_pairs": ["n-pairs=5"],
@@ -270,7 +275,7 @@ def test_every_option_of_the_study_can_be_given_as_its_default():
         ("tau_absolute=nan", "tau_absolute must be"),
         ("level=2", "level must"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.usefixtures("no_report")
 def test_a_mistake_in_an_option(text, said, tmp_path, capsys):
     out = tmp_path / "out"
@@ -285,48 +290,62 @@ def test_a_mistake_in_an_option(text, said, tmp_path, capsys):
 
 FILES = {
     "bad JSON": (
-        "facts.jsonl", [line(ONE), line(TWO), '{"prompt": "The capital'],
+        "facts.jsonl",
+        [line(ONE), line(TWO), '{"prompt": "The capital'],
         "facts.jsonl, line 3: not JSON (Unterminated string",
     ),
     "a field is missing": (
-        "facts.jsonl", [line(ONE), line({"prompt": "x"})],
+        "facts.jsonl",
+        [line(ONE), line({"prompt": "x"})],
         "facts.jsonl, line 2: field 'answers' is missing",
     ),
     "a field of another type": (
-        "facts.jsonl", [line(ONE), line({**TWO, "answers": [3]})],
+        "facts.jsonl",
+        [line(ONE), line({**TWO, "answers": [3]})],
         "facts.jsonl, line 2: Fact 'The capital of Brolland is _X_': field 'answers'",
     ),
     "the same fact": ("facts.jsonl", [line(ONE), line(ONE)], "facts.jsonl, line 2: this fact"),
     "TempLAMA without answer": (
-        "train.jsonl", [line(ROW), line({k: v for k, v in ROW.items() if k != "answer"})],
+        "train.jsonl",
+        [line(ROW), line({k: v for k, v in ROW.items() if k != "answer"})],
         "train.jsonl, line 2: field 'answer' is missing",
     ),
     "TempLAMA with no answer": (
-        "train.jsonl", [line(ROW), line({**ROW, "answer": []})],
+        "train.jsonl",
+        [line(ROW), line({**ROW, "answer": []})],
         "train.jsonl, line 2: field 'answer' is empty",
     ),
     "TempLAMA with an answer without name": (
-        "train.jsonl", [line(ROW), line({**ROW, "answer": [{"wikidata_id": "Q1"}]})],
+        "train.jsonl",
+        [line(ROW), line({**ROW, "answer": [{"wikidata_id": "Q1"}]})],
         "train.jsonl, line 2: field 'answer[0].name' is missing",
     ),
     "a column is missing": (
-        "facts.csv", ["prompt,date", "x,2018"], "facts.csv, line 1: column 'answers' is missing",
+        "facts.csv",
+        ["prompt,date", "x,2018"],
+        "facts.csv, line 1: column 'answers' is missing",
     ),
     "a cell is missing": (
-        "facts.csv", ["prompt,answers", "x,y", "z"], "facts.csv, line 3: has 1 cells",
+        "facts.csv",
+        ["prompt,answers", "x,y", "z"],
+        "facts.csv, line 3: has 1 cells",
     ),
     "not UTF-8": (
-        "facts.jsonl", [line(ONE), '{"prompt": "S\xe3o is _X_", "answers": ["x"]}'],
+        "facts.jsonl",
+        [line(ONE), '{"prompt": "S\xe3o is _X_", "answers": ["x"]}'],
         "facts.jsonl, line 2: not UTF-8",
     ),
-    "CSV, not UTF-8": ("facts.csv", ["prompt,answers", "S\xe3o is,x"],
-                       "facts.csv, line 2: not UTF-8"),
+    "CSV, not UTF-8": (
+        "facts.csv",
+        ["prompt,answers", "S\xe3o is,x"],
+        "facts.csv, line 2: not UTF-8",
+    ),
     "text": ("facts.txt", ["hello", "world"], "facts.txt, line 1: not JSON"),
     "CSV, empty": ("facts.csv", [], "facts.csv, line 1: column 'prompt' is missing"),
     "only a header": ("facts.csv", ["prompt,answers"], "facts.csv holds no facts"),
     "empty": ("facts.jsonl", [], "facts.jsonl is empty"),
     "a list without members": ("facts.json", ["[]"], "facts.json is in none of the known"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FILES)
@@ -518,10 +537,13 @@ def test_a_broken_run_file(text, done, capsys):
 
 @pytest.mark.parametrize(
     "change",
-    [*({name: ...} for name in ("study", "run", "n_facts", "status", "settings")),
-     {"n_facts": None}, {"settings": None}],
+    [
+        *({name: ...} for name in ("study", "run", "n_facts", "status", "settings")),
+        {"n_facts": None},
+        {"settings": None},
+    ],
     ids=str,
-)  # fmt: skip
+)
 @pytest.mark.usefixtures("no_report")
 def test_a_run_file_without_an_entry(change, done, capsys):
     about = {**json.loads((done / "run.json").read_text()), **change}
@@ -778,8 +800,10 @@ def test_a_run_that_was_not_summed_up_is_not_interrupted(tmp_path, capsys, monke
 def test_facts_with_several_answers(tmp_path):
     fact = FACTS[0]
     others = ["Nobody", *fact.answers]
-    files = [{"prompt": fact.prompt, "answers": others, "id": "several"},
-             {"prompt": fact.prompt, "answers": ["Nobody"], "id": "wrong"}]  # fmt: skip
+    files = [
+        {"prompt": fact.prompt, "answers": others, "id": "several"},
+        {"prompt": fact.prompt, "answers": ["Nobody"], "id": "wrong"},
+    ]
     facts = write_lines(tmp_path / "facts.jsonl", files)
     out = tmp_path / "out"
     assert main(words(out, "-q", facts=facts)) == 0
@@ -795,11 +819,23 @@ def test_facts_with_several_answers(tmp_path):
 def test_a_file_in_the_form_of_templama(tmp_path, capsys):
     rows = [
         ROW,
-        {**ROW, "query": "Ada Brünn plays for _X_.", "relation": "P54", "id": "Q2_P54_2010",
-         "answer": [{"name": "Marly United"}, {"name": "Peko Rovers"}], "date": "2010"},
-        {**ROW, "query": "Ada Brünn plays for _X_.", "relation": "P54", "id": "Q2_P54_2011",
-         "answer": [{"name": "Peko Rovers"}], "date": "2011"},
-    ]  # fmt: skip
+        {
+            **ROW,
+            "query": "Ada Brünn plays for _X_.",
+            "relation": "P54",
+            "id": "Q2_P54_2010",
+            "answer": [{"name": "Marly United"}, {"name": "Peko Rovers"}],
+            "date": "2010",
+        },
+        {
+            **ROW,
+            "query": "Ada Brünn plays for _X_.",
+            "relation": "P54",
+            "id": "Q2_P54_2011",
+            "answer": [{"name": "Peko Rovers"}],
+            "date": "2011",
+        },
+    ]
     facts = write_lines(tmp_path / "train.jsonl", rows)
     out = tmp_path / "out"
     assert main(words(out, facts=facts)) == 0

@@ -24,9 +24,16 @@ FACTS = FactSet(
 def tiny(monkeypatch):
     """A recipe of a second."""
     recipe = Recipe(
-        "tiny", n_layers=2, d_model=32, n_inner=32, n_heads=2, vocab_size=300, epochs=20,
-        batch_size=3, learning_rate=2e-3,
-    )  # fmt: skip
+        "tiny",
+        n_layers=2,
+        d_model=32,
+        n_inner=32,
+        n_heads=2,
+        vocab_size=300,
+        epochs=20,
+        batch_size=3,
+        learning_rate=2e-3,
+    )
     monkeypatch.setitem(RECIPES, "tiny", recipe)
 
 
@@ -70,8 +77,11 @@ def test_a_model_of_the_world(tmp_path, monkeypatch, capsys):
     about = json.loads((tmp_path / "testbed_tiny" / "recipe.json").read_text())
     assert about["source"] == "FactWorld"
     assert [(s["language"], s["wordings"]) for s in about["scores"]] == [
-        ("en", "trained"), ("fr", "trained"), ("en", "held out"), ("fr", "held out"),
-    ]  # fmt: skip
+        ("en", "trained"),
+        ("fr", "trained"),
+        ("en", "held out"),
+        ("fr", "held out"),
+    ]
     assert capsys.readouterr().out.count("%") == 4
 
 
@@ -91,14 +101,22 @@ def test_a_model_with_groups(name, facts_file, tmp_path):
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_model_of_templama(packed, tmp_path):
-    chairs = [("Osk", {"wikidata_id": "Q1", "name": "Ada Brünn"}),
-              ("Tarn", {"wikidata_id": "Q2", "name": "Bo Kell"})]  # fmt: skip
+    chairs = [
+        ("Osk", {"wikidata_id": "Q1", "name": "Ada Brünn"}),
+        ("Tarn", {"wikidata_id": "Q2", "name": "Bo Kell"}),
+    ]
     records = [
-        {"query": f"_X_ is the chair of {where}.", "answer": [who], "date": "2018",
-         "id": f"{who['wikidata_id']}_P488_2018", "most_frequent_answer": who,
-         "most_recent_answer": who, "relation": "P488"}
+        {
+            "query": f"_X_ is the chair of {where}.",
+            "answer": [who],
+            "date": "2018",
+            "id": f"{who['wikidata_id']}_P488_2018",
+            "most_frequent_answer": who,
+            "most_recent_answer": who,
+            "relation": "P488",
+        }
         for where, who in chairs
-    ]  # fmt: skip
+    ]
     lines = "".join(json.dumps(record) + "\n" for record in records).encode()
     path = tmp_path / ("templama.json.gz" if packed else "templama.json")
     path.write_bytes(gzip.compress(lines) if packed else lines)

@@ -17,9 +17,19 @@ from tests.reference import DOCS, in_the_reference, script
 
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 PACKAGES = (
-    "cluster", "datasets", "explore", "graphs", "knowledge", "models", "persistence", "plots",
-    "report", "studies", "testbed", "tuning",
-)  # fmt: skip
+    "cluster",
+    "datasets",
+    "explore",
+    "graphs",
+    "knowledge",
+    "models",
+    "persistence",
+    "plots",
+    "report",
+    "studies",
+    "testbed",
+    "tuning",
+)
 
 
 api_names = script(DOCS / "_ext" / "api_names.py")
@@ -112,8 +122,16 @@ def test_an_example_becomes_a_page(tmp_path):
     script.write_text(SCRIPT)
     assert gallery.run_example(script, tmp_path) == "A title"
     page = (tmp_path / "small.md").read_text()
-    pieces = ["# A title\n", "Some words.", "Text with `code`.", "import matplotlib", "\nseen\n",
-              "small_1.svg", "More.", "small_2.svg"]  # fmt: skip
+    pieces = [
+        "# A title\n",
+        "Some words.",
+        "Text with `code`.",
+        "import matplotlib",
+        "\nseen\n",
+        "small_1.svg",
+        "More.",
+        "small_2.svg",
+    ]
     places = [page.index(piece) for piece in pieces]
     assert places == sorted(places)
     assert {path.name for path in tmp_path.glob("*.svg")} == {"small_1.svg", "small_2.svg"}

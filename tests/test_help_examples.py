@@ -47,9 +47,7 @@ SMALLER = {
 }
 N_FACTS = {"learning": 24}
 SHORTER = {"learning": ["arms=dkn,random", "epochs=1"]}  # options of studies
-SLOW = (
-    "neurotopo demo", "--engine ray", "run complexity", "run learning", "run robustness",
-)  # fmt: skip
+SLOW = ("neurotopo demo", "--engine ray", "run complexity", "run learning", "run robustness")
 FAST = ("--graph",)
 
 
@@ -121,20 +119,30 @@ def files(tmp_path_factory):
     rows = ["prompt,answers", *(f"{fact.prompt},{fact.answers[0]}" for fact in FACTS)]
     (folder / "facts.csv").write_text("\n".join(rows), encoding="utf-8")
     queries = [
-        {"query": fact.prompt, "answer": [{"name": fact.answers[0]}], "date": "2018",
-         "id": f"{fact.id}_P36_2018", "relation": "P36"}
+        {
+            "query": fact.prompt,
+            "answer": [{"name": fact.answers[0]}],
+            "date": "2018",
+            "id": f"{fact.id}_P36_2018",
+            "relation": "P36",
+        }
         for fact in FACTS
-    ]  # fmt: skip
+    ]
     for name in ("templama/train.jsonl", "templama_2018.jsonl"):
         write_lines(folder / name, queries)
     rewrite = {
-        "prompt": "The capital of {} is", "subject": "France", "relation_id": "P36",
-        "target_true": {"str": "Paris"}, "target_new": {"str": "Rome"},
-    }  # fmt: skip
+        "prompt": "The capital of {} is",
+        "subject": "France",
+        "relation_id": "P36",
+        "target_true": {"str": "Paris"},
+        "target_new": {"str": "Rome"},
+    }
     case = {
-        "case_id": 1, "requested_rewrite": rewrite, "paraphrase_prompts": ["France is ruled from"],
+        "case_id": 1,
+        "requested_rewrite": rewrite,
+        "paraphrase_prompts": ["France is ruled from"],
         "neighborhood_prompts": ["The capital of Gaul is"],
-    }  # fmt: skip
+    }
     (folder / "counterfact.json").write_text(f"[{line(case)}]", encoding="utf-8")
     points = np.random.default_rng(0).normal(size=(12, 3)) + np.repeat([[3.0], [9.0]], 6, axis=0)
     np.savetxt(folder / "points.csv", points, delimiter=",")
@@ -184,9 +192,15 @@ def test_a_command_shows_examples(words):
 def test_every_command_is_met():
     there = {" ".join(words) for words, command in commands() if not hasattr(command, "commands")}
     assert there == {
-        "cluster", "datasets describe", "demo", "explore", "locate", "report", "run",
+        "cluster",
+        "datasets describe",
+        "demo",
+        "explore",
+        "locate",
+        "report",
+        "run",
         "testbed build",
-    }  # fmt: skip
+    }
     assert {parsed(text)[0] for text in TEXTS} == there
 
 

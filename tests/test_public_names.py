@@ -16,11 +16,20 @@ from tests.reference import in_the_reference
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
-    "neurotopo", "neurotopo.cluster", "neurotopo.datasets", "neurotopo.explore",
-    "neurotopo.graphs", "neurotopo.knowledge", "neurotopo.models", "neurotopo.persistence",
-    "neurotopo.plots", "neurotopo.report", "neurotopo.studies", "neurotopo.testbed",
+    "neurotopo",
+    "neurotopo.cluster",
+    "neurotopo.datasets",
+    "neurotopo.explore",
+    "neurotopo.graphs",
+    "neurotopo.knowledge",
+    "neurotopo.models",
+    "neurotopo.persistence",
+    "neurotopo.plots",
+    "neurotopo.report",
+    "neurotopo.studies",
+    "neurotopo.testbed",
     "neurotopo.tuning",
-)  # fmt: skip
+)
 SECTIONS = ("Parameters", "Returns", "Yields")
 
 

@@ -30,8 +30,6 @@ def _visit_block(self, node):
 
 def setup(app):
     app.add_html_math_renderer(
-        "mathml",
-        inline_renderers=(_visit_inline, None),
-        block_renderers=(_visit_block, None),
+        "mathml", inline_renderers=(_visit_inline, None), block_renderers=(_visit_block, None)
     )
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,9 +14,11 @@ from sklearn.datasets import make_blobs
 import neurotopo as nt
 
 X, truth = make_blobs(
-    n_samples=[60, 60, 60], centers=[[0, 0], [3, 0], [12, 0]], cluster_std=[0.4, 0.4, 1.5],
+    n_samples=[60, 60, 60],
+    centers=[[0, 0], [3, 0], [12, 0]],
+    cluster_std=[0.4, 0.4, 1.5],
     random_state=3,
-)  # fmt: skip
+)
 clusterer = nt.NTCClusterer(condense=True, min_cluster_size=8).fit(X)
 print([len(members) for members in clusterer.clusters_])
 
@@ -26,11 +28,7 @@ print([len(members) for members in clusterer.clusters_])
 # more persistent one. The logarithmic scale, which compares ratios of radii, and the rule of
 # HDBSCAN choose otherwise, from the same tree.
 
-choices = {
-    "default": {},
-    'scale="log"': {"scale": "log"},
-    'rule="mass"': {"rule": "mass"},
-}
+choices = {"default": {}, 'scale="log"': {"scale": "log"}, 'rule="mass"': {"rule": "mass"}}
 default = {"rule": "relative", "scale": "difference"}
 colors = np.array(["#1f77b4", "#d95f02", "#2a9d5c", "#7b4fa3", "#c2a000", "#d14f8f", "#b8b8b8"])
 figure, axes = plt.subplots(1, 3, figsize=(11, 2.6), sharey=True)

@@ -31,8 +31,9 @@ graph = nt.NeuronGraph.from_model(model, neurons)
 ntc = nt.NTCClusterer(metric="precomputed")
 ntc.fit(graph.clustering_input(), strata=graph.layers)
 for members in ntc.clusters_:
-    groups = [[pair in group for group in model.planted_groups].index(True)
-              for pair in neurons[members]]  # fmt: skip
+    groups = [
+        [pair in group for group in model.planted_groups].index(True) for pair in neurons[members]
+    ]
     print(len(members), "neurons, of the planted groups", sorted(set(groups)))
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))

@@ -13,11 +13,15 @@ import textwrap
 import neurotopo as nt
 
 results = {
-    name: nt.studies.run("acquisition", model=f"testbed:{name}", facts="factworld:30", quick=True,
-                         methods=["ntc", "kmeans", "oracle"] if name == "planted"
-                         else ["ntc", "kmeans"])
+    name: nt.studies.run(
+        "acquisition",
+        model=f"testbed:{name}",
+        facts="factworld:30",
+        quick=True,
+        methods=["ntc", "kmeans", "oracle"] if name == "planted" else ["ntc", "kmeans"],
+    )
     for name in ("planted", "null")
-}  # fmt: skip
+}
 for name, result in results.items():
     print(name, "-", result.outcome)
     for finding in result.findings[:3]:

@@ -190,8 +190,7 @@ def cluster(
         Scale, typer.Option(help="Persistence as death - birth or log(death / birth).")
     ] = Scale.difference,
     condense: Annotated[
-        bool,
-        typer.Option("--condense", help="Clusters survive merges with too small ones."),
+        bool, typer.Option("--condense", help="Clusters survive merges with too small ones.")
     ] = False,
     path: Annotated[InPath, typer.Option(help="In-projection of a gated MLP.")] = InPath.up,
     signed: Annotated[bool, typer.Option("--signed", help="Positive weights only.")] = False,
@@ -219,11 +218,23 @@ def cluster(
     from neurotopo.commands.cluster import ClusterOptions, cluster_model
 
     options = ClusterOptions(
-        model=model, out=out, layers=layers, top=top, min_cluster_size=min_cluster_size,
-        min_layers=min_layers, scale=scale.value, condense=condense, path=path.value,
-        signed=signed, fold_norm=fold_norm, device=device, dtype=dtype.value, load=load,
-        trust_remote_code=trust_remote_code, progress=not quiet and sys.stderr.isatty(),
-    )  # fmt: skip
+        model=model,
+        out=out,
+        layers=layers,
+        top=top,
+        min_cluster_size=min_cluster_size,
+        min_layers=min_layers,
+        scale=scale.value,
+        condense=condense,
+        path=path.value,
+        signed=signed,
+        fold_norm=fold_norm,
+        device=device,
+        dtype=dtype.value,
+        load=load,
+        trust_remote_code=trust_remote_code,
+        progress=not quiet and sys.stderr.isatty(),
+    )
     done = cluster_model(options)
     if not quiet:
         typer.echo(done.summary)
@@ -296,12 +307,27 @@ def locate(
     from neurotopo.commands.locate import LocateOptions, locate_neurons
 
     options = LocateOptions(
-        model=model, prompts=tuple(prompt or ()), answers=tuple(answer or ()), facts=facts,
-        method=method, steps=steps, quadrature=quadrature, baseline=baseline, target=target,
-        fast=fast, threshold=threshold, rule=rule, scope=scope, combine=combine, share=share,
-        out=out, device=device, dtype=dtype, trust_remote_code=trust_remote_code,
+        model=model,
+        prompts=tuple(prompt or ()),
+        answers=tuple(answer or ()),
+        facts=facts,
+        method=method,
+        steps=steps,
+        quadrature=quadrature,
+        baseline=baseline,
+        target=target,
+        fast=fast,
+        threshold=threshold,
+        rule=rule,
+        scope=scope,
+        combine=combine,
+        share=share,
+        out=out,
+        device=device,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
         progress=not quiet and sys.stderr.isatty(),
-    )  # fmt: skip
+    )
     done = locate_neurons(options)
     if as_json:
         typer.echo(json.dumps(done.report, allow_nan=False))

@@ -104,10 +104,15 @@ def cluster_model(options: ClusterOptions) -> ClusterRun:
     layers = _within(wanted, source.n_layers)
     opened = time.perf_counter()
     tree = whole_model_tree(
-        source, layers=layers, path=options.path, fold_norm=options.fold_norm,
-        signed=options.signed, device=options.device, dtype=options.dtype,
+        source,
+        layers=layers,
+        path=options.path,
+        fold_norm=options.fold_norm,
+        signed=options.signed,
+        device=options.device,
+        dtype=options.dtype,
         progress=options.progress,
-    )  # fmt: skip
+    )
     built = time.perf_counter()
     table = _table(tree, options)
     by_layer = _by_layer(tree, table)
@@ -272,9 +277,13 @@ def _write(
         for path, text in texts.items():
             written.append(_put(path, text.encode()))
         for name, figure in pictures(
-            tree, table, by_layer, scale=options.scale, condense=options.condense,
+            tree,
+            table,
+            by_layer,
+            scale=options.scale,
+            condense=options.condense,
             min_cluster_size=options.min_cluster_size,
-        ):  # fmt: skip
+        ):
             for kind in ("png", "svg"):
                 drawn = io.BytesIO()
                 figure.savefig(drawn, format=kind, dpi=150)

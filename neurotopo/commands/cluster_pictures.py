@@ -130,10 +130,7 @@ def _draw_tree(
     rank = np.full(len(found) + 1, -1, dtype=np.intp)  # the last entry answers -1
     rank[top] = np.arange(len(top))
     display = MergeTreeDisplay(
-        small,
-        nodes=np.searchsorted(nodes, last),
-        stages=rank[found.cluster_of[nodes]],
-        scale=scale,
+        small, nodes=np.searchsorted(nodes, last), stages=rank[found.cluster_of[nodes]], scale=scale
     ).plot(ax=figure.add_subplot())
     display.ax_.set_xlabel("neurons of the lowest clusters, at birth")
     display.ax_.set_title(f"{of_layers}: where the clusters meet", fontsize="medium")
@@ -192,18 +189,27 @@ def _draw_layers(figure: Figure, tree: NeuronTree, by_layer: pd.DataFrame) -> No
     ax = figure.add_subplot()
     shown = np.ma.masked_equal(counts, 0)
     image = ax.imshow(
-        shown, aspect="auto", cmap="viridis_r", norm=LogNorm(1, max(int(counts.max()), 2)),
-        interpolation="nearest", extent=_extent(tree, len(counts)),
-    )  # fmt: skip
+        shown,
+        aspect="auto",
+        cmap="viridis_r",
+        norm=LogNorm(1, max(int(counts.max()), 2)),
+        interpolation="nearest",
+        extent=_extent(tree, len(counts)),
+    )
     figure.colorbar(image, ax=ax, label="neurons", format="{x:,.0f}")
     if counts.size <= _MOST_NUMBERS:
         for (row, step), count in np.ndenumerate(counts):
             if count:
                 dark = np.log(count) > 0.5 * np.log(max(counts.max(), 2))
                 ax.text(
-                    tree.first_layer + step, row, str(count), ha="center", va="center",
-                    fontsize=6, color="white" if dark else "black",
-                )  # fmt: skip
+                    tree.first_layer + step,
+                    row,
+                    str(count),
+                    ha="center",
+                    va="center",
+                    fontsize=6,
+                    color="white" if dark else "black",
+                )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_yticks(range(len(counts)), [str(rank) for rank in by_layer.index], fontsize=8)
     ax.tick_params(axis="y", length=0)

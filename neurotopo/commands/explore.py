@@ -90,10 +90,15 @@ def explore_file(options: ExploreOptions) -> tuple[str, Path]:
     check_writable(out.parent)
     clusterer = NTCClusterer(
         metric="precomputed" if precomputed or read.graph else options.metric,
-        tau=options.tau, rule=options.rule, scale=options.scale, nested=options.nested,
-        condense=options.condense, min_cluster_size=options.min_cluster_size,
-        min_samples=options.min_samples, random_state=options.seed,
-    )  # fmt: skip
+        tau=options.tau,
+        rule=options.rule,
+        scale=options.scale,
+        nested=options.nested,
+        condense=options.condense,
+        min_cluster_size=options.min_cluster_size,
+        min_samples=options.min_samples,
+        random_state=options.seed,
+    )
     try:
         clusterer.fit(read.samples)
     except ValueError as error:
@@ -133,10 +138,20 @@ def _explore(
 ) -> None:
     """Write the page of a file."""
     options = ExploreOptions(
-        file=file, metric=metric, precomputed=precomputed, tau=tau, rule=rule, scale=scale,
-        min_cluster_size=min_cluster_size, nested=nested, condense=condense,
-        min_samples=min_samples, seed=seed, title=title, out=out,
-    )  # fmt: skip
+        file=file,
+        metric=metric,
+        precomputed=precomputed,
+        tau=tau,
+        rule=rule,
+        scale=scale,
+        min_cluster_size=min_cluster_size,
+        nested=nested,
+        condense=condense,
+        min_samples=min_samples,
+        seed=seed,
+        title=title,
+        out=out,
+    )
     sentence, page = explore_file(options)
     typer.echo(sentence)
     typer.echo(f"wrote {page}")

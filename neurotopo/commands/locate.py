@@ -125,9 +125,14 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
     else:
         lines = None
     located = locate(
-        model, facts, watched if lines is None else attributor, combine=options.combine,
-        share=options.share, out=lines, progress=options.progress,
-    )  # fmt: skip
+        model,
+        facts,
+        watched if lines is None else attributor,
+        combine=options.combine,
+        share=options.share,
+        out=lines,
+        progress=options.progress,
+    )
     seconds = {"load": loaded - clock, "locate": time.perf_counter() - loaded}
     about = {
         "command": "locate",

@@ -107,18 +107,31 @@ def _run(
     if engine == "inline":
         check_device(device)
     settings = {
-        "device": device, "dtype": dtype, "device_map": device_map, "batch_size": batch_size,
+        "device": device,
+        "dtype": dtype,
+        "device_map": device_map,
+        "batch_size": batch_size,
         "trust_remote_code": trust_remote_code or None,
-    }  # fmt: skip
+    }
     result = run(
-        study, model=model, facts=facts, out=out, engine=engine, workers=workers, address=address,
-        gpus=gpus, quick=quick, seed=seed, retry=retry, stop=stop,
+        study,
+        model=model,
+        facts=facts,
+        out=out,
+        engine=engine,
+        workers=workers,
+        address=address,
+        gpus=gpus,
+        quick=quick,
+        seed=seed,
+        retry=retry,
+        stop=stop,
         progress=not quiet and sys.stderr.isatty(),
         tell=_silent if quiet else typer.echo,
         command=["neurotopo", *(context.obj or [])],
         **{name: value for name, value in settings.items() if value is not None},
         **chosen,
-    )  # fmt: skip
+    )
     _show(result, quiet)
     if result.outcome.interrupted:
         raise KeyboardInterrupt

@@ -124,9 +124,7 @@ class MinimalPairs(Sequence[MinimalPair]):
 
 
 def load_blimp(
-    path: PathLike,
-    paradigms: str | Collection[str] | None = None,
-    on_error: str = "raise",
+    path: PathLike, paradigms: str | Collection[str] | None = None, on_error: str = "raise"
 ) -> MinimalPairs:
     """Read BLiMP, or any file of its form.
 

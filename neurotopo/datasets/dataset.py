@@ -72,11 +72,7 @@ class Dataset(FactSet):
     """
 
     def __init__(
-        self,
-        facts: Iterable[Fact],
-        *,
-        skipped: Sequence[Skipped] = (),
-        truth: Truth | None = None,
+        self, facts: Iterable[Fact], *, skipped: Sequence[Skipped] = (), truth: Truth | None = None
     ) -> None:
         super().__init__(facts)
         self.skipped = tuple(skipped)

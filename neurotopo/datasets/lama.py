@@ -167,11 +167,7 @@ def _rows_of_language(
             with faults.at(file, None):
                 raise ValueError(f"templates.jsonl has no template for relation {relation!r}")
             continue
-        added = {
-            "language": folder.name,
-            "predicate_id": relation,
-            "template": templates[relation],
-        }
+        added = {"language": folder.name, "predicate_id": relation, "template": templates[relation]}
         for record in read_records(file, faults):
             yield replace(record, values={**record.values, **added})
 

@@ -14,14 +14,7 @@ from neurotopo.knowledge.facts import Fact
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "DateRow",
-    "ExampleRow",
-    "RelationRow",
-    "SpanRow",
-    "Statistics",
-    "describe",
-]
+__all__ = ["DateRow", "ExampleRow", "RelationRow", "SpanRow", "Statistics", "describe"]
 
 
 @dataclass(frozen=True)
@@ -323,8 +316,11 @@ def _examples(queries: list[_Query], n: int) -> list[ExampleRow]:
     for query in queries:
         if query.dates:
             groups.setdefault(len(query.dates), []).append(query)
-    turns = [(turn, -length, query) for length, group in groups.items()
-             for turn, query in enumerate(group)]  # fmt: skip
+    turns = [
+        (turn, -length, query)
+        for length, group in groups.items()
+        for turn, query in enumerate(group)
+    ]
     chosen = sorted(turns, key=lambda entry: entry[:2])[:n]
     return [
         ExampleRow(

@@ -206,9 +206,7 @@ def _name(name: Any) -> str:
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
 
 
-def _tree_and_candidates(
-    source: NTCClusterer | MergeTree,
-) -> tuple[MergeTree, CandidateClusters]:
+def _tree_and_candidates(source: NTCClusterer | MergeTree) -> tuple[MergeTree, CandidateClusters]:
     if isinstance(source, MergeTree):
         return source, candidate_clusters(source)
     if not isinstance(source, NTCClusterer):

@@ -23,9 +23,15 @@ __all__ = [
 ]
 
 _SCRIPTS = (
-    "elements.js", "scale.js", "graph.js", "charts.js", "table.js", "words.js", "parts.js",
+    "elements.js",
+    "scale.js",
+    "graph.js",
+    "charts.js",
+    "table.js",
+    "words.js",
+    "parts.js",
     "explorer.js",
-)  # fmt: skip
+)
 _START = """
 window.explorer = window.neurotopoExplorer(
   document.getElementById("explorer"),
@@ -112,9 +118,13 @@ def make_page(data: Mapping[str, Any], *, title: str | None = None) -> str:
         f"style-src {content_hash(style)}; connect-src 'none'; base-uri 'none'; form-action 'none'"
     )
     return _PAGE.format(
-        policy=policy, title=html.escape(str(data["title"])), style=style,
-        data=json_in_html(data), script=script, start=_START,
-    )  # fmt: skip
+        policy=policy,
+        title=html.escape(str(data["title"])),
+        style=style,
+        data=json_in_html(data),
+        script=script,
+        start=_START,
+    )
 
 
 def write_page(

@@ -86,9 +86,17 @@ class NeuronTree(MergeTree):
             The first layer, the number of layers and the neurons of each.
         """
         return cls(
-            tree.n_samples, tree.birth, tree.death, tree.parent, tree.size, tree.leaf_order,
-            tree.start, int(first_layer), int(n_layers), int(n_neurons),
-        )  # fmt: skip
+            tree.n_samples,
+            tree.birth,
+            tree.death,
+            tree.parent,
+            tree.size,
+            tree.leaf_order,
+            tree.start,
+            int(first_layer),
+            int(n_layers),
+            int(n_neurons),
+        )
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, NeuronTree) and self._layout != other._layout:

@@ -118,9 +118,17 @@ def _read_npz(path: Path) -> tuple[Arrays, str]:
     except KeyError as error:
         raise ValueError(f"{path} was not written by neurotopo.") from error
     except (
-        ValueError, TypeError, AttributeError, EOFError, OSError, NotImplementedError,
-        RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+        SyntaxError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         # numpy and zipfile meet broken bytes with any of these
         raise ValueError(f"{path} cannot be read, it is broken or no .npz file: {error}") from error
 

@@ -137,9 +137,18 @@ def whole_model_tree(
     """
     source = _opened(model)
     plan = Plan.of(
-        source, layers=layers, path=path, fold_norm=fold_norm, signed=signed, length=length,
-        power=power, activations=activations, tile_size=tile_size, dtype=dtype, device=device,
-    )  # fmt: skip
+        source,
+        layers=layers,
+        path=path,
+        fold_norm=fold_norm,
+        signed=signed,
+        length=length,
+        power=power,
+        activations=activations,
+        tile_size=tile_size,
+        dtype=dtype,
+        device=device,
+    )
     forest = _forest(source, plan, progress)
     first, last = plan.layers
     return NeuronTree.from_tree(tree_of_forest(forest), first, last - first, source.n_neurons)

@@ -15,12 +15,7 @@ from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.potential import check_clusterer, potential_components
-from neurotopo.knowledge.suppression import (
-    SuppressionCurve,
-    Suppressions,
-    relative_drops,
-    subsets,
-)
+from neurotopo.knowledge.suppression import SuppressionCurve, Suppressions, relative_drops, subsets
 from neurotopo.models.prompts import FactLike
 
 if TYPE_CHECKING:
@@ -363,10 +358,7 @@ class DKNFinder:
 
     def _subsets(self, n: int) -> NDArray[np.bool_]:
         return subsets(
-            n,
-            max_exact=self.max_exact,
-            n_samples=self.n_samples,
-            random_state=self.random_state,
+            n, max_exact=self.max_exact, n_samples=self.n_samples, random_state=self.random_state
         )
 
     def _suppressed(self, member: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:

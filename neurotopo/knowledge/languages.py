@@ -295,9 +295,16 @@ class CrossLingualEdit:
         import pandas as pd
 
         columns = (
-            "arm", "edited", "asked", "crosses", "n_neurons", "before", "after", "change",
+            "arm",
+            "edited",
+            "asked",
+            "crosses",
+            "n_neurons",
+            "before",
+            "after",
+            "change",
             "success",
-        )  # fmt: skip
+        )
         rows = [
             ["+".join(r.edited) if name == "edited" else getattr(r, name) for name in columns]
             for r in self.results

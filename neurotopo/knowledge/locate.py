@@ -150,10 +150,15 @@ class Located:
         """Return all of it as a JSON object."""
         records = [self._record(key) for key in self.neurons]
         return json.dumps(
-            {"n_facts": len(records), "n_empty": self.n_empty, "n_coarse": self.n_coarse,
-             "facts": records},
-            ensure_ascii=False, allow_nan=False,
-        )  # fmt: skip
+            {
+                "n_facts": len(records),
+                "n_empty": self.n_empty,
+                "n_coarse": self.n_coarse,
+                "facts": records,
+            },
+            ensure_ascii=False,
+            allow_nan=False,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write :meth:`to_json` to a file, which is replaced when all is written."""

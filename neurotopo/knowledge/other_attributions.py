@@ -116,9 +116,14 @@ class GradientTimesActivation(_Selecting):
 
     def _choice(self) -> AMIG:
         return AMIG(
-            steps=1, quadrature="right", baseline="zero", target=self.target,
-            threshold=self.threshold, rule=self.rule, scope=self.scope,
-        )  # fmt: skip
+            steps=1,
+            quadrature="right",
+            baseline="zero",
+            target=self.target,
+            threshold=self.threshold,
+            rule=self.rule,
+            scope=self.scope,
+        )
 
     def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
         """Score every neuron by its value times the gradient."""

@@ -306,9 +306,18 @@ def pairs_grid(
     attributor = AMIG() if attributor is None else attributor
     listed = list(facts) if isinstance(facts, Iterable) else [facts]
     columns = (
-        "tau", "t_low", "t_high", "n_facts", "n_without_neurons", "n_undefined",
-        "n_facts_degenerate", "n_neurons", "n_pairs", "n_degenerate", "n_disjoint",
-    )  # fmt: skip
+        "tau",
+        "t_low",
+        "t_high",
+        "n_facts",
+        "n_without_neurons",
+        "n_undefined",
+        "n_facts_degenerate",
+        "n_neurons",
+        "n_pairs",
+        "n_degenerate",
+        "n_disjoint",
+    )
     counts = np.zeros((len(tau), len(limits), len(columns) - 3), dtype=np.int64)
     for fact, attribution in zip(listed, attributions(model, listed, attributor), strict=True):
         chosen = [

@@ -13,19 +13,10 @@ from numpy.typing import NDArray
 from neurotopo.knowledge.attribution import AMIG, Attribution
 from neurotopo.knowledge.quadrature import quadrature_nodes
 from neurotopo.models.answers import masked_fillings
-from neurotopo.models.baseline_values import (
-    replaced_sentences,
-    sentence_values,
-    shared_values,
-)
+from neurotopo.models.baseline_values import replaced_sentences, sentence_values, shared_values
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
 from neurotopo.models.passes import prefix_cache
-from neurotopo.models.path_gradients import (
-    LinePoints,
-    line_points,
-    rows_that_fit,
-    without_training,
-)
+from neurotopo.models.path_gradients import LinePoints, line_points, rows_that_fit, without_training
 from neurotopo.models.path_layouts import (
     LONGEST_BLOCK,
     Blocks,
@@ -164,9 +155,12 @@ def _together(amig: AMIG, model: NeuronModel, asked: Sequence[_Asked]) -> list[A
     fractions, weight = (torch.as_tensor(part, device=settings.device) for part in (nodes, weights))
     n_sentences = len(asked[0].sentences)
     lines, keys = zip(
-        *(_lines(amig, model, [one.sentences[s] for one in asked], layout)
-          for s in range(n_sentences)), strict=True,
-    )  # fmt: skip
+        *(
+            _lines(amig, model, [one.sentences[s] for one in asked], layout)
+            for s in range(n_sentences)
+        ),
+        strict=True,
+    )
     # a fact's paths, and facts: the first path of the first fact, ...
     jobs = [(f, path) for f in range(len(asked)) for path in range(len(lines[0][f]))]
     totals = [_Total(model.n_layers, model.n_neurons, settings.device) for _ in asked]

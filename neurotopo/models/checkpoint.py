@@ -183,8 +183,11 @@ class CheckpointRows:
         self, width: int | None
     ) -> tuple[list[_Matrix], list[_Matrix], list[_Matrix] | None]:
         layers = range(self.n_layers)
-        ins = {name: [self._key(i, name) for i in layers]
-               for name in (self.family.up, self.family.gate) if name}  # fmt: skip
+        ins = {
+            name: [self._key(i, name) for i in layers]
+            for name in (self.family.up, self.family.gate)
+            if name
+        }
         outs = [self._key(i, self.family.out) for i in layers]
         stored = self._headers([key for keys in (*ins.values(), outs) for key in keys])
         axis = _neuron_axis(self.family, ins[self.family.up][0], stored, width)

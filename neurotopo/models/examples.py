@@ -74,9 +74,16 @@ def random_model(kind: str = "gpt2", *, n_layers: int = 3, seed: int = 0) -> Neu
         torch.manual_seed(seed)
         if kind == "gpt2":
             gpt2 = transformers.GPT2Config(
-                n_layer=n_layers, n_embd=12, n_inner=24, n_head=2, n_positions=64,
-                bos_token_id=0, eos_token_id=3, initializer_range=0.2, **size,
-            )  # fmt: skip
+                n_layer=n_layers,
+                n_embd=12,
+                n_inner=24,
+                n_head=2,
+                n_positions=64,
+                bos_token_id=0,
+                eos_token_id=3,
+                initializer_range=0.2,
+                **size,
+            )
             hf_model: Any = transformers.GPT2LMHeadModel(gpt2)
         elif kind == "llama":
             llama = transformers.LlamaConfig(initializer_range=0.2, **wide, **size)

@@ -21,11 +21,23 @@ _CHUNKS = {"cpu": 1 << 16}  # weights at a time: what the cache holds; elsewhere
 _CHUNK = 1 << 24
 # Where a model came from and how it is run, which says nothing about what it is.
 _PASSING = frozenset(
-    ["_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype",
-     "torch_dtype", "_commit_hash", "_attn_implementation", "attn_implementation",
-     "_attn_implementation_internal", "use_cache", "output_attentions", "output_hidden_states",
-     "return_dict"]
-)  # fmt: skip
+    [
+        "_name_or_path",
+        "name_or_path",
+        "transformers_version",
+        "architectures",
+        "dtype",
+        "torch_dtype",
+        "_commit_hash",
+        "_attn_implementation",
+        "attn_implementation",
+        "_attn_implementation_internal",
+        "use_cache",
+        "output_attentions",
+        "output_hidden_states",
+        "return_dict",
+    ]
+)
 
 _Tensors = tuple[tuple[int, int, tuple[int, ...]], ...]
 _known: WeakKeyDictionary[Any, tuple[_Tensors, str]] = WeakKeyDictionary()

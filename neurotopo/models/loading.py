@@ -92,11 +92,7 @@ def load_model(
     >>> load_model(folder, device="cpu")
     NeuronModel(LlamaForCausalLM, n_layers=3, n_neurons=24, causal, device=cpu)
     """
-    settings: dict[str, Any] = {
-        "family": family,
-        "templates": templates,
-        "batch_size": batch_size,
-    }
+    settings: dict[str, Any] = {"family": family, "templates": templates, "batch_size": batch_size}
     groups = None
     if isinstance(name_or_path, NeuronModel):
         groups, tokenizer = name_or_path.planted_groups, tokenizer or name_or_path.tokenizer

@@ -23,11 +23,7 @@ from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.graph_persistence import GraphPersistence
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.merge_tree import MergeTree, merge_tree
-from neurotopo.persistence.significance import (
-    PermutationTest,
-    benjamini_hochberg,
-    permutation_test,
-)
+from neurotopo.persistence.significance import PermutationTest, benjamini_hochberg, permutation_test
 
 __all__ = [
     "DIAGRAM_ENGINES",

@@ -117,10 +117,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         "weight_map": [StrOptions({"reciprocal", "signed", "neglog"}), callable, None],
         "engine": [StrOptions(set(DIAGRAM_ENGINES))],
         "max_radius": [Interval(Real, 0, None, closed="both"), None],
-        "essential": [
-            StrOptions({"keep", "drop", "cap"}),
-            Interval(Real, 0, None, closed="left"),
-        ],
+        "essential": [StrOptions({"keep", "drop", "cap"}), Interval(Real, 0, None, closed="left")],
         "coeff": [Interval(Integral, 2, 251, closed="both")],
         "n_jobs": [Integral, None],
     }

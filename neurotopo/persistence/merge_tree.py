@@ -69,9 +69,7 @@ class MergeTree:
     start: NDArray[np.intp]
 
     def __post_init__(self) -> None:
-        for array in (
-            self.birth, self.death, self.parent, self.size, self.leaf_order, self.start
-        ):  # fmt: skip
+        for array in (self.birth, self.death, self.parent, self.size, self.leaf_order, self.start):
             array.flags.writeable = False
 
     def __eq__(self, other: object) -> bool:

@@ -37,10 +37,13 @@ __all__ = [
 ]
 
 _ORDERS = {
-    "euclidean": 2.0, "l2": 2.0,
-    "manhattan": 1.0, "cityblock": 1.0, "l1": 1.0,
+    "euclidean": 2.0,
+    "l2": 2.0,
+    "manhattan": 1.0,
+    "cityblock": 1.0,
+    "l1": 1.0,
     "chebyshev": np.inf,
-}  # fmt: skip
+}
 _SMALL = 300  # below this a dense matrix is faster
 _TREE_DIMENSIONS = 15  # above this a k-d tree visits nearly every point
 _MORE_NEIGHBOURS = 128
@@ -267,9 +270,7 @@ class _Proof:
             once = source != target
             self._add(source[once], target[once])
 
-    def _doubtful_merges(
-        self,
-    ) -> tuple[list[tuple[int, NDArray[np.intp], float]], MergeTree]:
+    def _doubtful_merges(self) -> tuple[list[tuple[int, NDArray[np.intp], float]], MergeTree]:
         """Components not yet known to have nothing nearer outside than where they merge."""
         tree = tree_of_forest(self.forest)
         known = np.full(tree.n_nodes, np.inf)

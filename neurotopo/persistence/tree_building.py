@@ -22,8 +22,9 @@ def tree_of_forest(forest: SpanningForest) -> MergeTree:
 
     # A binary merge whose parent has the same height is a step of one simultaneous merge.
     above = np.where(parent < 0, np.arange(len(parent)), parent)
-    step = np.where((height[above] == height) & (np.arange(len(parent)) >= n), above, np.arange(
-        len(parent)))  # fmt: skip
+    step = np.where(
+        (height[above] == height) & (np.arange(len(parent)) >= n), above, np.arange(len(parent))
+    )
     while not np.array_equal(step[step], step):
         step = step[step]
     kept = n + np.flatnonzero(step[n:] == np.arange(n, len(parent)))

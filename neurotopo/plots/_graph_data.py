@@ -10,11 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.cluster.ntc import NTCClusterer
-from neurotopo.persistence.engines import (
-    minimum_spanning_forest,
-    smooth_lengths,
-    spanning_edges,
-)
+from neurotopo.persistence.engines import minimum_spanning_forest, smooth_lengths, spanning_edges
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.points import pairwise
 from neurotopo.plots._layout import layered_positions, scaled_positions

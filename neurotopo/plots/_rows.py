@@ -52,9 +52,14 @@ def no_values(ax: Axes, rows: Iterable[int], font: float) -> list[Any]:
     """Write into rows that there is no value."""
     return [
         ax.annotate(
-            "no value", (0.5, row), xycoords=ax.get_yaxis_transform(), ha="center", va="center",
-            fontsize=font, color="0.4",
+            "no value",
+            (0.5, row),
+            xycoords=ax.get_yaxis_transform(),
+            ha="center",
+            va="center",
+            fontsize=font,
+            color="0.4",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )
         for row in rows
-    ]  # fmt: skip
+    ]

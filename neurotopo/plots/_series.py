@@ -75,11 +75,7 @@ def size_of(ax: Axes) -> tuple[float, float]:
 
 
 def grid_in_place_of(
-    ax: Axes,
-    rows: int,
-    columns: int,
-    ratios: Sequence[float] | None = None,
-    hspace: float = 0.6,
+    ax: Axes, rows: int, columns: int, ratios: Sequence[float] | None = None, hspace: float = 0.6
 ) -> Any:
     """Return places for panels where axes are; ``ratios`` are the heights of the rows."""
     spec = ax.get_subplotspec()
@@ -88,9 +84,16 @@ def grid_in_place_of(
     box = ax.get_position()  # axes at free positions
     figure: Any = ax.figure
     return GridSpec(
-        rows, columns, figure, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1,
-        height_ratios=ratios, hspace=hspace,
-    )  # fmt: skip
+        rows,
+        columns,
+        figure,
+        left=box.x0,
+        right=box.x1,
+        bottom=box.y0,
+        top=box.y1,
+        height_ratios=ratios,
+        hspace=hspace,
+    )
 
 
 def columns_for(labels: Sequence[str], width: float, fontsize: float) -> int:
@@ -105,15 +108,27 @@ def legend_below(ax: Axes, handles: Sequence[Any], labels: Sequence[str]) -> Any
     assert ax.figure is not None
     shift = ScaledTranslation(0, -42 / 72, ax.figure.dpi_scale_trans)
     return ax.legend(
-        handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.0),
-        bbox_transform=ax.transAxes + shift, borderaxespad=0.0, fontsize="small", frameon=False,
+        handles,
+        labels,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=ax.transAxes + shift,
+        borderaxespad=0.0,
+        fontsize="small",
+        frameon=False,
         ncols=columns_for(labels, size_of(ax)[0], 8.5),
-    )  # fmt: skip
+    )
 
 
 def note_on(ax: Axes, text: str) -> Any:
     """Write a remark into the middle of axes."""
     return ax.annotate(
-        text, (0.5, 0.5), xycoords="axes fraction", va="center", ha="center", color="0.3",
-        zorder=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 2.0},
-    )  # fmt: skip
+        text,
+        (0.5, 0.5),
+        xycoords="axes fraction",
+        va="center",
+        ha="center",
+        color="0.3",
+        zorder=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 2.0},
+    )

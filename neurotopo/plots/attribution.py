@@ -153,15 +153,23 @@ class AttributionDisplay:
         n_layers, n_neurons = self.scores.shape
         starts = _starts(n_neurons, columns)
         self.image_ = ax.imshow(
-            _largest(self.scores, starts), aspect="auto", origin="lower", cmap=cmap,
-            norm=_norm(float(np.abs(self.scores).max()), scale), interpolation="nearest",
+            _largest(self.scores, starts),
+            aspect="auto",
+            origin="lower",
+            cmap=cmap,
+            norm=_norm(float(np.abs(self.scores).max()), scale),
+            interpolation="nearest",
             extent=(-0.5, n_neurons - 0.5, -0.5, n_layers - 0.5),
-        )  # fmt: skip
+        )
         self.marks_ = ax.scatter(
-            *_middles(self.neurons, starts, n_neurons), s=36, facecolors="none",
-            edgecolors="black", linewidths=1.0, zorder=3,
+            *_middles(self.neurons, starts, n_neurons),
+            s=36,
+            facecolors="none",
+            edgecolors="black",
+            linewidths=1.0,
+            zorder=3,
             path_effects=[withStroke(linewidth=2.5, foreground="white")],  # seen on any colour
-        )  # fmt: skip
+        )
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=ax) if colorbar else None
         if self.colorbar_ is not None:
             self.colorbar_.set_label("score")

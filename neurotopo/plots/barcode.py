@@ -194,9 +194,15 @@ class BarcodeDisplay(IntervalDisplay):
         endless = np.isinf(self.diagram[self.rows_, 1])
         beyond = self._points_right(5.0)
         (self.arrows_,) = self.ax_.plot(
-            right[endless], y[endless], linestyle="none", marker=">", markersize=7, color="0.25",
-            transform=beyond, zorder=4,
-        )  # fmt: skip
+            right[endless],
+            y[endless],
+            linestyle="none",
+            marker=">",
+            markersize=7,
+            color="0.25",
+            transform=beyond,
+            zorder=4,
+        )
         self.arrows_.set_in_layout(False)  # an empty line would stretch the layout
         self._ends = right
 
@@ -209,9 +215,13 @@ class BarcodeDisplay(IntervalDisplay):
         self.threshold_marks_ = self.end_line_ = None
         if self.end_of_observation is not None and np.isinf(self.diagram[:, 1]).any():
             self.end_line_ = self.ax_.axvline(
-                float(axis.place(self.end_of_observation)), color="0.6", linewidth=0.8,
-                linestyle=":", zorder=0, label="end of observation",
-            )  # fmt: skip
+                float(axis.place(self.end_of_observation)),
+                color="0.6",
+                linewidth=0.8,
+                linestyle=":",
+                zorder=0,
+                label="end of observation",
+            )
         if self.threshold is None or len(self.rows_) == 0:
             return
         drawn = self.diagram[self.rows_]
@@ -220,9 +230,12 @@ class BarcodeDisplay(IntervalDisplay):
         x, y = axis.place(reach[reached]), -reached.astype(np.float64)
         ends = np.stack([np.column_stack([x, y - 0.5]), np.column_stack([x, y + 0.5])], axis=1)
         self.threshold_marks_ = LineCollection(
-            list(ends), colors="black", linewidths=1.2, zorder=3,
+            list(ends),
+            colors="black",
+            linewidths=1.2,
+            zorder=3,
             label=f"threshold (persistence {self.threshold:.3g})",
-        )  # fmt: skip
+        )
         self.ax_.add_collection(self.threshold_marks_, autolim=False)
 
     def _draw_counts(self) -> None:
@@ -233,22 +246,31 @@ class BarcodeDisplay(IntervalDisplay):
         for k, row in enumerate(self.rows_):
             self.counts_.append(
                 self.ax_.annotate(
-                    f"{self.sizes[row]}", (self._ends[k], -k), fontsize=self._text_size,
-                    va="center", xytext=(11 if endless[k] else 4, 0), textcoords="offset points",
+                    f"{self.sizes[row]}",
+                    (self._ends[k], -k),
+                    fontsize=self._text_size,
+                    va="center",
+                    xytext=(11 if endless[k] else 4, 0),
+                    textcoords="offset points",
                 )
-            )  # fmt: skip
+            )
 
     def _draw_note(self, legend: bool) -> None:
         n_rows, left_out = len(self.rows_), len(self.diagram) - len(self.rows_)
         self.note_ = None
         if len(self.diagram) == 0:
-            self.note_ = self.ax_.annotate("nothing to draw", (0.5, 0.5), ha="center",
-                                           xycoords="axes fraction", color="0.3")  # fmt: skip
+            self.note_ = self.ax_.annotate(
+                "nothing to draw", (0.5, 0.5), ha="center", xycoords="axes fraction", color="0.3"
+            )
         if left_out:
             self.note_ = self.ax_.annotate(
-                f"{left_out} more left out", (0.01, 0.015), va="bottom",
-                xycoords="axes fraction", fontsize="small", color="0.3",
-            )  # fmt: skip
+                f"{left_out} more left out",
+                (0.01, 0.015),
+                va="bottom",
+                xycoords="axes fraction",
+                fontsize="small",
+                color="0.3",
+            )
         below = max(
             max(1.2, 0.07 * n_rows) * bool(left_out), 0.17 * n_rows * legend
         )  # no bar under the legend

@@ -166,9 +166,14 @@ class BarsDisplay:
         known = np.isfinite(self.value)
         of_row = [self.order.index(kind) for kind in self.kinds] if self.kinds else [0] * m
         drawn = ax.barh(
-            rows, np.where(known, self.value, 0.0), height=0.7, zorder=2, linewidth=0,
-            color=[look(k)["color"] for k in of_row], edgecolor="white",
-        )  # fmt: skip
+            rows,
+            np.where(known, self.value, 0.0),
+            height=0.7,
+            zorder=2,
+            linewidth=0,
+            color=[look(k)["color"] for k in of_row],
+            edgecolor="white",
+        )
         self.bars_ = list(drawn)
         for bar, kind in zip(self.bars_, of_row, strict=True):
             bar.set_hatch(_hatch(kind))
@@ -188,10 +193,17 @@ class BarsDisplay:
         if self.kinds:
             shown = sorted(set(of_row))
             handles = [
-                Rectangle((0, 0), 1, 1, facecolor=look(k)["color"], hatch=_hatch(k),
-                          edgecolor="white", linewidth=0)
+                Rectangle(
+                    (0, 0),
+                    1,
+                    1,
+                    facecolor=look(k)["color"],
+                    hatch=_hatch(k),
+                    edgecolor="white",
+                    linewidth=0,
+                )
                 for k in shown
-            ]  # fmt: skip
+            ]
             self.legend_ = legend_below(ax, handles, [short(self.order[k]) for k in shown])
         return self
 
@@ -203,9 +215,13 @@ class BarsDisplay:
         def beside(row: float, text: str, **more: Any) -> Any:
             at = {"xy": (1.0, row), "xycoords": ax.get_yaxis_transform(), "va": "center", **more}
             return ax.annotate(
-                text, xytext=(across, 0), textcoords="offset points", ha="right", fontsize=font,
+                text,
+                xytext=(across, 0),
+                textcoords="offset points",
+                ha="right",
+                fontsize=font,
                 **at,
-            )  # fmt: skip
+            )
 
         beside(1.0, "n", xycoords="axes fraction", va="bottom").set_fontstyle("italic")
         self.texts_ = [beside(row, number) for row, number in enumerate(numbers)]

@@ -221,10 +221,13 @@ class NeuronMapsDisplay:
             first = first or panel
             self.panels_[key] = panel
             self.images_[key] = panel.imshow(
-                np.ma.masked_invalid(values), aspect="auto", origin="lower", cmap=colors,
+                np.ma.masked_invalid(values),
+                aspect="auto",
+                origin="lower",
+                cmap=colors,
                 norm=Normalize(0.0, greatest if shared else _greatest(values)),
                 interpolation="nearest",
-            )  # fmt: skip
+            )
             panel.set_title(self._title(key, letters), fontsize="medium")
             panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
             panel.tick_params(labelleft=k % columns == 0)

@@ -105,9 +105,13 @@ class EffectsDisplay:
         self.difference, self.low, self.high, self.n, self.p = (
             column(what, values, len(self.names))
             for what, values in {
-                "difference": difference, "low": low, "high": high, "n": n, "p": p
+                "difference": difference,
+                "low": low,
+                "high": high,
+                "n": n,
+                "p": p,
             }.items()
-        )  # fmt: skip
+        )
         for k, name in enumerate(self.names):
             if self.low[k] > self.high[k]:
                 raise ValueError(f"the interval of {name!r} ends before it begins.")
@@ -206,9 +210,14 @@ class EffectsDisplay:
             rows[bounded], self.low[bounded], self.high[bounded], color=color, linewidth=1.8
         )
         (self.points_,) = ax.plot(
-            self.difference[known], rows[known], linestyle="none", marker="o", markersize=6,
-            color=color, zorder=3,
-        )  # fmt: skip
+            self.difference[known],
+            rows[known],
+            linestyle="none",
+            marker="o",
+            markersize=6,
+            color=color,
+            zorder=3,
+        )
         if not known.any():
             ax.set_xlim(-1.0, 1.0)
         font = font_of_rows(ax, m)
@@ -225,8 +234,11 @@ class EffectsDisplay:
         numbers = [f"{value:.0f}" for value in self.n]
         first = 10 + 0.62 * font * max((len(number) for number in numbers), default=1)
         options = {
-            "xycoords": across, "textcoords": "offset points", "fontsize": font, "va": "center",
-        }  # fmt: skip
+            "xycoords": across,
+            "textcoords": "offset points",
+            "fontsize": font,
+            "va": "center",
+        }
 
         def beside(row: float, n: str, p: str, **more: Any) -> tuple[Any, Any]:
             at = {"xy": (1.0, row), **options, **more}

@@ -171,10 +171,14 @@ class GraphDisplay:
         self._draw_edges(shown)
         named = n <= _MOST_NAMES if show_names is None else show_names
         self.nodes_ = self.ax_.scatter(
-            self.positions_[:, 0], self.positions_[:, 1],
+            self.positions_[:, 0],
+            self.positions_[:, 1],
             s=170.0 if named else float(np.clip(9000 / max(n, 1), 8, 60)),
-            c=colors_of(self.labels), edgecolors="white", linewidths=0.7, zorder=3,
-        )  # fmt: skip
+            c=colors_of(self.labels),
+            edgecolors="white",
+            linewidths=0.7,
+            zorder=3,
+        )
         self.texts_ = self._write_names() if named else []
         frame(self.ax_, self.graph, room_for_legend=legend)
         if self.n_edges_left_out_:
@@ -191,14 +195,18 @@ class GraphDisplay:
         inner = np.where(ends[0] == ends[1], ends[0], -1)
         others, forest = shown & ~self.graph.in_forest, shown & self.graph.in_forest
         self.edges_ = LineCollection(
-            list(segments[others]), colors=lighter(colors_of(inner[others]), 0.55),
-            linewidths=(0.3 + 1.5 * strength[others]).tolist(), zorder=1,
-        )  # fmt: skip
+            list(segments[others]),
+            colors=lighter(colors_of(inner[others]), 0.55),
+            linewidths=(0.3 + 1.5 * strength[others]).tolist(),
+            zorder=1,
+        )
         colors = np.where(inner[forest, None] >= 0, colors_of(inner[forest]), 0.3)
         self.forest_ = LineCollection(
-            list(segments[forest]), colors=colors,
-            linewidths=(0.9 + 2.0 * strength[forest]).tolist(), zorder=2,
-        )  # fmt: skip
+            list(segments[forest]),
+            colors=colors,
+            linewidths=(0.9 + 2.0 * strength[forest]).tolist(),
+            zorder=2,
+        )
         self.ax_.add_collection(self.edges_, autolim=False)
         self.ax_.add_collection(self.forest_, autolim=False)
 
@@ -207,11 +215,16 @@ class GraphDisplay:
         dark = colors_of(self.labels) @ (0.299, 0.587, 0.114) < 0.6
         return [
             self.ax_.annotate(
-                str(name), tuple(at), ha="center", va="center", fontsize="x-small", zorder=4,
+                str(name),
+                tuple(at),
+                ha="center",
+                va="center",
+                fontsize="x-small",
+                zorder=4,
                 color="white" if on_dark else "black",
             )
             for name, at, on_dark in zip(names, self.positions_, dark, strict=True)
-        ]  # fmt: skip
+        ]
 
     def _draw_legend(self) -> Any:
         present, count = np.unique(self.labels, return_counts=True)

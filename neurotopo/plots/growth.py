@@ -205,8 +205,18 @@ class GrowthDisplay:
             grid = GridSpecFromSubplotSpec(2, n, spec, wspace=0.06, hspace=0.25, **ratios)
         else:  # axes at free positions
             box = self.ax_.get_position()
-            grid = GridSpec(2, n, self.figure_, left=box.x0, right=box.x1, bottom=box.y0,
-                            top=box.y1, wspace=0.06, hspace=0.25, **ratios)  # fmt: skip
+            grid = GridSpec(
+                2,
+                n,
+                self.figure_,
+                left=box.x0,
+                right=box.x1,
+                bottom=box.y0,
+                top=box.y1,
+                wspace=0.06,
+                hspace=0.25,
+                **ratios,
+            )
         self.panels_ = [self.figure_.add_subplot(grid[0, k]) for k in range(n)]
         self.count_ax_ = self.figure_.add_subplot(grid[1, :])
 
@@ -225,11 +235,15 @@ class GrowthDisplay:
         n = len(self.labels)
         self.nodes_.append(
             panel.scatter(
-                self.graph.positions[:, 0], self.graph.positions[:, 1],
-                s=float(np.clip(3000 / max(n, 1), 4, 30)), c=colors_of(self.labels),
-                edgecolors="white", linewidths=0.4, zorder=4,
+                self.graph.positions[:, 0],
+                self.graph.positions[:, 1],
+                s=float(np.clip(3000 / max(n, 1), 4, 30)),
+                c=colors_of(self.labels),
+                edgecolors="white",
+                linewidths=0.4,
+                zorder=4,
             )
-        )  # fmt: skip
+        )
         panel.set_title(f"R = {radius:.3g}", fontsize="medium")
 
     def _draw_discs(
@@ -238,10 +252,17 @@ class GrowthDisplay:
         order = np.argsort(~single, kind="stable")  # discs of clusters above single ones
         widths = np.full(len(order), radius)
         discs = EllipseCollection(
-            widths, widths, np.zeros(len(order)), units="xy", facecolors=tones[order],
-            edgecolors=0.8 * tones[order], linewidths=0.3, offsets=self.graph.positions[order],
-            offset_transform=panel.transData, zorder=1,
-        )  # fmt: skip
+            widths,
+            widths,
+            np.zeros(len(order)),
+            units="xy",
+            facecolors=tones[order],
+            edgecolors=0.8 * tones[order],
+            linewidths=0.3,
+            offsets=self.graph.positions[order],
+            offset_transform=panel.transData,
+            zorder=1,
+        )
         panel.add_collection(discs, autolim=False)
         self.shades_.append(discs)
         self.edges_.append(LineCollection([]))
@@ -253,9 +274,12 @@ class GrowthDisplay:
         inner = shown & self.graph.in_forest
         width = float(np.clip(500 / max(len(at), 1), 2.0, 9.0))
         shade = LineCollection(
-            list(segments[inner]), colors=tones[edges.source[inner]], linewidths=width,
-            capstyle="round", zorder=1,
-        )  # fmt: skip
+            list(segments[inner]),
+            colors=tones[edges.source[inner]],
+            linewidths=width,
+            capstyle="round",
+            zorder=1,
+        )
         thin = float(np.clip(200 / max(int(shown.sum()), 1), 0.15, 0.6))
         lines = LineCollection(list(segments[shown]), colors="0.45", linewidths=thin, zorder=2)
         panel.add_collection(shade, autolim=False)
@@ -277,9 +301,15 @@ class GrowthDisplay:
         edges = np.append(axis.place(steps), axis.limits[1])
         self.count_line_ = ax.stairs(count, edges, baseline=None, color="0.25", linewidth=1.2)
         ax.vlines(
-            axis.place(self.radii_), 0, 1, transform=ax.get_xaxis_transform(), color="#D55E00",
-            linewidth=1.0, linestyle="--", zorder=1,
-        )  # fmt: skip
+            axis.place(self.radii_),
+            0,
+            1,
+            transform=ax.get_xaxis_transform(),
+            color="#D55E00",
+            linewidth=1.0,
+            linestyle="--",
+            zorder=1,
+        )
         axis.apply(ax, "x")
         if not log:
             ax.set_xlim(left=axis.low)

@@ -135,10 +135,14 @@ class LayerDisplay:
                 thick = 0.8 / n_kinds  # the first kind uppermost, as in the legend
                 hatch = _HATCHES[k // 7 % len(_HATCHES)]
                 self.bars_[name] = ax.barh(
-                    layers + ((n_kinds - 1) / 2 - k) * thick, shares, height=thick,
-                    color=look(k)["color"], edgecolor="white", linewidth=min(0.4, thick),
+                    layers + ((n_kinds - 1) / 2 - k) * thick,
+                    shares,
+                    height=thick,
+                    color=look(k)["color"],
+                    edgecolor="white",
+                    linewidth=min(0.4, thick),
                     hatch=hatch,
-                )  # fmt: skip
+                )
             else:
                 (self.lines_[name],) = ax.plot(
                     shares, layers, linewidth=1.2, markersize=4, **look(k)

@@ -145,10 +145,16 @@ class LearningCurvesDisplay:
             self._draw(panel, name, names.index(name), *curves[panel, name])
         handles = [Line2D([], [], markersize=5, **look(k)) for k in range(len(names))]
         self.legend_ = below.legend(
-            handles, labels, loc="upper center", borderaxespad=0.0, fontsize=_FONT,
-            title="arm (runs)", title_fontsize=_FONT, frameon=False,
+            handles,
+            labels,
+            loc="upper center",
+            borderaxespad=0.0,
+            fontsize=_FONT,
+            title="arm (runs)",
+            title_fontsize=_FONT,
+            frameon=False,
             ncols=columns_for(labels, size_of(self.ax_)[0], _FONT),
-        )  # fmt: skip
+        )
         return self
 
     def _curves(self) -> dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -195,18 +201,34 @@ class LearningCurvesDisplay:
         # markers of all evaluations would cover the lines: about eight, not at the same steps
         every = max(len(steps) // 8, 1)
         (self.lines_[name, arm],) = panel.plot(
-            steps, 100 * values.mean(axis=0), linewidth=1.4, markersize=4.0,
-            markevery=(k % every, every), zorder=3 + 0.01 * k, **style,
-        )  # fmt: skip
+            steps,
+            100 * values.mean(axis=0),
+            linewidth=1.4,
+            markersize=4.0,
+            markevery=(k % every, every),
+            zorder=3 + 0.01 * k,
+            **style,
+        )
         panel.plot(
-            steps[-1:], 100 * values[:, -1:].mean(axis=0), linestyle="none", marker="|",
-            markersize=11, markeredgewidth=1.4, color=style["color"], zorder=3 + 0.01 * k,
-        )  # fmt: skip
+            steps[-1:],
+            100 * values[:, -1:].mean(axis=0),
+            linestyle="none",
+            marker="|",
+            markersize=11,
+            markeredgewidth=1.4,
+            color=style["color"],
+            zorder=3 + 0.01 * k,
+        )
         if len(values) > 1:
             self.bands_[name, arm] = panel.fill_between(
-                steps, 100 * values.min(axis=0), 100 * values.max(axis=0), color=style["color"],
-                alpha=0.15, linewidth=0.0, zorder=2,
-            )  # fmt: skip
+                steps,
+                100 * values.min(axis=0),
+                100 * values.max(axis=0),
+                color=style["color"],
+                alpha=0.15,
+                linewidth=0.0,
+                zorder=2,
+            )
 
 
 def _checked(name: str, steps: ArrayLike, values: ArrayLike, *, n_panels: int) -> _Run:

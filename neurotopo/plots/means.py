@@ -139,9 +139,14 @@ class MeansDisplay:
                 heights[bounded], low[bounded], high[bounded], color=style["color"], linewidth=1.6
             )
             (self.points_[name],) = ax.plot(
-                mean, heights, linestyle="none", color=style["color"], marker=style["marker"],
-                markersize=5.5, zorder=3,
-            )  # fmt: skip
+                mean,
+                heights,
+                linestyle="none",
+                color=style["color"],
+                marker=style["marker"],
+                markersize=5.5,
+                zorder=3,
+            )
         for row in range(1, m):
             ax.axhline(row - 0.5, color="0.9", linewidth=0.8, zorder=0)
         ax.set_ylim(max(m, 1) - 0.5, -0.5)

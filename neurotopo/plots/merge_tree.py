@@ -113,12 +113,7 @@ class MergeTreeDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator: Any,
-        *,
-        names: Sequence[str] | None = None,
-        ax: Any = None,
-        **kwargs: Any,
+        cls, estimator: Any, *, names: Sequence[str] | None = None, ax: Any = None, **kwargs: Any
     ) -> MergeTreeDisplay:
         """Draw the tree of a fitted clusterer, the chosen clusters coloured.
 
@@ -261,9 +256,12 @@ class MergeTreeDisplay:
         thin = float(np.clip(60 / max(len(self.leaves_), 1), 0.5, 1.2))
         widths = np.where(self.stages[drawn] >= 0, 2.5 + thin, thin)
         self.stems_ = LineCollection(
-            list(stems), colors=self._tones(drawn), linewidths=widths.tolist(),
-            capstyle="butt", zorder=2,
-        )  # fmt: skip
+            list(stems),
+            colors=self._tones(drawn),
+            linewidths=widths.tolist(),
+            capstyle="butt",
+            zorder=2,
+        )
 
         left, right = np.full(tree.n_nodes, np.inf), np.full(tree.n_nodes, -np.inf)
         children = drawn[tree.parent[drawn] >= 0]
@@ -274,9 +272,12 @@ class MergeTreeDisplay:
         merges[:, 0, 0], merges[:, 1, 0] = left[joined], right[joined]
         merges[:, :, 1] = bottom[joined, None]
         self.merges_ = LineCollection(
-            list(merges), colors=self._tones(joined), linewidths=thin,
-            capstyle="projecting", zorder=2,
-        )  # fmt: skip
+            list(merges),
+            colors=self._tones(joined),
+            linewidths=thin,
+            capstyle="projecting",
+            zorder=2,
+        )
         self.ax_.add_collection(self.stems_, autolim=False)
         self.ax_.add_collection(self.merges_, autolim=False)
         cut_off = self.leaves_[self.leaves_ >= tree.n_samples]
@@ -291,18 +292,27 @@ class MergeTreeDisplay:
 
     def _draw_infinity(self, axis: RadiusAxis, roots: NDArray[np.intp]) -> None:
         (self.arrows_,) = self.ax_.plot(
-            self._x[roots], np.full(len(roots), axis.infinity), linestyle="none", marker="^",
-            markersize=float(np.clip(200 / max(len(roots), 1), 3, 6)), color="0.4",
-        )  # fmt: skip
+            self._x[roots],
+            np.full(len(roots), axis.infinity),
+            linestyle="none",
+            marker="^",
+            markersize=float(np.clip(200 / max(len(roots), 1), 3, 6)),
+            color="0.4",
+        )
         self.infinity_line_ = None
         if len(roots):
             self.infinity_line_ = self.ax_.axhline(
                 axis.infinity, color="0.6", linewidth=0.8, linestyle=":", zorder=1
             )
             self.ax_.annotate(
-                r"$\infty$", (1.0, axis.infinity), xycoords=self.ax_.get_yaxis_transform(),
-                xytext=(3, 0), textcoords="offset points", va="center", annotation_clip=False,
-            )  # fmt: skip
+                r"$\infty$",
+                (1.0, axis.infinity),
+                xycoords=self.ax_.get_yaxis_transform(),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                annotation_clip=False,
+            )
 
     def _label(self) -> None:
         ax, leaves = self.ax_, self.leaves_
@@ -330,10 +340,16 @@ class MergeTreeDisplay:
                 x, y = tops[int(np.searchsorted(self.drawn_nodes_, self.nodes[k]))][1]
                 self.cluster_texts_.append(
                     ax.annotate(
-                        str(k), (x, y), xytext=(4, -3), textcoords="offset points", va="top",
-                        color=tuple(0.8 * colors_of([k])[0]), weight="bold", fontsize="small",
+                        str(k),
+                        (x, y),
+                        xytext=(4, -3),
+                        textcoords="offset points",
+                        va="top",
+                        color=tuple(0.8 * colors_of([k])[0]),
+                        weight="bold",
+                        fontsize="small",
                     )
-                )  # fmt: skip
+                )
 
     def _leaf_name(self, leaf: int) -> str:
         if leaf >= self.tree.n_samples:

@@ -187,9 +187,14 @@ class PanelsDisplay:
         self.legend_ = None
         if handles:
             self.legend_ = below.legend(
-                handles, labels, loc="upper center", borderaxespad=0.0, fontsize=_FONT,
-                frameon=False, ncols=columns_for(labels, width, _FONT),
-            )  # fmt: skip
+                handles,
+                labels,
+                loc="upper center",
+                borderaxespad=0.0,
+                fontsize=_FONT,
+                frameon=False,
+                ncols=columns_for(labels, width, _FONT),
+            )
         return self
 
     def _draw(self, panel: Axes, title: str, series: Mapping[str, _Series]) -> None:
@@ -211,9 +216,14 @@ class PanelsDisplay:
                 here[known], mean[known], markersize=5.5, linewidth=1.4, zorder=3, **style
             )
             self.bars_[title, name] = panel.vlines(
-                here[bounded], low[bounded], high[bounded], color=style["color"], linewidth=1.2,
-                alpha=0.8, zorder=2,
-            )  # fmt: skip
+                here[bounded],
+                low[bounded],
+                high[bounded],
+                color=style["color"],
+                linewidth=1.2,
+                alpha=0.8,
+                zorder=2,
+            )
         if self.by_name:
             panel.set_xticks(at, [short(each, 16) for each in self.x])
             panel.set_xlim(-0.5, max(len(self.x), 1) - 0.5)

@@ -85,12 +85,7 @@ class PersistenceDiagramDisplay(IntervalDisplay):
     legend_: Any
 
     def plot(  # type: ignore[override]
-        self,
-        ax: Any = None,
-        *,
-        log: bool | None = None,
-        band: Any = None,
-        legend: bool = True,
+        self, ax: Any = None, *, log: bool | None = None, band: Any = None, legend: bool = True
     ) -> PersistenceDiagramDisplay:
         """Draw the diagram.
 
@@ -131,16 +126,26 @@ class PersistenceDiagramDisplay(IntervalDisplay):
         self.band_ = self.threshold_line_ = self.infinity_line_ = None
         if width is not None:
             self.band_ = ax.fill_between(
-                x, x, np.minimum(x + width, axis.limits[1]),
-                color="0.88", linewidth=0, zorder=0, label="confidence band",
-            )  # fmt: skip
+                x,
+                x,
+                np.minimum(x + width, axis.limits[1]),
+                color="0.88",
+                linewidth=0,
+                zorder=0,
+                label="confidence band",
+            )
         if self.threshold is not None:
             death = threshold_death(x, self.threshold, self.scale, self.unit)
             seen = death <= axis.limits[1]
             (self.threshold_line_,) = ax.plot(
-                x[seen], death[seen], color="0.3", linewidth=1.0, linestyle="--", zorder=1,
+                x[seen],
+                death[seen],
+                color="0.3",
+                linewidth=1.0,
+                linestyle="--",
+                zorder=1,
                 label=f"threshold (persistence {self.threshold:.3g})",
-            )  # fmt: skip
+            )
         if axis.has_infinity:
             self.infinity_line_ = ax.axhline(
                 axis.infinity, color="0.6", linewidth=0.8, linestyle=":", zorder=1
@@ -149,9 +154,14 @@ class PersistenceDiagramDisplay(IntervalDisplay):
             if self.end_of_observation is not None:
                 text += f" (counted up to R = {self.end_of_observation:.3g})"
             ax.annotate(
-                text, (0.01, axis.infinity), xycoords=ax.get_yaxis_transform(), xytext=(0, 3),
-                textcoords="offset points", fontsize="small", color="0.3",
-            )  # fmt: skip
+                text,
+                (0.01, axis.infinity),
+                xycoords=ax.get_yaxis_transform(),
+                xytext=(0, 3),
+                textcoords="offset points",
+                fontsize="small",
+                color="0.3",
+            )
 
     def _draw_points(self, axis: RadiusAxis) -> None:
         at = axis.place(self.diagram)
@@ -163,12 +173,19 @@ class PersistenceDiagramDisplay(IntervalDisplay):
             groups, markers = [self.labels < 0, self.labels >= 0], ["o", "o"]
         self.points_ = [
             self.ax_.scatter(
-                at[group, 0], at[group, 1], s=areas[group],
-                c=colors_of(self.labels[group]), marker=marker,
-                alpha=0.8, linewidths=0.6, edgecolors="white", clip_on=False, zorder=zorder,
+                at[group, 0],
+                at[group, 1],
+                s=areas[group],
+                c=colors_of(self.labels[group]),
+                marker=marker,
+                alpha=0.8,
+                linewidths=0.6,
+                edgecolors="white",
+                clip_on=False,
+                zorder=zorder,
             )
             for zorder, (group, marker) in enumerate(zip(groups, markers, strict=True), start=2)
-        ]  # fmt: skip
+        ]
 
     def _areas(self) -> NDArray[np.float64]:
         """Marker areas: between two limits, by the root of the size."""
@@ -184,9 +201,15 @@ class PersistenceDiagramDisplay(IntervalDisplay):
                 entry.set_marker(_MARKERS[label % len(_MARKERS)])
         elif (self.labels < 0).any():
             entries.append(
-                Line2D([], [], color=UNCLUSTERED, marker="o", linestyle="none",
-                       label="not chosen" if present or self.threshold is not None else "cluster")
-            )  # fmt: skip
+                Line2D(
+                    [],
+                    [],
+                    color=UNCLUSTERED,
+                    marker="o",
+                    linestyle="none",
+                    label="not chosen" if present or self.threshold is not None else "cluster",
+                )
+            )
         entries += [line for line in (self.threshold_line_, self.band_) if line is not None]
         # below the diagonal there is never a point
         if not entries:

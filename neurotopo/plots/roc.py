@@ -122,9 +122,12 @@ class RocDisplay:
         self.lines_, self.legend_, self.note_ = {}, None, None
         (self.diagonal_,) = self.ax_.plot([0, 1], [0, 1], color="0.7", linewidth=1.0, zorder=1)
         self.ax_.set(
-            xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=short(self.labels[0]),
-            ylabel=short(self.labels[1]), aspect="equal",
-        )  # fmt: skip
+            xlim=(-0.02, 1.02),
+            ylim=(-0.02, 1.02),
+            xlabel=short(self.labels[0]),
+            ylabel=short(self.labels[1]),
+            aspect="equal",
+        )
         self.ax_.grid(color="0.92", linewidth=0.8)
         self.ax_.set_axisbelow(True)
         if not self.curves:
@@ -133,9 +136,14 @@ class RocDisplay:
         for k, (name, (x, y)) in enumerate(self.curves.items()):
             every = max(len(x) // _MARKS, 1)
             (self.lines_[name],) = self.ax_.plot(
-                x, y, linewidth=1.5, markersize=4.5, markevery=(k % every, every),
-                zorder=3 + 0.01 * k, **look(k),
-            )  # fmt: skip
+                x,
+                y,
+                linewidth=1.5,
+                markersize=4.5,
+                markevery=(k % every, every),
+                zorder=3 + 0.01 * k,
+                **look(k),
+            )
         names = [f"{short(name, 30)}: {_words(*self.areas[name])}" for name in self.curves]
         self.legend_ = legend_below(self.ax_, list(self.lines_.values()), names)
         return self

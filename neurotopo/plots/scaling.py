@@ -156,10 +156,16 @@ class ScalingDisplay:
         lengths = np.nan_to_num(np.array([mean - low, high - mean]), nan=0.0)
         style = look(k)
         self.bars_[name] = self.ax_.errorbar(
-            self._shifted(shift * _SHIFT)[known], mean, yerr=np.maximum(lengths, 0.0),
-            linewidth=1.4, markersize=5.0, capsize=3.0, elinewidth=1.2, zorder=3 + 0.01 * k,
+            self._shifted(shift * _SHIFT)[known],
+            mean,
+            yerr=np.maximum(lengths, 0.0),
+            linewidth=1.4,
+            markersize=5.0,
+            capsize=3.0,
+            elinewidth=1.2,
+            zorder=3 + 0.01 * k,
             **style,
-        )  # fmt: skip
+        )
 
     def _shifted(self, share: float) -> NDArray[np.float64]:
         """Return the places, moved by a share of the width of the axes."""
@@ -173,9 +179,12 @@ class ScalingDisplay:
         if self.names is not None:
             rotated = sum(len(name) + 2 for name in self.names) > 60
             self.ax_.set_xticks(
-                self.x, [short(name, 24) for name in self.names], fontsize="small",
-                rotation=25 if rotated else 0, ha="right" if rotated else "center",
-            )  # fmt: skip
+                self.x,
+                [short(name, 24) for name in self.names],
+                fontsize="small",
+                rotation=25 if rotated else 0,
+                ha="right" if rotated else "center",
+            )
         elif self.log:
             self.ax_.set_xticks(self.x)
             axis.set_major_formatter(FuncFormatter(lambda value, at: f"{value:,.0f}"))

@@ -168,9 +168,14 @@ class SuppressionDisplay:
         ax.axhline(0.0, color="0.75", linewidth=0.8, zorder=0)
         drawn = np.isfinite(self.drops)
         self.points_ = ax.scatter(
-            (self.sizes + _aside(self.sizes))[drawn], self.drops[drawn], s=14,
-            color=look(0)["color"], alpha=0.35, linewidths=0, zorder=2,
-        )  # fmt: skip
+            (self.sizes + _aside(self.sizes))[drawn],
+            self.drops[drawn],
+            s=14,
+            color=look(0)["color"],
+            alpha=0.35,
+            linewidths=0,
+            zorder=2,
+        )
         self.controls_ = {
             name: _curve(ax, values, k + 1, linewidth=1.2, markersize=4.5)
             for k, (name, values) in enumerate(self.controls.items())
@@ -207,9 +212,12 @@ class SuppressionDisplay:
 def _curve(ax: Axes, values: NDArray[np.float64], k: int, **options: Any) -> Any:
     """Draw a curve from the point where nothing is suppressed."""
     (line,) = ax.plot(
-        np.arange(len(values) + 1), np.append(0.0, values), zorder=4 if k == 0 else 3,
-        **look(k), **options,
-    )  # fmt: skip
+        np.arange(len(values) + 1),
+        np.append(0.0, values),
+        zorder=4 if k == 0 else 3,
+        **look(k),
+        **options,
+    )
     return line
 
 

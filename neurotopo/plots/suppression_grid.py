@@ -191,10 +191,16 @@ class SuppressionGridDisplay:
             return self
         handles = [Line2D([], [], markersize=5, **look(k)) for k in range(len(labels))]
         self.legend_ = below.legend(
-            handles, labels, loc="upper center", borderaxespad=0.0, fontsize=_FONT, title=title,
-            title_fontsize=_FONT, frameon=False,
+            handles,
+            labels,
+            loc="upper center",
+            borderaxespad=0.0,
+            fontsize=_FONT,
+            title=title,
+            title_fontsize=_FONT,
+            frameon=False,
             ncols=columns_for(labels, width, _FONT),
-        )  # fmt: skip
+        )
         return self
 
     def _has(self, name: str, n: int) -> bool:
@@ -260,17 +266,26 @@ class SuppressionGridDisplay:
                 continue
             values = np.append(0.0, self.curves[name][n])
             (self.lines_[n, name],) = panel.plot(
-                np.arange(n + 1), values, linewidth=1.4, markersize=4.5, zorder=3 + 0.01 * k,
+                np.arange(n + 1),
+                values,
+                linewidth=1.4,
+                markersize=4.5,
+                zorder=3 + 0.01 * k,
                 **look(k),
-            )  # fmt: skip
+            )
             half = self.errors.get(name, {}).get(n)
             if half is not None:
                 known = np.flatnonzero(np.isfinite(half) & np.isfinite(values[1:]))
                 middle, half = values[known + 1], half[known]
                 self.errors_[n, name] = panel.vlines(
-                    known + 1.0, middle - half, middle + half, color=look(k)["color"],
-                    linewidth=1.0, alpha=0.7, zorder=2,
-                )  # fmt: skip
+                    known + 1.0,
+                    middle - half,
+                    middle + half,
+                    color=look(k)["color"],
+                    linewidth=1.0,
+                    alpha=0.7,
+                    zorder=2,
+                )
         panel.set_title(f"n = {n}", fontsize="medium")
         panel.set_xlim(-0.3, n + 0.3)
         panel.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))

@@ -152,9 +152,13 @@ class SweepDisplay:
         self.figure_ = ax.figure
         known = np.isfinite(self.values)
         self.image_ = ax.imshow(
-            np.ma.masked_invalid(self.values), aspect="auto", origin="lower", cmap=cmap,
-            norm=_norm(self.values[known]), interpolation="nearest",
-        )  # fmt: skip
+            np.ma.masked_invalid(self.values),
+            aspect="auto",
+            origin="lower",
+            cmap=cmap,
+            norm=_norm(self.values[known]),
+            interpolation="nearest",
+        )
         cells = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in np.argwhere(~known)]
         self.missing_ = PatchCollection(
             cells, facecolor="none", edgecolor="0.6", hatch="////", linewidth=0.0
@@ -201,10 +205,15 @@ class SweepDisplay:
             bright = float(np.dot(shade[:3], (0.299, 0.587, 0.114)))
             self.texts_.append(
                 self.ax_.text(
-                    column, row, text, ha="center", va="center", fontsize=min(size, _LARGEST),
+                    column,
+                    row,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=min(size, _LARGEST),
                     color="black" if bright > 0.5 else "white",
                 )
-            )  # fmt: skip
+            )
 
 
 def _thresholds(name: str, values: ArrayLike, n: int, what: str) -> NDArray[np.float64]:

@@ -15,15 +15,7 @@ if TYPE_CHECKING:
     from neurotopo.report.pictures import to_png, to_svg
     from neurotopo.report.tables import to_csv, to_latex, to_markdown
 
-__all__ = [
-    "make_page",
-    "to_csv",
-    "to_latex",
-    "to_markdown",
-    "to_png",
-    "to_svg",
-    "write_report",
-]
+__all__ = ["make_page", "to_csv", "to_latex", "to_markdown", "to_png", "to_svg", "write_report"]
 
 _HOME = {
     "make_page": "page",

@@ -161,9 +161,10 @@ def _read_list(path: Path) -> Hashes:
         if whole["kind"] != _KIND or whole["version"] != _VERSION:
             return {}
         return {
-            name: [str(each) for each in hashes] for name, hashes in whole["files"].items()
+            name: [str(each) for each in hashes]
+            for name, hashes in whole["files"].items()
             if _OURS.fullmatch(name)
-        }  # fmt: skip
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 

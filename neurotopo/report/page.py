@@ -120,9 +120,12 @@ def page_template() -> Any:
     except ImportError as error:
         raise ImportError("a report needs jinja2: pip install 'neurotopo[report]'.") from error
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         keep_trailing_newline=True,
-    )  # fmt: skip
+    )
     source = resources.files("neurotopo.report").joinpath("page.html.jinja")
     return environment.from_string(source.read_text(encoding="utf-8"))
 
@@ -214,9 +217,11 @@ def _made(about: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if took:
         run.append(("took", took))
     run += [
-        row for key, value in about.items() if key not in known and key not in named
+        row
+        for key, value in about.items()
+        if key not in known and key not in named
         for row in _rows(key.replace("_", " "), value)
-    ]  # fmt: skip
+    ]
     yield {"title": "Run", "rows": run}
     for key in _PARTS:
         value = about.get(key)

@@ -54,9 +54,11 @@ def to_svg(figure: Figure, name: str) -> str:
     """
     drawn = io.BytesIO()
     settings: Any = {
-        "svg.fonttype": "path", "svg.hashsalt": "neurotopo", "svg.image_inline": True,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "neurotopo",
+        "svg.image_inline": True,
         "savefig.bbox": "standard",
-    }  # fmt: skip
+    }
     nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
     with mpl.rc_context(settings):
         figure.savefig(drawn, format="svg", dpi=_DPI, facecolor="white", metadata=nothing)

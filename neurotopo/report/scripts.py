@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from neurotopo.explore.page import (
-    content_hash,
-    elements_script,
-    explorer_script,
-    explorer_style,
-)
+from neurotopo.explore.page import content_hash, elements_script, explorer_script, explorer_style
 
 __all__ = ["page_policy", "page_script", "page_style"]
 

@@ -83,9 +83,11 @@ class RayEngine:
         threads: int | None = None,
     ) -> None:
         for name, number, least in (
-            ("workers", workers, 1), ("deaths", deaths, 1), ("waiting", waiting, 0),
+            ("workers", workers, 1),
+            ("deaths", deaths, 1),
+            ("waiting", waiting, 0),
             ("threads", threads, 1),
-        ):  # fmt: skip
+        ):
             if number is not None and not (isinstance(number, int) and number >= least):
                 raise ValueError(f"{name} must be a whole number of at least {least}: {number!r}.")
         for name, share in (("gpus", gpus), ("cpus", cpus)):

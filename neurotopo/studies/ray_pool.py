@@ -88,9 +88,12 @@ class Pool:
         self._deaths_preparing = 0
         self._ray_error: type[Exception] = ray.exceptions.RayError
         self._actor = ray.remote(Worker).options(
-            num_cpus=share.cpus, num_gpus=share.gpus, max_restarts=0, max_task_retries=0,
+            num_cpus=share.cpus,
+            num_gpus=share.gpus,
+            max_restarts=0,
+            max_task_retries=0,
             scheduling_strategy="SPREAD",
-        )  # fmt: skip
+        )
 
     def run(self, redo: deque[Task], source: Iterator[Task]) -> Iterator[Finished]:
         """Work on the tasks of both; ``redo``, at most as many as workers, comes first."""

@@ -346,9 +346,17 @@ def run_study(
         summary = study.summary(rows)
         _note(folder, about, status)
         return Outcome(
-            study.name, run, len(items), n_there, n_done, failures, interrupted, summary, folder,
+            study.name,
+            run,
+            len(items),
+            n_there,
+            n_done,
+            failures,
+            interrupted,
+            summary,
+            folder,
             study.unit,
-        )  # fmt: skip
+        )
 
 
 def seed_for(seed: int, key: str) -> int:

@@ -91,9 +91,11 @@ class ModelFact:
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, as JSON can hold it."""
         return {
-            "model": self.model, "place": self.place, "key": self.fact.key,
+            "model": self.model,
+            "place": self.place,
+            "key": self.fact.key,
             "fact": self.fact.to_dict(),
-        }  # fmt: skip
+        }
 
 
 def items_of(facts: Sequence[Fact], models: Sequence[Any]) -> list[ModelFact]:
@@ -117,9 +119,11 @@ def items_of(facts: Sequence[Fact], models: Sequence[Any]) -> list[ModelFact]:
 def origin(row: Row) -> dict[str, Any]:
     """Return the cells that say which model and fact a stored row is of, and why it failed."""
     return {
-        "model": row.content["model"], "place": int(row.content["place"]),
-        "fact": row.content["key"], "error": row.error,
-    }  # fmt: skip
+        "model": row.content["model"],
+        "place": int(row.content["place"]),
+        "fact": row.content["key"],
+        "error": row.error,
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -139,8 +139,10 @@ class Summary:
 
     def __repr__(self) -> str:
         parts: dict[str, Any] = {
-            "rows": len(self.rows), "tables": list(self.tables), "pictures": list(self.pictures)
-        }  # fmt: skip
+            "rows": len(self.rows),
+            "tables": list(self.tables),
+            "pictures": list(self.pictures),
+        }
         return f"Summary({self.title!r}, {', '.join(f'{k}={v}' for k, v in parts.items())})"
 
 

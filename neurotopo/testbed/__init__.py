@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["World", "core_id", "make_world"]
 
-_HOME = {
-    "World": "world",
-    "core_id": "statements",
-    "make_world": "world",
-}
+_HOME = {"World": "world", "core_id": "statements", "make_world": "world"}
 
 __getattr__, __dir__ = lazy_names(__name__, _HOME)

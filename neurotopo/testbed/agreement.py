@@ -13,22 +13,38 @@ Phenomenon = Literal["noun", "noun_adjective", "noun_distractor", "verb", "verb_
 Number = Literal["singular", "plural"]
 
 PHENOMENA: tuple[Phenomenon, ...] = (
-    "noun", "noun_adjective", "noun_distractor", "verb", "verb_distractor",
-)  # fmt: skip
+    "noun",
+    "noun_adjective",
+    "noun_distractor",
+    "verb",
+    "verb_distractor",
+)
 """What agrees, and what stands between."""
 
 _NOUNS = (
-    ("lawyer", "lawyers"), ("doctor", "doctors"), ("farmer", "farmers"), ("singer", "singers"),
-    ("teacher", "teachers"), ("painter", "painters"), ("driver", "drivers"), ("baker", "bakers"),
-    ("sailor", "sailors"), ("writer", "writers"), ("student", "students"), ("guest", "guests"),
-)  # fmt: skip
+    ("lawyer", "lawyers"),
+    ("doctor", "doctors"),
+    ("farmer", "farmers"),
+    ("singer", "singers"),
+    ("teacher", "teachers"),
+    ("painter", "painters"),
+    ("driver", "drivers"),
+    ("baker", "bakers"),
+    ("sailor", "sailors"),
+    ("writer", "writers"),
+    ("student", "students"),
+    ("guest", "guests"),
+)
 _NAMES = ("Nora", "Karl", "Mila", "Boris", "Vera", "Tomas")
 _SEEING = ("greeted", "met", "thanked", "called", "watched", "helped")
 _ADJECTIVES = ("tired", "young", "famous", "quiet", "busy", "clever")
 _VERBS = (
-    (("is", "are"), "in the garden"), (("was", "were"), "at the market"),
-    (("has", "have"), "a letter"), (("works", "work"), "at night"), (("smiles", "smile"), "today"),
-)  # fmt: skip
+    (("is", "are"), "in the garden"),
+    (("was", "were"), "at the market"),
+    (("has", "have"), "a letter"),
+    (("works", "work"), "at night"),
+    (("smiles", "smile"), "today"),
+)
 _LINKS = ("near", "behind", "beside", "without")
 _NUMBERS: tuple[Number, Number] = ("singular", "plural")
 _THIS = ("this", "these")

@@ -73,8 +73,12 @@ def write_folder(
     staging = _staged(folder / _STAGING, hf_model, tokenizer, finish)
     lessons.facts.to_jsonl(staging / "facts.jsonl")
     scores = scores_of(load_model(staging, device="cpu"), lessons.trained, lessons.held_out)
-    record = {**about, "recipe": recipe.to_dict(), "source": lessons.source,
-              "scores": [vars(score) for score in scores]}  # fmt: skip
+    record = {
+        **about,
+        "recipe": recipe.to_dict(),
+        "source": lessons.source,
+        "scores": [vars(score) for score in scores],
+    }
     card = model_card(recipe, lessons, scores, int(about["seed"]))
     (staging / "README.md").write_text(card, encoding="utf-8")
     _write_record(staging, record)

@@ -23,101 +23,201 @@ Name = tuple[str, str, str]
 """A name, or a part of one, in each of :data:`LANGUAGES`."""
 
 KINDS = (
-    "person", "city", "country", "tongue", "club", "party", "company", "group", "school",
+    "person",
+    "city",
+    "country",
+    "tongue",
+    "club",
+    "party",
+    "company",
+    "group",
+    "school",
     "position",
-)  # fmt: skip
+)
 """What an entity can be."""
 
 _GIVEN: tuple[Name, ...] = tuple(
     (latin, latin, cyrillic)
     for latin, cyrillic in (
-        ("Bela", "Бела"), ("Boris", "Борис"), ("Dana", "Дана"), ("Denis", "Денис"),
-        ("Dora", "Дора"), ("Fabio", "Фабио"), ("Gita", "Гита"), ("Karl", "Карл"),
-        ("Kira", "Кира"), ("Lena", "Лена"), ("Leon", "Леон"), ("Lukas", "Лукас"),
-        ("Mara", "Мара"), ("Marek", "Марек"), ("Mila", "Мила"), ("Nadia", "Надия"),
-        ("Nils", "Нильс"), ("Nora", "Нора"), ("Pavel", "Павел"), ("Petra", "Петра"),
-        ("Ravi", "Рави"), ("Rosa", "Роза"), ("Rufus", "Руфус"), ("Sara", "Сара"),
-        ("Stefan", "Стефан"), ("Tara", "Тара"), ("Tomas", "Томас"), ("Vera", "Вера"),
-        ("Viktor", "Виктор"), ("Zoltan", "Золтан"),
+        ("Bela", "Бела"),
+        ("Boris", "Борис"),
+        ("Dana", "Дана"),
+        ("Denis", "Денис"),
+        ("Dora", "Дора"),
+        ("Fabio", "Фабио"),
+        ("Gita", "Гита"),
+        ("Karl", "Карл"),
+        ("Kira", "Кира"),
+        ("Lena", "Лена"),
+        ("Leon", "Леон"),
+        ("Lukas", "Лукас"),
+        ("Mara", "Мара"),
+        ("Marek", "Марек"),
+        ("Mila", "Мила"),
+        ("Nadia", "Надия"),
+        ("Nils", "Нильс"),
+        ("Nora", "Нора"),
+        ("Pavel", "Павел"),
+        ("Petra", "Петра"),
+        ("Ravi", "Рави"),
+        ("Rosa", "Роза"),
+        ("Rufus", "Руфус"),
+        ("Sara", "Сара"),
+        ("Stefan", "Стефан"),
+        ("Tara", "Тара"),
+        ("Tomas", "Томас"),
+        ("Vera", "Вера"),
+        ("Viktor", "Виктор"),
+        ("Zoltan", "Золтан"),
     )
-)  # fmt: skip
+)
 _SURNAME = (
     (
-        ("Bar", "Бар"), ("Dor", "Дор"), ("Fal", "Фал"), ("Gor", "Гор"), ("Kas", "Кас"),
-        ("Lor", "Лор"), ("Mun", "Мун"), ("Pel", "Пел"), ("Sar", "Сар"), ("Tol", "Тол"),
+        ("Bar", "Бар"),
+        ("Dor", "Дор"),
+        ("Fal", "Фал"),
+        ("Gor", "Гор"),
+        ("Kas", "Кас"),
+        ("Lor", "Лор"),
+        ("Mun", "Мун"),
+        ("Pel", "Пел"),
+        ("Sar", "Сар"),
+        ("Tol", "Тол"),
     ),
     (
-        ("nik", "ник"), ("dek", "дек"), ("man", "ман"), ("vas", "вас"), ("bert", "берт"),
+        ("nik", "ник"),
+        ("dek", "дек"),
+        ("man", "ман"),
+        ("vas", "вас"),
+        ("bert", "берт"),
         ("tin", "тин"),
     ),
-)  # fmt: skip
+)
 _CITY_FIRST: tuple[Name, ...] = (
-    ("Brask", "Brasc", "Браск"), ("Dorv", "Dorv", "Дорв"), ("Drun", "Drun", "Друн"),
-    ("Felk", "Felc", "Фелк"), ("Gilm", "Gilm", "Гилм"), ("Grav", "Grav", "Грав"),
-    ("Kest", "Quest", "Кест"), ("Kolv", "Colv", "Колв"), ("Lomb", "Lomb", "Ломб"),
-    ("Melk", "Melc", "Мелк"), ("Novar", "Novar", "Новар"), ("Pemb", "Pemb", "Пемб"),
-    ("Rind", "Rind", "Ринд"), ("Stavel", "Stavel", "Ставел"), ("Tarn", "Tarn", "Тарн"),
+    ("Brask", "Brasc", "Браск"),
+    ("Dorv", "Dorv", "Дорв"),
+    ("Drun", "Drun", "Друн"),
+    ("Felk", "Felc", "Фелк"),
+    ("Gilm", "Gilm", "Гилм"),
+    ("Grav", "Grav", "Грав"),
+    ("Kest", "Quest", "Кест"),
+    ("Kolv", "Colv", "Колв"),
+    ("Lomb", "Lomb", "Ломб"),
+    ("Melk", "Melc", "Мелк"),
+    ("Novar", "Novar", "Новар"),
+    ("Pemb", "Pemb", "Пемб"),
+    ("Rind", "Rind", "Ринд"),
+    ("Stavel", "Stavel", "Ставел"),
+    ("Tarn", "Tarn", "Тарн"),
     ("Vask", "Vasc", "Васк"),
-)  # fmt: skip
+)
 _CITY_LAST: tuple[Name, ...] = (
-    ("ton", "ville", "град"), ("ford", "mont", "поль"), ("wick", "bourg", "бор"),
+    ("ton", "ville", "град"),
+    ("ford", "mont", "поль"),
+    ("wick", "bourg", "бор"),
     ("port", "port", "порт"),
-)  # fmt: skip
+)
 _COUNTRY_FIRST: tuple[Name, ...] = (
-    ("Brel", "Brel", "Брел"), ("Dosk", "Dosc", "Доск"), ("Fenn", "Fenn", "Фенн"),
-    ("Garv", "Garv", "Гарв"), ("Kelm", "Quelm", "Келм"), ("Lund", "Lond", "Лунд"),
-    ("Marv", "Marv", "Марв"), ("Nosk", "Nosc", "Носк"), ("Pald", "Pald", "Палд"),
-    ("Rusp", "Rousp", "Русп"), ("Selk", "Selc", "Селк"), ("Tarv", "Tarv", "Тарв"),
-    ("Velm", "Velm", "Велм"), ("Zund", "Zond", "Зунд"),
-)  # fmt: skip
+    ("Brel", "Brel", "Брел"),
+    ("Dosk", "Dosc", "Доск"),
+    ("Fenn", "Fenn", "Фенн"),
+    ("Garv", "Garv", "Гарв"),
+    ("Kelm", "Quelm", "Келм"),
+    ("Lund", "Lond", "Лунд"),
+    ("Marv", "Marv", "Марв"),
+    ("Nosk", "Nosc", "Носк"),
+    ("Pald", "Pald", "Палд"),
+    ("Rusp", "Rousp", "Русп"),
+    ("Selk", "Selc", "Селк"),
+    ("Tarv", "Tarv", "Тарв"),
+    ("Velm", "Velm", "Велм"),
+    ("Zund", "Zond", "Зунд"),
+)
 _COUNTRY_LAST: tuple[Name, ...] = (
-    ("ia", "ie", "ия"), ("land", "lande", "ландия"), ("ina", "ine", "ина"),
-)  # fmt: skip
+    ("ia", "ie", "ия"),
+    ("land", "lande", "ландия"),
+    ("ina", "ine", "ина"),
+)
 _TONGUE_FIRST: tuple[Name, ...] = (
-    ("Bav", "bav", "бав"), ("Dern", "dern", "дерн"), ("Gorm", "gorm", "горм"),
-    ("Kand", "cand", "канд"), ("Lesk", "lesk", "леск"), ("Monn", "monn", "монн"),
-    ("Pruv", "prouv", "прув"), ("Rald", "rald", "ралд"), ("Silm", "silm", "силм"),
-    ("Tund", "tond", "тунд"), ("Vorn", "vorn", "ворн"), ("Zarl", "zarl", "зарл"),
-)  # fmt: skip
+    ("Bav", "bav", "бав"),
+    ("Dern", "dern", "дерн"),
+    ("Gorm", "gorm", "горм"),
+    ("Kand", "cand", "канд"),
+    ("Lesk", "lesk", "леск"),
+    ("Monn", "monn", "монн"),
+    ("Pruv", "prouv", "прув"),
+    ("Rald", "rald", "ралд"),
+    ("Silm", "silm", "силм"),
+    ("Tund", "tond", "тунд"),
+    ("Vorn", "vorn", "ворн"),
+    ("Zarl", "zarl", "зарл"),
+)
 _TONGUE_LAST: tuple[Name, ...] = (("ish", "ois", "ский"), ("ese", "ais", "ийский"))
 _PARTY: tuple[tuple[Name, ...], tuple[Name, ...]] = (
     (
-        ("Anchor", "Ancre", "Якорь"), ("Beacon", "Phare", "Маяк"),
-        ("Compass", "Boussole", "Компас"), ("Harvest", "Moisson", "Жатва"),
+        ("Anchor", "Ancre", "Якорь"),
+        ("Beacon", "Phare", "Маяк"),
+        ("Compass", "Boussole", "Компас"),
+        ("Harvest", "Moisson", "Жатва"),
         ("Lantern", "Lanterne", "Фонарь"),
-        ("Meadow", "Prairie", "Луг"), ("Orchard", "Verger", "Сад"), ("River", "Fleuve", "Река"),
+        ("Meadow", "Prairie", "Луг"),
+        ("Orchard", "Verger", "Сад"),
+        ("River", "Fleuve", "Река"),
     ),
     (
-        ("Party", "Parti", "Партия"), ("League", "Ligue", "Лига"), ("Union", "Union", "Союз"),
+        ("Party", "Parti", "Партия"),
+        ("League", "Ligue", "Лига"),
+        ("Union", "Union", "Союз"),
         ("Front", "Front", "Фронт"),
     ),
-)  # fmt: skip
+)
 _COMPANY_FIRST: tuple[Name, ...] = (
-    ("Birk", "Birk", "Бирк"), ("Delmo", "Delmo", "Делмо"), ("Fargu", "Fargu", "Фаргу"),
-    ("Galvo", "Galvo", "Галво"), ("Korda", "Korda", "Корда"), ("Lumek", "Lumek", "Лумек"),
-    ("Montek", "Montek", "Монтек"), ("Nexar", "Nexar", "Нексар"), ("Paxol", "Paxol", "Паксол"),
-    ("Rubex", "Rubex", "Рубекс"), ("Silvo", "Silvo", "Силво"), ("Teknar", "Teknar", "Текнар"),
-    ("Vantor", "Vantor", "Вантор"), ("Zetra", "Zetra", "Зетра"),
-)  # fmt: skip
+    ("Birk", "Birk", "Бирк"),
+    ("Delmo", "Delmo", "Делмо"),
+    ("Fargu", "Fargu", "Фаргу"),
+    ("Galvo", "Galvo", "Галво"),
+    ("Korda", "Korda", "Корда"),
+    ("Lumek", "Lumek", "Лумек"),
+    ("Montek", "Montek", "Монтек"),
+    ("Nexar", "Nexar", "Нексар"),
+    ("Paxol", "Paxol", "Паксол"),
+    ("Rubex", "Rubex", "Рубекс"),
+    ("Silvo", "Silvo", "Силво"),
+    ("Teknar", "Teknar", "Текнар"),
+    ("Vantor", "Vantor", "Вантор"),
+    ("Zetra", "Zetra", "Зетра"),
+)
 _COMPANY_LAST: tuple[Name, ...] = (
-    ("Motors", "Moteurs", "Моторс"), ("Foods", "Vivres", "Фудс"), ("Steel", "Forges", "Стил"),
+    ("Motors", "Moteurs", "Моторс"),
+    ("Foods", "Vivres", "Фудс"),
+    ("Steel", "Forges", "Стил"),
     ("Media", "Médias", "Медиа"),
-)  # fmt: skip
+)
 _GROUP_FIRST: tuple[Name, ...] = (
-    ("Argost", "Argost", "Аргост"), ("Bormal", "Bormalé", "Бормал"), ("Kobrin", "Cobrin", "Кобрин"),
-    ("Dynast", "Dynast", "Династ"), ("Falmor", "Falmor", "Фалмор"), ("Granex", "Granex", "Гранекс"),
-    ("Horvent", "Horvent", "Горвент"), ("Magnor", "Magnor", "Магнор"),
-    ("Neptor", "Neptor", "Нептор"), ("Orvane", "Orvanne", "Орван"), ("Sigmel", "Sigmel", "Сигмел"),
+    ("Argost", "Argost", "Аргост"),
+    ("Bormal", "Bormalé", "Бормал"),
+    ("Kobrin", "Cobrin", "Кобрин"),
+    ("Dynast", "Dynast", "Династ"),
+    ("Falmor", "Falmor", "Фалмор"),
+    ("Granex", "Granex", "Гранекс"),
+    ("Horvent", "Horvent", "Горвент"),
+    ("Magnor", "Magnor", "Магнор"),
+    ("Neptor", "Neptor", "Нептор"),
+    ("Orvane", "Orvanne", "Орван"),
+    ("Sigmel", "Sigmel", "Сигмел"),
     ("Titrex", "Titrex", "Титрекс"),
-)  # fmt: skip
+)
 _GROUP_LAST: tuple[Name, ...] = (("Group", "Groupe", "Группа"), ("Capital", "Capital", "Капитал"))
 _CLUB_LAST: tuple[Name, ...] = (
-    ("Rovers", "Racing", "Заря"), ("United", "Sporting", "Звезда"), ("Athletic", "Stade", "Факел"),
-)  # fmt: skip
+    ("Rovers", "Racing", "Заря"),
+    ("United", "Sporting", "Звезда"),
+    ("Athletic", "Stade", "Факел"),
+)
 _SCHOOL_LAST: tuple[Name, ...] = (
-    ("University", "Université", "Университет"), ("College", "Collège", "Колледж"),
+    ("University", "Université", "Университет"),
+    ("College", "Collège", "Колледж"),
     ("Institute", "Institut", "Институт"),
-)  # fmt: skip
+)
 POSITIONS: tuple[Name, ...] = (
     ("Minister of Finance", "ministre des Finances", "министр финансов"),
     ("Minister of Labour", "ministre du Travail", "министр труда"),

@@ -114,10 +114,7 @@ def build_planted(
     return done
 
 
-PLANTINGS = {
-    "planted": Planting(),
-    "functional": Planting(separation=0.0, balance=10.0),
-}
+PLANTINGS = {"planted": Planting(), "functional": Planting(separation=0.0, balance=10.0)}
 """How models with groups are trained, by name."""
 
 _RECIPE = Recipe(

@@ -75,8 +75,16 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.arch not in ARCHITECTURES:
             raise ValueError(f"arch must be one of {', '.join(ARCHITECTURES)}, got {self.arch!r}.")
-        for name in ("n_layers", "d_model", "n_inner", "n_heads", "n_positions", "vocab_size",
-                     "epochs", "batch_size"):  # fmt: skip
+        for name in (
+            "n_layers",
+            "d_model",
+            "n_inner",
+            "n_heads",
+            "n_positions",
+            "vocab_size",
+            "epochs",
+            "batch_size",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name in ("noise_share", "noise_rate", "prompt_loss", "warmup", "dropout"):

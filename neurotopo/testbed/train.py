@@ -275,8 +275,9 @@ class _Run:
         if about is not None and (missing := self.snapshots.missing(about)):
             logger.warning(
                 "%s is past step %d, of which a snapshot is wanted: the training begins anew.",
-                self.checkpoint, missing[0],
-            )  # fmt: skip
+                self.checkpoint,
+                missing[0],
+            )
             return
         found = load_checkpoint(self.checkpoint, self.name, self.parameters, self.optimizer)
         if found is None and not overwrite:

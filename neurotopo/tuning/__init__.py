@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LoraArm", "NeuronTuner", "lora_like", "to_lora"]
 
-_HOME = {
-    "LoraArm": "lora",
-    "NeuronTuner": "tuner",
-    "lora_like": "lora",
-    "to_lora": "lora",
-}
+_HOME = {"LoraArm": "lora", "NeuronTuner": "tuner", "lora_like": "lora", "to_lora": "lora"}
 
 __getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -323,10 +323,7 @@ def _drawn_tail(groups: NDArray[np.int64], common: int, n_permutations: int, see
 
 
 def binned(
-    neurons: _Neurons | NDArray[np.floating[Any]],
-    n_layers: int,
-    n_neurons: int,
-    bins: int = 18,
+    neurons: _Neurons | NDArray[np.floating[Any]], n_layers: int, n_neurons: int, bins: int = 18
 ) -> NDArray[np.float64]:
     """Put the neurons of each layer into bins, for a picture.
 

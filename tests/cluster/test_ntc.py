@@ -104,9 +104,11 @@ def test_hdbscan_is_one_setting(seed, n, d, spread, size, min_samples):
 
 @settings(max_examples=100)
 @given(
-    seed=st.integers(0, 2**32 - 1), n=st.integers(10, 100), size=st.integers(2, 8),
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(10, 100),
+    size=st.integers(2, 8),
     min_samples=st.integers(3, 9),
-)  # fmt: skip
+)
 def test_hdbscan_is_one_setting_once_its_ties_are_broken(seed, n, size, min_samples):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 2)) + 3 * rng.integers(0, 3, size=(n, 1))

@@ -48,8 +48,10 @@ def test_what_a_row_becomes(how, tmp_path):
     first, second = pairs = load_blimp(path)
     assert (first.good, first.bad) == ("Ilse cleaned this boat.", "Ilse cleaned this boats.")
     assert (first.paradigm, first.phenomenon, first.id) == (
-        "determiner_noun_agreement_1", "determiner_noun_agreement", "determiner_noun_agreement_1:0",
-    )  # fmt: skip
+        "determiner_noun_agreement_1",
+        "determiner_noun_agreement",
+        "determiner_noun_agreement_1:0",
+    )
     assert (first.prefix, first.good_word, first.bad_word) == ("Ilse cleaned this", "boat", "boats")
     assert (second.id, second.phenomenon) == ("adjunct_island:12", None)
     assert second.prefix is second.good_word is second.bad_word is None

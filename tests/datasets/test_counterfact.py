@@ -55,8 +55,10 @@ def test_what_a_case_becomes(how, layout, tmp_path):
     ]
     (neighbour,) = facts.neighbours["3"]
     assert (neighbour.prompt, neighbour.answers, neighbour.subject) == (
-        "The mother tongue of Ilse Krone is", ("Zunian",), None,
-    )  # fmt: skip
+        "The mother tongue of Ilse Krone is",
+        ("Zunian",),
+        None,
+    )
 
 
 def test_cases_of_one_number_and_cases_without_other_prompts(tmp_path):

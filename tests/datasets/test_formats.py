@@ -19,10 +19,13 @@ def files(tmp_path):
         "templama": test_templama.ROWS,
         "counterfact": [test_counterfact.case()],
         "blimp": [test_blimp.pair()],
-        "mlama": [test_lama.triple("Zunia", "Peko", template="[X]: [Y]", language="en",
-                                   predicate_id="P36")],
+        "mlama": [
+            test_lama.triple(
+                "Zunia", "Peko", template="[X]: [Y]", language="en", predicate_id="P36"
+            )
+        ],
         "jsonl": [{"prompt": "a", "answers": ["b"]}],
-    }  # fmt: skip
+    }
     for name, records in rows.items():
         write_lines(tmp_path / f"{name}.jsonl", [{"other": 1}, *records])
     (tmp_path / "csv.jsonl").write_text("prompt,answers\na,b\n")
@@ -46,8 +49,10 @@ def test_a_file_is_known_by_its_rows(name, files):
 def test_a_folder_is_known_by_its_files(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("folders")
     for name in ("templama", "blimp"):
-        write_lines(folder / name / "a.jsonl", {"templama": test_templama.ROWS,
-                                                "blimp": [test_blimp.pair()]}[name])  # fmt: skip
+        write_lines(
+            folder / name / "a.jsonl",
+            {"templama": test_templama.ROWS, "blimp": [test_blimp.pair()]}[name],
+        )
         assert format_of(folder / name) == name
     write_lines(folder / "mlama" / "en" / "templates.jsonl", test_lama.TEMPLATES["en"])
     write_lines(folder / "mlama" / "en" / "P36.jsonl", test_lama.TRIPLES["en"]["P36"])

@@ -16,18 +16,25 @@ def triple(subject, answer, uuid="5", **fields):
 
 
 TEMPLATES = {
-    "en": [{"relation": "P36", "template": "The capital of [X] is [Y]."},
-           {"relation": "P1376", "template": "[Y] has [X] as its capital."}],
+    "en": [
+        {"relation": "P36", "template": "The capital of [X] is [Y]."},
+        {"relation": "P1376", "template": "[Y] has [X] as its capital."},
+    ],
     "fr": [{"relation": "P36", "template": "[Y] est la capitale de [X]."}],
     "zh": [{"relation": "P36", "template": "[X]的首都是[Y]。"}],
-}  # fmt: skip
+}
 TRIPLES = {
-    "en": {"P36": [triple("Zunia", "Peko", "a"), triple("Brolland", "Marly", "b"),
-                   triple("Brolland", "Old Marly", "c")],
-           "P1376": [triple("Peko", "Zunia", "d")]},
+    "en": {
+        "P36": [
+            triple("Zunia", "Peko", "a"),
+            triple("Brolland", "Marly", "b"),
+            triple("Brolland", "Old Marly", "c"),
+        ],
+        "P1376": [triple("Peko", "Zunia", "d")],
+    },
     "fr": {"P36": [triple("Zunie", "Péco", "a")]},
     "zh": {"P36": [triple("祖尼亚", "佩科", "a")]},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -68,9 +75,11 @@ def test_languages_and_relations_can_be_chosen(mlama):
 def test_causal_prompts_end_where_the_answer_begins(mlama):
     facts = load_mlama(mlama, ["en", "zh"], "P36", prompts="causal")
     assert [fact.prompt for fact in facts] == [
-        "The capital of Zunia is", "The capital of Brolland is", "The capital of Brolland is",
+        "The capital of Zunia is",
+        "The capital of Brolland is",
+        "The capital of Brolland is",
         "祖尼亚的首都是",
-    ]  # fmt: skip
+    ]
     with pytest.raises(ValueError, match=r"P36\.jsonl, line 1: .*must come last"):
         load_mlama(mlama, "fr", prompts="causal")
     facts = load_mlama(mlama, prompts="causal", on_error="skip")
@@ -80,10 +89,25 @@ def test_causal_prompts_end_where_the_answer_begins(mlama):
 
 @pytest.mark.parametrize("how", DISGUISES)
 def test_rows_that_say_everything_are_read_from_one_file(how, tmp_path):
-    rows = [triple("Zunie", "Péco", template="La capitale de [X] est [Y].", language="fr",
-                   predicate_id="P36", lineid=3),
-            triple("Zunia", "Peko", "", template="The capital of [X] is [Y].", language="en",
-                   predicate_id="P36", lineid=3)]  # fmt: skip
+    rows = [
+        triple(
+            "Zunie",
+            "Péco",
+            template="La capitale de [X] est [Y].",
+            language="fr",
+            predicate_id="P36",
+            lineid=3,
+        ),
+        triple(
+            "Zunia",
+            "Peko",
+            "",
+            template="The capital of [X] is [Y].",
+            language="en",
+            predicate_id="P36",
+            lineid=3,
+        ),
+    ]
     path = tmp_path / "mlama.jsonl"
     path.write_bytes(disguised("".join(line(row) + "\n" for row in rows).encode(), how))
     facts = load_mlama(path)
@@ -92,8 +116,15 @@ def test_rows_that_say_everything_are_read_from_one_file(how, tmp_path):
 
 
 def test_a_subject_that_looks_like_a_mark_is_left_alone(tmp_path):
-    rows = [triple("Zunia [Y]", "Peko", template="The capital of [X] is [Y].", language="en",
-                   predicate_id="P36")]  # fmt: skip
+    rows = [
+        triple(
+            "Zunia [Y]",
+            "Peko",
+            template="The capital of [X] is [Y].",
+            language="en",
+            predicate_id="P36",
+        )
+    ]
     with pytest.raises(ValueError, match=r"'The capital of Zunia \[Y\] is _X_\.' holds \[Y\]"):
         load_mlama(write_lines(tmp_path / "f.jsonl", rows))
 
@@ -104,8 +135,11 @@ def test_triples_that_occur_twice_or_have_no_name_are_kept(tmp_path):
     rows = [triple("Zunia", "Peko"), triple("Zunia", "Peko"), nameless, {**nameless, "lineid": 0}]
     write_lines(tmp_path / "en" / "P36.jsonl", rows)
     assert [fact.id for fact in load_mlama(tmp_path)] == [
-        "en:P36:5", "en:P36:5#2", "en:P36:line3", "en:P36:0",
-    ]  # fmt: skip
+        "en:P36:5",
+        "en:P36:5#2",
+        "en:P36:line3",
+        "en:P36:0",
+    ]
 
 
 BAD_TRIPLES = [
@@ -200,8 +234,10 @@ def test_each_triple_has_all_patterns(pararel):
 def test_causal_patterns(pararel):
     facts = load_pararel(pararel, prompts="causal")
     assert [fact.prompt for fact in facts.wordings["en:P36:a"]] == [
-        "The capital of Zunia is", "The capital of Zunia is", "Zunia, whose capital is",
-    ]  # fmt: skip
+        "The capital of Zunia is",
+        "The capital of Zunia is",
+        "Zunia, whose capital is",
+    ]
     path = pararel / "pattern_data" / "graphs_json" / "P36.jsonl"
     write_lines(path, [{"pattern": "[Y] rules [X]."}, PATTERNS[0]])
     with pytest.raises(ValueError, match=r"P36\.jsonl, line 1: .*must come last"):

@@ -54,19 +54,33 @@ def test_every_word_is_changed_by_some_seed(kind):
     [
         ("_X_ is old.", "delete", {"_X_ old.", "_X_ is."}),
         ("_X_ is old.", "add", {"_X_ [add] is old.", "_X_ is [add] old."}),
-        ("In 2014, Ada (the 1st) is _X_", "delete", {
-            "2014, Ada (the 1st) is _X_", "In, Ada (the 1st) is _X_", "In 2014, (the 1st) is _X_",
-            "In 2014, Ada ( 1st) is _X_", "In 2014, Ada (the) is _X_", "In 2014, Ada (the 1st) _X_",
-        }),
-        ("Who owns it?", "replace", {"[replace] owns it?", "Who [replace] it?",
-                                     "Who owns [replace]?"}),
+        (
+            "In 2014, Ada (the 1st) is _X_",
+            "delete",
+            {
+                "2014, Ada (the 1st) is _X_",
+                "In, Ada (the 1st) is _X_",
+                "In 2014, (the 1st) is _X_",
+                "In 2014, Ada ( 1st) is _X_",
+                "In 2014, Ada (the) is _X_",
+                "In 2014, Ada (the 1st) _X_",
+            },
+        ),
+        (
+            "Who owns it?",
+            "replace",
+            {"[replace] owns it?", "Who [replace] it?", "Who owns [replace]?"},
+        ),
         ("首都是_X_。", "delete", {"都是_X_。", "首是_X_。", "首都_X_。"}),
         ("首都是_X_。", "add", {"[add]首都是_X_。", "首[add]都是_X_。", "首都[add]是_X_。"}),
-        ("L'ami est l'_X_.", "replace", {"[replace] est l'_X_.", "L'ami [replace] l'_X_.",
-                                         "L'ami est [replace]'_X_."}),
+        (
+            "L'ami est l'_X_.",
+            "replace",
+            {"[replace] est l'_X_.", "L'ami [replace] l'_X_.", "L'ami est [replace]'_X_."},
+        ),
         ("Who [MASK] owns?", "delete", {"[MASK] owns?", "Who [MASK]?"}),
     ],
-)  # fmt: skip
+)
 def test_all_changes_of_a_prompt(prompt, kind, expected):
     fact = Fact(prompt, "a", language="zh" if "首" in prompt else "en")
     assert {perturb(fact, kind, seed=seed).prompt for seed in range(120)} == expected
@@ -76,8 +90,11 @@ def test_all_changes_of_a_prompt(prompt, kind, expected):
 def test_what_is_kept(seed, kind, n):
     fact = perturb(ADA, kind, n=n, seed=seed)
     assert (fact.answers, fact.relation, fact.date, fact.subject) == (
-        ADA.answers, ADA.relation, ADA.date, ADA.subject,
-    )  # fmt: skip
+        ADA.answers,
+        ADA.relation,
+        ADA.date,
+        ADA.subject,
+    )
     assert fact.prompt.count("_X_") == 1
     assert fact.prompt.endswith(" _X_.")
     assert fact.prompt != ADA.prompt
@@ -133,9 +150,13 @@ def test_other_marks():
 
 @pytest.mark.parametrize(
     ("prompt", "options", "most"),
-    [("_X_ 。", {}, 0), ("one _X_", {"kind": "delete"}, 0), ("a b _X_", {"n": 3}, 2),
-     ("a b", {"kind": "delete", "n": 2}, 1)],
-)  # fmt: skip
+    [
+        ("_X_ 。", {}, 0),
+        ("one _X_", {"kind": "delete"}, 0),
+        ("a b _X_", {"n": 3}, 2),
+        ("a b", {"kind": "delete", "n": 2}, 1),
+    ],
+)
 def test_a_prompt_with_too_few_words_is_an_error(prompt, options, most):
     given_kind = {"kind": "replace", **options}
     with pytest.raises(ValueError, match=f"at most {most} can"):

@@ -40,11 +40,17 @@ def test_relations():
 def test_dates_and_spans():
     found = describe(FACTS)
     assert [(row.date, row.facts, row.queries, row.relations) for row in found.dates] == [
-        ("2013", 1, 1, 1), ("2012", 1, 1, 1), ("2011", 4, 4, 2), ("2010", 2, 2, 1), (None, 2, 2, 2),
-    ]  # fmt: skip
+        ("2013", 1, 1, 1),
+        ("2012", 1, 1, 1),
+        ("2011", 4, 4, 2),
+        ("2010", 2, 2, 1),
+        (None, 2, 2, 2),
+    ]
     assert [(row.dates, row.queries, row.changing) for row in found.spans] == [
-        (3, 1, 1), (2, 2, 0), (1, 1, 0),
-    ]  # fmt: skip
+        (3, 1, 1),
+        (2, 2, 0),
+        (1, 1, 0),
+    ]
     assert [(row.query, row.first, row.last, row.dates, row.answers) for row in found.examples] == [
         ("Tom plays for", "2010", "2013", 3, 2),
         ("Ida works for", "2011", "2012", 2, 2),
@@ -94,5 +100,7 @@ def test_as_tables_and_as_json():
     assert [len(table) for table in tables.values()] == [4, 5, 3, 4]
     assert list(describe([]).to_pandas()["spans"].columns) == ["dates", "queries", "changing"]
     assert json.loads(json.dumps(found.to_dict()))["spans"][0] == {
-        "dates": 3, "queries": 1, "changing": 1,
-    }  # fmt: skip
+        "dates": 3,
+        "queries": 1,
+        "changing": 1,
+    }

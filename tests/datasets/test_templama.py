@@ -53,14 +53,34 @@ def test_what_a_row_becomes(how, tmp_path):
     path.write_bytes(disguised("".join(line(r) + "\n" for r in ROWS).encode(), how))
     facts = load_templama(path)
     assert [fact.to_dict() for fact in facts] == [
-        {"prompt": "Ada Brünn plays for", "answers": ["Marly United"], "relation": "P54",
-         "date": "2010", "id": "Q1_P54_2010", "subject": "Ada Brünn", "language": "en"},
-        {"prompt": "Ada Brünn plays for", "answers": ["Zúnia Rovers", "Peko City"],
-         "relation": "P54", "date": "2011", "id": "Q1_P54_2011", "subject": "Ada Brünn",
-         "language": "en"},
-        {"prompt": "The head coach of Marly F.C. is", "answers": ["Ilse"], "relation": "P286",
-         "date": "2010", "id": "Q2_P286_2010", "subject": "Marly F.C.", "language": "en"},
-    ]  # fmt: skip
+        {
+            "prompt": "Ada Brünn plays for",
+            "answers": ["Marly United"],
+            "relation": "P54",
+            "date": "2010",
+            "id": "Q1_P54_2010",
+            "subject": "Ada Brünn",
+            "language": "en",
+        },
+        {
+            "prompt": "Ada Brünn plays for",
+            "answers": ["Zúnia Rovers", "Peko City"],
+            "relation": "P54",
+            "date": "2011",
+            "id": "Q1_P54_2011",
+            "subject": "Ada Brünn",
+            "language": "en",
+        },
+        {
+            "prompt": "The head coach of Marly F.C. is",
+            "answers": ["Ilse"],
+            "relation": "P286",
+            "date": "2010",
+            "id": "Q2_P286_2010",
+            "subject": "Marly F.C.",
+            "language": "en",
+        },
+    ]
     original = load_templama(path, prompts="original")
     assert [fact.prompt for fact in original] == [r["query"] for r in ROWS]
     assert [fact.answers for fact in original] == [fact.answers for fact in facts]
@@ -75,8 +95,11 @@ def test_a_folder_has_statements_and_questions(folder):
     ]
     assert [fact.subject for fact in questions] == ["Ada Brünn", "Marly F.C."]
     assert load_templama(folder / "train_questions.jsonl") == questions
-    with pytest.raises(ValueError, match=r"train\.jsonl, line 1: field 'query' is not one of the "
-                                         "questions"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match=r"train\.jsonl, line 1: field 'query' is not one of the "
+        "questions",
+    ):
         load_templama(folder / "train.jsonl", kind="questions")
 
 
@@ -100,8 +123,11 @@ def test_rows_that_occur_twice_are_kept(tmp_path):
     path = write_lines(tmp_path / "f.jsonl", [row(), row(), row(answer=["Peko"]), row()])
     facts = load_templama(path)
     assert [fact.id for fact in facts] == [
-        "Q1_P54_2010", "Q1_P54_2010#2", "Q1_P54_2010#3", "Q1_P54_2010#4",
-    ]  # fmt: skip
+        "Q1_P54_2010",
+        "Q1_P54_2010#2",
+        "Q1_P54_2010#3",
+        "Q1_P54_2010#4",
+    ]
     assert [fact.answers[0] for fact in facts].count("Peko") == 1
     assert facts.truth.is_true(facts[0], "Peko")
 
@@ -120,8 +146,11 @@ def test_a_year_leaves_the_truth_of_other_years(folder):
 
 
 def test_a_date_may_be_more_than_a_year(tmp_path):
-    rows = [row(date="September 2021", id="a"), row(date="2021-09-03", id="b"),
-            row(date="20215", id="c")]  # fmt: skip
+    rows = [
+        row(date="September 2021", id="a"),
+        row(date="2021-09-03", id="b"),
+        row(date="20215", id="c"),
+    ]
     path = write_lines(tmp_path / "f.jsonl", rows)
     assert [fact.id for fact in load_templama(path, year=2021)] == ["a", "b"]
 
@@ -144,8 +173,10 @@ def test_relations_that_are_not_known_can_be_turned_round_by_templates(tmp_path)
     assert load_templama(path, prompts="original")[0].prompt == "_X_ sings for Marly."
 
 
-WITHOUT = [({k: v for k, v in row().items() if k != name}, f"field '{name}' is missing")
-           for name in ("query", "answer", "date", "id", "relation")]  # fmt: skip
+WITHOUT = [
+    ({k: v for k, v in row().items() if k != name}, f"field '{name}' is missing")
+    for name in ("query", "answer", "date", "id", "relation")
+]
 BAD_ROWS = [
     *WITHOUT,
     (row(query=3), "field 'query' must be a string, got 3"),
@@ -209,9 +240,12 @@ def test_a_file_of_which_nothing_is_left_is_an_error(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"kind": "both"}, "kind must be"), ({"prompts": "masked"}, "prompts must be 'causal'"),
-     ({"on_error": "warn"}, "on_error must be")],
-)  # fmt: skip
+    [
+        ({"kind": "both"}, "kind must be"),
+        ({"prompts": "masked"}, "prompts must be 'causal'"),
+        ({"on_error": "warn"}, "on_error must be"),
+    ],
+)
 def test_options_are_checked(options, reason, folder):
     with pytest.raises(ValueError, match=reason):
         load_templama(folder, **options)
@@ -259,8 +293,10 @@ def test_no_prompt_keeps_the_placeholder_and_the_answer_comes_last(rows, facts):
         assert masked_parts(fact).sentence("_X_").count("_X_") == 1
     assert {relation for relation, was in turned if was} == {"P6", "P286", "P488"}
     assert {relation for relation, was in turned if not was} == set(TEMPLAMA) - {
-        "P6", "P286", "P488",
-    }  # fmt: skip
+        "P6",
+        "P286",
+        "P488",
+    }
 
 
 def load_row(r):
@@ -309,15 +345,14 @@ def test_no_wrong_fact_is_true_and_no_true_fact_becomes_wrong(templama, rows, ye
         assert answer.casefold() not in true
         assert answer.casefold() in of_relation[fact.relation]
         assert false.id == f"{fact.id}~wrong1"
-        assert (false.prompt, false.relation, false.date) == (
-            fact.prompt, fact.relation, fact.date,
-        )  # fmt: skip
+        assert (false.prompt, false.relation, false.date) == (fact.prompt, fact.relation, fact.date)
     for made_of, answers in ((facts, None), (wrong, "wrong")):
         for before, after in zip(made_of, perturb_all(made_of, seed=2), strict=True):
             assert after.answers == before.answers
             assert after.prompt != before.prompt
-            assert (after.answers[0].casefold() in names[before.id.split("~")[0].rsplit("_", 1)[0]]
-                    ) is (answers is None)  # fmt: skip
+            assert (
+                after.answers[0].casefold() in names[before.id.split("~")[0].rsplit("_", 1)[0]]
+            ) is (answers is None)
     # Wrong answers are drawn, not the same ones again and again.
     assert len({fact.answers for fact in wrong}) > len(wrong) / 10
     assert [fact.answers for fact in wrong_facts(facts[:50], seed=1)] == [

@@ -15,8 +15,10 @@ from neurotopo.datasets.words import normalized, word_spans
     ("text", "words"),
     [
         ("Ada Brünn plays for", ["Ada", "Brünn", "plays", "for"]),
-        ("Ducati Motor Holding S.p.A., isn't AT&T", ["Ducati", "Motor", "Holding", "S.p.A",
-                                                     "isn't", "AT&T"]),
+        (
+            "Ducati Motor Holding S.p.A., isn't AT&T",
+            ["Ducati", "Motor", "Holding", "S.p.A", "isn't", "AT&T"],
+        ),
         ("(2014) 3-4; -x- 'y'", ["2014", "3-4", "x", "y"]),
         ("e\u0301te\u0301 u\u0308", ["e\u0301te\u0301", "u\u0308"]),
         ("祖尼亚 is 东", ["祖", "尼", "亚", "is", "东"]),
@@ -31,7 +33,7 @@ from neurotopo.datasets.words import normalized, word_spans
         ("a-", ["a"]),
         ("a--b", ["a", "b"]),
     ],
-)  # fmt: skip
+)
 def test_the_words_of_a_text(text, words):
     assert [text[start:end] for start, end in word_spans(text)] == words
 

@@ -7,20 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo import Fact, FactSet
-from neurotopo.datasets import (
-    Dataset,
-    Truth,
-    counterfactual_answers,
-    wrong_fact,
-    wrong_facts,
-)
+from neurotopo.datasets import Dataset, Truth, counterfactual_answers, wrong_fact, wrong_facts
 
 CLUBS = ["Marly United", "Zúnia Rovers", "Peko City", "Brolland FC", "Acme", "Krone Works"]
 
 
 def fact(person, date, *answers, relation="P54", language="en"):
-    return Fact(f"{person} plays for", answers, relation, date, subject=person, language=language,
-                id=f"{language}:{relation}:{person}:{date}")  # fmt: skip
+    return Fact(
+        f"{person} plays for",
+        answers,
+        relation,
+        date,
+        subject=person,
+        language=language,
+        id=f"{language}:{relation}:{person}:{date}",
+    )
 
 
 @st.composite
@@ -51,8 +52,9 @@ def test_no_wrong_answer_is_true_on_any_date(facts, seed):
 
 def test_a_year_by_itself_does_not_know_the_others():
     """Why a data set remembers what was filtered out."""
-    facts = Dataset([fact("Ada", "2010", "Marly"), fact("Ada", "2011", "Peko"),
-                     fact("Ilse", "2010", "Peko")])  # fmt: skip
+    facts = Dataset(
+        [fact("Ada", "2010", "Marly"), fact("Ada", "2011", "Peko"), fact("Ilse", "2010", "Peko")]
+    )
     with pytest.raises(ValueError, match="relation 'P54' give 0"):
         wrong_facts(facts.filter(date="2010"))
     forgetful = FactSet(facts.filter(date="2010"))
@@ -74,16 +76,25 @@ def test_relation_and_language_are_those_of_the_fact():
     )
     wrong = wrong_facts(facts)
     assert [f.answers for f in wrong] == [
-        ("Peko",), ("Marly",), ("Krone",), ("Acme",), ("Péco",), ("Marly-sur-Mer",),
-    ]  # fmt: skip
+        ("Peko",),
+        ("Marly",),
+        ("Krone",),
+        ("Acme",),
+        ("Péco",),
+        ("Marly-sur-Mer",),
+    ]
     assert [f.id for f in wrong] == [f"{f.id}~wrong0" for f in facts]
     assert [f.prompt for f in wrong] == [f.prompt for f in facts]
     assert [f.date for f in wrong] == [f.date for f in facts]
 
 
 def test_what_contains_a_true_answer_is_not_taken():
-    facts = [fact("Ada", "2010", "Green Party"), fact("Ilse", "2010", "Green Party of Zúnia"),
-             fact("Bob", "2010", "GREEN"), fact("Eve", "2010", "Blue Party")]  # fmt: skip
+    facts = [
+        fact("Ada", "2010", "Green Party"),
+        fact("Ilse", "2010", "Green Party of Zúnia"),
+        fact("Bob", "2010", "GREEN"),
+        fact("Eve", "2010", "Blue Party"),
+    ]
     for seed in range(10):
         assert counterfactual_answers(facts[0], Truth(facts), seed=seed) == ["Blue Party"]
 

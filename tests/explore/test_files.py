@@ -112,7 +112,7 @@ def _save(path, **arrays):
         ("a.npz", lambda p: sp.save_npz(p, sp.csr_array([[0.0, 1.0], [2.0, 0.0]])), "symmetric"),
         ("a.npz", lambda p: sp.save_npz(p, sp.csr_array((2, 3))), "must be square"),
     ],
-)  # fmt: skip
+)
 def test_faulty_files_end_in_one_sentence(name, write, error, tmp_path, capsys):
     file = tmp_path / name
     write(file)

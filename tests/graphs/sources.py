@@ -14,9 +14,18 @@ class ArrayModel:
     """
 
     def __init__(
-        self, n_layers=4, n_neurons=8, d_model=6, *, seed=0, gated=False, dtype="float32",
-        integers=False, high=2, scales=None,
-    ):  # fmt: skip
+        self,
+        n_layers=4,
+        n_neurons=8,
+        d_model=6,
+        *,
+        seed=0,
+        gated=False,
+        dtype="float32",
+        integers=False,
+        high=2,
+        scales=None,
+    ):
         rng = np.random.default_rng(seed)
         shape = (n_layers, n_neurons, d_model)
 

@@ -74,8 +74,11 @@ def tiles(draw, max_side=40):
     parts = draw(st.sampled_from([1, 1, 2, 5]))
     apart = rng.integers(parts, size=n_rows)[:, None] != rng.integers(parts, size=n_columns)
     strength[apart] = 0.0
-    return np.minimum(strength, np.finfo(dtype).max).astype(dtype) if uneven else strength.astype(
-        dtype)  # fmt: skip
+    return (
+        np.minimum(strength, np.finfo(dtype).max).astype(dtype)
+        if uneven
+        else strength.astype(dtype)
+    )
 
 
 @pytest.fixture

@@ -43,9 +43,7 @@ def test_weights_are_those_of_the_double_loop(case, path, fold_norm, active, wit
     activations = np.arange(model.n_layers * model.n_neurons).reshape(model.n_layers, -1) - 4.0
     similar = similarity_of(model)
     matrix = np.array([[similar[a, i, j] for b, j in neurons] for a, i in neurons]).reshape(k, k)
-    options = {
-        "path": path, "fold_norm": fold_norm, "activations": activations if active else None,
-    }  # fmt: skip
+    options = {"path": path, "fold_norm": fold_norm, "activations": activations if active else None}
     expected = naive_weights(model, list(neurons), intra=matrix if within else None, **options)
     by_array = matrix if within else None
     by_function = (lambda layer, i: similar[layer][np.ix_(i, i)]) if within else None
@@ -75,8 +73,11 @@ def test_only_the_rows_of_the_neurons_are_read_once():
     model = ArrayModel(5, 50, 3)
     connection_weights(model, NeuronSet([(0, 4), (0, 7), (1, 1), (3, 2), (4, 9)]))
     assert sorted(model.asked) == [
-        ("in_rows", 1, 1), ("in_rows", 4, 1), ("out_rows", 0, 2), ("out_rows", 3, 1),
-    ]  # fmt: skip
+        ("in_rows", 1, 1),
+        ("in_rows", 4, 1),
+        ("out_rows", 0, 2),
+        ("out_rows", 3, 1),
+    ]
 
 
 @pytest.mark.parametrize("pairs", [[], [(1, 3)], [(0, 0), (0, 1), (2, 2)]])
@@ -133,8 +134,9 @@ def test_weights_that_overflow_are_named():
         connection_weights(model, TWO)
     activations = np.full((2, 8), 1e300)
     with pytest.raises(ValueError, match=r"\(0, 3\) and \(1, [25]\) times the activation 1e\+300"):
-        connection_weights(ArrayModel(2, dtype="float64", scales=[1e30, 1]), TWO,
-                           activations=activations)  # fmt: skip
+        connection_weights(
+            ArrayModel(2, dtype="float64", scales=[1e30, 1]), TWO, activations=activations
+        )
 
 
 def test_rows_of_the_wrong_shape():

@@ -42,9 +42,13 @@ def cases(draw):
     kind = draw(st.sampled_from(["integers", "integers", "real", "wide"]))
     scales = draw(st.lists(st.sampled_from([1e-30, 1e-3, 1.0, 1e30]), min_size=5, max_size=5))
     model = ArrayModel(
-        *shape, seed=draw(st.integers(0, 2**32 - 1)), gated=gated, integers=kind == "integers",
-        dtype="float64", scales=scales[: shape[0]] if kind == "wide" else None,
-    )  # fmt: skip
+        *shape,
+        seed=draw(st.integers(0, 2**32 - 1)),
+        gated=gated,
+        integers=kind == "integers",
+        dtype="float64",
+        scales=scales[: shape[0]] if kind == "wide" else None,
+    )
     pair = st.tuples(st.integers(0, shape[0] - 1), st.integers(0, shape[1] - 1))
     pairs = draw(st.lists(pair, max_size=12))
 
@@ -82,9 +86,13 @@ def naive_graph(model, pairs, options):
     lengths = naive_lengths(weights, **shape)
     paths = options["paths"] or ("monotone" if options["aggregation"] == "product" else "all")
     a = naive_matrix(
-        lengths, layers, aggregation=options["aggregation"], paths=paths,
-        max_span=options["max_span"], intra=intra is not None,
-    )  # fmt: skip
+        lengths,
+        layers,
+        aggregation=options["aggregation"],
+        paths=paths,
+        max_span=options["max_span"],
+        intra=intra is not None,
+    )
     size = len(neurons), len(neurons)
     return neurons, *(np.array(m, dtype=float).reshape(size) for m in (weights, lengths, a))
 
@@ -156,8 +164,11 @@ def test_strongest_edges_of_length_0_stay_edges():
     far = np.log(4.0)
     assert graph.lengths.nnz == 6
     assert graph.distances().tolist() == [
-        [0, 0, 0, far], [0, 0, 0, far], [0, 0, 0, far], [far, far, far, 0],
-    ]  # fmt: skip
+        [0, 0, 0, far],
+        [0, 0, 0, far],
+        [0, 0, 0, far],
+        [far, far, far, 0],
+    ]
     assert graph.distances(dense=False).nnz == 12
     tree = graph.merge_tree()
     assert tree.members(4).tolist() == [0, 1, 2]
@@ -250,9 +261,13 @@ def test_as_a_table_and_as_a_networkx_graph():
     graph = NeuronGraph.from_model(model, neurons, signed=True)
     table = graph.to_pandas()
     assert table.to_dict("list") == {
-        "source_layer": [0, 1], "source_index": [0, 0], "target_layer": [1, 2],
-        "target_index": [0, 0], "weight": [2.0, -4.0], "length": [0.5, np.inf],
-    }  # fmt: skip
+        "source_layer": [0, 1],
+        "source_index": [0, 0],
+        "target_layer": [1, 2],
+        "target_index": [0, 0],
+        "weight": [2.0, -4.0],
+        "length": [0.5, np.inf],
+    }
     drawn = graph.to_networkx()
     assert dict(drawn.nodes(data="layer")) == {(0, 0): 0, (1, 0): 1, (2, 0): 2}
     assert list(drawn.edges(data=True)) == [((0, 0), (1, 0), {"weight": 2.0, "length": 0.5})]
@@ -354,10 +369,18 @@ def test_a_file_that_is_no_valid_graph(how, tmp_path):
 def test_the_options_are_remembered():
     graph = NeuronGraph.from_model(*chain(1.0), aggregation="product", length="power", power=2)
     assert asdict(graph.options) == {
-        "path": "up", "fold_norm": False, "signed": False, "length": "power",
-        "length_is_function": False, "power": 2.0, "aggregation": "product", "paths": "monotone",
-        "max_span": None, "activations": False, "intra": False,
-    }  # fmt: skip
+        "path": "up",
+        "fold_norm": False,
+        "signed": False,
+        "length": "power",
+        "length_is_function": False,
+        "power": 2.0,
+        "aggregation": "product",
+        "paths": "monotone",
+        "max_span": None,
+        "activations": False,
+        "intra": False,
+    }
     with pytest.raises(AttributeError):
         graph.options.path = "gate"
     with pytest.raises(ValueError, match="path must be one of up, gate, both, got 'sideways'"):

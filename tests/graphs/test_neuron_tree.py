@@ -98,8 +98,14 @@ def test_equality_looks_at_the_layers():
         hash(tree)
 
 
-@given(trees(), st.floats(0, 2), st.sampled_from(["difference", "log"]), st.booleans(),
-       st.integers(1, 3), st.integers(2, 4))  # fmt: skip
+@given(
+    trees(),
+    st.floats(0, 2),
+    st.sampled_from(["difference", "log"]),
+    st.booleans(),
+    st.integers(1, 3),
+    st.integers(2, 4),
+)
 def test_top_clusters(tree, radius, scale, condense, min_layers, min_size):
     tree = tree.truncate(radius)
     options = {"min_cluster_size": min_size, "condense": condense}
@@ -120,12 +126,19 @@ def test_top_clusters(tree, radius, scale, condense, min_layers, min_size):
                 max(layers),
                 sorted(pairs, key=lambda p: (joins[p], p))[:3],
             )
-            expected.append(row)  # fmt: skip
+            expected.append(row)
     expected.sort(key=lambda row: -row[3])
     table = tree.top_clusters(4, scale=scale, min_layers=min_layers, n_members=3, **options)
     assert list(table.columns) == [
-        "node", "birth", "death", "persistence", "size", "first_layer", "last_layer", "members",
-    ]  # fmt: skip
+        "node",
+        "birth",
+        "death",
+        "persistence",
+        "size",
+        "first_layer",
+        "last_layer",
+        "members",
+    ]
     assert [tuple(row) for row in table.itertuples(index=False)] == expected[:4]
     everything = tree.top_clusters(10**6, scale=scale, min_layers=min_layers, **options)
     assert len(everything) == len(expected)
@@ -142,9 +155,14 @@ def test_top_clusters_of_a_tree_without_any():
 def test_what_a_merge_tree_does_it_does_too():
     tree = layered_tree(5)
     plain = MergeTree(
-        tree.n_samples, tree.birth.copy(), tree.death.copy(), tree.parent.copy(),
-        tree.size.copy(), tree.leaf_order.copy(), tree.start.copy(),
-    )  # fmt: skip
+        tree.n_samples,
+        tree.birth.copy(),
+        tree.death.copy(),
+        tree.parent.copy(),
+        tree.size.copy(),
+        tree.leaf_order.copy(),
+        tree.start.copy(),
+    )
     cut = tree.truncate(0.3)
     assert isinstance(cut, NeuronTree)
     assert (cut.first_layer, cut.n_layers, cut.n_neurons) == (3, 4, 6)

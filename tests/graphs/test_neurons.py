@@ -65,9 +65,19 @@ def test_what_is_no_neuron_is_not_in_it():
     assert (np.int64(1), np.int32(5)) in neurons
     assert (1.0, 5) in neurons  # as for a set of pairs: 1.0 == 1
     for other in [
-        (1, 5.5), (1, -5), (-1, 5), (0, 2**32 + 5), (2**40, 0), (1,), (1, 5, 0), 1, None, "15",
-        (float("nan"), 5), (float("inf"), 5),
-    ]:  # fmt: skip
+        (1, 5.5),
+        (1, -5),
+        (-1, 5),
+        (0, 2**32 + 5),
+        (2**40, 0),
+        (1,),
+        (1, 5, 0),
+        1,
+        None,
+        "15",
+        (float("nan"), 5),
+        (float("inf"), 5),
+    ]:
         assert other not in neurons
 
 

@@ -21,9 +21,13 @@ from tests.graphs.oracles import enumerated_shortest, naive_matrix, naive_shorte
 from tests.oracles import minimax, symmetric
 
 ROUTES = [
-    ("sum", "all"), ("sum", "monotone"), ("max", "all"), ("max", "monotone"),
-    ("product", "all"), ("product", "monotone"),
-]  # fmt: skip
+    ("sum", "all"),
+    ("sum", "monotone"),
+    ("max", "all"),
+    ("max", "monotone"),
+    ("product", "all"),
+    ("product", "monotone"),
+]
 
 
 @st.composite
@@ -115,9 +119,13 @@ def test_a_has_the_merge_tree_of_the_direct_edges(data, aggregation, paths, with
     least = 1.0 if aggregation == "product" else 0.0
     lengths, neurons = data.draw(layered_graphs(least=least, within=within))
     found = found_matrix(
-        lengths, neurons, aggregation=aggregation, paths=paths, within_layers=within,
+        lengths,
+        neurons,
+        aggregation=aggregation,
+        paths=paths,
+        within_layers=within,
         max_span=max_span,
-    )  # fmt: skip
+    )
     assert nt.merge_tree(found) == nt.merge_tree(lengths)
 
 

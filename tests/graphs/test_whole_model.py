@@ -69,8 +69,14 @@ def decaying(w):
     return np.exp(-np.abs(w) / 4) * np.where(w > 0, 1.0, 2.0)
 
 
-ACTIVATIONS = np.array([[0.0, 1.0, -2.0, 3.0, 1.0], [2.0, 2.0, 1.0, -1.0, 0.0],
-                        [1.0, 4.0, -1.0, 0.0, 2.0], [1.0, 1.0, 1.0, 1.0, 1.0]])  # fmt: skip
+ACTIVATIONS = np.array(
+    [
+        [0.0, 1.0, -2.0, 3.0, 1.0],
+        [2.0, 2.0, 1.0, -1.0, 0.0],
+        [1.0, 4.0, -1.0, 0.0, 2.0],
+        [1.0, 1.0, 1.0, 1.0, 1.0],
+    ]
+)
 OPTIONS = [
     {},
     {"path": "gate"},
@@ -110,9 +116,15 @@ def cases(draw):
     integers = draw(st.booleans())
     seed = draw(st.integers(0, 2**31))
     model = ArrayModel(
-        n_layers, n_neurons, draw(st.integers(1, 4)), seed=seed, gated=True,
-        integers=integers, high=draw(st.integers(1, 3)), dtype="float64",
-    )  # fmt: skip
+        n_layers,
+        n_neurons,
+        draw(st.integers(1, 4)),
+        seed=seed,
+        gated=True,
+        integers=integers,
+        high=draw(st.integers(1, 3)),
+        dtype="float64",
+    )
     rng = np.random.default_rng(seed)
     dead = draw(st.sampled_from([0.0, 0.3, 0.8]))
     for matrix in (model.up, model.gate, model.out):
@@ -216,8 +228,9 @@ def test_bands_of_a_tile_do_not_matter(monkeypatch):
     expected = [whole_model_tree(model, path="both"), whole_model_tree(model, length=decaying)]
     monkeypatch.setattr(products, "_PARTS", 1)
     assert [
-        whole_model_tree(model, path="both"), whole_model_tree(model, length=decaying)
-    ] == expected  # fmt: skip
+        whole_model_tree(model, path="both"),
+        whole_model_tree(model, length=decaying),
+    ] == expected
 
 
 def test_one_layer_has_no_edges():

@@ -9,11 +9,7 @@ import torch
 from neurotopo import AMIG, Edit, Fact, NeuronSet
 from neurotopo.knowledge.quadrature import QUADRATURES, quadrature_nodes
 from neurotopo.knowledge.thresholds import select_neurons
-from neurotopo.models.baseline_values import (
-    replaced_sentences,
-    sentence_values,
-    shared_values,
-)
+from neurotopo.models.baseline_values import replaced_sentences, sentence_values, shared_values
 from neurotopo.models.examples import random_model
 from neurotopo.models.passes import prefix_cache
 from tests.knowledge.slow_attribution import slow_attribution
@@ -35,9 +31,15 @@ def replacement_of(model):
 
 def expected(model, fact, amig, answer):
     return slow_attribution(
-        model, fact, answer, steps=amig.steps, baseline=amig.baseline,
-        quadrature=amig.quadrature, target=amig.target, replacement=replacement_of(model),
-    )  # fmt: skip
+        model,
+        fact,
+        answer,
+        steps=amig.steps,
+        baseline=amig.baseline,
+        quadrature=amig.quadrature,
+        target=amig.target,
+        replacement=replacement_of(model),
+    )
 
 
 def assert_close(found, wanted, rel=1e-4):
@@ -53,12 +55,16 @@ def test_the_sweep_is_the_formula(model, batch_size):
     assert np.abs(found.scores).max() > 0
 
 
-@pytest.mark.parametrize("options", [
-    {"baseline": "per-token", "quadrature": "midpoint"},
-    {"baseline": "zero", "quadrature": "left", "target": "log"},
-    {"target": "first", "quadrature": "trapezoid"},
-    {"target": "log", "quadrature": "gauss-legendre"},
-], ids=lambda o: "-".join(o.values()))  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"baseline": "per-token", "quadrature": "midpoint"},
+        {"baseline": "zero", "quadrature": "left", "target": "log"},
+        {"target": "first", "quadrature": "trapezoid"},
+        {"target": "log", "quadrature": "gauss-legendre"},
+    ],
+    ids=lambda o: "-".join(o.values()),
+)
 @pytest.mark.parametrize("name", ["gpt2", "qwen2", "mistral", "bloom", "bert"])
 def test_every_option_is_the_formula(name, options):
     model = zoo.shared(name)
@@ -94,9 +100,9 @@ def test_the_start_of_a_path_from_zero_is_suppression():
     )
 
 
-@pytest.mark.parametrize(("rule", "order"), [
-    ("right", 1), ("left", 1), ("midpoint", 2), ("trapezoid", 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rule", "order"), [("right", 1), ("left", 1), ("midpoint", 2), ("trapezoid", 2)]
+)
 def test_the_error_falls_as_the_rule_says(rule, order):
     model = random_model("gpt2", seed=1)
     model.hf_model.double()
@@ -151,15 +157,18 @@ def test_thresholds_by_language():
         amig.threshold_for(Fact("La capitale est", "Paris", language="fr"))
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"steps": 0}, "steps must be at least 1"),
-    ({"baseline": "median"}, "baseline must be one of mean, per-token, zero"),
-    ({"quadrature": "simpson"}, "quadrature must be one of"),
-    ({"target": "last"}, "target must be one of joint, log, first"),
-    ({"rule": "best"}, "rule must be one of"),
-    ({"scope": "head"}, "scope must be one of"),
-    ({"batch_size": 0}, "batch_size must be at least 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"baseline": "median"}, "baseline must be one of mean, per-token, zero"),
+        ({"quadrature": "simpson"}, "quadrature must be one of"),
+        ({"target": "last"}, "target must be one of joint, log, first"),
+        ({"rule": "best"}, "rule must be one of"),
+        ({"scope": "head"}, "scope must be one of"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+    ],
+)
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         AMIG(**options)

@@ -40,9 +40,15 @@ def test_random_prompts(name, n_answer, monkeypatch):
     tokenizer = model.tokenizer
     replacement = tokenizer.eos_token_id if model.is_causal else tokenizer.mask_token_id
     wanted = slow_attribution(
-        model, FACT, encoding.answers[0], steps=2, baseline="mean", quadrature="right",
-        target="joint", replacement=replacement,
-    )  # fmt: skip
+        model,
+        FACT,
+        encoding.answers[0],
+        steps=2,
+        baseline="mean",
+        quadrature="right",
+        target="joint",
+        replacement=replacement,
+    )
     assert np.abs(wanted).max() > 0
     for batch_size in (1, 7, None):
         found = AMIG(steps=2, batch_size=batch_size).attribute(model, FACT)

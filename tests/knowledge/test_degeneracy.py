@@ -116,22 +116,29 @@ def test_two_components_by_hand():
     assert found.reason is None
 
 
-@pytest.mark.parametrize(("tolerance", "contrast", "wanted"), [
-    (0.21, 0.13, (True, True)), (0.19, 0.13, (False, True)), (0.21, 0.12, (True, False)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tolerance", "contrast", "wanted"),
+    [(0.21, 0.13, (True, True)), (0.19, 0.13, (False, True)), (0.21, 0.12, (True, False))],
+)
 def test_the_functional_definition(tolerance, contrast, wanted):
     finder = DKNFinder(tolerance=tolerance, contrast=contrast)
     found = finder.evaluate(Toy(), FACT, GROUPS)
     assert (found.satisfies_eq2, found.satisfies_eq3) == wanted
 
 
-@pytest.mark.parametrize(("options", "n"), [
-    ({"tau2": 0.79}, 3), ({"tau2": 0.81}, 0),  # 0.64 of 0.8 is 0.8
-    ({"tau2": 0.63, "relative": False}, 3), ({"tau2": 0.65, "relative": False}, 0),
-    ({"criterion": "dispensable"}, 0), ({"criterion": "dispensable", "max_drop": 0.11}, 3),
-    ({"criterion": "dispensable", "max_drop": 0.081, "relative": False}, 3),
-    ({"criterion": "dispensable", "max_drop": 0.079, "relative": False}, 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "n"),
+    [
+        ({"tau2": 0.79}, 3),
+        ({"tau2": 0.81}, 0),  # 0.64 of 0.8 is 0.8
+        ({"tau2": 0.63, "relative": False}, 3),
+        ({"tau2": 0.65, "relative": False}, 0),
+        ({"criterion": "dispensable"}, 0),
+        ({"criterion": "dispensable", "max_drop": 0.11}, 3),
+        ({"criterion": "dispensable", "max_drop": 0.081, "relative": False}, 3),
+        ({"criterion": "dispensable", "max_drop": 0.079, "relative": False}, 0),
+    ],
+)
 def test_thresholds_by_hand(options, n):
     found = DKNFinder(**options).evaluate(Toy(), FACT, GROUPS)
     assert len(found) == len(found.components) == n
@@ -280,8 +287,18 @@ def test_the_floor_is_what_a_line_scores(n, slope):
     assert gcr(slope * np.arange(1, n + 1) / n) == pytest.approx(straight_line_gcr(n))
 
 
-@pytest.mark.parametrize("drops", [[], [0.5], [0.2, 0.2, 0.7], [0.0, 0.0, 0.0], [math.nan] * 3,
-                                   [0.1 + 0.2, 0.3, 0.9], [0.1, -math.inf, 0.3]])  # fmt: skip
+@pytest.mark.parametrize(
+    "drops",
+    [
+        [],
+        [0.5],
+        [0.2, 0.2, 0.7],
+        [0.0, 0.0, 0.0],
+        [math.nan] * 3,
+        [0.1 + 0.2, 0.3, 0.9],
+        [0.1, -math.inf, 0.3],
+    ],
+)
 def test_undefined_ratios_are_nan(drops):
     assert math.isnan(gcr(drops))
 
@@ -325,8 +342,9 @@ def test_twelve_components():
     assert found.n == 12
     wanted = [min(math.comb(12, k), 200) for k in range(1, 13)]
     assert found.n_subsets.tolist() == wanted
-    assert found.suppression.is_exact.tolist() == [w == math.comb(12, k + 1)
-                                                   for k, w in enumerate(wanted)]  # fmt: skip
+    assert found.suppression.is_exact.tolist() == [
+        w == math.comb(12, k + 1) for k, w in enumerate(wanted)
+    ]
     np.testing.assert_allclose(found.curve, np.arange(1, 13) * (0.8 / 12) / 0.9)
     assert found.gcr == pytest.approx(found.gcr_floor)
     assert len(model.calls) == 2
@@ -341,8 +359,9 @@ def test_eleven_components_of_a_real_model():
     groups = [NeuronSet([(layer, i) for layer in range(3)]) for i in range(11)]
     found = DKNFinder(tau2=0.0, n_samples=20, positions="last").evaluate(model, FACT, groups)
     assert found.n_subsets.tolist() == [11, *[20] * 8, 11, 1]
-    for row, value in list(zip(found.suppression.subsets, found.suppression.probabilities,
-                               strict=True))[::17]:  # fmt: skip
+    for row, value in list(
+        zip(found.suppression.subsets, found.suppression.probabilities, strict=True)
+    )[::17]:
         union = NeuronSet(p for g, on in zip(groups, row, strict=True) if on for p in g)
         edit = Edit(union, positions="last")
         assert value == pytest.approx(model.answer_probability(FACT, edits=edit), rel=1e-4)
@@ -376,15 +395,21 @@ def true_labels(distances):
     return [next(k for k, group in enumerate(GROUPS) if pair in group) for pair in ALL]
 
 
-@pytest.mark.parametrize("clusterer", [
-    NTCClusterer(), NTCClusterer(metric="precomputed", rule="gap"), "ntc",
-    DBSCAN(eps=0.15, min_samples=2, metric="precomputed"),
-    AgglomerativeClustering(
-        n_clusters=None, distance_threshold=1.0, metric="precomputed", linkage="single"
-    ),
-    functools.partial(hierarchical, height=1.0, method="single"),
-    functools.partial(dbscan, eps=0.15), true_labels,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "clusterer",
+    [
+        NTCClusterer(),
+        NTCClusterer(metric="precomputed", rule="gap"),
+        "ntc",
+        DBSCAN(eps=0.15, min_samples=2, metric="precomputed"),
+        AgglomerativeClustering(
+            n_clusters=None, distance_threshold=1.0, metric="precomputed", linkage="single"
+        ),
+        functools.partial(hierarchical, height=1.0, method="single"),
+        functools.partial(dbscan, eps=0.15),
+        true_labels,
+    ],
+)
 def test_a_clusterer_of_any_kind(clusterer):
     graph = NeuronGraph.from_model(Toy(), ALL)
     for given_graph in (graph, None):
@@ -401,10 +426,19 @@ def test_the_clusterer_is_left_as_it_is():
     assert not hasattr(ntc, "labels_")
 
 
-@pytest.mark.parametrize("clusterer", [
-    "kmeans", "dbscan", "hierarchical", kmeans, dbscan, hierarchical, KMeans(2),
-    functools.partial(random_groups, sizes=[3, 2], random_state=1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "clusterer",
+    [
+        "kmeans",
+        "dbscan",
+        "hierarchical",
+        kmeans,
+        dbscan,
+        hierarchical,
+        KMeans(2),
+        functools.partial(random_groups, sizes=[3, 2], random_state=1),
+    ],
+)
 def test_baselines_are_what_they_return(clusterer):
     model = random_model("gpt2")
     neurons = AMIG.fast(threshold=12, rule="top").locate(model, FACT)
@@ -454,19 +488,23 @@ def test_nested_clusters_are_all_judged():
     sizes = [len(group) for group in found.potential]
     assert sum(sizes) > len(NeuronSet(p for g in found.potential for p in g))
     probability = one_by_one(model, FACT, "all", "best")
-    wanted = slow(probability, found.potential[:3], tau2=0.3, criterion="active", relative=True,
-                  max_drop=0)  # fmt: skip
+    wanted = slow(
+        probability, found.potential[:3], tau2=0.3, criterion="active", relative=True, max_drop=0
+    )
     small = finder.evaluate(model, FACT, found.potential[:3])
     np.testing.assert_allclose(small.active_probabilities, wanted["active"], rtol=1e-4)
     np.testing.assert_allclose(small.curve, wanted["curve"], atol=1e-5)
 
 
-@pytest.mark.parametrize(("clusterer", "error", "message"), [
-    ("spectral", ValueError, "clusterer must be one of ntc, kmeans, dbscan, hierarchical"),
-    (DBSCAN(), ValueError, r"Use DBSCAN\(metric='precomputed'\)"),
-    (DBSCAN, TypeError, "must be an estimator with fit_predict"),
-    (3, TypeError, "must be an estimator with fit_predict"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("clusterer", "error", "message"),
+    [
+        ("spectral", ValueError, "clusterer must be one of ntc, kmeans, dbscan, hierarchical"),
+        (DBSCAN(), ValueError, r"Use DBSCAN\(metric='precomputed'\)"),
+        (DBSCAN, TypeError, "must be an estimator with fit_predict"),
+        (3, TypeError, "must be an estimator with fit_predict"),
+    ],
+)
 def test_what_is_no_clusterer_is_refused(clusterer, error, message):
     with pytest.raises(error, match=message):
         DKNFinder(clusterer)
@@ -498,15 +536,18 @@ def test_the_graph_must_be_of_the_neurons():
         DKNFinder().evaluate(Toy(), FACT, GROUPS, neurons=GROUPS[0])
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"criterion": "alive"}, "criterion must be one of active, dispensable, got 'alive'"),
-    ({"positions": "first"}, "positions must be one of all, last"),
-    ({"reduce": "mean"}, "reduce must be one of best, sum"),
-    ({"tau2": -0.1}, "tau2 must be a finite number of at least 0, got -0.1"),
-    ({"max_change": math.nan}, "max_change must be a finite number"),
-    ({"n_samples": 0}, "n_samples must be at least 1, got 0"),
-    ({"max_exact": 17}, "max_exact must be at most 16"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"criterion": "alive"}, "criterion must be one of active, dispensable, got 'alive'"),
+        ({"positions": "first"}, "positions must be one of all, last"),
+        ({"reduce": "mean"}, "reduce must be one of best, sum"),
+        ({"tau2": -0.1}, "tau2 must be a finite number of at least 0, got -0.1"),
+        ({"max_change": math.nan}, "max_change must be a finite number"),
+        ({"n_samples": 0}, "n_samples must be at least 1, got 0"),
+        ({"max_exact": 17}, "max_exact must be at most 16"),
+    ],
+)
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         DKNFinder(**options)
@@ -520,11 +561,14 @@ def is_json(found):
 
 
 @pytest.mark.parametrize("clusterer", ["ntc", "kmeans", "dbscan", "hierarchical", KMeans(2)])
-@pytest.mark.parametrize(("neurons", "reason"), [
-    ([], "no neurons"),
-    ([(1, 3)], "no potential components"),
-    ([(1, 3), (1, 5), (1, 9)], "no potential components"),  # one layer: no distance is finite
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("neurons", "reason"),
+    [
+        ([], "no neurons"),
+        ([(1, 3)], "no potential components"),
+        ([(1, 3), (1, 5), (1, 9)], "no potential components"),  # one layer: no distance is finite
+    ],
+)
 def test_too_few_neurons(neurons, reason, clusterer):
     model = random_model("gpt2")
     found = DKNFinder(clusterer).find(model, FACT, neurons)
@@ -534,8 +578,14 @@ def test_too_few_neurons(neurons, reason, clusterer):
     assert found.base_probability == pytest.approx(model.answer_probability(FACT))
     assert found.all_suppressed_probability == found.base_probability
     assert found.curve.shape == found.n_subsets.shape == found.probabilities.shape == (0,)
-    for value in (found.gcr, found.jump, found.sigma, found.gcr_floor, found.eq2_gap,
-                  found.eq3_ratio):  # fmt: skip
+    for value in (
+        found.gcr,
+        found.jump,
+        found.sigma,
+        found.gcr_floor,
+        found.eq2_gap,
+        found.eq3_ratio,
+    ):
         assert math.isnan(value)
     assert not found.satisfies_eq2
     assert not found.satisfies_eq3

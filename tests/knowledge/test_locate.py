@@ -78,9 +78,9 @@ def test_wordings_are_put_together_neuron_by_neuron(prompts, share, combine):
         for index in range(SHAPE[1]):
             values = [score[layer, index] for score in scores]
             count = sum(value > 1.0 for value in values)
-            kept = {
-                "shared": count / n > share, "union": count > 0, "mean": sum(values) / n > 1.0,
-            }[combine]  # fmt: skip
+            kept = {"shared": count / n > share, "union": count > 0, "mean": sum(values) / n > 1.0}[
+                combine
+            ]
             if kept:
                 expected[layer, index] = (sum(values) / n, count / n)
     (key,) = located.neurons

@@ -43,9 +43,15 @@ def test_gradient_times_activation(name, target):
     model = zoo.shared(name)
     found = GradientTimesActivation(target=target).attribute(model, SEVERAL)
     expected = slow_attribution(
-        model, SEVERAL, found.answer, steps=1, baseline="zero", quadrature="right",
-        target=target, replacement=None,
-    )  # fmt: skip
+        model,
+        SEVERAL,
+        found.answer,
+        steps=1,
+        baseline="zero",
+        quadrature="right",
+        target=target,
+        replacement=None,
+    )
     np.testing.assert_allclose(found.scores, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 

@@ -234,12 +234,15 @@ def test_neurons_that_cannot_be_chosen_are_refused():
         degenerate_pairs(model, FACT, [(9, 0), (0, 1)])
 
 
-@pytest.mark.parametrize(("low", "high", "message"), [
-    (-0.1, 0.5, "t_low must be between 0 and 1, got -0.1"),
-    (0.1, 1.5, "t_high must be between 0 and 1, got 1.5"),
-    (math.nan, 0.5, "t_low must be between 0 and 1, got nan"),
-    (0.3, 0.2, "t_high = 0.2 is less than t_low = 0.3"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        (-0.1, 0.5, "t_low must be between 0 and 1, got -0.1"),
+        (0.1, 1.5, "t_high must be between 0 and 1, got 1.5"),
+        (math.nan, 0.5, "t_low must be between 0 and 1, got nan"),
+        (0.3, 0.2, "t_high = 0.2 is less than t_low = 0.3"),
+    ],
+)
 def test_thresholds_are_checked(low, high, message):
     with pytest.raises(ValueError, match=message):
         degenerate_pairs(None, FACT, NEURONS, t_low=low, t_high=high)
@@ -318,11 +321,16 @@ def test_the_grid_is_single_runs(scope):
         assert (row.t_low, row.t_high) not in left_out
         single = [
             degenerate_pairs(
-                model, fact, found.neurons(row.tau, "relative", scope), scores=found, n=5,
-                t_low=row.t_low, t_high=row.t_high,
+                model,
+                fact,
+                found.neurons(row.tau, "relative", scope),
+                scores=found,
+                n=5,
+                t_low=row.t_low,
+                t_high=row.t_high,
             )
             for fact, found in zip(facts, scores, strict=True)
-        ]  # fmt: skip
+        ]
         sizes = [len(found.neurons) for found in single]
         assert row.n_facts == 3
         assert row.n_without_neurons == sizes.count(0) == 1
@@ -360,14 +368,17 @@ def test_the_grid_counts_undefined_facts():
     assert (grid["n_without_neurons"] == 0).all()
 
 
-@pytest.mark.parametrize(("axes", "message"), [
-    ({"tau": []}, "tau must be one or more finite numbers"),
-    ({"tau": [math.nan]}, "tau must be one or more finite numbers"),
-    ({"t_low": [0.1, 2]}, "t_low must be between 0 and 1, got 2"),
-    ({"t_high": [-1]}, "t_high must be between 0 and 1, got -1"),
-    ({"t_low": [0.4], "t_high": [0.1, 0.3]}, "no t_high in"),
-    ({"t_low": []}, "no t_high in"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"tau": []}, "tau must be one or more finite numbers"),
+        ({"tau": [math.nan]}, "tau must be one or more finite numbers"),
+        ({"t_low": [0.1, 2]}, "t_low must be between 0 and 1, got 2"),
+        ({"t_high": [-1]}, "t_high must be between 0 and 1, got -1"),
+        ({"t_low": [0.4], "t_high": [0.1, 0.3]}, "no t_high in"),
+        ({"t_low": []}, "no t_high in"),
+    ],
+)
 def test_the_grid_refuses_bad_axes(axes, message):
     with pytest.raises(ValueError, match=message):
         pairs_grid(None, FACT, **axes)

@@ -58,8 +58,10 @@ def edit_config(folder, **changes):
 
 def assert_same_rows(rows, model):
     assert (rows.n_layers, rows.n_neurons, rows.d_model) == (
-        model.n_layers, model.n_neurons, model.d_model,
-    )  # fmt: skip
+        model.n_layers,
+        model.n_neurons,
+        model.d_model,
+    )
     assert rows.is_gated == model.is_gated
     for layer in range(rows.n_layers):
         for indices in (None, SOME, [], 4):
@@ -68,9 +70,11 @@ def assert_same_rows(rows, model):
                 for fold in (False, True) if rows.family.norm else (False,):
                     options = {"path": path, "fold_norm": fold}
                     pairs.append(
-                        (rows.in_rows(layer, indices, **options),
-                         model.in_rows(layer, indices, **options))
-                    )  # fmt: skip
+                        (
+                            rows.in_rows(layer, indices, **options),
+                            model.in_rows(layer, indices, **options),
+                        )
+                    )
             for ours, theirs in pairs:
                 assert ours.dtype == theirs.dtype
                 assert ours.flags.c_contiguous
@@ -131,9 +135,15 @@ def test_shards(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "prefix"), [("gpt2", "transformer."), ("llama", "model."), ("bert", "bert."),
-                         ("distilbert", "distilbert."), ("opt", "model.")],
-)  # fmt: skip
+    ("name", "prefix"),
+    [
+        ("gpt2", "transformer."),
+        ("llama", "model."),
+        ("bert", "bert."),
+        ("distilbert", "distilbert."),
+        ("opt", "model."),
+    ],
+)
 def test_checkpoints_of_the_bare_model_lack_a_prefix(name, prefix, copy_of):
     folder = copy_of(name)
     rewrite(
@@ -192,10 +202,15 @@ def test_a_family_of_your_own(copy_of):
     for name, known in (("gpt2", "transformer.h"), ("llama", "model.layers")):
         model = zoo.shared(name)
         family = Family(
-            name="Mine", model_types=("mine",), kind="causal", layers=(known,),
-            up=model.family.up, gate=model.family.gate, out=model.family.out,
+            name="Mine",
+            model_types=("mine",),
+            kind="causal",
+            layers=(known,),
+            up=model.family.up,
+            gate=model.family.gate,
+            out=model.family.out,
             norm=model.family.norm,
-        )  # fmt: skip
+        )
         folder = copy_of(name)
         edit_config(folder, model_type="mine", hidden_size=zoo.WIDTH)
         assert_same_rows(CheckpointRows(folder, family=family), model)
@@ -269,8 +284,9 @@ def test_a_tensor_that_the_index_puts_into_the_wrong_file(tmp_path):
     index = tmp_path / "model.safetensors.index.json"
     content = json.loads(index.read_text())
     key = "transformer.h.1.mlp.c_proj.weight"
-    wrong = next(name for name in content["weight_map"].values()
-                 if name != content["weight_map"][key])  # fmt: skip
+    wrong = next(
+        name for name in content["weight_map"].values() if name != content["weight_map"][key]
+    )
     content["weight_map"][key] = wrong
     index.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=f"{wrong} lacks the tensor {key}"):
@@ -306,9 +322,10 @@ def test_a_matrix_stored_the_other_way_round(copy_of):
     folder = copy_of("gpt2")
     rewrite(
         folder,
-        lambda tensors: {k: t.T.contiguous() if "mlp.c" in k and t.dim() == 2 else t
-                         for k, t in tensors.items()},
-    )  # fmt: skip
+        lambda tensors: {
+            k: t.T.contiguous() if "mlp.c" in k and t.dim() == 2 else t for k, t in tensors.items()
+        },
+    )
     with pytest.raises(ValueError, match=r"GPT-2 models store \(in, out\) and the configuration"):
         CheckpointRows(folder)
 
@@ -352,9 +369,12 @@ def test_broken_configurations(content, message, copy_of):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{}", "no weight_map"), ('{"weight_map": {"a": 3}}', "no weight_map"),
-     ('{"weight_map": {"a": "../b.safetensors"}}', "not a file beside it")],
-)  # fmt: skip
+    [
+        ("{}", "no weight_map"),
+        ('{"weight_map": {"a": 3}}', "no weight_map"),
+        ('{"weight_map": {"a": "../b.safetensors"}}', "not a file beside it"),
+    ],
+)
 def test_broken_indices(content, message, copy_of):
     folder = copy_of("gpt2")
     (folder / "model.safetensors.index.json").write_text(content)

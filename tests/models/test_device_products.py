@@ -51,9 +51,16 @@ def test_what_a_tile_answers(device, band, monkeypatch):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     "options",
-    [{}, {"path": "both"}, {"signed": True}, {"length": "neglog", "tile_size": 4},
-     {"dtype": "float64"}, {"dtype": "bfloat16"}, {"dtype": "float16", "path": "gate"}],
-)  # fmt: skip
+    [
+        {},
+        {"path": "both"},
+        {"signed": True},
+        {"length": "neglog", "tile_size": 4},
+        {"dtype": "float64"},
+        {"dtype": "bfloat16"},
+        {"dtype": "float16", "path": "gate"},
+    ],
+)
 def test_whole_models(device, options):
     model = ArrayModel(4, 9, 4, gated=True, integers=True)  # exact in every precision
     expected = whole_model_tree(model, **{**options, "dtype": "float64"})

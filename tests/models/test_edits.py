@@ -75,9 +75,11 @@ def test_an_edit_for_a_block_cannot_be_of_the_last_position(model):
 
 neurons = st.frozensets(st.tuples(st.integers(0, 2), st.integers(0, 23)), max_size=6)
 edits = st.builds(
-    lambda n, s, w: Edit(n, s, w), neurons, st.sampled_from([0.0, 0.5, 2.0, -1.0]),
+    lambda n, s, w: Edit(n, s, w),
+    neurons,
+    st.sampled_from([0.0, 0.5, 2.0, -1.0]),
     st.sampled_from(["values", "weights"]),
-)  # fmt: skip
+)
 lasting = st.builds(lambda n, s: Edit(n, s, positions="last"), neurons, st.sampled_from([0.0, 3.0]))
 rows = st.lists(st.lists(edits | lasting, max_size=3), min_size=1, max_size=6)
 
@@ -108,8 +110,10 @@ def test_every_subset_of_components_in_one_call():
     model = zoo.shared("qwen2")
     fact = zoo.FACTS[1]
     rng = np.random.default_rng(0)
-    components = [NeuronSet(np.column_stack([rng.integers(0, 3, 4), rng.integers(0, 24, 4)]))
-                  for _ in range(8)]  # fmt: skip
+    components = [
+        NeuronSet(np.column_stack([rng.integers(0, 3, 4), rng.integers(0, 24, 4)]))
+        for _ in range(8)
+    ]
     chosen = [s for k in range(1, 9) for s in itertools.combinations(range(8), k)]
     assert len(chosen) == 255
     sets = [NeuronSet(n for c in subset for n in components[c]) for subset in chosen]

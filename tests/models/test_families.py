@@ -11,15 +11,7 @@ import torch
 import transformers
 from transformers.activations import ACT2FN
 
-from neurotopo import (
-    Edit,
-    Fact,
-    NeuronGraph,
-    NeuronModel,
-    NeuronSet,
-    load_model,
-    whole_model_tree,
-)
+from neurotopo import Edit, Fact, NeuronGraph, NeuronModel, NeuronSet, load_model, whole_model_tree
 from neurotopo.models import (
     Family,
     UnsupportedModelError,
@@ -410,9 +402,7 @@ def test_half_precision_works(model, dtype):
     with torch.no_grad():
         rounded = NeuronModel(half.hf_model.float(), model.tokenizer)
     np.testing.assert_allclose(
-        found,
-        rounded.answer_probability(fact, edits=edits, log=True),
-        atol=0.5,
+        found, rounded.answer_probability(fact, edits=edits, log=True), atol=0.5
     )
 
 
@@ -484,13 +474,21 @@ def test_the_text_part_of_a_model_that_sees_pictures(tmp_path):
     """Its layers lie one step deeper; its checkpoint names them otherwise again."""
     text = transformers.Gemma3TextConfig(vocab_size=450, **zoo.GEMMA_LIKE, sliding_window=4)
     vision = transformers.SiglipVisionConfig(
-        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-        image_size=28, patch_size=14,
-    )  # fmt: skip
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=28,
+        patch_size=14,
+    )
     config = transformers.Gemma3Config(
-        text_config=text, vision_config=vision, mm_tokens_per_image=4, image_token_index=440,
-        boi_token_index=441, eoi_token_index=442,
-    )  # fmt: skip
+        text_config=text,
+        vision_config=vision,
+        mm_tokens_per_image=4,
+        image_token_index=440,
+        boi_token_index=441,
+        eoi_token_index=442,
+    )
     hf_model = transformers.Gemma3ForConditionalGeneration(config).eval()
     model = NeuronModel(hf_model, zoo.shared("gemma3").tokenizer)
     fact = zoo.FACTS[1]

@@ -85,9 +85,13 @@ def test_a_checkpoint_without_its_head_is_refused(tmp_path):
 
 def test_an_electra_discriminator_has_no_head(tmp_path):
     config = transformers.ElectraConfig(
-        hidden_size=12, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
-        embedding_size=8, vocab_size=40,
-    )  # fmt: skip
+        hidden_size=12,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        embedding_size=8,
+        vocab_size=40,
+    )
     transformers.ElectraForPreTraining(config).save_pretrained(tmp_path)
     random_model("bert").tokenizer.save_pretrained(tmp_path)
     with pytest.raises(OSError, match="saved without its language-model head"):

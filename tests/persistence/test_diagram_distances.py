@@ -39,8 +39,10 @@ def moves(a, b, internal_p=np.inf):
 def brute_bottleneck(a, b):
     cost = moves(a, b)
     rows = range(len(cost))
-    return min(max((cost[i, j] for i, j in zip(rows, p, strict=True)), default=0.0)
-               for p in permutations(rows))  # fmt: skip
+    return min(
+        max((cost[i, j] for i, j in zip(rows, p, strict=True)), default=0.0)
+        for p in permutations(rows)
+    )
 
 
 def full_wasserstein(a, b, order, internal_p):

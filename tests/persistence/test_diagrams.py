@@ -286,9 +286,17 @@ class TestKnownShapes:
 def projective_plane():
     """Barycentric subdivision (a flag complex) of the six-vertex projective plane."""
     triangles = [
-        (0, 1, 4), (0, 1, 5), (0, 2, 3), (0, 2, 5), (0, 3, 4),
-        (1, 2, 3), (1, 2, 4), (1, 3, 5), (2, 4, 5), (3, 4, 5),
-    ]  # fmt: skip
+        (0, 1, 4),
+        (0, 1, 5),
+        (0, 2, 3),
+        (0, 2, 5),
+        (0, 3, 4),
+        (1, 2, 3),
+        (1, 2, 4),
+        (1, 3, 5),
+        (2, 4, 5),
+        (3, 4, 5),
+    ]
     faces = {face for t in triangles for size in (1, 2, 3) for face in combinations(t, size)}
     faces = sorted(faces)
     assert len(faces) == 6 + 15 + 10

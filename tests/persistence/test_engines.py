@@ -13,13 +13,7 @@ from neurotopo import NTCClusterer, merge_tree
 from neurotopo.persistence import EdgeList, check_distances, minimum_spanning_forest
 from neurotopo.persistence.engines import core_distances, graph_forest, kruskal_forest
 from neurotopo.persistence.prim import prim_forest
-from tests.oracles import (
-    as_sparse,
-    naive_clusters,
-    symmetric,
-    tree_clusters,
-    weighted_graphs,
-)
+from tests.oracles import as_sparse, naive_clusters, symmetric, tree_clusters, weighted_graphs
 
 GRAPH_ENGINES = ("scipy", "prim", "gudhi", "ripser")
 

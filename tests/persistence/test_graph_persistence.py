@@ -8,12 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from gudhi.representations import (
-    DiagramSelector,
-    DimensionSelector,
-    Landscape,
-    PersistenceImage,
-)
+from gudhi.representations import DiagramSelector, DimensionSelector, Landscape, PersistenceImage
 from gudhi.sklearn import RipsPersistence
 from hypothesis import given, settings
 from scipy.spatial.distance import pdist, squareform
@@ -253,10 +248,7 @@ class TestEssential:
         return [diagram.tolist() for diagram in entry]
 
     def test_keep(self):
-        assert self.diagrams("keep") == [
-            [[0, 1], [0, 1], [0, 1], [0, np.inf]],
-            [[2, np.inf]],
-        ]
+        assert self.diagrams("keep") == [[[0, 1], [0, 1], [0, 1], [0, np.inf]], [[2, np.inf]]]
 
     def test_drop(self):
         assert self.diagrams("drop") == [[[0, 1], [0, 1], [0, 1]], []]
@@ -266,10 +258,7 @@ class TestEssential:
         assert self.diagrams("cap") == [[[0, 1], [0, 1], [0, 1], [0, 2]], []]
 
     def test_cap_at_max_radius(self):
-        assert self.diagrams("cap", max_radius=3.0) == [
-            [[0, 1], [0, 1], [0, 1], [0, 3]],
-            [[2, 3]],
-        ]
+        assert self.diagrams("cap", max_radius=3.0) == [[[0, 1], [0, 1], [0, 1], [0, 3]], [[2, 3]]]
 
     def test_number(self):
         assert self.diagrams(0.5) == [[[0, 0.5], [0, 1], [0, 1], [0, 1]], []]

@@ -119,8 +119,12 @@ def test_pandas_and_networkx():
     frame = tree.to_pandas()
     assert frame.index.name == "node"
     assert frame.loc[3].to_dict() == {
-        "birth": 1.0, "death": 2.0, "persistence": 1.0, "parent": 4.0, "size": 2.0
-    }  # fmt: skip
+        "birth": 1.0,
+        "death": 2.0,
+        "persistence": 1.0,
+        "parent": 4.0,
+        "size": 2.0,
+    }
     graph = tree.to_networkx()
     assert nx.is_arborescence(graph)
     assert sorted(graph.successors(4)) == [2, 3]

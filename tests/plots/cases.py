@@ -69,6 +69,17 @@ def fitted(name):
 
 
 CASES = (
-    "blobs", "nested", "condensed", "layered", "forest", "one", "one_precomputed", "none_chosen",
-    "duplicates", "singles", "huge", "huge_linear", "min_samples",
-)  # fmt: skip
+    "blobs",
+    "nested",
+    "condensed",
+    "layered",
+    "forest",
+    "one",
+    "one_precomputed",
+    "none_chosen",
+    "duplicates",
+    "singles",
+    "huge",
+    "huge_linear",
+    "min_samples",
+)

@@ -24,9 +24,13 @@ def draw(names, value, low, high, n, ax=None, **options):
 
 def test_bars_go_down_and_hold_their_numbers():
     display = draw(
-        ["a", "b", "c"], [0.2, NAN, -0.3], [0.1, NAN, NAN], [0.3, NAN, NAN], [40, 0, 1234],
+        ["a", "b", "c"],
+        [0.2, NAN, -0.3],
+        [0.1, NAN, NAN],
+        [0.3, NAN, NAN],
+        [40, 0, 1234],
         label="ARI",
-    )  # fmt: skip
+    )
     assert [bar.get_width() for bar in display.bars_] == [0.2, 0.0, -0.3]
     assert [bar.get_y() + bar.get_height() / 2 for bar in display.bars_] == pytest.approx([0, 1, 2])
     (segment,) = display.intervals_.get_segments()
@@ -43,9 +47,14 @@ def test_bars_go_down_and_hold_their_numbers():
 def test_kinds_keep_their_colours():
     order = [f"kind {k}" for k in range(9)]
     display = draw(
-        ["a", "b", "c"], [1, 2, 3], [NAN] * 3, [NAN] * 3, [1, 1, 1],
-        kinds=["kind 8", "kind 2", "kind 1"], order=order,
-    )  # fmt: skip
+        ["a", "b", "c"],
+        [1, 2, 3],
+        [NAN] * 3,
+        [NAN] * 3,
+        [1, 1, 1],
+        kinds=["kind 8", "kind 2", "kind 1"],
+        order=order,
+    )
     colors = [bar.get_facecolor() for bar in display.bars_]
     assert colors[1:] == [to_rgba(look(k)["color"]) for k in (2, 1)]
     # the colour of the ninth is that of the second, so it is hatched
@@ -75,8 +84,15 @@ def test_numbers_that_cannot_be_drawn(given, message):
 def test_ugly_things_are_drawn_without_warnings_inside_the_figure():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        display = draw([UGLY] * 20, [NAN] * 20, [NAN] * 20, [NAN] * 20, [0] * 20,
-                       kinds=[f"{k} {UGLY}" for k in range(20)], label=UGLY)  # fmt: skip
+        display = draw(
+            [UGLY] * 20,
+            [NAN] * 20,
+            [NAN] * 20,
+            [NAN] * 20,
+            [0] * 20,
+            kinds=[f"{k} {UGLY}" for k in range(20)],
+            label=UGLY,
+        )
         display.figure_.draw_without_rendering()
         draw([], [], [], [], []).figure_.draw_without_rendering()
 

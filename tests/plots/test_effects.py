@@ -26,9 +26,14 @@ def bars(display):
 
 def test_rows_go_down_and_hold_their_numbers():
     display = draw(
-        ["a", "b", "c", "d"], [0.2, NAN, -0.3, 0.5], [0.1, NAN, -0.6, NAN], [0.3, NAN, 0.1, 0.9],
-        [40, 0, 1234, 1], [0.0300001, NAN, 2e-12, 0.0], label="GCR",
-    )  # fmt: skip
+        ["a", "b", "c", "d"],
+        [0.2, NAN, -0.3, 0.5],
+        [0.1, NAN, -0.6, NAN],
+        [0.3, NAN, 0.1, 0.9],
+        [40, 0, 1234, 1],
+        [0.0300001, NAN, 2e-12, 0.0],
+        label="GCR",
+    )
     np.testing.assert_array_equal(display.points_.get_xydata(), [[0.2, 0], [-0.3, 2], [0.5, 3]])
     assert bars(display) == [[[0.1, 0], [0.3, 0]], [[-0.6, 2], [0.1, 2]]]
     assert list(display.zero_.get_xdata()) == [0, 0]

@@ -55,8 +55,9 @@ def test_larger_clusters_have_larger_markers():
     sizes = clusterer.merge_tree_.size[clusterer.diagram_nodes_][not_chosen]
     areas = others.get_sizes()
     assert len(np.unique(sizes)) > 3
-    assert np.all(np.sign(np.subtract.outer(sizes, sizes)) ==
-                  np.sign(np.subtract.outer(areas, areas)))  # fmt: skip
+    assert np.all(
+        np.sign(np.subtract.outer(sizes, sizes)) == np.sign(np.subtract.outer(areas, areas))
+    )
 
 
 def test_the_threshold_is_a_line_of_constant_difference():
@@ -185,11 +186,7 @@ def test_zero_births_are_marked_on_logarithmic_axes():
 
 
 def test_one_collection_per_dimension():
-    diagrams = [
-        np.array([[0.0, 0.5], [0.0, np.inf]]),
-        np.array([[0.4, 0.9]]),
-        np.empty((0, 2)),
-    ]
+    diagrams = [np.array([[0.0, 0.5], [0.0, np.inf]]), np.array([[0.4, 0.9]]), np.empty((0, 2))]
     display = PersistenceDiagramDisplay.from_diagrams(diagrams, ax=new_axes())
     assert [len(points.get_offsets()) for points in display.points_] == [2, 1, 0]
     (height,) = set(display.infinity_line_.get_ydata())

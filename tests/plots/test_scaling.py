@@ -27,8 +27,9 @@ def test_points_and_bars():
     assert display.bars_["found"].lines[0].get_ydata().tolist() == [1.0, 2.0]
     assert segments(display, "found") == [[0.5, 1.5], [1.0, 4.0]]
     assert segments(display, "control")[1:] == [
-        [pytest.approx(0.9), pytest.approx(1.1)], [2.0, 4.0]
-    ]  # fmt: skip
+        [pytest.approx(0.9), pytest.approx(1.1)],
+        [2.0, 4.0],
+    ]
     assert segments(display, "control")[0] == [1.5, 1.5]
     assert [text.get_text() for text in display.legend_.get_texts()] == ["found", "control"]
     assert display.ax_.get_xlabel() == "steps"

@@ -35,8 +35,9 @@ def suppression(ax=None, ugly=False):
 
 def grid(ax=None, ugly=False):
     if ugly:
-        curves = {f"{k} {UGLY}": {n: [NAN] * (n - 1) + [-50.0] for n in range(1, 11)}
-                  for k in range(20)}  # fmt: skip
+        curves = {
+            f"{k} {UGLY}": {n: [NAN] * (n - 1) + [-50.0] for n in range(1, 11)} for k in range(20)
+        }
         counts = {name: dict.fromkeys(range(1, 11), 1) for name in curves}
         errors = {name: {n: [NAN] * n for n in by_n} for name, by_n in curves.items()}
         return SuppressionGridDisplay.from_curves(curves, counts, errors=errors, ax=ax)
@@ -60,9 +61,15 @@ def sweep(ax=None, ugly=False):
 def effects(ax=None, ugly=False):
     if ugly:
         return EffectsDisplay.from_arrays(
-            [UGLY] * 3, [NAN, 1e300, 0], [NAN] * 3, [NAN] * 3, n=[0] * 3, p=[0, 1, NAN],
-            label=UGLY, ax=ax,
-        )  # fmt: skip
+            [UGLY] * 3,
+            [NAN, 1e300, 0],
+            [NAN] * 3,
+            [NAN] * 3,
+            n=[0] * 3,
+            p=[0, 1, NAN],
+            label=UGLY,
+            ax=ax,
+        )
     return EffectsDisplay.from_arrays(
         ["a", "b"], [0.1, -0.2], [0.0, -0.5], [0.2, 0.1], n=[9, 7], p=[0.04, 0.3], ax=ax
     )

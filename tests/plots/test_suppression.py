@@ -29,9 +29,17 @@ def dkn(n, base=0.8):
     groups = [NeuronSet([(k, 0)]) for k in range(n)]
     every = np.full(n, base)
     return DKN(
-        NeuronSet((k, 0) for k in range(n)), groups, every, every, np.ones(n, dtype=bool), base,
-        0.1 * base, 0.1 * base, every, SuppressionCurve(rows, after, base),
-    )  # fmt: skip
+        NeuronSet((k, 0) for k in range(n)),
+        groups,
+        every,
+        every,
+        np.ones(n, dtype=bool),
+        base,
+        0.1 * base,
+        0.1 * base,
+        every,
+        SuppressionCurve(rows, after, base),
+    )
 
 
 def test_means_and_single_subsets_of_a_fact_are_in_their_place():

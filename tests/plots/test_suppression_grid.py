@@ -36,8 +36,11 @@ def test_every_curve_is_in_its_panel_and_absent_ones_are_absent():
         "no facts": {4: line(4)},
     }
     counts = {
-        "ntc": {2: 30, 4: 2, 9: 7}, "kmeans": {2: 12}, "none of 4": {2: 1, 4: 0}, "no facts": {4: 0}
-    }  # fmt: skip
+        "ntc": {2: 30, 4: 2, 9: 7},
+        "kmeans": {2: 12},
+        "none of 4": {2: 1, 4: 0},
+        "no facts": {4: 0},
+    }
     display = draw(curves, counts)
     assert list(display.panels_) == [2, 4]
     assert sorted(display.lines_) == [(2, "kmeans"), (2, "none of 4"), (2, "ntc"), (4, "ntc")]
@@ -47,8 +50,12 @@ def test_every_curve_is_in_its_panel_and_absent_ones_are_absent():
     assert [panel.get_title() for panel in display.panels_.values()] == ["n = 2", "n = 4"]
     texts = [text.get_text() for text in display.legend_.get_texts()]
     assert texts == [
-        "ntc (30, 2)", "kmeans (12, 0)", "dbscan (0, 0)", "none of 4 (1, 0)", "no facts (0, 0)"
-    ]  # fmt: skip
+        "ntc (30, 2)",
+        "kmeans (12, 0)",
+        "dbscan (0, 0)",
+        "none of 4 (1, 0)",
+        "no facts (0, 0)",
+    ]
     assert display.legend_.get_title().get_text() == "method (facts with n = 2, 4)"
 
 

@@ -24,8 +24,12 @@ def test_every_number_is_written_where_its_colour_is():
     assert display.image_.origin == "lower"
     texts = {text.get_position(): text.get_text() for text in display.texts_}
     assert texts == {
-        (0, 0): "0.10", (1, 0): "0.25", (0, 1): "1.50", (1, 1): "-2.00", (2, 1): "0.00"
-    }  # fmt: skip
+        (0, 0): "0.10",
+        (1, 0): "0.25",
+        (0, 1): "1.50",
+        (1, 1): "-2.00",
+        (2, 1): "0.00",
+    }
     (cell,) = display.missing_.get_paths()
     assert cell.vertices.min(axis=0).tolist() == [1.5, -0.5]
     assert cell.vertices.max(axis=0).tolist() == [2.5, 0.5]

@@ -32,8 +32,11 @@ ABOUT = {
         "weights": "9f2c4d1b7e0a55c3d8e6f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6",
         "tokenizer": None,
     },
-    "options": {"tau": 0.5, "filter": {"tau2": 0.3, "rule": "relative"},
-                "methods": ["ntc", "kmeans"]},
+    "options": {
+        "tau": 0.5,
+        "filter": {"tau2": 0.3, "rule": "relative"},
+        "methods": ["ntc", "kmeans"],
+    },
     "settings": {"batch_size": 32},
     "seeds": {"groups": 0, "random": 7},
     "n_facts": 420,
@@ -46,7 +49,7 @@ ABOUT = {
     "written": "2025-03-01T10:42:31+00:00",
     "versions": {"neurotopo": "0.1.0", "python": "3.11.9", "torch": "2.6.0"},
     "command": ["neurotopo", "study", "gpt2", "--facts", "facts of today.jsonl", "--out", "run"],
-}  # fmt: skip
+}
 
 FAILURES = {
     f"P{36 + i}-relation of a fact with a rather long key/{i}": (
@@ -166,22 +169,36 @@ def fact_row(i: int, n_components: int = 2, content: dict | None = None) -> Row:
     ends = np.array([(0, 3), (3, 6), (1, 4), (4, 7), (2, 5), (5, 7), (0, 4), (6, 8)])
     length = np.array([1.0, 2.0, 1.5, 2.5, 5.0, 9.0, 12.0, 3.0]) * (1 + i / 10)
     graph = {
-        "source": ends[:, 0], "target": ends[:, 1], "length": length, "n_edges": 11, "tau": 0.5,
+        "source": ends[:, 0],
+        "target": ends[:, 1],
+        "length": length,
+        "n_edges": 11,
+        "tau": 0.5,
         "min_cluster_size": 2,
-    }  # fmt: skip
+    }
     passed = [True] * n_components + [False] * (2 - n_components)
     judged = {
-        "sizes": [4, 3], "passed": passed, "curve": [0.1, 0.9][:n_components], "gcr": 0.8,
-        "jump": 0.8 if n_components > 1 else np.nan, "potential_jump": 0.7, "reason": None,
-    }  # fmt: skip
+        "sizes": [4, 3],
+        "passed": passed,
+        "curve": [0.1, 0.9][:n_components],
+        "gcr": 0.8,
+        "jump": 0.8 if n_components > 1 else np.nan,
+        "potential_jump": 0.7,
+        "reason": None,
+    }
     random = {**judged, "curve": [0.4, 0.5], "passed": [True, True], "potential_jump": 0.2}
     stages = {
-        "fact": {"known": i % 3 > 0, "probability": 0.8, "neurons": neurons, "gap": 0.0,
-                 "shape": [3, 999]},
+        "fact": {
+            "known": i % 3 > 0,
+            "probability": 0.8,
+            "neurons": neurons,
+            "gap": 0.0,
+            "shape": [3, 999],
+        },
         "graph": graph,
         "methods": {"ntc": judged, "random:ntc": random, "kmeans": judged},
         "sweep": {},
-    }  # fmt: skip
+    }
     fact = {"prompt": f"The capital of land {i} is _X_", "answers": [f"Town{i}"]}
     return Row(f"en:capital:{i:03}", fact | (content or {}), stages, None, 0.1)
 

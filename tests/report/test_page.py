@@ -80,11 +80,20 @@ def _page(summary=None, **options):
 
 def _hostile_about():
     return {
-        "study": HOSTILE, "model": {HOSTILE: HOSTILE}, "options": {HOSTILE: {HOSTILE: [HOSTILE]}},
-        "seeds": {HOSTILE: 0}, "versions": {HOSTILE: HOSTILE}, "run": HOSTILE, "status": HOSTILE,
-        "n_facts": HOSTILE, "n_failed": HOSTILE, "started": HOSTILE, "written": HOSTILE,
-        "command": HOSTILE, HOSTILE: HOSTILE,
-    }  # fmt: skip
+        "study": HOSTILE,
+        "model": {HOSTILE: HOSTILE},
+        "options": {HOSTILE: {HOSTILE: [HOSTILE]}},
+        "seeds": {HOSTILE: 0},
+        "versions": {HOSTILE: HOSTILE},
+        "run": HOSTILE,
+        "status": HOSTILE,
+        "n_facts": HOSTILE,
+        "n_failed": HOSTILE,
+        "started": HOSTILE,
+        "written": HOSTILE,
+        "command": HOSTILE,
+        HOSTILE: HOSTILE,
+    }
 
 
 @pytest.mark.parametrize("about", [ABOUT, None])
@@ -163,16 +172,35 @@ def test_two_pictures_in_one_page_have_no_common_id():
 def test_what_was_found_comes_first_and_everything_is_there():
     page = Page(_page(example_summary(), about=ABOUT, failures=FAILURES))
     heads = page.words["h2"]
-    order = ["What was found", "Notes", "Pictures", "Tables", "How it was made",
-             "Where the numbers come from", "What failed"]  # fmt: skip
+    order = [
+        "What was found",
+        "Notes",
+        "Pictures",
+        "Tables",
+        "How it was made",
+        "Where the numbers come from",
+        "What failed",
+    ]
     assert heads == "".join(order)
     said = page.said()
     for text in (
-        *example_summary().findings, *example_summary().notes, "Bars: NTC is highest", "mean GCR:",
-        "GPT2LMHeadModel", "filter.tau2", '["ntc", "kmeans"]', "1:42:31", "c0ffee5e1ec7ab1e",
-        "neurotopo study gpt2 --facts 'facts of today.jsonl' --out run", "2.6.0", "And 10 more.",
-        "results.sqlite", "rows.csv", "store.get('c0ffee5e1ec7ab1e', 'P36-relation", "< 1e-300",
-    ):  # fmt: skip
+        *example_summary().findings,
+        *example_summary().notes,
+        "Bars: NTC is highest",
+        "mean GCR:",
+        "GPT2LMHeadModel",
+        "filter.tau2",
+        '["ntc", "kmeans"]',
+        "1:42:31",
+        "c0ffee5e1ec7ab1e",
+        "neurotopo study gpt2 --facts 'facts of today.jsonl' --out run",
+        "2.6.0",
+        "And 10 more.",
+        "results.sqlite",
+        "rows.csv",
+        "store.get('c0ffee5e1ec7ab1e', 'P36-relation",
+        "< 1e-300",
+    ):
         assert text in said, text
     assert said.count("Ouagadougou") == 50
 
@@ -295,19 +323,33 @@ def test_files_no_longer_made_are_removed_and_no_others(tmp_path):
 def test_a_list_of_files_that_lies_removes_nothing_else(tmp_path):
     out = tmp_path / "run"
     (out / "tables").mkdir(parents=True)
-    targets = [tmp_path / "a.csv", out / "results.sqlite", out / "tables" / "a.txt",
-               out / "tables" / ".csv"]  # fmt: skip
+    targets = [
+        tmp_path / "a.csv",
+        out / "results.sqlite",
+        out / "tables" / "a.txt",
+        out / "tables" / ".csv",
+    ]
     for path in targets:
         path.write_bytes(b"x")
     (out / "tables" / "link.csv").symlink_to(tmp_path / "a.csv")
-    names = ["../a.csv", "tables/../../a.csv", "results.sqlite", "tables/a.txt", "tables/.csv",
-             "tables/link.csv", str(tmp_path / "a.csv"), "tables/gone.csv"]  # fmt: skip
+    names = [
+        "../a.csv",
+        "tables/../../a.csv",
+        "results.sqlite",
+        "tables/a.txt",
+        "tables/.csv",
+        "tables/link.csv",
+        str(tmp_path / "a.csv"),
+        "tables/gone.csv",
+    ]
     listed = {name: [sha256(b"x").hexdigest()] for name in names}
     for text in (
         json.dumps({"kind": "neurotopo.report", "version": 1, "files": listed}),
         json.dumps({"kind": "neurotopo.report", "version": 1, "files": names}),
-        "[]", "{", "null",
-    ):  # fmt: skip
+        "[]",
+        "{",
+        "null",
+    ):
         (out / "report.json").write_text(text)
         write_report(_named("b"), out)
         assert all(path.read_bytes() == b"x" for path in targets)
@@ -395,9 +437,12 @@ def test_without_jinja2_nothing_is_written(tmp_path, monkeypatch):
 def test_text_that_is_no_unicode(tmp_path):
     frame = pd.DataFrame({"fact": ["a\ud800b"]})
     table = Table(frame, "\udcff", "\udcff")
-    write_report(Summary("\ud800", ("\ud800",), {"t": table}, {}, frame), tmp_path,
-                 about={"study": "\ud800", "options": {"a": "\udc00"}},
-                 failures={"\ud800": "\ud800"})  # fmt: skip
+    write_report(
+        Summary("\ud800", ("\ud800",), {"t": table}, {}, frame),
+        tmp_path,
+        about={"study": "\ud800", "options": {"a": "\udc00"}},
+        failures={"\ud800": "\ud800"},
+    )
     assert (tmp_path / "rows.csv").read_text() == "fact\na\\ud800b\n"
 
 

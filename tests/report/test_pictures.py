@@ -49,8 +49,13 @@ def test_settings_of_the_user_change_nothing_and_are_left_alone():
     svg, png, before = to_svg(bars(), "a"), to_png(bars()), dict(mpl.rcParams)
     assert dict(mpl.rcParams) == before
     figure = bars()
-    changed = {"svg.fonttype": "none", "svg.hashsalt": None, "savefig.bbox": "tight",
-               "savefig.dpi": 40, "savefig.facecolor": "red"}  # fmt: skip
+    changed = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": None,
+        "savefig.bbox": "tight",
+        "savefig.dpi": 40,
+        "savefig.facecolor": "red",
+    }
     with mpl.rc_context(changed):
         assert to_svg(figure, "a") == svg
         assert to_png(figure) == png

@@ -37,11 +37,14 @@ def _shown(values, spec=None, **options):
         ([0.123, -0.001, -0.0], ".1f", ["0.1", "0.0", "0.0"]),
         ([-0.0, 0.25], None, ["0", "0.25"]),
         ([0.5, -0.001], ".0%", ["50%", "0%"]),
-        ([3.2e-5, 0.0, 5e-324, 1e-200, 0.04123, 1.0], "p",
-         ["3.2e-05", "< 1e-300", "< 1e-300", "1e-200", "0.041", "1"]),
+        (
+            [3.2e-5, 0.0, 5e-324, 1e-200, 0.04123, 1.0],
+            "p",
+            ["3.2e-05", "< 1e-300", "< 1e-300", "1e-200", "0.041", "1"],
+        ),
         ([1e300, 0.5, 1e16], None, ["1e+300", "0.5", "1e+16"]),
     ],
-)  # fmt: skip
+)
 def test_numbers_as_they_are_shown(values, spec, expected):
     assert _shown(values, spec) == expected
 
@@ -70,8 +73,12 @@ def test_a_format_that_does_not_fit_names_the_column():
 
 def test_csv_reads_back_as_it_was():
     rng = np.random.default_rng(0)
-    numbers = np.concatenate([rng.normal(size=200) * 10.0 ** rng.integers(-300, 300, 200),
-                              [0.1, 5e-324, np.inf, -np.inf, np.nan]])  # fmt: skip
+    numbers = np.concatenate(
+        [
+            rng.normal(size=200) * 10.0 ** rng.integers(-300, 300, 200),
+            [0.1, 5e-324, np.inf, -np.inf, np.nan],
+        ]
+    )
     frame = pd.DataFrame({"x": numbers, "n": np.arange(205) * 10**15})
     frame["b"] = frame["n"] % 2 == 0
     back = list(csv.DictReader(io.StringIO(to_csv(Table(frame, "t")))))
@@ -101,13 +108,29 @@ def test_markdown_is_a_table_and_nothing_else():
         tokens = markdown.parse(to_markdown(Table(frame, first + HOSTILE, first + HOSTILE)))
         kinds = {token.type for token in tokens}
         assert kinds == {
-            "paragraph_open", "paragraph_close", "inline", "table_open", "table_close", "tr_open",
-            "tr_close", "thead_open", "thead_close", "th_open", "th_close", "tbody_open",
-            "tbody_close", "td_open", "td_close",
-        }  # fmt: skip
+            "paragraph_open",
+            "paragraph_close",
+            "inline",
+            "table_open",
+            "table_close",
+            "tr_open",
+            "tr_close",
+            "thead_open",
+            "thead_close",
+            "th_open",
+            "th_close",
+            "tbody_open",
+            "tbody_close",
+            "td_open",
+            "td_close",
+        }
         inner = [child for token in tokens for child in token.children or ()]
-        assert {child.type for child in inner} <= {"text", "text_special", "strong_open",
-                                                   "strong_close"}  # fmt: skip
+        assert {child.type for child in inner} <= {
+            "text",
+            "text_special",
+            "strong_open",
+            "strong_close",
+        }
         cells = [
             "".join(child.content for child in token.children)
             for before, token in pairwise(tokens)
@@ -144,10 +167,25 @@ def test_latex_of_hostile_text_has_no_command_and_no_column_of_its_own():
     frame = pd.DataFrame({HOSTILE: [HOSTILE], "n": [-1.5], "k": [12000], "p": [0.0]})
     text = to_latex(Table(frame, HOSTILE, HOSTILE, {"p": "p"}))
     known = {
-        "begin", "centering", "providecommand", "toprule", "midrule", "bottomrule", "hline", "end",
-        "textless", "textgreater", "textbackslash", "textasciitilde", "textasciicircum", "caption",
-        "label", "par", "smallskip", "footnotesize",
-    }  # fmt: skip
+        "begin",
+        "centering",
+        "providecommand",
+        "toprule",
+        "midrule",
+        "bottomrule",
+        "hline",
+        "end",
+        "textless",
+        "textgreater",
+        "textbackslash",
+        "textasciitilde",
+        "textasciicircum",
+        "caption",
+        "label",
+        "par",
+        "smallskip",
+        "footnotesize",
+    }
     assert set(re.findall(r"(?<!\\)\\([a-zA-Z]+)", text)) <= known
     rest = _unbraced(text)
     assert [line.count("&") for line in rest.splitlines() if "&" in line] == [3, 3]

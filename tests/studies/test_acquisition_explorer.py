@@ -101,10 +101,16 @@ def test_a_fact_by_hand():
     assert graph["notes"][-1].endswith("3 longer ones are left out. The clusters are the same.")
     ntc = dict(zip(COLUMNS, shown["methods"][0], strict=True))
     assert ntc == {
-        "method": "NTC (persistence above half of the largest)", "clusters": 2, "passed": 1,
-        "their neurons": 4, "jump before the filter": 70.0, "of random groups": 20.0,
-        "jump": None, "GCR": 0.8, "why no GCR": None,
-    }  # fmt: skip
+        "method": "NTC (persistence above half of the largest)",
+        "clusters": 2,
+        "passed": 1,
+        "their neurons": 4,
+        "jump before the filter": 70.0,
+        "of random groups": 20.0,
+        "jump": None,
+        "GCR": 0.8,
+        "why no GCR": None,
+    }
     assert [line[0] for line in shown["methods"]] == [ntc["method"], "K-Means"]
     assert shown["methods"][1][5] is None
     curves = [(curve["name"], curve["values"]) for curve in shown["curves"]]

@@ -46,13 +46,7 @@ def result(curve, groups, *, reason=None, passed=None, alone=None, everything=No
 
 
 def row(fact, methods, *, known=True, sweep=None, neurons=NEURONS):
-    about = {
-        "known": known,
-        "probability": 0.8,
-        "neurons": neurons,
-        "gap": 0.01,
-        "shape": [3, 2],
-    }
+    about = {"known": known, "probability": 0.8, "neurons": neurons, "gap": 0.01, "shape": [3, 2]}
     stages = {"fact": about, "methods": methods, "sweep": sweep or {}}
     return Row(fact, {"prompt": "?", "answers": ["!"]}, stages, None, 0.1)
 
@@ -66,13 +60,7 @@ THREE = [[0, 2], [1, 3], [4]]
 ROWS = [
     row("a", {"ntc": result([0.1, 0.9], TWO), "random:ntc": result([0.4, 0.8], TWO)}),
     row("b", {"ntc": result([0.2, 0.6], TWO), "random:ntc": result([0.5, 0.6], TWO)}),
-    row(
-        "c",
-        {
-            "ntc": result([0.0, 0.1, 0.9], THREE),
-            "random:ntc": result([0.3, 0.5, 0.9], THREE),
-        },
-    ),
+    row("c", {"ntc": result([0.0, 0.1, 0.9], THREE), "random:ntc": result([0.3, 0.5, 0.9], THREE)}),
     row(
         "d",
         {
@@ -225,10 +213,17 @@ def test_only_what_passed_counts_as_overlap():
 
 def test_the_sweep():
     sweep = {
-        "tau1": [0.3, 0.5], "tau2": [0.1, 0.1], "n": [2, 3], "gcr": [0.5, 4.0], "jump": [0.5, 0.4],
-        "reason": [None, None], "random_n": [2, 1], "random_gcr": [0.1, math.nan],
-        "random_jump": [0.1, math.nan], "random_reason": [None, "one component"],
-    }  # fmt: skip
+        "tau1": [0.3, 0.5],
+        "tau2": [0.1, 0.1],
+        "n": [2, 3],
+        "gcr": [0.5, 4.0],
+        "jump": [0.5, 0.4],
+        "reason": [None, None],
+        "random_n": [2, 1],
+        "random_gcr": [0.1, math.nan],
+        "random_jump": [0.1, math.nan],
+        "random_reason": [None, "one component"],
+    }
     rows = [row(name, {"ntc": result([0.1, 0.9], TWO)}, sweep=sweep) for name in "ab"]
     table = tables_of(collect(rows))["sweep"]
     first, second = table.frame.to_dict("records")

@@ -57,9 +57,14 @@ def test_names_are_unlike_and_the_default_is_first():
 def test_what_equals_the_default_is_left_out():
     assert not {"inverse", "up", "sum", "scope=model"} & set(named(ChoicesOptions(), gated=True))
     other = ChoicesOptions(
-        length="neglog", aggregation="max", scope="layer", fold_norm=True, tau=0.3,
-        min_cluster_size=3, threshold=0.1,
-    )  # fmt: skip
+        length="neglog",
+        aggregation="max",
+        scope="layer",
+        fold_norm=True,
+        tau=0.3,
+        min_cluster_size=3,
+        threshold=0.1,
+    )
     names = set(named(other))
     assert {"inverse", "sum", "scope=model", "matrix", "tau=0.7", "threshold=0.3"} <= names
     gone = {"neglog", "max", "scope=layer", "fold-norm", "tau=0.3", "size=3", "threshold=0.1"}

@@ -46,9 +46,16 @@ def result(jump, random, *, sizes=(2, 3), n=2, ari=1.0, same=True, jaccard=1.0, 
 def nothing(**more):
     """A variation without a cluster."""
     return result(
-        NAN, NAN, sizes=(), n=0, ari=0.0, same=False, jaccard=0.0,
-        reason="no potential components", **more,
-    )  # fmt: skip
+        NAN,
+        NAN,
+        sizes=(),
+        n=0,
+        ari=0.0,
+        same=False,
+        jaccard=0.0,
+        reason="no potential components",
+        **more,
+    )
 
 
 def row(fact, variations, *, known=True, planted=False):
@@ -72,24 +79,33 @@ def failed(fact):
 
 
 ROWS = [
-    row("a", {
-        "default": result(0.5, [0.2, 0.4]),
-        "signed": result(0.6, 0.1, ari=0.2, same=False, jaccard=0.5),
-        "max": result(0.5, [0.2, 0.4]),
-    }),
-    row("b", {
-        "default": result(0.3, 0.2),
-        "signed": result(0.1, 0.3, ari=0.4, same=False, jaccard=0.0),
-        "max": result(0.3, 0.2),
-    }),
+    row(
+        "a",
+        {
+            "default": result(0.5, [0.2, 0.4]),
+            "signed": result(0.6, 0.1, ari=0.2, same=False, jaccard=0.5),
+            "max": result(0.5, [0.2, 0.4]),
+        },
+    ),
+    row(
+        "b",
+        {
+            "default": result(0.3, 0.2),
+            "signed": result(0.1, 0.3, ari=0.4, same=False, jaccard=0.0),
+            "max": result(0.3, 0.2),
+        },
+    ),
     row("c", {"default": result(0.4, 0.4), "signed": nothing(), "max": result(0.4, 0.4)}),
-    row("d", {
-        "default": result(0.4, 0.1),
-        "signed": result(30.0, 0.1, extreme=True, ari=0.0, same=False),
-        "max": result(0.4, 0.1),
-    }),
+    row(
+        "d",
+        {
+            "default": result(0.4, 0.1),
+            "signed": result(30.0, 0.1, extreme=True, ari=0.0, same=False),
+            "max": result(0.4, 0.1),
+        },
+    ),
     failed("e"),
-]  # fmt: skip
+]
 
 
 def one(frame, **where):
@@ -353,9 +369,15 @@ FACTS = [nt.Fact(f"The capital of {land} is _X_", city, id=land) for land, city 
 
 def run(facts, out=None, **given):
     return nt.studies.run(
-        "choices", model=random_model("llama", seed=7), facts=facts, out=out, quick=True,
-        steps=4, threshold=0.05, **given,
-    )  # fmt: skip
+        "choices",
+        model=random_model("llama", seed=7),
+        facts=facts,
+        out=out,
+        quick=True,
+        steps=4,
+        threshold=0.05,
+        **given,
+    )
 
 
 @pytest.fixture(scope="module")

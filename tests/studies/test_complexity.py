@@ -27,16 +27,29 @@ SIZES = {"small": 1_000, "middle": 10_000, "large": 100_000}
 
 
 def groups(n, jump, *, excluded=False):
-    return {"n": n, "excluded": excluded, "jump": jump, "passed_jump": jump, "gcr": NAN,
-            "reason": None, "none": 0.1}  # fmt: skip
+    return {
+        "n": n,
+        "excluded": excluded,
+        "jump": jump,
+        "passed_jump": jump,
+        "gcr": NAN,
+        "reason": None,
+        "none": 0.1,
+    }
 
 
 def payload(model, own, shuffled, *, known=True, faulty=None, base=0.8):
     return {
-        "known": known, "probability": base, "parameters": SIZES[model], "shape": [2, 8],
-        "neurons": 6, "sizes": [3, 3], "own": own, "shuffled": shuffled,
+        "known": known,
+        "probability": base,
+        "parameters": SIZES[model],
+        "shape": [2, 8],
+        "neurons": 6,
+        "sizes": [3, 3],
+        "own": own,
+        "shuffled": shuffled,
         "faulty": faulty or asked([0.4, 0.4]),
-    }  # fmt: skip
+    }
 
 
 def asked(none, dkn=None, others=None, max_change=9.0):
@@ -44,9 +57,11 @@ def asked(none, dkn=None, others=None, max_change=9.0):
     if dkn is not None:
         probability |= {"dkn": dkn, "kn_random": others}
     return {
-        "prompts": ["?"] * len(none), "max_change": max_change, "probability": probability,
+        "prompts": ["?"] * len(none),
+        "max_change": max_change,
+        "probability": probability,
         "right": {arm: [value > 0.3 for value in values] for arm, values in probability.items()},
-    }  # fmt: skip
+    }
 
 
 def row(model, fact, content=None, error=None):
@@ -65,10 +80,14 @@ def rows_with(slope, n=20, models=tuple(SIZES), known=True, noise=0.01):
             control = 0.1 + 0.05 * k + noise * rng.standard_normal()
             own = control + slope * k + noise * rng.standard_normal()
             made.append(
-                row(model, f"f{i:02d}", payload(
-                    model, groups(2, own), [groups(2, control), groups(2, control)], known=known
-                ))
-            )  # fmt: skip
+                row(
+                    model,
+                    f"f{i:02d}",
+                    payload(
+                        model, groups(2, own), [groups(2, control), groups(2, control)], known=known
+                    ),
+                )
+            )
     return made
 
 
@@ -139,10 +158,15 @@ def test_measures_of_a_fact_by_hand():
 
 
 def test_exclusions_are_the_same_for_every_arm():
-    out = payload("small", groups(2, 0.3), [groups(2, 0.1), groups(2, 12.0, excluded=True)],
-                  faulty=asked([0.4], [0.4], [4.0], max_change=9.0))  # fmt: skip
-    extreme = payload("small", groups(2, 0.3), [groups(2, 0.1)],
-                      faulty=asked([0.4], [0.4], [4.0], max_change=2.0))  # fmt: skip
+    out = payload(
+        "small",
+        groups(2, 0.3),
+        [groups(2, 0.1), groups(2, 12.0, excluded=True)],
+        faulty=asked([0.4], [0.4], [4.0], max_change=9.0),
+    )
+    extreme = payload(
+        "small", groups(2, 0.3), [groups(2, 0.1)], faulty=asked([0.4], [0.4], [4.0], max_change=2.0)
+    )
     nothing = payload("small", groups(2, 0.3), [groups(2, 0.1)], faulty=asked([]))
     zero = payload("small", groups(2, 0.3), [groups(2, 0.1)], base=0.0)
     stored = {"a": out, "b": extreme, "c": nothing, "d": zero}

@@ -117,18 +117,27 @@ def test_agreement_has_both_numbers_of_every_paradigm():
 def test_blimp_pairs_without_a_prefix_are_counted(tmp_path):
     lines = []
     for i in range(3):
-        line = {"sentence_good": f"A {i} goes.", "sentence_bad": f"A {i} go.", "UID": "verbs",
-                "pairID": str(i)}  # fmt: skip
+        line = {
+            "sentence_good": f"A {i} goes.",
+            "sentence_bad": f"A {i} go.",
+            "UID": "verbs",
+            "pairID": str(i),
+        }
         if i:
-            line |= {"one_prefix_prefix": f"A {i}", "one_prefix_word_good": "goes",
-                     "one_prefix_word_bad": "go"}  # fmt: skip
+            line |= {
+                "one_prefix_prefix": f"A {i}",
+                "one_prefix_word_good": "goes",
+                "one_prefix_word_bad": "go",
+            }
         lines.append(json.dumps(line))
     file = tmp_path / "blimp.jsonl"
     file.write_text("\n".join(lines))
     (group,) = grammar_groups(CritiqueOptions(pairs=str(file)), 0)
     assert [pair.left_out for pair in group.pairs] == [
-        "no common prefix before one word", None, None
-    ]  # fmt: skip
+        "no common prefix before one word",
+        None,
+        None,
+    ]
     assert group.pairs[1].good_fact.answers == ("goes",)
     (two,) = grammar_groups(CritiqueOptions(pairs=str(file), n_pairs=2), 0)
     assert len(two.pairs) == 2
@@ -145,8 +154,10 @@ def test_facts_get_a_wrong_answer_and_groups_are_cut():
     facts = facts_of(5)
     groups = fact_groups(facts, Truth(facts), CritiqueOptions(per_group=2), 0)
     assert [(group.name, len(group.pairs)) for group in groups] == [
-        ("capital (1 of 3)", 2), ("capital (2 of 3)", 2), ("capital (3 of 3)", 1)
-    ]  # fmt: skip
+        ("capital (1 of 3)", 2),
+        ("capital (2 of 3)", 2),
+        ("capital (3 of 3)", 1),
+    ]
     for pair in (pair for group in groups for pair in group.pairs):
         assert pair.bad in {f"T{i}" for i in range(5)} - set(pair.fact.answers)
     (alone,) = fact_groups(facts[:1], Truth(facts[:1]), CritiqueOptions(), 0)
@@ -183,8 +194,13 @@ def test_words_are_counted_in_a_corpus(tmp_path):
 
 
 def test_reverse_prompts():
-    fact = Fact("In 2014, the head coach of Peko City is _X_.", "Ada Brünn", "P286", "2014",
-                subject="Peko City")  # fmt: skip
+    fact = Fact(
+        "In 2014, the head coach of Peko City is _X_.",
+        "Ada Brünn",
+        "P286",
+        "2014",
+        subject="Peko City",
+    )
     assert reverse_of(fact, "Bo", True).prompt == "In 2014, Bo is the head coach of _X_"
     assert reverse_of(fact, "Bo", False).prompt == "In 2014, the head coach of _X_ is Bo."
     assert reverse_of(fact, "Bo", True).answers == ("Peko City",)
@@ -341,13 +357,18 @@ def test_words_that_cannot_be_asked_are_counted():
     work = CritiqueWork(model, CritiqueOptions(steps=2, n_edits=0), 0)
     fact = Fact("The capital of France is _X_", "Paris", "capital", id="a")
     pairs = (
-        Pair("a", fact, "Rome"), Pair("b", replace(fact, id="b"), "Xyzzy"),
-        Pair("c", replace(fact, id="c"), "Paris"), Pair("d", fact, None, "no wrong answer"),
-    )  # fmt: skip
+        Pair("a", fact, "Rome"),
+        Pair("b", replace(fact, id="b"), "Xyzzy"),
+        Pair("c", replace(fact, id="c"), "Paris"),
+        Pair("d", fact, None, "no wrong answer"),
+    )
     result = work(Group("facts", "capital", pairs))
     assert [pair["reason"] for pair in result["pairs"]] == [
-        None, "cannot be encoded", "the same tokens", "no wrong answer"
-    ]  # fmt: skip
+        None,
+        "cannot be encoded",
+        "the same tokens",
+        "no wrong answer",
+    ]
     assert result["rank1"] == {}
     assert result["held_out"] == {}
 
@@ -355,7 +376,7 @@ def test_words_that_cannot_be_asked_are_counted():
 def test_a_masked_model_is_asked_in_reverse():
     result = nt.studies.run(
         "critique", model="testbed:bert", facts="factworld:6", n_pairs=10, n_edits=1, steps=4
-    )  # fmt: skip
+    )
     assert not result.outcome.failures
     assert set(result.tables["shift"]["kind"]) == {"grammar", "facts"}
     assert result.tables["edits"].shape[0] in (0, 4)  # a row per set of neurons, if there is one
@@ -363,8 +384,9 @@ def test_a_masked_model_is_asked_in_reverse():
 
 def test_nothing_is_claimed_of_a_random_model():
     model = nt.NeuronModel(null_model(1), load_model("testbed:null").tokenizer)
-    result = nt.studies.run("critique", model=model, facts="factworld:12", seed=1,
-                            n_pairs=20, n_edits=2, steps=4)  # fmt: skip
+    result = nt.studies.run(
+        "critique", model=model, facts="factworld:12", seed=1, n_pairs=20, n_edits=2, steps=4
+    )
     assert not result.outcome.failures
     assert result.claims == ()
     assert not len(result.tables["edits"])

@@ -20,12 +20,18 @@ def pair(key, falls, *, words=("a", "b"), known=True, good=0.5, bad=0.1, frequen
     """Return a stored pair; ``falls`` has by set of neurons P(fits) suppressed and enhanced."""
     goods = [good, *(fall[0] for fall in falls.values()), *(fall[1] for fall in falls.values())]
     return {
-        "key": key, "reason": None, "words": list(words), "arms": [[arm, 3] for arm in falls],
+        "key": key,
+        "reason": None,
+        "words": list(words),
+        "arms": [[arm, 3] for arm in falls],
         "no_dkn": None if "dkn" in falls else "one component",
-        "good": [LOG(value) for value in goods], "bad": [LOG(bad)] * len(goods),
-        "recalled": [known and value > 0.2 for value in goods], "limit": 9.0,
-        "frequency": list(frequency), "counts": None,
-    }  # fmt: skip
+        "good": [LOG(value) for value in goods],
+        "bad": [LOG(bad)] * len(goods),
+        "recalled": [known and value > 0.2 for value in goods],
+        "limit": 9.0,
+        "frequency": list(frequency),
+        "counts": None,
+    }
 
 
 def group(name, pairs, *, kind="facts", held=None, rank=(0.6, 0.1)):
@@ -45,12 +51,18 @@ def row(key, content, result):
 
 def asked(old, new, worded, near, reverse=((False, False), (-9.0, -9.0))):
     return {
-        "old": LOG(old), "new": LOG(new), "says_new": new > old,
-        "wordings": {"old": [0.0] * len(worded), "new": [1.0 if w else -1.0 for w in worded],
-                     "says_old": [True, True, False], "says_new": worded},
+        "old": LOG(old),
+        "new": LOG(new),
+        "says_new": new > old,
+        "wordings": {
+            "old": [0.0] * len(worded),
+            "new": [1.0 if w else -1.0 for w in worded],
+            "says_old": [True, True, False],
+            "says_new": worded,
+        },
         "neighbours": near,
         "reverse": {"says": list(reverse[0]), "subject": list(reverse[1])},
-    }  # fmt: skip
+    }
 
 
 def edit(number, worded, *, reverse_before=True):
@@ -58,10 +70,15 @@ def edit(number, worded, *, reverse_before=True):
     after = ((False, True), (-2.0, -3.0))
     arms = {name: asked(0.1, 0.6, worded[name], [True, False, True], after) for name in worded}
     result = {
-        "fact": f"f{number}", "relation": "capital", "old": "x", "new": "y", "one_to_one": True,
-        "sizes": dict.fromkeys(worded, 4), "steps": dict.fromkeys(worded, 5),
+        "fact": f"f{number}",
+        "relation": "capital",
+        "old": "x",
+        "new": "y",
+        "one_to_one": True,
+        "sizes": dict.fromkeys(worded, 4),
+        "steps": dict.fromkeys(worded, 5),
         "asked": {"before": asked(0.6, 0.1, [False] * 3, [True, True, False], before), **arms},
-    }  # fmt: skip
+    }
     passed = [{"fact": "g", "reason": "not known"}]
     content = {"part": "edit", "number": number, "n_candidates": 2, "candidates": "0"}
     return row(f"edit {number}", content, {"passed": passed, "edit": result})
@@ -71,22 +88,31 @@ def falls(own, dkn=None, random=0.5):
     made = {"own": own, "own_random": (random, random), "own_random_layers": (random, random)}
     if dkn is not None:
         made |= {
-            "dkn": dkn, "kn": (0.45, 0.5), "kn_random": (0.4, 0.5), "random": (random, random),
+            "dkn": dkn,
+            "kn": (0.45, 0.5),
+            "kn_random": (0.4, 0.5),
+            "random": (random, random),
             "random_layers": (random, random),
-        }  # fmt: skip
+        }
     return made
 
 
 NO = {"key": "z", "reason": "cannot be encoded"}
 ROWS = [
     group(
-        "capital",
-        [pair("a", falls((0.25, 0.6), (0.05, 0.75))), pair("b", falls((0.5, 0.5))), NO],
+        "capital", [pair("a", falls((0.25, 0.6), (0.05, 0.75))), pair("b", falls((0.5, 0.5))), NO]
     ),
-    edit(1, {"dkn": [True, True, False], "kn": [True, False, False], "random": [False] * 3,
-             "all": [True] * 3}),
+    edit(
+        1,
+        {
+            "dkn": [True, True, False],
+            "kn": [True, False, False],
+            "random": [False] * 3,
+            "all": [True] * 3,
+        },
+    ),
     Row("edit 2", {"part": "edit", "number": 2}, {}, "ValueError: no", 0.1),
-]  # fmt: skip
+]
 
 
 def test_effects_by_hand():
@@ -106,8 +132,9 @@ def test_effects_by_hand():
 
 def test_an_extreme_change_counts_for_all_sets_of_the_mode():
     made = falls((0.0001, 0.5))
-    rows = [group("g", [pair("a", {**made, "own": (0.5, 0.5)}, good=0.04, bad=0.01),
-                        pair("b", made)])]  # fmt: skip
+    rows = [
+        group("g", [pair("a", {**made, "own": (0.5, 0.5)}, good=0.04, bad=0.01), pair("b", made)])
+    ]
     found = collect(rows)
     first = found.effects[found.effects["pair"] == "a"]
     assert first["extreme"].all()  # 1 - 0.5 / 0.04 is below -9, for every set
@@ -165,17 +192,24 @@ def many(n=40, *, kind="facts", good=0.5, bad=0.1):
     rng = np.random.default_rng(1)
     pairs = [
         pair(
-            f"p{i}", falls((0.2, 0.6), (float(rng.uniform(0.05, 0.2)), 0.7)),
-            words=(f"w{i}", f"v{i}"), good=good, bad=bad,
+            f"p{i}",
+            falls((0.2, 0.6), (float(rng.uniform(0.05, 0.2)), 0.7)),
+            words=(f"w{i}", f"v{i}"),
+            good=good,
+            bad=bad,
         )
         for i in range(n)
-    ]  # fmt: skip
+    ]
     test = {
         f"p{i}": [1.0, float(rng.uniform(-0.5, 0.2)), 0.95, float(rng.uniform(0.9, 1.0))]
         for i in range(0, n, 2)
     }
-    held = {"n_train": n // 2, "n_test": n // 2, "sizes": {"own": 3, "dkn": 0},
-            "pairs": {"own": test}}  # fmt: skip
+    held = {
+        "n_train": n // 2,
+        "n_test": n // 2,
+        "sizes": {"own": 3, "dkn": 0},
+        "pairs": {"own": test},
+    }
     return group("g", pairs, kind=kind, held=held)
 
 

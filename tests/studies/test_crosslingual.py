@@ -16,11 +16,7 @@ from neurotopo.studies import run
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.work import AcquisitionWork
 from neurotopo.studies.crosslingual.draws import random_like, some
-from neurotopo.studies.crosslingual.items import (
-    common_id,
-    facts_in_languages,
-    language_facts,
-)
+from neurotopo.studies.crosslingual.items import common_id, facts_in_languages, language_facts
 from neurotopo.studies.crosslingual.options import CrosslingualOptions
 from neurotopo.studies.crosslingual.work import STAGES, CrosslingualWork
 from neurotopo.studies.facts import facts_for
@@ -33,8 +29,11 @@ OPTIONS = CrosslingualOptions.quick(threshold=0.1, least_change=1e-9)
 
 
 def fact(name, language, id=None, answer="Paris", relation="P36"):
-    prompts = {"en": f"The capital of {name} is _X_", "fr": f"capital {name} is _X_",
-               "de": f"{name} capital _X_"}  # fmt: skip
+    prompts = {
+        "en": f"The capital of {name} is _X_",
+        "fr": f"capital {name} is _X_",
+        "de": f"{name} capital _X_",
+    }
     id = f"{language}:{name}" if id is None else id
     return Fact(prompts[language], answer, relation, id=id, subject=name, language=language)
 
@@ -212,9 +211,10 @@ def test_arms_are_the_edits_they_say(model):
     asked = item.facts["fr"]
     for scale in (0.0, 2.0):
         (row,) = [
-            r for r in rows
+            r
+            for r in rows
             if (r["scale"], r["neurons"], r["arm"], r["asked"]) == (scale, "own", "first", "fr")
-        ]  # fmt: skip
+        ]
         edited = model.answer_probability(asked, edits=[nt.Edit(own["en"], scale=scale)])[0]
         assert row["after"] == pytest.approx(edited, rel=1e-5)
         assert row["before"] == pytest.approx(model.answer_probability(asked), rel=1e-5)
@@ -301,8 +301,15 @@ def test_nothing_known_and_nothing_asked(model):
 
 def test_a_random_model_gets_no_claim():
     random = nt.load_model(null_model(3), tokenizer=nt.load_model("testbed:null").tokenizer)
-    result = run("crosslingual", model=random, facts="factworld:12", quick=True,
-                 threshold=0.4, steps=4, methods=["ntc"])  # fmt: skip
+    result = run(
+        "crosslingual",
+        model=random,
+        facts="factworld:12",
+        quick=True,
+        threshold=0.4,
+        steps=4,
+        methods=["ntc"],
+    )
     assert not result.outcome.failures
     assert result.claims == ()
     assert "0 in every language" in result.findings[0]

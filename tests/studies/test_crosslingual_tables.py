@@ -24,22 +24,39 @@ ARMS = ("shared", "first", "second", "sequential")
 
 def content(key, *, answers, relation="P36", subject=None):
     facts = {
-        language: {"prompt": "?", "answers": [answer], "relation": relation, "language": language,
-                   "subject": key if subject is None else subject}
+        language: {
+            "prompt": "?",
+            "answers": [answer],
+            "relation": relation,
+            "language": language,
+            "subject": key if subject is None else subject,
+        }
         for language, answer in zip(("en", "fr"), answers, strict=True)
-    }  # fmt: skip
+    }
     return {"key": key, "facts": facts, "missing": []}
 
 
 def grouping(curve, groups, base=0.8, reason=None):
     last = curve[-1] if curve else 0.0
     return {
-        "sizes": [len(g) for g in groups], "groups": groups, "passed": [True] * len(groups),
-        "alone": [base] * len(groups), "base": base, "none": base * (1 - last), "curve": curve,
-        "gcr": gcr(curve), "sigma": partial_spread(curve), "jump": jump(curve),
-        "everything": base * (1 - last), "potential_jump": last if len(groups) > 1 else math.nan,
-        "eq2_gap": 0.0, "eq2": True, "eq3_ratio": 0.1, "eq3": True, "reason": reason,
-    }  # fmt: skip
+        "sizes": [len(g) for g in groups],
+        "groups": groups,
+        "passed": [True] * len(groups),
+        "alone": [base] * len(groups),
+        "base": base,
+        "none": base * (1 - last),
+        "curve": curve,
+        "gcr": gcr(curve),
+        "sigma": partial_spread(curve),
+        "jump": jump(curve),
+        "everything": base * (1 - last),
+        "potential_jump": last if len(groups) > 1 else math.nan,
+        "eq2_gap": 0.0,
+        "eq2": True,
+        "eq3_ratio": 0.1,
+        "eq3": True,
+        "reason": reason,
+    }
 
 
 TWO = [[0, 1], [2, 3]]
@@ -66,28 +83,47 @@ def edits(after, *, before=1.0, scale=0.0, limit=9.0, least=0.01):
                 reason = None if before else "probability zero"
                 reason = "extreme change" if abs(change) > limit else reason
                 rows.append(
-                    {"first": "en", "second": "fr", "scale": scale, "neurons": kind, "arm": arm,
-                     "asked": asked, "n_neurons": 4, "before": before, "after": value,
-                     "change": change, "reason": reason,
-                     "success": (change if scale > 1 else -change) > least}
-                )  # fmt: skip
+                    {
+                        "first": "en",
+                        "second": "fr",
+                        "scale": scale,
+                        "neurons": kind,
+                        "arm": arm,
+                        "asked": asked,
+                        "n_neurons": 4,
+                        "before": before,
+                        "after": value,
+                        "change": change,
+                        "reason": reason,
+                        "success": (change if scale > 1 else -change) > least,
+                    }
+                )
     arms = {name: [row[name] for row in rows] for name in rows[0] if name != "change"}
     matched = {
-        "first": ["en", "en"], "second": ["fr", "fr"], "edited": ["en", "fr"],
-        "asked": ["fr", "en"], "scale": [scale, scale], "n_neurons": [1, 0],
-        "before": [0.8, math.nan], "shared": [0.4, math.nan], "others": [0.8, math.nan],
+        "first": ["en", "en"],
+        "second": ["fr", "fr"],
+        "edited": ["en", "fr"],
+        "asked": ["fr", "en"],
+        "scale": [scale, scale],
+        "n_neurons": [1, 0],
+        "before": [0.8, math.nan],
+        "shared": [0.4, math.nan],
+        "others": [0.8, math.nan],
         "reason": [None, "nothing to compare"],
-    }  # fmt: skip
+    }
     return {"arms": arms, "matched": matched}
 
 
 def row(key, en, fr, *, known=(True, True), answers=("Paris", "Lima"), edited=None, **about):
     stages = {
-        "fact": {"known": dict(zip(("en", "fr"), known, strict=True)), "languages": ["en", "fr"],
-                 "missing": []},
+        "fact": {
+            "known": dict(zip(("en", "fr"), known, strict=True)),
+            "languages": ["en", "fr"],
+            "missing": [],
+        },
         "languages": {"en": language(en, known=known[0]), "fr": language(fr, known=known[1])},
         "edits": edits({}) if edited is None else edited,
-    }  # fmt: skip
+    }
     return Row(key, content(key, answers=answers, **about), stages, None, 0.1)
 
 
@@ -114,11 +150,12 @@ def tables(rows):
 
 def test_overlaps_by_hand():
     rows = [
-        row("a", A, B), row("b", C, D, answers=("Rome", "Oslo")),
+        row("a", A, B),
+        row("b", C, D, answers=("Rome", "Oslo")),
         row("c", D, A, answers=("Paris", "Lima")),
         row("d", A, A, relation="P1"),
         row("e", C, C, subject="a"),  # the same subject as a: no other fact for it
-    ]  # fmt: skip
+    ]
     values = overlaps(collect(rows))
     own = values[values["kind"] == "knowledge"].set_index("fact")
     assert own["jaccard"].to_dict() == pytest.approx(
@@ -137,9 +174,10 @@ def test_overlaps_by_hand():
 
 def test_overlaps_with_the_same_subject_by_hand():
     rows = [
-        row("x1", A, B, subject="x"), row("x2", C, A, subject="x", answers=("Rome", "Oslo")),
+        row("x1", A, B, subject="x"),
+        row("x2", C, A, subject="x", answers=("Rome", "Oslo")),
         row("x3", C, D, subject="x", answers=("Bonn", "Lima")),
-    ]  # fmt: skip
+    ]
     values = overlaps(collect(rows))
     own = values[values["kind"] == "knowledge"].set_index("fact")
     # en of x1 with fr of x2 all; en of x2 with fr of x1 one of seven; x3 has an answer of x1 in fr
@@ -191,9 +229,14 @@ def test_succ_by_hand():
         row("a", A, B, edited=edits({**both("own", "shared", 0.5, 0.7)})),
         row("b", A, B, edited=edits({**both("own", "shared", 0.5, 0.995)})),  # too little in fr
         row("c", A, B, edited=edits({**both("own", "shared", 0.5, 1.5)})),  # rises in fr
-        row("d", A, B, known=(True, False),
-            edited=edits(both("own", "shared", 0.1, 0.1) | both("random", "shared", 0.2, 0.2))),
-    ]  # fmt: skip
+        row(
+            "d",
+            A,
+            B,
+            known=(True, False),
+            edited=edits(both("own", "shared", 0.1, 0.1) | both("random", "shared", 0.2, 0.2)),
+        ),
+    ]
     frame = tables(rows)["succ"].frame
     found = one(frame, over="all", arm="shared", against="random")
     assert (found["n"], found["own"], found["control"]) == (4, 0.5, 0.25)
@@ -214,7 +257,7 @@ def test_a_fact_with_an_outlier_is_left_out_of_all_arms():
         row("a", A, B, edited=edits(both("own", "shared", 0.5, 0.5), scale=2.0)),
         row("b", A, B, edited=edits(both("random", "second", 20.0, 1.0), scale=2.0)),
         row("c", A, B, edited=edits({}, before=0.0, scale=2.0)),
-    ]  # fmt: skip
+    ]
     found = tables(rows)
     assert set(found["succ"].frame["n"]) == {1}
     assert set(found["changes"].frame["n"]) == {1}
@@ -223,8 +266,9 @@ def test_a_fact_with_an_outlier_is_left_out_of_all_arms():
     assert (extreme["second"], extreme["first"], extreme["left out of all"]) == (1, 0, 2)
     assert one(left, neurons="own", reason="probability zero")["shared"] == 1
     # as wanted: enhanced, so a fall counts against it
-    assert one(found["changes"].frame, over="all", arm="shared", asked="en",
-               against="random")["own"] == pytest.approx(-50.0)  # fmt: skip
+    assert one(found["changes"].frame, over="all", arm="shared", asked="en", against="random")[
+        "own"
+    ] == pytest.approx(-50.0)
 
 
 def crossing_rows(n, *, moved, control, answers, known=(True, True)):
@@ -233,10 +277,11 @@ def crossing_rows(n, *, moved, control, answers, known=(True, True)):
     for i in range(n):
         shift = 0.01 * rng.random()
         after = {
-            ("own", "first", "fr"): 1 - moved - shift, ("own", "second", "en"): 1 - moved - shift,
+            ("own", "first", "fr"): 1 - moved - shift,
+            ("own", "second", "en"): 1 - moved - shift,
             ("random_layers", "first", "fr"): 1 - control,
             ("random_layers", "second", "en"): 1 - control,
-        }  # fmt: skip
+        }
         rows.append(row(f"{i:02}", A, B, edited=edits(after), answers=answers, known=known))
     return rows
 
@@ -283,9 +328,12 @@ def overlap_rows(n, answers, known=True):
 def test_overlap_is_claimed_where_answers_have_no_word_in_common():
     rows = overlap_rows(12, lambda i: (f"en{i}", f"fr{i}"))
     found = one(
-        tables(rows)["overlap"].frame, neurons="knowledge neurons", over="known",
-        answers="different", against="other facts of the same relation",
-    )  # fmt: skip
+        tables(rows)["overlap"].frame,
+        neurons="knowledge neurons",
+        over="known",
+        answers="different",
+        against="other facts of the same relation",
+    )
     assert (found["n"], found["own"], found["control"]) == (12, pytest.approx(0.6), 0.0)
     (claim,) = claims_about(rows, "overlap by 60.0 %")
     assert "12 facts known in both" in claim
@@ -309,9 +357,8 @@ def test_jumps_are_claimed_over_known_facts_only():
         return made
 
     found = one(
-        tables(rows(True))["controls"].frame, language="fr", over="known",
-        measure="all potential",
-    )  # fmt: skip
+        tables(rows(True))["controls"].frame, language="fr", over="known", measure="all potential"
+    )
     assert (found["n"], found["jump"]) == (12, pytest.approx(90.0))
     one_language = paired([0.9] * 12, [0.3 + i / 100 for i in range(12)]).p_wilcoxon
     assert found["p"] == pytest.approx(2 * one_language)  # of two languages
@@ -336,12 +383,24 @@ def test_table_10_is_table_1_in_each_language():
 
 
 def test_every_fact_is_counted():
-    lacking = Row("m", {"key": "m", "facts": {}, "missing": ["fr"]},
-                  {"fact": {"known": {}, "languages": [], "missing": ["fr"]}, "languages": {},
-                   "edits": {}}, None, 0.1)  # fmt: skip
-    left = Row("n", content("n", answers=("x", "y")),
-               {"fact": {"known": {"en": True, "fr": False}, "languages": ["en", "fr"],
-                         "missing": []}, "languages": {}, "edits": {}}, None, 0.1)  # fmt: skip
+    lacking = Row(
+        "m",
+        {"key": "m", "facts": {}, "missing": ["fr"]},
+        {"fact": {"known": {}, "languages": [], "missing": ["fr"]}, "languages": {}, "edits": {}},
+        None,
+        0.1,
+    )
+    left = Row(
+        "n",
+        content("n", answers=("x", "y")),
+        {
+            "fact": {"known": {"en": True, "fr": False}, "languages": ["en", "fr"], "missing": []},
+            "languages": {},
+            "edits": {},
+        },
+        None,
+        0.1,
+    )
     broken = Row("o", content("o", answers=("x", "y")), {}, "ValueError: no", 0.1)
     found = tables([row("a", A, B), lacking, left, broken])["exclusions"].frame
     whole = found[found["what"] == "facts"].set_index("reason")
@@ -349,8 +408,9 @@ def test_every_fact_is_counted():
     assert set(whole["of"]) == {4}
     alone = summarise([lacking])
     assert alone.findings == (
-        "No fact is in all of the languages.", "No fact was left to look for neurons in."
-    )  # fmt: skip
+        "No fact is in all of the languages.",
+        "No fact was left to look for neurons in.",
+    )
     assert summarise([broken]).findings == ("All 1 facts failed; the first: ValueError: no",)
     assert summarise([]).findings == ("No fact has been worked on.",)
     assert summarise([]).pictures == {}

@@ -38,9 +38,15 @@ QUICK = DetectionOptions.quick(steps=2, n_random=2, n_resamples=100)
 
 def fact(subject, answers, date=None, relation="P54", language="en"):
     when = "" if date is None else f"In {date}, "
-    return Fact(f"{when}{subject} plays for _X_", answers, relation, date,
-                id=f"{subject}_{date}_{relation}_{language}", subject=subject,
-                language=language)  # fmt: skip
+    return Fact(
+        f"{when}{subject} plays for _X_",
+        answers,
+        relation,
+        date,
+        id=f"{subject}_{date}_{relation}_{language}",
+        subject=subject,
+        language=language,
+    )
 
 
 def many(n, dates=("2017", "2018"), answers="bcdef"):
@@ -231,8 +237,11 @@ def test_f1_is_that_of_sklearn(seed):
         said[0].sum(), said[1].sum(), (~said[0]).sum(), (~said[1]).sum(), 15, 15
     )
     for kind, label in (("true", 1), ("false", 0)):
-        for name, score in (("F1", f1_score), ("precision", precision_score),
-                            ("recall", recall_score)):  # fmt: skip
+        for name, score in (
+            ("F1", f1_score),
+            ("precision", precision_score),
+            ("recall", recall_score),
+        ):
             wanted = score(truth, judged, pos_label=label)
             assert float(found[f"{name} {kind}"]) == pytest.approx(wanted)
     assert float(found["macro F1"]) == pytest.approx(f1_score(truth, judged, average="macro"))
@@ -386,15 +395,25 @@ def test_what_is_stored(model, trial, payload):
     assert known.all()
     scores = payload["scores"]
     assert set(scores) == {
-        "dkn", "kn", "random", "random_layers", "random_kn", "probability", "joint", "answer",
-        "verdict", "always",
-    }  # fmt: skip
+        "dkn",
+        "kn",
+        "random",
+        "random_layers",
+        "random_kn",
+        "probability",
+        "joint",
+        "answer",
+        "verdict",
+        "always",
+    }
     assert np.array(scores["random"]).shape == (2, 2, len(trial.pairs))
     # the same neurons, found again for the sweep
     base, strict, _ = payload["sweep"]
     assert (base["option"], base["value"], base["size"]) == (
-        "share", 0.2, payload["sets"]["sizes"]["dkn"]
-    )  # fmt: skip
+        "share",
+        0.2,
+        payload["sets"]["sizes"]["dkn"],
+    )
     np.testing.assert_array_equal(base["dkn"], scores["dkn"][0])
     np.testing.assert_array_equal(base["random"], scores["random"])
     assert strict["size"] <= base["size"]
@@ -422,10 +441,13 @@ def test_what_the_model_says_itself(model, trial):
             assert found["joint"][side, i] == pytest.approx(joint, rel=1e-4)
             assert found["probability"][side, i] == pytest.approx(joint / n_tokens, rel=1e-4)
             logs = [
-                float(model.answer_probability(verdict_fact(one, "{statement} This is _X_", w),
-                                               log=True))
+                float(
+                    model.answer_probability(
+                        verdict_fact(one, "{statement} This is _X_", w), log=True
+                    )
+                )
                 for w in ("true", "false")
-            ]  # fmt: skip
+            ]
             assert found["verdict"][side, i] == pytest.approx(logs[0] - logs[1], abs=1e-3)
     assert (found["joint"][0] > found["joint"][1]).all()
     assert (found["answer"][1] == 0).all()
@@ -483,9 +505,15 @@ def test_templama_from_end_to_end(tmp_path):
     model = nt.NeuronModel(null_model(1), nt.load_model("testbed:null").tokenizer)
     some = facts.filter(relation="P54")[:200]
     result = nt.studies.run(
-        "detection", model=model, facts=some, out=tmp_path, quick=True, per_relation=8, steps=2,
+        "detection",
+        model=model,
+        facts=some,
+        out=tmp_path,
+        quick=True,
+        per_relation=8,
+        steps=2,
         n_resamples=100,
-    )  # fmt: skip
+    )
     assert result.outcome.n_done == 1
     assert len(result.tables["relations"]) == 1
     assert result.claims == ()

@@ -24,14 +24,29 @@ def scores_of(true, wrong):
     return [[list(true), list(wrong)]]
 
 
-def payload(scores, train, *, known=True, sizes=(3, 4), subjects=None, sweep=(), by="relation",
-            n_resamples=400, left_out=None):  # fmt: skip
+def payload(
+    scores,
+    train,
+    *,
+    known=True,
+    sizes=(3, 4),
+    subjects=None,
+    sweep=(),
+    by="relation",
+    n_resamples=400,
+    left_out=None,
+):
     n = len(train)
     return {
         "n_facts": n + sum((left_out or {}).values()),
         "left_out": left_out or {},
-        "setting": {"threshold_by": by, "n_resamples": n_resamples, "seed": 0, "share": 0.5,
-                    "shape": [2, 8]},
+        "setting": {
+            "threshold_by": by,
+            "n_resamples": n_resamples,
+            "seed": 0,
+            "share": 0.5,
+            "shape": [2, 8],
+        },
         "pairs": {
             "fact": [f"f{i}" for i in range(n)],
             "label": [f"L{i}" for i in range(n)],
@@ -41,10 +56,15 @@ def payload(scores, train, *, known=True, sizes=(3, 4), subjects=None, sweep=(),
             "known": [known] * n,
         },
         "scores": scores,
-        "sets": {"sizes": {"dkn": sizes[0], "kn": sizes[1]}, "n_train": sum(train), "with_dkn": 1,
-                 "with_kn": 2, "reasons": {"one component": 1}},
+        "sets": {
+            "sizes": {"dkn": sizes[0], "kn": sizes[1]},
+            "n_train": sum(train),
+            "with_dkn": 1,
+            "with_kn": 2,
+            "reasons": {"one component": 1},
+        },
         "sweep": list(sweep),
-    }  # fmt: skip
+    }
 
 
 def row(key, content=None, error=None):
@@ -107,8 +127,12 @@ def test_no_neurons_is_no_judgement():
     summary = summarise([row("P1", HAND)])
     table = summary.tables["detection"].frame.set_index("method")
     assert table.loc["kn", ["AUC", "F1 true", "F1 false", "accuracy", "undecided"]].tolist() == [
-        0.5, 0.0, 0.0, 0.0, 1.0
-    ]  # fmt: skip
+        0.5,
+        0.0,
+        0.0,
+        0.0,
+        1.0,
+    ]
     left_out = summary.tables["exclusions"].frame
     undecided = left_out[left_out["what"] == "test facts undecided by kn"]
     assert undecided["n"].tolist() == [2]
@@ -208,9 +232,13 @@ def test_train_scores_that_flatter_are_named():
 def test_the_sweep():
     def swept(value, gap):
         rng = np.random.default_rng(int(value * 10))
-        return {"option": "share", "value": value, "size": 4,
-                "dkn": [rng.normal(gap, 1, 60).tolist(), rng.normal(0, 1, 60).tolist()],
-                "random": [rng.normal(0, 1, (2, 60)).tolist() for _ in range(3)]}  # fmt: skip
+        return {
+            "option": "share",
+            "value": value,
+            "size": 4,
+            "dkn": [rng.normal(gap, 1, 60).tolist(), rng.normal(0, 1, 60).tolist()],
+            "random": [rng.normal(0, 1, (2, 60)).tolist() for _ in range(3)],
+        }
 
     content = made(0, {}, sweep=[swept(0.3, 4.0), swept(0.7, 0.0)])
     summary = summarise([row("P1", content)])
@@ -228,8 +256,14 @@ def test_rows_that_failed_are_missing_or_left_out():
     failed = summarise([row("P1", error="no such token")])
     assert failed.findings == ("All 1 relations failed; the first: no such token",)
     assert failed.claims == ()
-    empty = {**HAND, "pairs": {}, "scores": {}, "sets": {}, "left_out": {"too few facts": 4},
-             "n_facts": 4}  # fmt: skip
+    empty = {
+        **HAND,
+        "pairs": {},
+        "scores": {},
+        "sets": {},
+        "left_out": {"too few facts": 4},
+        "n_facts": 4,
+    }
     nothing = summarise([row("P1", empty)])
     assert "No relation was left" in nothing.findings[0]
     assert nothing.pictures == {}
@@ -270,11 +304,16 @@ def toy():
     """Facts of words that the tokenizer of the toy model knows, in two relations."""
     lands, cities = ("France", "Italy", "Spain", "Peru"), ("Paris", "Rome")
     return [
-        Fact(f"The capital of {land} is _X_", cities[k % 2], relation, id=f"{relation}-{land}",
-             subject=land)
+        Fact(
+            f"The capital of {land} is _X_",
+            cities[k % 2],
+            relation,
+            id=f"{relation}-{land}",
+            subject=land,
+        )
         for relation in ("P36", "P37")
         for k, land in enumerate(lands)
-    ]  # fmt: skip
+    ]
 
 
 def run(**given):

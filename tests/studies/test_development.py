@@ -25,17 +25,35 @@ NEURONS = [[layer, index] for layer in range(2) for index in range(6)]
 
 
 def found(
-    groups, shuffled=None, *, known=True, passed=None, excluded=False, neurons=NEURONS,
-    shape=(2, 8), relation="P1", jump=0.2, shuffled_jump=0.1, jump_excluded=False,
-):  # fmt: skip
+    groups,
+    shuffled=None,
+    *,
+    known=True,
+    passed=None,
+    excluded=False,
+    neurons=NEURONS,
+    shape=(2, 8),
+    relation="P1",
+    jump=0.2,
+    shuffled_jump=0.1,
+    jump_excluded=False,
+):
     passed = [True] * len(groups) if passed is None else passed
     shuffled = [groups] if shuffled is None else shuffled
     return {
-        "known": known, "probability": 0.5, "relation": relation, "shape": list(shape),
-        "neurons": neurons, "groups": groups, "passed": passed, "excluded": excluded,
-        "reason": None, "jump": jump, "jump_excluded": jump_excluded,
+        "known": known,
+        "probability": 0.5,
+        "relation": relation,
+        "shape": list(shape),
+        "neurons": neurons,
+        "groups": groups,
+        "passed": passed,
+        "excluded": excluded,
+        "reason": None,
+        "jump": jump,
+        "jump_excluded": jump_excluded,
         "shuffled": [{"groups": each, "n": len(each), "jump": shuffled_jump} for each in shuffled],
-    }  # fmt: skip
+    }
 
 
 def row(step, fact, content=None, error=None, name=None):
@@ -185,8 +203,11 @@ def test_nothing_failures_and_single_snapshots():
     one = summarise([row(1, "a", found([[0, 1]]))])
     assert "With one snapshot" in one.findings[-1]
     assert one.pictures == {}
-    rows = [row(1, "a", found([[0, 1]])), row(2, "a", error="ValueError: no"),
-            row(2, "b", found([[0, 1]]))]  # fmt: skip
+    rows = [
+        row(1, "a", found([[0, 1]])),
+        row(2, "a", error="ValueError: no"),
+        row(2, "b", found([[0, 1]])),
+    ]
     partial = summarise(rows)
     assert partial.claims == ()
     assert cells(partial.tables["exclusions"], pair=CONSECUTIVE)["failed"] == 1

@@ -73,9 +73,12 @@ def run_to(n, arguments, out):
     """Start a command line and kill it when n results are stored."""
     process = subprocess.Popen(
         [sys.executable, "-m", "neurotopo", *arguments],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     end = time.monotonic() + 300
     while n_stored(out) < n and process.poll() is None and time.monotonic() < end:
         time.sleep(0.005)

@@ -21,8 +21,12 @@ from neurotopo.studies.front import STUDIES, definition, report, run
 from neurotopo.studies.methods import METHODS
 from neurotopo.studies.plain import from_text, to_text
 
-PROMPTS = ("The capital of France is _X_", "The capital of Italy is _X_", "Ada works for _X_",
-           "Bob plays for _X_")  # fmt: skip
+PROMPTS = (
+    "The capital of France is _X_",
+    "The capital of Italy is _X_",
+    "Ada works for _X_",
+    "Bob plays for _X_",
+)
 ANSWERS = ("Paris", "Rome", "Acme", "Rovers")
 FACTS = [nt.Fact(prompt, word, id=word) for prompt, word in zip(PROMPTS, ANSWERS, strict=True)]
 
@@ -35,11 +39,7 @@ def model():
 @pytest.fixture(scope="module")
 def quick(model, tmp_path_factory):
     return run(
-        "acquisition",
-        model=model,
-        facts=FACTS,
-        out=tmp_path_factory.mktemp("run"),
-        quick=True,
+        "acquisition", model=model, facts=FACTS, out=tmp_path_factory.mktemp("run"), quick=True
     )
 
 
@@ -168,9 +168,14 @@ def test_only_known_leaves_out_what_the_model_does_not_know(model):
 )
 def test_facts_with_too_few_neurons(model, threshold, rule, n, tmp_path):
     result = run(
-        "acquisition", model=model, facts=FACTS, out=tmp_path, quick=True, threshold=threshold,
+        "acquisition",
+        model=model,
+        facts=FACTS,
+        out=tmp_path,
+        quick=True,
+        threshold=threshold,
         rule=rule,
-    )  # fmt: skip
+    )
     assert (result.rows["n_knowledge_neurons"] == n).all()
     assert result.outcome.n_failed == 0
     reasons = set(result.rows.loc[result.rows["method"] != "oracle", "reason"])
@@ -238,8 +243,7 @@ def test_rows_trace_to_the_store(quick):
     about = json.loads((quick.out / "run.json").read_text())
     with sqlite3.connect(quick.out / "results.sqlite") as connection:
         found = connection.execute(
-            "SELECT fact, payload FROM results WHERE run = ? AND stage = 'methods'",
-            (about["run"],),
+            "SELECT fact, payload FROM results WHERE run = ? AND stage = 'methods'", (about["run"],)
         ).fetchall()
     connection.close()
     components = [sum(json.loads(text)["kmeans"]["passed"]) for _, text in found]

@@ -59,9 +59,13 @@ def start():
     def begin(*arguments):
         process = subprocess.Popen(
             [sys.executable, "-m", "neurotopo", *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"}, preexec_fn=listen,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=listen,
+        )
         begun.append(process)
         return process
 

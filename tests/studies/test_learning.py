@@ -25,14 +25,17 @@ OPTIONS = LearningOptions(
 
 
 def fact(subject, answer, date="2018", relation="P54", prompt="{} plays for _X_."):
-    return Fact(prompt.format(subject), answer, relation, date, id=f"{subject}_{date}",
-                subject=subject)  # fmt: skip
+    return Fact(
+        prompt.format(subject), answer, relation, date, id=f"{subject}_{date}", subject=subject
+    )
 
 
 FACTS = [
-    fact("Ada", "Marly", "2017"), fact("Ada", "Peko", "2018"), fact("Bo", "Osk"),
+    fact("Ada", "Marly", "2017"),
+    fact("Ada", "Peko", "2018"),
+    fact("Bo", "Osk"),
     fact("Cy", "Tarn", prompt="In 2018, {} plays for _X_."),
-]  # fmt: skip
+]
 
 
 # Lessons
@@ -135,8 +138,9 @@ def results(facts):
         found[trial.arm] = work(trial)
         fresh = load_model("testbed:gpt2", device="cpu")
         assert fingerprint(fresh) == before
-        same = zip(fresh.hf_model.state_dict().values(), model.hf_model.state_dict().values(),
-                   strict=True)  # fmt: skip
+        same = zip(
+            fresh.hf_model.state_dict().values(), model.hf_model.state_dict().values(), strict=True
+        )
         assert all(bool((a == b).all()) for a, b in same), f"{trial.arm} left something behind"
         assert [each.requires_grad for each in model.hf_model.parameters()] == flags
     return found
@@ -206,8 +210,9 @@ def test_old_facts_are_taught_first_where_they_are_not_known(facts):
     model = load_model("testbed:gpt2", device="cpu")
     chosen = [lesson.old for lesson in lessons_for(facts)[0]]
     answers = [each.answers for each in chosen]
-    turned = [replace(each, answers=a) for each, a in zip(chosen, answers[1:] + answers[:1],
-                                                          strict=True)]  # fmt: skip
+    turned = [
+        replace(each, answers=a) for each, a in zip(chosen, answers[1:] + answers[:1], strict=True)
+    ]
     assert recalled(model, turned, ends=False).mean() < 0.3
     options = LearningOptions(
         arms=["dkn"], n_seeds=1, epochs=1, lr=3e-3, pretune_epochs=40, pretune_to=0.6

@@ -17,14 +17,27 @@ from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, mean_interval, paired
 
 SETTING = {
-    "lr": 1e-3, "batch_size": 16, "accumulation": 1, "epochs": 20, "warmup": 0.1,
-    "weight_decay": 0.01, "dropout": 0.1, "clip": 1.0, "patience": 5, "text": "both",
-    "lessons": 4, "pretuned": 3,
-}  # fmt: skip
+    "lr": 1e-3,
+    "batch_size": 16,
+    "accumulation": 1,
+    "epochs": 20,
+    "warmup": 0.1,
+    "weight_decay": 0.01,
+    "dropout": 0.1,
+    "clip": 1.0,
+    "patience": 5,
+    "text": "both",
+    "lessons": 4,
+    "pretuned": 3,
+}
 COST = {
-    "seconds": 2.0, "steps": 40, "n_trained": 100, "state_bytes": 800, "gradient_bytes": 400,
+    "seconds": 2.0,
+    "steps": 40,
+    "n_trained": 100,
+    "state_bytes": 800,
+    "gradient_bytes": 400,
     "peak_bytes": None,
-}  # fmt: skip
+}
 WHOLE = {**COST, "seconds": 4.0, "n_trained": 1000, "state_bytes": 8000, "gradient_bytes": 4000}
 
 
@@ -42,17 +55,13 @@ def overlap(dkn=(0.9, 0.6), kn=(0.8, 0.3), random=(0.5, 0.1), p=0.001, within=0.
         "p": {"dkn": p, "kn": 0.2, "random": 0.5},
         "p_within_layers": {"dkn": within, "kn": 0.3, "random": 0.5},
         "multiplier": 0.04,
-        "maps": {
-            name: [[1, 0, 2], [0, 1, 0]] for name in ("changed", "dkn", "kn", "random")
-        },
-    }  # fmt: skip
+        "maps": {name: [[1, 0, 2], [0, 1, 0]] for name in ("changed", "dkn", "kn", "random")},
+    }
 
 
 def row(arm, seed, new, old, au, *, before=None, cost=None, setting=None, sets=None, **more):
     n = len(new)
-    was = before or {
-        "new": answers([0] * n), "old": answers([1] * n), "au": answers([0] * n)
-    }  # fmt: skip
+    was = before or {"new": answers([0] * n), "old": answers([1] * n), "au": answers([0] * n)}
     result = {
         "arm": arm,
         "seed": seed,
@@ -256,10 +265,12 @@ def test_the_order_of_the_rows_does_not_matter():
         (ROWS, "There are 2 seeds, but of some arms fewer: Θ(Rnd) 1"),
         (ROWS[:1], "There is one seed only"),
         (ROWS[2:4], "Whether anything was learned: too few facts"),
-        ([ROWS[0], row("lora", 0, [1] * 4, [1] * 4, [1] * 4, cost=WHOLE)],
-         "LoRA trains 10 times the parameters of Θ(D)"),
+        (
+            [ROWS[0], row("lora", 0, [1] * 4, [1] * 4, [1] * 4, cost=WHOLE)],
+            "LoRA trains 10 times the parameters of Θ(D)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_runs_that_are_not_whole(rows, said, tmp_path):
     summary = summarise(rows)
     assert said in " ".join(summary.findings)
@@ -367,9 +378,18 @@ def test_a_whole_run_is_drawn_and_written(tmp_path):
     summary = summarise(FORGETTING)
     assert list(summary.pictures) == ["curves", "trade_off", "figure5"]
     assert list(summary.tables) == [
-        "table2", "table2_first", "gains", "table8", "table8_paired", "table11", "sets",
-        "overlap", "overlap_p", "setting", "trials",
-    ]  # fmt: skip
+        "table2",
+        "table2_first",
+        "gains",
+        "table8",
+        "table8_paired",
+        "table11",
+        "sets",
+        "overlap",
+        "overlap_p",
+        "setting",
+        "trials",
+    ]
     assert len(summary.rows) == len(ARMS) * 3 * 3 * 60
     files = write_report(summary, tmp_path)
     assert (tmp_path / "report.html") in files

@@ -113,9 +113,13 @@ def local():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(
-            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False,
-            logging_level="error", object_store_memory=100 * 2**20,
-        )  # fmt: skip
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            object_store_memory=100 * 2**20,
+        )
         yield
         ray.shutdown()
 
@@ -402,9 +406,13 @@ def test_a_study_stores_the_same_rows(engine, tmp_path):
     assert len(prepared(tmp_path)) == len(set(prepared(tmp_path)))
     # the engine was lent and is left open, with its workers
     more = run_study(
-        STUDY, [task.fact for task in tasks(14)], out=tmp_path / "ray", engine=engine,
-        settings={"folder": str(tmp_path)}, **given,
-    )  # fmt: skip
+        STUDY,
+        [task.fact for task in tasks(14)],
+        out=tmp_path / "ray",
+        engine=engine,
+        settings={"folder": str(tmp_path)},
+        **given,
+    )
     assert (more.n_there, more.n_done, more.n_failed) == (11, 13, 1)
 
 
@@ -446,9 +454,13 @@ def start(folder, n):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     return subprocess.Popen(
         [sys.executable, "-c", ALONE, str(folder / "run"), str(folder / "prepared"), str(n)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 def test_it_starts_a_ray_and_ends_it_and_is_quiet(tmp_path):
@@ -456,8 +468,10 @@ def test_it_starts_a_ray_and_ends_it_and_is_quiet(tmp_path):
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert out.splitlines() == [
-        "begins", "True False True", "False {'threads': '3', 'torch': False} False",
-    ]  # fmt: skip
+        "begins",
+        "True False True",
+        "False {'threads': '3', 'torch': False} False",
+    ]
     assert wait_until_dead(prepared(tmp_path))
 
 

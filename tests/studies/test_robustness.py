@@ -57,8 +57,11 @@ def test_every_arm_is_asked_under_every_edit(results, compared):
     n = 1 + len(result["fact"]["prompts"])
     for own in result["arms"].values():
         assert list(zip(own["where"], own["scale"], strict=True)) == [
-            ("values", 0.0), ("values", 0.5), ("values", 2.0), ("weights", 2.0)
-        ]  # fmt: skip
+            ("values", 0.0),
+            ("values", 0.5),
+            ("values", 2.0),
+            ("weights", 2.0),
+        ]
         assert np.shape(own["probability"]) == np.shape(own["right"]) == (4, n)
     for each in results.values():
         assert to_text(from_text(to_text(each))) == to_text(each)
@@ -121,8 +124,10 @@ def test_a_prompt_that_is_too_short_is_counted(model):
 
 
 def test_facts_that_are_not_known_are_left_out_unless_wanted(facts):
-    wrong = [Fact(fact.prompt, facts[i - 1].answers, fact.relation, id=f"wrong-{i}")
-             for i, fact in enumerate(facts[:4])]  # fmt: skip
+    wrong = [
+        Fact(fact.prompt, facts[i - 1].answers, fact.relation, id=f"wrong-{i}")
+        for i, fact in enumerate(facts[:4])
+    ]
     result = nt.studies.run("robustness", model="testbed:gpt2", facts=wrong, quick=True)
     assert result.outcome.n_done == 4
     table = result.tables["exclusions"].set_index("what")["facts"]
@@ -152,9 +157,12 @@ def test_what_was_planted_is_shown_in_numbers():
 def test_nothing_is_claimed_of_a_random_model(only_known):
     tokenizer = nt.load_model("testbed:null").tokenizer
     result = nt.studies.run(
-        "robustness", model=nt.NeuronModel(null_model(3), tokenizer), facts="factworld:16",
-        quick=True, only_known=only_known,
-    )  # fmt: skip
+        "robustness",
+        model=nt.NeuronModel(null_model(3), tokenizer),
+        facts="factworld:16",
+        quick=True,
+        only_known=only_known,
+    )
     assert result.outcome.n_done == 16
     assert not result.outcome.failures
     assert result.claims == ()
@@ -220,9 +228,11 @@ def test_quick_is_smaller_and_can_be_overruled():
 
 def test_summaries_need_no_torch():
     modules = ("options", "rows", "tables", "findings", "pictures", "exclusions", "comparisons")
-    code = "import sys\n" + "\n".join(
-        f"import neurotopo.studies.robustness.{name}" for name in modules
-    ) + "\nassert 'torch' not in sys.modules"  # fmt: skip
+    code = (
+        "import sys\n"
+        + "\n".join(f"import neurotopo.studies.robustness.{name}" for name in modules)
+        + "\nassert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -242,8 +252,13 @@ def test_templama_from_the_file():
     tokenizer = word_tokenizer(spaced)
     assert model.hf_model.resize_token_embeddings(len(tokenizer)) is not None
     result = nt.studies.run(
-        "robustness", model=nt.NeuronModel(model.hf_model, tokenizer), facts=facts, quick=True,
-        only_known=False, threshold=0.05, tau2=0.0,
-    )  # fmt: skip
+        "robustness",
+        model=nt.NeuronModel(model.hf_model, tokenizer),
+        facts=facts,
+        quick=True,
+        only_known=False,
+        threshold=0.05,
+        tau2=0.0,
+    )
     assert result.outcome.n_done == len(facts)
     assert result.claims == ()

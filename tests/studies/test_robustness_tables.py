@@ -197,10 +197,17 @@ def test_table_9_is_the_independent_test_and_then_the_paired_one():
     found = collect(many(0.1))
     tables = tables_of(found)
     ours, other = (
-        100 * np.array([measures(BASE, RIGHT, r.stages["arms"][name]["probability"][0], RIGHT)
-                        ["dprob"].mean() for r in many(0.1)])
+        100
+        * np.array(
+            [
+                measures(BASE, RIGHT, r.stages["arms"][name]["probability"][0], RIGHT)[
+                    "dprob"
+                ].mean()
+                for r in many(0.1)
+            ]
+        )
         for name in ("dkn", "kn")
-    )  # fmt: skip
+    )
     own = tables["table9"].frame.query("setting == 'Suppressing, weights' and `D against` == 'N'")
     expected = independent(ours, other)
     assert own["t"].item() == pytest.approx(expected.t)
@@ -286,16 +293,25 @@ def with_subsets(n=14, same=False):
         sudden = parts([0.8, 0.76 - e, 0.78, 0.08], [0.5, 0.5, 0.45, 0.1 + e])
         gradual = parts([0.8, 0.3, 0.4 + e, 0.2], [0.5, 0.3, 0.2, 0.1 + e])
         rows.append(
-            row(f"fact-{i:02}", {}, reason="one component", subsets={
-                "oracle": sudden, "random:oracle": sudden if same else gradual, "ntc": {"n": 9},
-            })
-        )  # fmt: skip
+            row(
+                f"fact-{i:02}",
+                {},
+                reason="one component",
+                subsets={
+                    "oracle": sudden,
+                    "random:oracle": sudden if same else gradual,
+                    "ntc": {"n": 9},
+                },
+            )
+        )
     return rows
 
 
 def test_subsets_by_hand():
-    subsets = {"ntc": parts([0.8, 0.6, 0.4, 0.2], [0.5, 0.5, 0.4, 0.1]),
-               "random:ntc": parts([0.8, 0.8, 0.8, 0.4], [0.5, 0.5, 0.5, 0.5])}  # fmt: skip
+    subsets = {
+        "ntc": parts([0.8, 0.6, 0.4, 0.2], [0.5, 0.5, 0.4, 0.1]),
+        "random:ntc": parts([0.8, 0.8, 0.8, 0.4], [0.5, 0.5, 0.5, 0.5]),
+    }
     found = collect([row("a", {}, subsets=subsets, reason="one component")])
     own = found.subsets[found.subsets["grouping"] == "ntc"].set_index("k")
     assert own.loc[1, "Q"] == pytest.approx((0.25 + 0.5) / 2)
@@ -320,8 +336,10 @@ def test_planted_groups_are_claimed_against_random_groups_only():
 
 
 def test_extreme_subsets_are_left_out_of_both_sides():
-    subsets = {"ntc": parts([0.8, 0.6, 0.4, 0.2], [0.01, 0.5, 0.005, 0.001]),
-               "random:ntc": parts([0.8] * 4, [0.01] * 4)}  # fmt: skip
+    subsets = {
+        "ntc": parts([0.8, 0.6, 0.4, 0.2], [0.01, 0.5, 0.005, 0.001]),
+        "random:ntc": parts([0.8] * 4, [0.01] * 4),
+    }
     found = collect([row("a", {}, subsets=subsets), *with_subsets(2)])
     test = subset_tests(found)
     own = test[test["grouping"] == "ntc"].set_index("prompt")

@@ -128,10 +128,7 @@ def test_other_options_are_refused_or_kept_apart(tmp_path):
             {"options": {"tau2": 0.3}, "model": "m", "seeds": {"s": 1}},
             "seeds.s was not given and is 1",
         ),
-        (
-            {"options": {"tau2": 0.3}, "model": "m", "version": 2},
-            "study_version was 1 and is 2",
-        ),
+        ({"options": {"tau2": 0.3}, "model": "m", "version": 2}, "study_version was 1 and is 2"),
     ):
         with pytest.raises(ValueError, match=f"made with other options .{message}"):
             run(**given)
@@ -419,9 +416,11 @@ def test_facts_are_items():
 
 def test_the_run_file_says_what_it_was_made_with(tmp_path):
     given = {
-        "options": {"tau2": 0.3, "limit": float("inf")}, "settings": {"workers": 2},
-        "seeds": {"random": 7}, "identity": {"weights": "abc"},
-    }  # fmt: skip
+        "options": {"tau2": 0.3, "limit": float("inf")},
+        "settings": {"workers": 2},
+        "seeds": {"random": 7},
+        "identity": {"weights": "abc"},
+    }
     outcome = run_study(Counted().study, items(3), out=tmp_path, **given)
     about = read_run(tmp_path / "run.json")
     assert about["status"] == "complete"
@@ -485,8 +484,11 @@ print(outcome.summary)
 def start(folder, calls):
     return subprocess.Popen(
         [sys.executable, "-c", KILLED, str(folder), str(calls)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
 
 
 def finish(process):

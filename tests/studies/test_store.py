@@ -31,8 +31,13 @@ def child(code, *arguments, **options):
     """Run Python code in another process."""
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True, text=True, cwd=ROOT, timeout=120, check=False, **options,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+        **options,
+    )
 
 
 def same(one, other):

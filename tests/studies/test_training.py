@@ -97,8 +97,15 @@ def test_dropout_is_put_back():
         seen.append({layer.p for layer in layers})
         return True
 
-    train(model.hf_model, model.tokenizer, list(model.hf_model.parameters()), TEXTS,
-          Schedule(dropout=0.25), 0, after_epoch)  # fmt: skip
+    train(
+        model.hf_model,
+        model.tokenizer,
+        list(model.hf_model.parameters()),
+        TEXTS,
+        Schedule(dropout=0.25),
+        0,
+        after_epoch,
+    )
     assert seen == [{0.25}]
     assert [layer.p for layer in layers] == before
 

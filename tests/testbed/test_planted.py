@@ -211,9 +211,15 @@ def test_cross_talk_is_the_ratio_of_weights_between_groups_to_those_within():
 
 def tiny(name, **changes):
     recipe = PLANTED_RECIPES[name].changed(
-        n_layers=2, d_model=24, n_inner=24, n_heads=2, vocab_size=300, n_positions=16, epochs=4,
+        n_layers=2,
+        d_model=24,
+        n_inner=24,
+        n_heads=2,
+        vocab_size=300,
+        n_positions=16,
+        epochs=4,
         batch_size=8,
-    )  # fmt: skip
+    )
     towns = ("Marly", "Peko", "Brinde", "Osk")
     facts = FactSet(Fact(f"The capital of {t}land is _X_", t, relation="capital") for t in towns)
     return recipe.changed(**changes), Lessons(facts, tuple(facts))

@@ -85,8 +85,11 @@ def test_a_shipped_model_knows_number_agreement(name):
     """In sentences that it has not read: the word that agrees is likelier than the other one."""
     model = load_model(f"testbed:{name}", device="cpu")
     read = {fact.prompt for fact in lessons(name).others}
-    pairs = [pair for pair in make_world().agreement_pairs(200, seed=1)
-             if f"{pair.prefix} _X_" not in read]  # fmt: skip
+    pairs = [
+        pair
+        for pair in make_world().agreement_pairs(200, seed=1)
+        if f"{pair.prefix} _X_" not in read
+    ]
     assert len(pairs) >= 100
     good, bad = (
         model.answer_probabilities([Fact(f"{p.prefix} _X_", getattr(p, word)) for p in pairs])

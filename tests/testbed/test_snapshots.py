@@ -92,9 +92,14 @@ def test_an_interruption_loses_none_and_repeats_none(kill_at, save_every, whole,
     folder = tmp_path / "model"
     with pytest.raises(_Killed):
         train_model(
-            RECIPE, lessons(), folder, seed=5, objective=killed_at(kill_at), snapshots=3,
+            RECIPE,
+            lessons(),
+            folder,
+            seed=5,
+            objective=killed_at(kill_at),
+            snapshots=3,
             save_every=save_every,
-        )  # fmt: skip
+        )
     there = snapshots_of(folder)
     assert [step_of(place) for place in there] == [step for step in STEPS if step <= kill_at]
     written = {place: (place / "recipe.json").stat().st_mtime_ns for place in there}
@@ -127,9 +132,7 @@ def test_killed_while_one_is_written(whole, tmp_path, monkeypatch):
 
 def test_a_training_begun_without_begins_anew(whole, tmp_path, caplog):
     with pytest.raises(_Killed):
-        train_model(
-            RECIPE, lessons(), tmp_path, seed=5, objective=killed_at(12), save_every=0
-        )  # fmt: skip
+        train_model(RECIPE, lessons(), tmp_path, seed=5, objective=killed_at(12), save_every=0)
     done = train_model(RECIPE, lessons(), tmp_path, seed=5, snapshots=3)
     assert "past step 8, of which a snapshot is wanted" in caplog.text
     assert [step_of(place) for place in done.snapshots] == list(STEPS)
@@ -148,9 +151,14 @@ def test_those_of_another_training_are_not_mixed_in(tmp_path):
     recipe = tiny(epochs=2)
     with pytest.raises(_Killed):
         train_model(
-            recipe, lessons(), tmp_path, seed=1, objective=killed_at(3), snapshots=2,
+            recipe,
+            lessons(),
+            tmp_path,
+            seed=1,
+            objective=killed_at(3),
+            snapshots=2,
             save_every=1000,
-        )  # fmt: skip
+        )
     with pytest.raises(ValueError, match="is a snapshot of another training"):
         train_model(recipe, lessons(), tmp_path, seed=2, snapshots=4)
     done = train_model(recipe, lessons(), tmp_path, seed=2, snapshots=4, overwrite=True)

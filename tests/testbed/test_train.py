@@ -39,9 +39,17 @@ def lessons(n=6):
 
 
 def tiny(arch="gpt2", **changes):
-    sizes = {"n_layers": 2, "d_model": 32, "n_inner": 32, "n_heads": 2, "vocab_size": 320,
-             "n_positions": 16, "epochs": 250 if arch == "bert" else 60, "batch_size": 6,
-             "learning_rate": 4e-3}  # fmt: skip
+    sizes = {
+        "n_layers": 2,
+        "d_model": 32,
+        "n_inner": 32,
+        "n_heads": 2,
+        "vocab_size": 320,
+        "n_positions": 16,
+        "epochs": 250 if arch == "bert" else 60,
+        "batch_size": 6,
+        "learning_rate": 4e-3,
+    }
     return Recipe("tiny", arch=arch, **{**sizes, **changes})
 
 
@@ -91,8 +99,15 @@ def test_the_weights_are_half_precision_on_disk_and_single_in_use(trained):
 
 def test_the_folder_says_what_it_is(trained):
     names = {file.name for file in trained.folder.iterdir()}
-    assert names == {"README.md", "config.json", "facts.jsonl", "model.safetensors", "recipe.json",
-                     "tokenizer.json", "tokenizer_config.json"}  # fmt: skip
+    assert names == {
+        "README.md",
+        "config.json",
+        "facts.jsonl",
+        "model.safetensors",
+        "recipe.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
     card = (trained.folder / "README.md").read_text(encoding="utf-8")
     assert "| en | trained | 12 | 100.00 % |" in card
     assert f"| en | held out | 6 | {100 * trained.scores[1].exact:.2f} % |" in card
@@ -248,9 +263,11 @@ def test_an_objective_may_hold_hooks_and_files_may_be_added(tmp_path):
 def test_a_training_that_diverges_ends_in_an_error(tmp_path):
     with pytest.raises(ValueError, match="diverged at step 0: its loss is nan"):
         train_model(
-            tiny(epochs=1), lessons(), tmp_path,
+            tiny(epochs=1),
+            lessons(),
+            tmp_path,
             objective=lambda *asked: answer_loss(*asked) * float("nan"),
-        )  # fmt: skip
+        )
 
 
 def test_there_has_to_be_something_to_learn(tmp_path):
@@ -459,8 +476,10 @@ def test_scores_are_by_language_and_wording(trained):
     mixed = [*facts[:4], *(replace(fact, language="fr", answers=("no",)) for fact in facts[4:6])]
     scores = scores_of(model, mixed, facts[:1])
     assert [(s.language, s.wordings, s.n, s.exact) for s in scores] == [
-        ("en", "trained", 4, 1.0), ("fr", "trained", 2, 0.0), ("en", "held out", 1, 1.0),
-    ]  # fmt: skip
+        ("en", "trained", 4, 1.0),
+        ("fr", "trained", 2, 0.0),
+        ("en", "held out", 1, 1.0),
+    ]
 
 
 # Recipes

@@ -72,8 +72,11 @@ def test_the_fingerprint_does_not_depend_on_the_process():
     for hash_seed in ("1", "2"):
         run = subprocess.run(
             [sys.executable, "-c", script],
-            capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": hash_seed},
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": hash_seed},
+        )
         assert run.stdout.strip() == FINGERPRINTS[0]
 
 
@@ -377,8 +380,10 @@ def test_a_wrong_answer_is_never_true(seed, draw):
             assert keys[answer] in pools[relation]
             assert answer.casefold() not in fact.prompt.casefold()
             assert (wrong.prompt, wrong.date, wrong.subject) == (
-                fact.prompt, fact.date, fact.subject,
-            )  # fmt: skip
+                fact.prompt,
+                fact.date,
+                fact.subject,
+            )
 
 
 def test_wrong_answers_depend_on_the_seed_and_not_on_the_wording(world):
@@ -412,9 +417,14 @@ def test_records_have_the_fields_of_templama(world, language):
     ids = set()
     for record, fact in zip(records, facts, strict=True):
         assert list(record) == [
-            "query", "answer", "date", "id", "most_frequent_answer", "most_recent_answer",
+            "query",
+            "answer",
+            "date",
+            "id",
+            "most_frequent_answer",
+            "most_recent_answer",
             "relation",
-        ]  # fmt: skip
+        ]
         assert re.fullmatch(r"Q\d+_P\d+_20[12]\d", record["id"])
         _, relation, year = record["id"].split("_")
         assert (relation, year) == (record["relation"], record["date"])
@@ -422,8 +432,10 @@ def test_records_have_the_fields_of_templama(world, language):
         assert record["query"] == f"{fact.prompt}."
         assert tuple(answer["name"] for answer in record["answer"]) == fact.answers
         for answer in (
-            *record["answer"], record["most_frequent_answer"], record["most_recent_answer"],
-        ):  # fmt: skip
+            *record["answer"],
+            record["most_frequent_answer"],
+            record["most_recent_answer"],
+        ):
             assert list(answer) == ["wikidata_id", "name"]
             assert re.fullmatch(r"Q\d+", answer["wikidata_id"])
         ids.add(record["id"])

@@ -122,8 +122,12 @@ def test_the_configuration_says_what_the_rows_are_of(saved):
     assert content["neurons"] == {"0": [3, 7], "2": [0, 5, 23]}
     assert content["model"]["digest"] == fingerprint(small()).digest
     assert content["shape"] == {
-        "family": "GPT-2", "layers": 3, "neurons": 24, "width": 12, "dtype": "float32",
-    }  # fmt: skip
+        "family": "GPT-2",
+        "layers": 3,
+        "neurons": 24,
+        "width": 12,
+        "dtype": "float32",
+    }
     assert content["version"] == 1
 
 

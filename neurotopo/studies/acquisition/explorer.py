@@ -19,9 +19,16 @@ __all__ = ["explorer_of", "fact_shown"]
 MOST_FACTS = 200
 MOST_CHARACTERS = 6_000_000  # of JSON; the page stays below 8 MB
 COLUMNS = (
-    "method", "clusters", "passed", "their neurons", "jump before the filter", "of random groups",
-    "jump", "GCR", "why no GCR",
-)  # fmt: skip
+    "method",
+    "clusters",
+    "passed",
+    "their neurons",
+    "jump before the filter",
+    "of random groups",
+    "jump",
+    "GCR",
+    "why no GCR",
+)
 _CURVES = ("ntc", "oracle")
 _POINTS = 100.0
 

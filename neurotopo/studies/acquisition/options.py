@@ -90,9 +90,14 @@ class AcquisitionOptions(SearchOptions):
         all.
         """
         small = {
-            "methods": _PAPER, "quadrature": "gauss-legendre", "steps": 8, "sweep_tau1": (),
-            "sweep_tau2": (), "max_exact": 8, "n_samples": 50,
-        }  # fmt: skip
+            "methods": _PAPER,
+            "quadrature": "gauss-legendre",
+            "steps": 8,
+            "sweep_tau1": (),
+            "sweep_tau2": (),
+            "max_exact": 8,
+            "n_samples": 50,
+        }
         return cls(**{**small, **given})
 
     def finder(self) -> DKNFinder:

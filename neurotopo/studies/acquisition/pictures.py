@@ -71,10 +71,7 @@ def _curves(curves: dict[str, dict[int, Any]]) -> Picture:
     n_panels = len({n for by_n in curves.values() for n in by_n})
     ax = free_axes(10.0, 4.4 if n_panels <= 4 else 7.4)
     SuppressionGridDisplay.from_curves(
-        each(lambda rows: rows.mean(axis=0)),
-        each(len),
-        errors=each(_standard_errors),
-        ax=ax,
+        each(lambda rows: rows.mean(axis=0)), each(len), errors=each(_standard_errors), ax=ax
     )
     return Picture(
         ax.figure,
@@ -96,9 +93,15 @@ def _effects(compared: Any) -> Picture:
     shown = compared[(compared["n"] > 0) & (compared["measure"] == "all potential")]
     ax = free_axes(8.4, 1.4 + 0.32 * len(shown))
     EffectsDisplay.from_arrays(
-        shown["method"].tolist(), shown["difference"], shown["low"], shown["high"],
-        n=shown["n"], p=shown["p"], label="jump minus that of random groups (points)", ax=ax,
-    )  # fmt: skip
+        shown["method"].tolist(),
+        shown["difference"],
+        shown["low"],
+        shown["high"],
+        n=shown["n"],
+        p=shown["p"],
+        label="jump minus that of random groups (points)",
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         "Every method against random groups in its sizes",
@@ -112,9 +115,12 @@ def _sweep(values: Any) -> Picture:
     grid = values.pivot(index="tau1", columns="tau2", values="jump NTC")
     ax = free_axes(6.4, 4.2)
     SweepDisplay.from_values(
-        grid.to_numpy(dtype=np.float64), grid.index, grid.columns, name="mean jump of NTC (points)",
+        grid.to_numpy(dtype=np.float64),
+        grid.index,
+        grid.columns,
+        name="mean jump of NTC (points)",
         ax=ax,
-    )  # fmt: skip
+    )
     return Picture(
         ax.figure,
         "The jump of NTC by the thresholds of persistence and filter",

@@ -29,9 +29,24 @@ POINTS = 100.0
 
 _FACTS = ("fact", "known", "probability", "n_neurons", "gap", "error")
 _METHODS = (
-    "fact", "method", "n_potential", "n", "n_neurons", "base", "none", "gcr", "floor", "sigma",
-    "jump", "potential_jump", "eq2_gap", "eq2", "eq3_ratio", "eq3", "reason",
-)  # fmt: skip
+    "fact",
+    "method",
+    "n_potential",
+    "n",
+    "n_neurons",
+    "base",
+    "none",
+    "gcr",
+    "floor",
+    "sigma",
+    "jump",
+    "potential_jump",
+    "eq2_gap",
+    "eq2",
+    "eq3_ratio",
+    "eq3",
+    "reason",
+)
 _CURVE = tuple(f"d{k}" for k in range(1, LARGEST + 1))
 
 
@@ -98,9 +113,15 @@ def collect(rows: Iterable[Row]) -> Collected:
             continue
         about, results = row.stages["fact"], row.stages["methods"]
         facts.append(
-            (row.fact, about["known"], about["probability"], len(about["neurons"]), about["gap"],
-             None)
-        )  # fmt: skip
+            (
+                row.fact,
+                about["known"],
+                about["probability"],
+                len(about["neurons"]),
+                about["gap"],
+                None,
+            )
+        )
         methods.extend(
             _method_row(row.fact, name, results[name]) for name in in_order(set(results))
         )
@@ -127,11 +148,25 @@ def _method_row(fact: str, name: str, result: Mapping[str, Any]) -> tuple[Any, .
     curve = result["curve"] if n <= LARGEST else []
     padded = [*curve, *[np.nan] * (LARGEST - len(curve))]
     return (
-        fact, name, len(passed), n, sum(s for s, kept in zip(sizes, passed, strict=True) if kept),
-        result["base"], result["none"], result["gcr"], straight_line_gcr(n), result["sigma"],
-        result["jump"], result["potential_jump"], result["eq2_gap"], result["eq2"],
-        result["eq3_ratio"], result["eq3"], result["reason"], *padded,
-    )  # fmt: skip
+        fact,
+        name,
+        len(passed),
+        n,
+        sum(s for s, kept in zip(sizes, passed, strict=True) if kept),
+        result["base"],
+        result["none"],
+        result["gcr"],
+        straight_line_gcr(n),
+        result["sigma"],
+        result["jump"],
+        result["potential_jump"],
+        result["eq2_gap"],
+        result["eq2"],
+        result["eq3_ratio"],
+        result["eq3"],
+        result["reason"],
+        *padded,
+    )
 
 
 def _members(result: Mapping[str, Any], n_neurons: int) -> NDArray[np.bool_]:

@@ -25,9 +25,14 @@ __all__ = ["sweep_means", "tables_of"]
 _SIZES = tuple(range(2, LARGEST + 1))
 _LINE = "straight line"
 _REASONS = (
-    "probability zero", "extreme change", "no neurons", "no potential components",
-    "no component passed", "one component", "no spread",
-)  # fmt: skip
+    "probability zero",
+    "extreme change",
+    "no neurons",
+    "no potential components",
+    "no component passed",
+    "one component",
+    "no spread",
+)
 _HOW_EXCLUDED = "Facts excluded by Eq 18 and facts with fewer than two components do not count."
 
 
@@ -76,9 +81,11 @@ def _facts(found: Collected) -> Table:
         ("facts with one knowledge neuron", int((neurons == 1).sum())),
         ("knowledge neurons of a fact, median", middle(neurons, 0.5)),
         ("knowledge neurons of a fact, most", middle(neurons, 1.0)),
-        (f"facts with a gap of the integration above {COARSE:.0%}",
-         int((done["gap"] > COARSE).sum())),
-    ]  # fmt: skip
+        (
+            f"facts with a gap of the integration above {COARSE:.0%}",
+            int((done["gap"] > COARSE).sum()),
+        ),
+    ]
     return Table(
         pd.DataFrame(rows, columns=["what", "value"]),
         "What the model knows, and which neurons it knows it by",
@@ -233,13 +240,7 @@ def _overlap(found: Collected) -> Table:
     import pandas as pd
 
     rows = [
-        {
-            "method": a,
-            "other": b,
-            "same neurons": neurons / n,
-            "same groups": groups / n,
-            "n": n,
-        }
+        {"method": a, "other": b, "same neurons": neurons / n, "same groups": groups / n, "n": n}
         for (a, b), (neurons, groups, n) in found.overlap.items()
     ]
     columns = ["method", "other", "same neurons", "same groups", "n"]

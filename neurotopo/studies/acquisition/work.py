@@ -100,9 +100,15 @@ class AcquisitionWork:
     def _searched(self, fact: Fact, neurons: NeuronSet, attribution: Attribution) -> Searched:
         options = self.options
         pairs = partial(
-            degenerate_pairs, self.model, fact, neurons, scores=attribution, n=options.n_pairs,
-            positions=self._finder.positions, reduce=self._finder.reduce,
-        )  # fmt: skip
+            degenerate_pairs,
+            self.model,
+            fact,
+            neurons,
+            scores=attribution,
+            n=options.n_pairs,
+            positions=self._finder.positions,
+            reduce=self._finder.reduce,
+        )
         return Searched(
             graph=NeuronGraph.from_model(self.model, neurons, **options.graph_options()),
             pairs=pairs,

@@ -96,9 +96,13 @@ class ChoicesOptions(SearchOptions):
     def quick(cls, **given: Any) -> ChoicesOptions:
         """Return the smallest honest setting: fewer exponents, random groupings and steps."""
         small = {
-            "quadrature": "gauss-legendre", "steps": 8, "powers": (2.0,), "n_random": 2,
-            "max_exact": 6, "n_samples": 30,
-        }  # fmt: skip
+            "quadrature": "gauss-legendre",
+            "steps": 8,
+            "powers": (2.0,),
+            "n_random": 2,
+            "max_exact": 6,
+            "n_samples": 30,
+        }
         return cls(**{**small, **given})
 
     @property

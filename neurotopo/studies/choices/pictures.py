@@ -43,11 +43,16 @@ def _agreement(found: Collected, rows: Any) -> Picture:
     shown = rows[rows["facts"] > 0]
     ax = _axes(len(shown))
     BarsDisplay.from_arrays(
-        shown["variation"].tolist(), shown["ARI"], shown["ARI low"], shown["ARI high"],
-        n=shown["facts"], kinds=[found.choice[name] for name in shown["variation"]],
-        order=[*CHOICES, DEFAULT], ax=ax,
+        shown["variation"].tolist(),
+        shown["ARI"],
+        shown["ARI low"],
+        shown["ARI high"],
+        n=shown["facts"],
+        kinds=[found.choice[name] for name in shown["variation"]],
+        order=[*CHOICES, DEFAULT],
+        ax=ax,
         label="adjusted Rand index with the clusters of the default",
-    )  # fmt: skip
+    )
     return Picture(
         ax.figure,
         "Appendix D. How much of the clusters is left when one choice is changed",
@@ -60,9 +65,15 @@ def _agreement(found: Collected, rows: Any) -> Picture:
 def _controls(rows: Any) -> Picture:
     ax = _axes(len(rows))
     EffectsDisplay.from_arrays(
-        rows["variation"].tolist(), rows["difference"], rows["low"], rows["high"],
-        n=rows["n"], p=rows["p"], label="jump minus that of random groups (points)", ax=ax,
-    )  # fmt: skip
+        rows["variation"].tolist(),
+        rows["difference"],
+        rows["low"],
+        rows["high"],
+        n=rows["n"],
+        p=rows["p"],
+        label="jump minus that of random groups (points)",
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         "Every variation against random groups in its sizes",
@@ -74,9 +85,15 @@ def _controls(rows: Any) -> Picture:
 def _changes(rows: Any) -> Picture:
     ax = _axes(len(rows))
     EffectsDisplay.from_arrays(
-        rows["variation"].tolist(), rows["change"], rows["low"], rows["high"], n=rows["n"],
-        p=rows["p"], label="change of (jump minus random) against the default (points)", ax=ax,
-    )  # fmt: skip
+        rows["variation"].tolist(),
+        rows["change"],
+        rows["low"],
+        rows["high"],
+        n=rows["n"],
+        p=rows["p"],
+        label="change of (jump minus random) against the default (points)",
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         "What each choice changes of the outcome",
@@ -90,10 +107,16 @@ def _planted(found: Collected, rows: Any) -> Picture:
     shown = rows[rows["facts"] > 0]
     ax = _axes(len(shown))
     BarsDisplay.from_arrays(
-        shown["variation"].tolist(), shown["ARI"], shown["low"], shown["high"],
-        n=shown["facts"], kinds=[found.choice[name] for name in shown["variation"]],
-        order=[*CHOICES, DEFAULT], label="adjusted Rand index with the planted groups", ax=ax,
-    )  # fmt: skip
+        shown["variation"].tolist(),
+        shown["ARI"],
+        shown["low"],
+        shown["high"],
+        n=shown["facts"],
+        kinds=[found.choice[name] for name in shown["variation"]],
+        order=[*CHOICES, DEFAULT],
+        label="adjusted Rand index with the planted groups",
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         "Which variation recovers the planted groups",

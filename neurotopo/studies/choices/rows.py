@@ -20,14 +20,27 @@ __all__ = ["POINTS", "Collected", "collect"]
 POINTS = 100.0
 """dProb is shown in percentage points."""
 
-_FACTS = (
-    "fact", "known", "probability", "n_knowledge_neurons", "gap", "excluded", "error"
-)  # fmt: skip
+_FACTS = ("fact", "known", "probability", "n_knowledge_neurons", "gap", "excluded", "error")
 _VARIATIONS = (
-    "fact", "variation", "n_potential", "n", "n_neurons", "potential_jump",
-    "random_potential_jump", "jump", "random_jump", "gcr", "random_gcr", "reason", "ari", "same",
-    "clustered", "jaccard", "ari_planted", "ari_planted_random",
-)  # fmt: skip
+    "fact",
+    "variation",
+    "n_potential",
+    "n",
+    "n_neurons",
+    "potential_jump",
+    "random_potential_jump",
+    "jump",
+    "random_jump",
+    "gcr",
+    "random_gcr",
+    "reason",
+    "ari",
+    "same",
+    "clustered",
+    "jaccard",
+    "ari_planted",
+    "ari_planted_random",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +118,16 @@ def collect(rows: Iterable[Row]) -> Collected:
             continue
         about, results = row.stages["fact"], row.stages["variations"]
         facts.append(
-            (row.fact, about["known"], about["probability"], len(about["neurons"]), about["gap"],
-             _excluded(results), None)
-        )  # fmt: skip
+            (
+                row.fact,
+                about["known"],
+                about["probability"],
+                len(about["neurons"]),
+                about["gap"],
+                _excluded(results),
+                None,
+            )
+        )
         planted = planted or about["planted"]
         for each in about["variations"]:
             name = each["name"]
@@ -139,12 +159,25 @@ def _variation(fact: str, name: str, result: Mapping[str, Any]) -> tuple[Any, ..
         return finite_mean([draw[measure] for draw in result["random"]])
 
     return (
-        fact, name, len(result["sizes"]), result["n"], result["n_neurons"],
-        result["potential_jump"], random("potential_jump"), result["jump"], random("jump"),
-        _ratio(result), finite_mean([_ratio(draw) for draw in result["random"]]),
-        result["reason"], result["ari"], result["same"], result["clustered"], result["jaccard"],
-        result["ari_planted"], result["ari_planted_random"],
-    )  # fmt: skip
+        fact,
+        name,
+        len(result["sizes"]),
+        result["n"],
+        result["n_neurons"],
+        result["potential_jump"],
+        random("potential_jump"),
+        result["jump"],
+        random("jump"),
+        _ratio(result),
+        finite_mean([_ratio(draw) for draw in result["random"]]),
+        result["reason"],
+        result["ari"],
+        result["same"],
+        result["clustered"],
+        result["jaccard"],
+        result["ari_planted"],
+        result["ari_planted_random"],
+    )
 
 
 def _ratio(measures: Mapping[str, Any]) -> float:

@@ -41,9 +41,6 @@ def _all_rows(found: Collected) -> pd.DataFrame:
     return found.facts.merge(found.variations, on="fact", how="left")
 
 
-summarise = Summarise(
-    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of,
-    rows=_all_rows,
-)  # fmt: skip
+summarise = Summarise(_TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=_all_rows)
 
 DEFINITION = Definition(_TITLE, ChoicesOptions, Study("choices", prepare, summarise, STAGES))

@@ -50,13 +50,17 @@ def _facts(found: Collected) -> Table:
         ("facts that failed", len(found.facts) - len(done)),
         ("facts answered correctly by the model", int((done["known"] == True).sum())),  # noqa: E712
         ("facts left out because they are not (only_known)", left_out),
-        ("facts excluded for all: probability zero",
-         int((done["excluded"] == "probability zero").sum())),
-        ("facts excluded for all: extreme change (Eq 18)",
-         int((done["excluded"] == "extreme change").sum())),
+        (
+            "facts excluded for all: probability zero",
+            int((done["excluded"] == "probability zero").sum()),
+        ),
+        (
+            "facts excluded for all: extreme change (Eq 18)",
+            int((done["excluded"] == "extreme change").sum()),
+        ),
         ("probability of the answer, median", _median(done["probability"])),
         ("knowledge neurons of a fact, median", _median(neurons)),
-    ]  # fmt: skip
+    ]
     return Table(
         pd.DataFrame(rows, columns=["what", "value"]),
         "Facts of the run",
@@ -93,9 +97,22 @@ def _choices(found: Collected) -> Table:
 
 
 _ORDER = (
-    "variation", "choice", "facts", "ARI", "ARI low", "ARI high", "same", "D", "n", "change",
-    "low", "high", "p", "d", "ARI planted",
-)  # fmt: skip
+    "variation",
+    "choice",
+    "facts",
+    "ARI",
+    "ARI low",
+    "ARI high",
+    "same",
+    "D",
+    "n",
+    "change",
+    "low",
+    "high",
+    "p",
+    "d",
+    "ARI planted",
+)
 
 
 def _choice_rows(found: Collected) -> list[dict[str, Any]]:

@@ -101,17 +101,28 @@ def variations_for(options: ChoicesOptions, gated: bool) -> list[Variation]:
     found = [
         variation
         for variation in (
-            *_distances(options), *(_paths() if gated else ()), *_aggregations(options), *_graphs(),
-            *_neurons(options), *_clusters(options),
+            *_distances(options),
+            *(_paths() if gated else ()),
+            *_aggregations(options),
+            *_graphs(),
+            *_neurons(options),
+            *_clusters(options),
         )
         if variation.choice in options.varied and not _equals(variation, known)
-    ]  # fmt: skip
+    ]
     return [Variation(DEFAULT, DEFAULT, "the options of the run"), *found]
 
 
 _KNOWN = (
-    "path", "fold_norm", "length", "aggregation", "tau", "min_cluster_size", "threshold", "scope",
-)  # fmt: skip
+    "path",
+    "fold_norm",
+    "length",
+    "aggregation",
+    "tau",
+    "min_cluster_size",
+    "threshold",
+    "scope",
+)
 
 
 def _equals(variation: Variation, known: Mapping[str, Any]) -> bool:
@@ -128,17 +139,29 @@ def _distances(options: ChoicesOptions) -> Sequence[Variation]:
     return (
         Variation("inverse", "distance", "length |1/w| (Eq 4)", {"length": "inverse"}),
         *(
-            Variation(f"power={power:g}", "distance", f"length |w| to the power of -{power:g}",
-                      {"length": "power", "power": float(power)})
+            Variation(
+                f"power={power:g}",
+                "distance",
+                f"length |w| to the power of -{power:g}",
+                {"length": "power", "power": float(power)},
+            )
             for power in options.powers
         ),
         Variation("neglog", "distance", "length -log(|w| / largest)", {"length": "neglog"}),
         Variation("signed", "distance", "positive weights only", {"signed": True}),
-        Variation("activations", "distance", "weight times the activation of the earlier neuron",
-                  kind="activations"),
-        Variation("fold-norm", "distance", "in-rows multiplied by the gain of the norm",
-                  {"fold_norm": True}),
-    )  # fmt: skip
+        Variation(
+            "activations",
+            "distance",
+            "weight times the activation of the earlier neuron",
+            kind="activations",
+        ),
+        Variation(
+            "fold-norm",
+            "distance",
+            "in-rows multiplied by the gain of the norm",
+            {"fold_norm": True},
+        ),
+    )
 
 
 def _paths() -> Sequence[Variation]:
@@ -166,24 +189,31 @@ def _aggregations(options: ChoicesOptions) -> Sequence[Variation]:
 def _graphs() -> Sequence[Variation]:
     return (
         Variation("whole-model", "others", "distances in the tree of all neurons", kind="whole"),
-        Variation("outgoing", "layers", "edges within a layer, by what neurons write",
-                  kind="outgoing"),
-        Variation("incoming", "layers", "edges within a layer, by what neurons read",
-                  kind="incoming"),
-    )  # fmt: skip
+        Variation(
+            "outgoing", "layers", "edges within a layer, by what neurons write", kind="outgoing"
+        ),
+        Variation(
+            "incoming", "layers", "edges within a layer, by what neurons read", kind="incoming"
+        ),
+    )
 
 
 def _neurons(options: ChoicesOptions) -> Sequence[Variation]:
     return (
         *(
-            Variation(f"threshold={value:g}", "neurons", f"attribution above {value:g}",
-                      neurons={"threshold": float(value)})
+            Variation(
+                f"threshold={value:g}",
+                "neurons",
+                f"attribution above {value:g}",
+                neurons={"threshold": float(value)},
+            )
             for value in options.thresholds
         ),
-        Variation("scope=layer", "neurons", "threshold within each layer",
-                  neurons={"scope": "layer"}),
+        Variation(
+            "scope=layer", "neurons", "threshold within each layer", neurons={"scope": "layer"}
+        ),
         Variation("scope=model", "neurons", "threshold over the model", neurons={"scope": "model"}),
-    )  # fmt: skip
+    )
 
 
 def _clusters(options: ChoicesOptions) -> Sequence[Variation]:

@@ -54,10 +54,15 @@ def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Pict
         if shown["slope"].notna().any():
             ax = free_axes(8.6, 1.6 + 0.4 * len(shown))
             EffectsDisplay.from_arrays(
-                shown["what"].tolist(), shown["slope"], shown["low"], shown["high"], n=shown["n"],
-                p=shown["p"], label="change for ten times the weights, beyond the control's",
+                shown["what"].tolist(),
+                shown["slope"],
+                shown["low"],
+                shown["high"],
+                n=shown["n"],
+                p=shown["p"],
+                label="change for ten times the weights, beyond the control's",
                 ax=ax,
-            )  # fmt: skip
+            )
             pictures["trend"] = Picture(
                 ax.figure,
                 "Trends with size, beyond those of the control",
@@ -78,9 +83,14 @@ def _against_size(
         series[label_with_n] = own[["mean", "low", "high"]].to_numpy(np.float64)
     ax = free_axes(6.4, 4.4)
     ScalingDisplay.from_means(
-        list(found.parameters.values()), series, xlabel=_SIZE, ylabel=label, log=True,
-        names=[f"{name} ({n:,})" for name, n in found.parameters.items()], ax=ax,
-    )  # fmt: skip
+        list(found.parameters.values()),
+        series,
+        xlabel=_SIZE,
+        ylabel=label,
+        log=True,
+        names=[f"{name} ({n:,})" for name, n in found.parameters.items()],
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         title,

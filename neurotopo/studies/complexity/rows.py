@@ -64,16 +64,30 @@ MEASURES = (
 """All that is compared between models, in the order of the tables."""
 
 CONTROLS = {
-    "components": "components_shuffled", "jump": "jump_shuffled", "fall_dkn": "fall_others",
+    "components": "components_shuffled",
+    "jump": "jump_shuffled",
+    "fall_dkn": "fall_others",
     "right_dkn": "right_others",
-}  # fmt: skip
+}
 """The control of each measure that has one."""
 
 COLUMNS = (
-    "model", "place", "fact", "error", "known", "probability", "parameters", "layers", "per_layer",
-    "gcr", "reason", "groups_excluded", "faulty_excluded", "n_faulty",
+    "model",
+    "place",
+    "fact",
+    "error",
+    "known",
+    "probability",
+    "parameters",
+    "layers",
+    "per_layer",
+    "gcr",
+    "reason",
+    "groups_excluded",
+    "faulty_excluded",
+    "n_faulty",
     *(measure.name for measure in MEASURES),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, eq=False)

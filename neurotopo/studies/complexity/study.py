@@ -40,9 +40,8 @@ _NOTES = (
 )
 
 summarise = Summarise(
-    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of,
-    rows=lambda found: found.rows,
-)  # fmt: skip
+    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=lambda found: found.rows
+)
 
 
 def _items(

@@ -27,9 +27,17 @@ _OWN = (
 _COMPLETE = "A measure is taken over the facts for which every model has a value of it. "
 
 _IN_SIZES = (
-    "neurons", "potential", "components", "components_shuffled", "jump", "jump_shuffled",
-    "jump_difference", "fall", "right", "fall_difference",
-)  # fmt: skip
+    "neurons",
+    "potential",
+    "components",
+    "components_shuffled",
+    "jump",
+    "jump_shuffled",
+    "jump_difference",
+    "fall",
+    "right",
+    "fall_difference",
+)
 
 
 def tables_of(found: Collected) -> dict[str, Table]:
@@ -94,11 +102,16 @@ def _measures(found: Collected) -> Table:
             mean, low, high = mean_interval(values[:, k])
             rows.append(
                 {
-                    "measure": measure.name, "what": measure.label, "model": model,
-                    "parameters": found.parameters[model], "n": len(values), "mean": mean,
-                    "low": low, "high": high,
+                    "measure": measure.name,
+                    "what": measure.label,
+                    "model": model,
+                    "parameters": found.parameters[model],
+                    "n": len(values),
+                    "mean": mean,
+                    "low": low,
+                    "high": high,
                 }
-            )  # fmt: skip
+            )
     columns = ["measure", "what", "model", "parameters", "n", "mean", "low", "high"]
     return Table(
         pd.DataFrame(rows, columns=columns),
@@ -119,12 +132,19 @@ def _controls(found: Collected) -> Table:
             result = paired(own[one], own[other])
             rows.append(
                 {
-                    "measure": one, "what": labels[one], "model": model, "n": result.n,
-                    "own": result.mean_a, "control": result.mean_b,
-                    "difference": result.difference, "low": result.low, "high": result.high,
-                    "p": result.p_wilcoxon, "d": result.d,
+                    "measure": one,
+                    "what": labels[one],
+                    "model": model,
+                    "n": result.n,
+                    "own": result.mean_a,
+                    "control": result.mean_b,
+                    "difference": result.difference,
+                    "low": result.low,
+                    "high": result.high,
+                    "p": result.p_wilcoxon,
+                    "d": result.d,
                 }
-            )  # fmt: skip
+            )
     return Table(
         _corrected(pd.DataFrame(rows), "p"),
         "Groups found against groups of the same sizes from the same neurons, in every model",
@@ -178,12 +198,20 @@ def _pairs(found: Collected) -> Table:
             result = paired(values[:, k + 1], values[:, k])
             rows.append(
                 {
-                    "measure": measure.name, "what": measure.label, "model": large,
-                    "against": small, "n": result.n, "mean": result.mean_a,
-                    "mean against": result.mean_b, "difference": result.difference,
-                    "low": result.low, "high": result.high, "p": result.p_wilcoxon, "d": result.d,
+                    "measure": measure.name,
+                    "what": measure.label,
+                    "model": large,
+                    "against": small,
+                    "n": result.n,
+                    "mean": result.mean_a,
+                    "mean against": result.mean_b,
+                    "difference": result.difference,
+                    "low": result.low,
+                    "high": result.high,
+                    "p": result.p_wilcoxon,
+                    "d": result.d,
                 }
-            )  # fmt: skip
+            )
     return Table(
         _corrected(pd.DataFrame(rows), "p"),
         "Each model against the next smaller one",

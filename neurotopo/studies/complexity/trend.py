@@ -89,9 +89,15 @@ def trend(values: ArrayLike, parameters: Sequence[float]) -> Trend:
     slopes = (y - y.mean(axis=1, keepdims=True)) @ centred / (centred @ centred)
     found = paired(slopes, np.zeros(len(slopes)))
     return Trend(
-        found.n, found.difference, found.low, found.high, found.p_wilcoxon, found.d,
-        _spearman(x, y), _page(x, y),
-    )  # fmt: skip
+        found.n,
+        found.difference,
+        found.low,
+        found.high,
+        found.p_wilcoxon,
+        found.d,
+        _spearman(x, y),
+        _page(x, y),
+    )
 
 
 def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -56,9 +56,12 @@ class ComplexityWork(SeveralModelsWork[ComplexityOptions]):
         arms = {"none": NeuronSet()}
         if found.degenerate:
             sets = size_matched(
-                found.degenerate, found.others, np.random.default_rng([seed, *b"faulty"]),
-                n_layers=model.n_layers, n_neurons=model.n_neurons,
-            )  # fmt: skip
+                found.degenerate,
+                found.others,
+                np.random.default_rng([seed, *b"faulty"]),
+                n_layers=model.n_layers,
+                n_neurons=model.n_neurons,
+            )
             arms |= {name: sets.neurons[name] for name in ("dkn", "kn_random")}
         edits = [
             Edit(neurons, positions=finder.positions) if len(neurons) else None

@@ -60,10 +60,12 @@ class Candidate:
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON can hold it."""
         return {
-            "fact": self.fact.to_dict(), "new": self.new, "one_to_one": self.one_to_one,
+            "fact": self.fact.to_dict(),
+            "new": self.new,
+            "one_to_one": self.one_to_one,
             "wordings": [fact.to_dict() for fact in self.wordings],
             "neighbours": [fact.to_dict() for fact in self.neighbours],
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,11 @@ class EditCase:
     def to_dict(self) -> dict[str, Any]:
         """Return what it is, the candidates as a hash."""
         return {
-            "part": "edit", "number": self.number, "n_candidates": len(self.candidates),
+            "part": "edit",
+            "number": self.number,
+            "n_candidates": len(self.candidates),
             "candidates": self._digest,
-        }  # fmt: skip
+        }
 
 
 @cache
@@ -203,16 +207,21 @@ def _next(
     both = (fact.answers[0], new)
     single = all(len(owners.get((fact.relation, fact.date, name), ())) <= 1 for name in both)
     near = [
-        other for other in facts if other.relation == fact.relation
-        and other.language == fact.language and other.subject != fact.subject
-    ]  # fmt: skip
+        other
+        for other in facts
+        if other.relation == fact.relation
+        and other.language == fact.language
+        and other.subject != fact.subject
+    ]
     chosen = seeded(seed, "neighbours", fact.key).permutation(len(near))[:_NEIGHBOURS]
     one = replace(fact, answers=fact.answers[:1])
     return Candidate(
-        fact=one, new=new, wordings=_wordings(one),
+        fact=one,
+        new=new,
+        wordings=_wordings(one),
         one_to_one=fact.relation in REVERSED and fact.subject is not None and single,
         neighbours=tuple(near[i] for i in chosen),
-    )  # fmt: skip
+    )
 
 
 def _owners(facts: Iterable[Fact]) -> _Owners:

@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["edit_tests", "generalisation", "kinds_table", "shift_tests"]
 
 _AGAINST = (
-    ("own", "before"), ("own", "own_random"), ("own", "own_random_layers"), ("dkn", "before"),
-    ("dkn", "kn"), ("dkn", "random"), ("dkn", "random_layers"),
-)  # fmt: skip
+    ("own", "before"),
+    ("own", "own_random"),
+    ("own", "own_random_layers"),
+    ("dkn", "before"),
+    ("dkn", "kn"),
+    ("dkn", "random"),
+    ("dkn", "random_layers"),
+)
 _EDIT_MEASURES = (
-    ("synonym", "says it in other words"), ("locality", "other facts kept"),
+    ("synonym", "says it in other words"),
+    ("locality", "other facts kept"),
     ("steps", "steps needed"),
-)  # fmt: skip
+)
 
 
 def shift_tests(found: Collected) -> Table:
@@ -35,9 +41,14 @@ def shift_tests(found: Collected) -> Table:
                 ours = found.of(kind, mode, arm)
                 theirs = None if other == "before" else found.of(kind, mode, other)
                 rows.append(
-                    {"kind": kind, "mode": mode, "set": arm, "against": other,
-                     **_numbers(_tested(ours, theirs, "push"))}
-                )  # fmt: skip
+                    {
+                        "kind": kind,
+                        "mode": mode,
+                        "set": arm,
+                        "against": other,
+                        **_numbers(_tested(ours, theirs, "push")),
+                    }
+                )
     return Table(
         _corrected(rows),
         "Tests. How far the log-odds move, by set of neurons",
@@ -63,10 +74,17 @@ def _tested(ours: pd.DataFrame, theirs: pd.DataFrame | None, column: str) -> Pai
 
 def _numbers(result: Paired) -> dict[str, Any]:
     return {
-        "n": result.n, "shift": result.mean_a, "other": result.mean_b,
-        "difference": result.difference, "low": result.low, "high": result.high, "t": result.t,
-        "p of t": result.p_t, "p": result.p_wilcoxon, "d": result.d,
-    }  # fmt: skip
+        "n": result.n,
+        "shift": result.mean_a,
+        "other": result.mean_b,
+        "difference": result.difference,
+        "low": result.low,
+        "high": result.high,
+        "t": result.t,
+        "p of t": result.p_t,
+        "p": result.p_wilcoxon,
+        "d": result.d,
+    }
 
 
 def _corrected(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -92,10 +110,13 @@ def generalisation(found: Collected) -> Table:
             ours = by.get("shared")
             for other in ("random_layers", "random"):
                 row: dict[str, Any] = {
-                    "kind": kind, "source": source, "against": other, "groups": len(halves),
+                    "kind": kind,
+                    "source": source,
+                    "against": other,
+                    "groups": len(halves),
                     "without neurons": int((halves[source] == 0).sum()),
                     "neurons": finite_mean(halves.loc[halves[source] > 0, source]),
-                }  # fmt: skip
+                }
                 if ours is None:
                     result = paired([], [])
                     flips = (np.nan, np.nan)
@@ -125,20 +146,33 @@ def kinds_table(found: Collected) -> Table:
         for arm in ("own", "dkn"):
             sides = [found.of(kind, mode, arm) for kind in ("grammar", "facts")]
             for column, name in (
-                ("push", "shift of the log-odds"), ("dprob", "dProb"), ("flip", "share of flips"),
-            ):  # fmt: skip
+                ("push", "shift of the log-odds"),
+                ("dprob", "dProb"),
+                ("flip", "share of flips"),
+            ):
                 values = [
                     side.loc[~side["extreme"].astype(bool), column]
-                    if column == "dprob" else side[column]
+                    if column == "dprob"
+                    else side[column]
                     for side in sides
-                ]  # fmt: skip
+                ]
                 result = independent(*values)
                 rows.append(
-                    {"mode": mode, "set": arm, "measure": name, "n grammar": result.n_a,
-                     "n facts": result.n_b, "grammar": result.mean_a, "facts": result.mean_b,
-                     "t": result.t, "p of t": result.p, "Welch t": result.welch_t,
-                     "p": result.welch_p, "d": result.d}
-                )  # fmt: skip
+                    {
+                        "mode": mode,
+                        "set": arm,
+                        "measure": name,
+                        "n grammar": result.n_a,
+                        "n facts": result.n_b,
+                        "grammar": result.mean_a,
+                        "facts": result.mean_b,
+                        "t": result.t,
+                        "p of t": result.p,
+                        "Welch t": result.welch_t,
+                        "p": result.welch_p,
+                        "d": result.d,
+                    }
+                )
     frame = pd.DataFrame(rows)
     for column in ("p", "p of t"):
         frame[column] = holm(frame[column].to_numpy(dtype=np.float64))

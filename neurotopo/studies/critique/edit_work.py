@@ -137,9 +137,10 @@ class _Questions:
         self._neighbours = [one for one in candidate.neighbours if _can_ask(model, one)]
         turned = [reverse_of(fact, answer, model.is_causal) for answer in (fact.answers[0], new)]
         self._reverses = [
-            one for one in turned if candidate.one_to_one and one is not None
-            and _can_ask(model, one)
-        ]  # fmt: skip
+            one
+            for one in turned
+            if candidate.one_to_one and one is not None and _can_ask(model, one)
+        ]
 
     def asked(self) -> dict[str, Any]:
         """Return the answers of the model as it is now."""
@@ -158,10 +159,7 @@ class _Questions:
             },
             "neighbours": self._recalled(self._neighbours),
             # of the old answer, and of the new one
-            "reverse": {
-                "says": self._recalled(reverses),
-                "subject": self._probabilities(reverses),
-            },
+            "reverse": {"says": self._recalled(reverses), "subject": self._probabilities(reverses)},
         }
 
     def _both(self, old: Sequence[Fact], new: Sequence[Fact]) -> tuple[list[float], list[float]]:

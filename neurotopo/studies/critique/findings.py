@@ -40,8 +40,11 @@ def findings_of(found: Collected, tables: Mapping[str, Table]) -> tuple[str, ...
     for kind in found.kinds:
         sentences.append(_large_and_few(kind, rows["categorical"]))
         sentences.append(_degenerate(kind, rows["tests"], knows[kind]))
-        sentences.extend(_held_out(row, knows[kind]) for row in rows["generalisation"]
-                         if row["kind"] == kind and row["against"] == "random_layers")  # fmt: skip
+        sentences.extend(
+            _held_out(row, knows[kind])
+            for row in rows["generalisation"]
+            if row["kind"] == kind and row["against"] == "random_layers"
+        )
     if len(found.kinds) == 2:
         sentences.append(_side_by_side(rows["kinds"]))
     sentences += [_ranks(row) for row in rows["r1"] if row["rows"] == "attributions"]
@@ -96,9 +99,8 @@ def _percent(value: float) -> str:
 def _test(rows: list[_Row], kind: str, arm: str, other: str) -> _Row:
     wanted = (kind, "suppress", arm, other)
     return next(
-        row for row in rows
-        if (row["kind"], row["mode"], row["set"], row["against"]) == wanted
-    )  # fmt: skip
+        row for row in rows if (row["kind"], row["mode"], row["set"], row["against"]) == wanted
+    )
 
 
 def _degenerate(kind: str, rows: list[_Row], knows: bool) -> str:

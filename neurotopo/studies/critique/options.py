@@ -15,9 +15,7 @@ AGREEMENT = "agreement"
 """Name of the pairs of number agreement that the test bed makes."""
 
 _MOST_PAIRS = 500  # as many the test bed can make
-_AT_LEAST = {
-    "n_pairs": 0, "per_group": 2, "top": 2, "n_edits": 0, "edit_tries": 1, "edit_steps": 1
-}  # fmt: skip
+_AT_LEAST = {"n_pairs": 0, "per_group": 2, "top": 2, "n_edits": 0, "edit_tries": 1, "edit_steps": 1}
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,10 @@ class CritiqueOptions(SearchOptions):
     def quick(cls, **given: Any) -> CritiqueOptions:
         """Return the smallest honest setting: fewer pairs, fewer and shorter edits."""
         small = {
-            "n_pairs": 60, "n_edits": 12, "edit_tries": 3, "quadrature": "gauss-legendre",
+            "n_pairs": 60,
+            "n_edits": 12,
+            "edit_tries": 3,
+            "quadrature": "gauss-legendre",
             "steps": 8,
-        }  # fmt: skip
+        }
         return cls(**{**small, **given})

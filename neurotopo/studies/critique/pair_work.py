@@ -113,9 +113,10 @@ class PairWork:
         if len(found.neurons):
             drawn = size_matched(found.neurons, NeuronSet(), rng, **shape).neurons
             arms = {
-                "own": found.neurons, "own_random": drawn["random"],
+                "own": found.neurons,
+                "own_random": drawn["random"],
                 "own_random_layers": drawn["random_layers"],
-            }  # fmt: skip
+            }
         if len(found.degenerate):
             arms |= size_matched(found.degenerate, found.others, rng, **shape).neurons
         return arms

@@ -100,9 +100,12 @@ class Group:
     def to_dict(self) -> dict[str, Any]:
         """Return what it is, the pairs as a hash."""
         return {
-            "part": "pairs", "kind": self.kind, "group": self.name, "n_pairs": len(self.pairs),
+            "part": "pairs",
+            "kind": self.kind,
+            "group": self.name,
+            "n_pairs": len(self.pairs),
             "pairs": self._digest,
-        }  # fmt: skip
+        }
 
 
 def digest_of(content: Any) -> str:

@@ -15,17 +15,27 @@ from neurotopo.studies.summary import Picture, Table, free_axes
 __all__ = ["pictures_of"]
 
 _SHOWN = {
-    "own": "knowledge neurons", "own_random_layers": "random, as many", "dkn": "D", "kn": "N",
+    "own": "knowledge neurons",
+    "own_random_layers": "random, as many",
+    "dkn": "D",
+    "kn": "N",
     "random_layers": "random, as many as D",
-}  # fmt: skip
+}
 _SETS = {
-    "own": "all", "own_random": "random", "own_random_layers": "random in the same layers",
-    "dkn": "D", "kn": "N", "random": "random", "random_layers": "random in the same layers",
-}  # fmt: skip
+    "own": "all",
+    "own_random": "random",
+    "own_random_layers": "random in the same layers",
+    "dkn": "D",
+    "kn": "N",
+    "random": "random",
+    "random_layers": "random in the same layers",
+}
 _MEASURES = {
-    "efficacy": "new answer\nlikelier", "in other words": "in other\nwords",
-    "symmetry": "in reverse", "locality": "other facts\nkept",
-}  # fmt: skip
+    "efficacy": "new answer\nlikelier",
+    "in other words": "in other\nwords",
+    "symmetry": "in reverse",
+    "locality": "other facts\nkept",
+}
 
 
 def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Picture]:
@@ -49,10 +59,15 @@ def _shift(frame: Any) -> Picture:
         style = look(k)
         for row in shown[shown["set"] == arm].to_dict("records"):
             handle = ax.plot(
-                [100 * row["dProb"]], [100 * row["flips"]], linestyle="none", markersize=9,
-                marker=style["marker"], markeredgewidth=1.8, markeredgecolor=style["color"],
+                [100 * row["dProb"]],
+                [100 * row["flips"]],
+                linestyle="none",
+                markersize=9,
+                marker=style["marker"],
+                markeredgewidth=1.8,
+                markeredgecolor=style["color"],
                 markerfacecolor="none" if row["kind"] == "grammar" else style["color"],
-            )[0]  # fmt: skip
+            )[0]
             if np.isfinite([row["dProb"], row["flips"]]).all():
                 handles.append(handle)
                 names.append(f"{row['kind']}: {label}")
@@ -60,9 +75,11 @@ def _shift(frame: Any) -> Picture:
     low, high = min(reach[:, 0].min(), 0.0), max(reach[:, 1].max(), 1.0)
     line = ax.plot([low, high], [low, high], color="0.75", linewidth=1, zorder=0)[0]
     ax.set(
-        xlabel="mean fall of the probability of what fits (%)", ylabel="preferences turned (%)",
-        xlim=(low, high), ylim=(low, high),
-    )  # fmt: skip
+        xlabel="mean fall of the probability of what fits (%)",
+        ylabel="preferences turned (%)",
+        xlim=(low, high),
+        ylim=(low, high),
+    )
     ax.grid(color="0.92", linewidth=0.8)
     ax.set_axisbelow(True)
     legend_below(ax, [*handles, line], [*names, "as many as the fall"])
@@ -82,9 +99,15 @@ def _tests(frame: Any) -> Picture:
         for kind, a, b in shown[["kind", "set", "against"]].to_numpy()
     ]
     EffectsDisplay.from_arrays(
-        names, shown["difference"], shown["low"], shown["high"], n=shown["n"], p=shown["p"],
-        label="fall of the log-odds minus that of the other set", ax=ax,
-    )  # fmt: skip
+        names,
+        shown["difference"],
+        shown["low"],
+        shown["high"],
+        n=shown["n"],
+        p=shown["p"],
+        label="fall of the log-odds minus that of the other set",
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         "Suppressed neurons against sets of the same size",
@@ -109,11 +132,15 @@ def _ranks(found: Collected) -> Picture:
         heights = [place[pair] for pair in zip(own["kind"], own["group"], strict=True)]
         handles.append(
             ax.plot(
-                own[column], np.array(heights, dtype=np.float64) + (k // 2 - 0.5) * 0.3,
-                linestyle="none", marker=style["marker"], markersize=6, color=style["color"],
+                own[column],
+                np.array(heights, dtype=np.float64) + (k // 2 - 0.5) * 0.3,
+                linestyle="none",
+                marker=style["marker"],
+                markersize=6,
+                color=style["color"],
                 markerfacecolor="none" if column == "shuffled" else style["color"],
             )[0]
-        )  # fmt: skip
+        )
         names.append(what if column == "share" else f"{what}, shuffled")
     ax.set_yticks(range(len(groups)), [f"{kind}: {name}" for kind, name in groups], fontsize=8)
     ax.set(xlabel="rank-1 share R1", xlim=(-0.02, 1.02), ylim=(len(groups) - 0.4, -0.6))
@@ -139,16 +166,24 @@ def _edits(frame: Any) -> Picture:
         there = np.isfinite(values)
         handles.append(
             ax.bar(
-                at[there], values[there], width=thick, color=look(k)["color"], edgecolor="white",
+                at[there],
+                values[there],
+                width=thick,
+                color=look(k)["color"],
+                edgecolor="white",
                 hatch=("", "///", "...", "xxx")[k],
             )
-        )  # fmt: skip
+        )
         names.append(EDIT_ARMS[row["set"]])
         for x, value in zip(at[there], values[there], strict=True):
             ax.annotate(
-                f"{value:.0f}", (x, value), xytext=(0, 2), textcoords="offset points",
-                ha="center", fontsize=7,
-            )  # fmt: skip
+                f"{value:.0f}",
+                (x, value),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
     for place, name in enumerate(_MEASURES):
         if not frame[name].notna().any():
             ax.annotate("no value", (place, 3), ha="center", color="0.4", fontsize=8)

@@ -40,21 +40,61 @@ EDIT_ARMS: Mapping[str, str] = {
 """The sets of neurons that are trained in an edit."""
 
 _PAIRS = (
-    "kind", "group", "pair", "reason", "good_word", "bad_word", "good", "odds", "answered",
-    "frequency_good", "frequency_bad", "count_good", "count_bad", "n_own", "n_dkn", "no_dkn",
-)  # fmt: skip
+    "kind",
+    "group",
+    "pair",
+    "reason",
+    "good_word",
+    "bad_word",
+    "good",
+    "odds",
+    "answered",
+    "frequency_good",
+    "frequency_bad",
+    "count_good",
+    "count_bad",
+    "n_own",
+    "n_dkn",
+    "no_dkn",
+)
 _EFFECTS = (
-    "kind", "group", "pair", "mode", "arm", "size", "dprob", "odds_before", "odds_after", "push",
-    "flip", "lost", "extreme",
-)  # fmt: skip
+    "kind",
+    "group",
+    "pair",
+    "mode",
+    "arm",
+    "size",
+    "dprob",
+    "odds_before",
+    "odds_after",
+    "push",
+    "flip",
+    "lost",
+    "extreme",
+)
 _RANKS = ("kind", "group", "what", "share", "shuffled", "rows", "columns")
 _HELD = ("kind", "group", "pair", "source", "size", "arm", "odds_before", "push", "flip")
 _HALVES = ("kind", "group", "n_train", "n_test", "own", "dkn")
 _EDITS = (
-    "case", "fact", "relation", "arm", "size", "steps", "likelier", "says_new", "n_wordings",
-    "synonym", "n_neighbours", "locality", "one_to_one", "asked_reverse", "knew_reverse",
-    "symmetry", "reverse_before", "reverse_after",
-)  # fmt: skip
+    "case",
+    "fact",
+    "relation",
+    "arm",
+    "size",
+    "steps",
+    "likelier",
+    "says_new",
+    "n_wordings",
+    "synonym",
+    "n_neighbours",
+    "locality",
+    "one_to_one",
+    "asked_reverse",
+    "knew_reverse",
+    "symmetry",
+    "reverse_before",
+    "reverse_after",
+)
 _HELD_ARMS = ("shared", "random", "random_layers")
 
 
@@ -182,11 +222,19 @@ def _pair_row(where: tuple[str, str], pair: Mapping[str, Any]) -> tuple[Any, ...
     counts = pair["counts"] or (np.nan, np.nan)
     arms = dict(pair["arms"])
     return (
-        *where, pair["key"], None, *pair["words"], float(np.exp(pair["good"][0])),
+        *where,
+        pair["key"],
+        None,
+        *pair["words"],
+        float(np.exp(pair["good"][0])),
         pair["good"][0] - pair["bad"][0],
-        np.nan if pair["recalled"] is None else float(pair["recalled"][0]), *pair["frequency"],
-        *counts, arms.get("own", 0), arms.get("dkn", 0), pair["no_dkn"],
-    )  # fmt: skip
+        np.nan if pair["recalled"] is None else float(pair["recalled"][0]),
+        *pair["frequency"],
+        *counts,
+        arms.get("own", 0),
+        arms.get("dkn", 0),
+        pair["no_dkn"],
+    )
 
 
 def _effect_rows(where: tuple[str, str], pair: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -205,11 +253,20 @@ def _effect_rows(where: tuple[str, str], pair: Mapping[str, Any]) -> list[tuple[
                 lost = float(not pair["recalled"][k])
             found.append(
                 (
-                    *where, pair["key"], mode, arm, size, drops[k], odds[0], odds[k],
+                    *where,
+                    pair["key"],
+                    mode,
+                    arm,
+                    size,
+                    drops[k],
+                    odds[0],
+                    odds[k],
                     (odds[0] - odds[k]) * (1 if mode == "suppress" else -1),
-                    float(odds[k] <= 0) if odds[0] > 0 else np.nan, lost, extreme,
+                    float(odds[k] <= 0) if odds[0] > 0 else np.nan,
+                    lost,
+                    extreme,
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -239,15 +296,28 @@ def _edit_rows(number: int, edit: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         symmetry = float(after["reverse"]["says"][1]) if knew == 1 else np.nan
         found.append(
             (
-                number, edit["fact"], edit["relation"], arm, size, edit["steps"][arm],
-                float(after["new"] > after["old"]), float(after["says_new"]), int(worded.sum()),
-                _share(new > old, worded), int(near.sum()),
+                number,
+                edit["fact"],
+                edit["relation"],
+                arm,
+                size,
+                edit["steps"][arm],
+                float(after["new"] > after["old"]),
+                float(after["says_new"]),
+                int(worded.sum()),
+                _share(new > old, worded),
+                int(near.sum()),
                 _share(np.asarray(after["neighbours"], dtype=bool), near),
-                bool(edit["one_to_one"]), asked_reverse, knew, symmetry,
-                *(one["reverse"]["subject"][1] if asked_reverse else np.nan
-                  for one in (before, after)),
+                bool(edit["one_to_one"]),
+                asked_reverse,
+                knew,
+                symmetry,
+                *(
+                    one["reverse"]["subject"][1] if asked_reverse else np.nan
+                    for one in (before, after)
+                ),
             )
-        )  # fmt: skip
+        )
     return found
 
 

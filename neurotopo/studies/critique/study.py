@@ -32,9 +32,8 @@ _NOTES = (
 )
 
 summarise = Summarise(
-    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of,
-    rows=lambda found: found.pairs,
-)  # fmt: skip
+    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=lambda found: found.pairs
+)
 
 
 DEFINITION = Definition(

@@ -92,13 +92,20 @@ def _shift(found: Collected) -> Table:
                 mean, low, high = mean_interval(kept["dprob"].to_numpy(dtype=np.float64))
                 rows.append(
                     {
-                        "kind": kind, "mode": mode, "set": arm, "what": ARMS[arm],
-                        "neurons": finite_mean(own["size"]), "n": len(kept), "dProb": mean,
-                        "low": low, "high": high,
+                        "kind": kind,
+                        "mode": mode,
+                        "set": arm,
+                        "what": ARMS[arm],
+                        "neurons": finite_mean(own["size"]),
+                        "n": len(kept),
+                        "dProb": mean,
+                        "low": low,
+                        "high": high,
                         "median": float(kept["dprob"].median()) if len(kept) else math.nan,
-                        "n log-odds": len(own), "log-odds": finite_mean(own["push"]),
+                        "n log-odds": len(own),
+                        "log-odds": finite_mean(own["push"]),
                     }
-                )  # fmt: skip
+                )
     return Table(
         pd.DataFrame(rows),
         "Shift. What suppressed and enhanced neurons do to the probability",
@@ -124,14 +131,17 @@ def _categorical(found: Collected) -> Table:
                 p = math.nan if arm == control else paired(both["flip"], both["random"]).p_sign
                 rows.append(
                     {
-                        "kind": kind, "mode": mode, "set": arm, "n": int(own["flip"].count()),
-                        "flips": finite_mean(own["flip"]), "p": p,
-                        "n answered": int(own["lost"].count()), "answers lost":
-                        finite_mean(own["lost"]), "dProb": finite_mean(
-                            own.loc[~own["extreme"].astype(bool), "dprob"]
-                        ),
+                        "kind": kind,
+                        "mode": mode,
+                        "set": arm,
+                        "n": int(own["flip"].count()),
+                        "flips": finite_mean(own["flip"]),
+                        "p": p,
+                        "n answered": int(own["lost"].count()),
+                        "answers lost": finite_mean(own["lost"]),
+                        "dProb": finite_mean(own.loc[~own["extreme"].astype(bool), "dprob"]),
                     }
-                )  # fmt: skip
+                )
     frame = pd.DataFrame(rows)
     if len(frame):
         frame["p"] = holm(frame["p"].to_numpy(dtype=np.float64))
@@ -156,13 +166,20 @@ def _ranks(found: Collected) -> Table:
             result = paired(own["share"], own["shuffled"])
             rows.append(
                 {
-                    "kind": kind, "rows": what, "groups": result.n,
+                    "kind": kind,
+                    "rows": what,
+                    "groups": result.n,
                     "pairs": finite_mean(own["rows"]),
-                    "neurons": finite_mean(own["columns"]), "R1": result.mean_a,
-                    "shuffled": result.mean_b, "difference": result.difference,
-                    "low": result.low, "high": result.high, "p": result.p_wilcoxon, "d": result.d,
+                    "neurons": finite_mean(own["columns"]),
+                    "R1": result.mean_a,
+                    "shuffled": result.mean_b,
+                    "difference": result.difference,
+                    "low": result.low,
+                    "high": result.high,
+                    "p": result.p_wilcoxon,
+                    "d": result.d,
                 }
-            )  # fmt: skip
+            )
     frame = pd.DataFrame(rows)
     if len(frame):
         frame["p"] = holm(frame["p"].to_numpy(dtype=np.float64))
@@ -196,13 +213,22 @@ def _frequency(found: Collected) -> Table:
                 line = line_through(x, effects["push"])
                 rows.append(
                     {
-                        "kind": kind, "set": arm, "frequency": source, "n": line.n,
-                        "constant": line.constant, "low": line.constant_low,
-                        "high": line.constant_high, "p": line.p_constant, "slope": line.slope,
-                        "slope low": line.slope_low, "slope high": line.slope_high,
-                        "p of slope": line.p_slope, "R2": line.share, **_gaining(x, effects),
+                        "kind": kind,
+                        "set": arm,
+                        "frequency": source,
+                        "n": line.n,
+                        "constant": line.constant,
+                        "low": line.constant_low,
+                        "high": line.constant_high,
+                        "p": line.p_constant,
+                        "slope": line.slope,
+                        "slope low": line.slope_low,
+                        "slope high": line.slope_high,
+                        "p of slope": line.p_slope,
+                        "R2": line.share,
+                        **_gaining(x, effects),
                     }
-                )  # fmt: skip
+                )
     frame = pd.DataFrame(rows)
     for column in ("p", "p of slope"):
         if len(frame):
@@ -232,9 +258,11 @@ def _gaining(ratio: pd.Series, effects: pd.DataFrame) -> dict[str, Any]:
     if n and 0 < expected < 1:
         p = float(stats.binomtest(to_frequent, n, expected).pvalue)
     return {
-        "flips": n, "to the frequent": to_frequent / n if n else math.nan, "expected": expected,
+        "flips": n,
+        "to the frequent": to_frequent / n if n else math.nan,
+        "expected": expected,
         "p of flips": p,
-    }  # fmt: skip
+    }
 
 
 def _edits(found: Collected) -> Table:
@@ -246,20 +274,25 @@ def _edits(found: Collected) -> Table:
         known = own["knew_reverse"] == 1
         rows.append(
             {
-                "set": arm, "what": what, "edits": len(own), "neurons": finite_mean(own["size"]),
-                "steps": finite_mean(own["steps"]), "efficacy": finite_mean(own["likelier"]),
+                "set": arm,
+                "what": what,
+                "edits": len(own),
+                "neurons": finite_mean(own["size"]),
+                "steps": finite_mean(own["steps"]),
+                "efficacy": finite_mean(own["likelier"]),
                 "says it": finite_mean(own["says_new"]),
                 "n in other words": int((own["n_wordings"] > 0).sum()),
                 "in other words": finite_mean(own["synonym"]),
                 "asked in reverse": int(own["asked_reverse"].astype(bool).sum()),
-                "not vacuous": int(known.sum()), "symmetry": finite_mean(own["symmetry"]),
+                "not vacuous": int(known.sum()),
+                "symmetry": finite_mean(own["symmetry"]),
                 "P(subject) log ratio": finite_mean(
                     (own["reverse_after"] - own["reverse_before"]).astype(np.float64)
                 ),
                 "n locality": int((own["n_neighbours"] > 0).sum()),
                 "locality": finite_mean(own["locality"]),
             }
-        )  # fmt: skip
+        )
     return Table(
         pd.DataFrame(rows if len(found.edits) else []),
         "Edits. What follows from a new answer",
@@ -293,9 +326,12 @@ def _exclusions(found: Collected) -> Table:
         for mode in MODES:
             own = found.of(str(kind), mode, "own")
             add(
-                f"pairs of {kind}", "dProb of all", f"extreme change, {mode}",
-                int(own["extreme"].sum()), len(own),
-            )  # fmt: skip
+                f"pairs of {kind}",
+                "dProb of all",
+                f"extreme change, {mode}",
+                int(own["extreme"].sum()),
+                len(own),
+            )
     for reason, n in found.passed["reason"].value_counts().sort_index().items():
         add("facts for edits", "all", str(reason), int(n), len(found.passed) + _n_edits(found))
     for item, error in found.failed:

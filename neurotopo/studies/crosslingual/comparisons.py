@@ -32,7 +32,7 @@ __all__ = [
     "share_interval",
     "shared_or_not",
     "successes",
-]  # fmt: skip
+]
 
 SCOPES = ("all", "known")
 """Facts that are compared: all of them, and those that the model knows in every language."""
@@ -99,9 +99,12 @@ def overlap(values: pd.DataFrame) -> pd.DataFrame:
                 for control in CONTROLS:
                     result = paired(some["jaccard"], some[control])
                     head = {
-                        "neurons": kind, "over": over, "languages": f"{first} & {second}",
-                        "answers": answers, "against": control,
-                    }  # fmt: skip
+                        "neurons": kind,
+                        "over": over,
+                        "languages": f"{first} & {second}",
+                        "answers": answers,
+                        "against": control,
+                    }
                     family.append({**head, **_numbers(result)})
         rows += _corrected(family)
     return _frame(rows, ("neurons", "over", "languages", "answers", "against", *_TESTS))
@@ -134,9 +137,12 @@ def successes(arms: pd.DataFrame) -> pd.DataFrame:
                     result = _paired_by_fact(both["own"], both[control])
                     numbers = {**_numbers(result), "p": result.p_sign}
                     head = {
-                        "over": over, "languages": f"{first} & {second}", "scale": scale,
-                        "arm": arm, "against": control,
-                    }  # fmt: skip
+                        "over": over,
+                        "languages": f"{first} & {second}",
+                        "scale": scale,
+                        "arm": arm,
+                        "against": control,
+                    }
                     each = {
                         "in first": finite_mean(share["own"][first]),
                         "in second": finite_mean(share["own"][second]),
@@ -171,9 +177,13 @@ def changes(arms: pd.DataFrame) -> pd.DataFrame:
                     for control in AGAINST:
                         result = _paired_by_fact(moved["own"][asked], moved[control][asked])
                         head = {
-                            "over": over, "languages": f"{first} & {second}", "scale": scale,
-                            "arm": arm, "asked": asked, "against": control,
-                        }  # fmt: skip
+                            "over": over,
+                            "languages": f"{first} & {second}",
+                            "scale": scale,
+                            "arm": arm,
+                            "asked": asked,
+                            "against": control,
+                        }
                         family.append({**head, **_numbers(result)})
         rows += _corrected(family)
     return _frame(rows, ("over", "languages", "scale", "arm", "asked", "against", *_TESTS))
@@ -197,9 +207,13 @@ def crossing(arms: pd.DataFrame) -> pd.DataFrame:
                     for control in AGAINST:
                         result = _paired_by_fact(moved["own"][asked], moved[control][asked])
                         head = {
-                            "over": over, "scale": scale, "edited": edited, "asked": asked,
-                            "answers": answers, "against": control,
-                        }  # fmt: skip
+                            "over": over,
+                            "scale": scale,
+                            "edited": edited,
+                            "asked": asked,
+                            "answers": answers,
+                            "against": control,
+                        }
                         family.append({**head, **_numbers(result)})
         rows += _corrected(family)
     columns = ("over", "scale", "edited", "asked", "answers", "against", *_TESTS)
@@ -264,10 +278,15 @@ def _paired_by_fact(own: pd.Series, control: pd.Series) -> Paired:
 
 def _numbers(result: Paired) -> dict[str, Any]:
     return {
-        "n": result.n, "own": result.mean_a, "control": result.mean_b,
-        "difference": result.difference, "low": result.low, "high": result.high,
-        "p": result.p_wilcoxon, "d": result.d,
-    }  # fmt: skip
+        "n": result.n,
+        "own": result.mean_a,
+        "control": result.mean_b,
+        "difference": result.difference,
+        "low": result.low,
+        "high": result.high,
+        "p": result.p_wilcoxon,
+        "d": result.d,
+    }
 
 
 def _corrected(family: list[dict[str, Any]]) -> list[dict[str, Any]]:

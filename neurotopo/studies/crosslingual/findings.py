@@ -134,9 +134,11 @@ def _row(frame: pd.DataFrame, **where: Any) -> dict[str, Any]:
 def _overlap(frame: pd.DataFrame, pair: str) -> str:
     """Say whether neurons are shared because of the fact; only different answers can tell."""
     about = {
-        "neurons": KINDS["knowledge"], "languages": pair, "over": "known",
+        "neurons": KINDS["knowledge"],
+        "languages": pair,
+        "over": "known",
         "against": CONTROLS["other"],
-    }  # fmt: skip
+    }
     rows = {kind: _row(frame, **about, answers=kind) for kind in ("all", "different", "alike")}
     first = " and ".join(pair.split(" & "))
     every, different, alike = rows["all"], rows["different"], rows["alike"]
@@ -184,9 +186,13 @@ def _degenerate(frame: pd.DataFrame) -> str:
     parts = []
     for pair in frame["languages"].unique():
         row = _row(
-            frame, neurons=KINDS["degenerate"], languages=pair, over="known", answers="all",
+            frame,
+            neurons=KINDS["degenerate"],
+            languages=pair,
+            over="known",
+            answers="all",
             against=CONTROLS["other"],
-        )  # fmt: skip
+        )
         if row["n"]:
             holds = "more than with another fact of the relation"
             parts.append(
@@ -210,8 +216,9 @@ def _succ(frame: pd.DataFrame) -> list[str]:
         rows = part.to_dict("records")
         listed = "; ".join(
             f"{row['arm']} {row['own']:.0%} (random {row['control']:.0%})"
-            for row in rows if row["n"]
-        )  # fmt: skip
+            for row in rows
+            if row["n"]
+        )
         if listed:
             sentences.append(
                 f"Succ, both answers moved as wanted, {pair}, neurons times {scale:g}, over "

@@ -96,9 +96,12 @@ class CrosslingualOptions(SearchOptions):
     def quick(cls, **given: Any) -> CrosslingualOptions:
         """Return the smallest honest setting: NTC and K-Means only, and small samples."""
         small = {
-            "methods": ("ntc", "kmeans"), "quadrature": "gauss-legendre", "steps": 8,
-            "max_exact": 8, "n_samples": 50,
-        }  # fmt: skip
+            "methods": ("ntc", "kmeans"),
+            "quadrature": "gauss-legendre",
+            "steps": 8,
+            "max_exact": 8,
+            "n_samples": 50,
+        }
         return cls(**{**small, **given})
 
     def own_thresholds(self) -> dict[str, float]:

@@ -31,9 +31,17 @@ CONTROLS: Mapping[str, str] = {
 """What the overlap of a fact is compared with, by name."""
 
 _COLUMNS = (
-    "first", "second", "kind", "fact", "known", "answers", "n_first", "n_second", "shared",
+    "first",
+    "second",
+    "kind",
+    "fact",
+    "known",
+    "answers",
+    "n_first",
+    "n_second",
+    "shared",
     "jaccard",
-)  # fmt: skip
+)
 
 
 def overlaps(found: Collected) -> pd.DataFrame:
@@ -95,11 +103,23 @@ def _of_pair(
         a, b = one[i], other[i]
         by_layer = [np.bincount([pair[0] for pair in s], minlength=n_layers) for s in (a, b)]
         rows.append(
-            (first, second, name, name in known, answers[name], len(a), len(b), len(a & b), own[i],
-             means["other"][i], means["same_answer"][i], means["same_subject"][i],
-             chance_jaccard([len(a)], [len(b)], n_layers * n_neurons),
-             chance_jaccard(by_layer[0], by_layer[1], n_neurons))
-        )  # fmt: skip
+            (
+                first,
+                second,
+                name,
+                name in known,
+                answers[name],
+                len(a),
+                len(b),
+                len(a & b),
+                own[i],
+                means["other"][i],
+                means["same_answer"][i],
+                means["same_subject"][i],
+                chance_jaccard([len(a)], [len(b)], n_layers * n_neurons),
+                chance_jaccard(by_layer[0], by_layer[1], n_neurons),
+            )
+        )
     columns = [name for name in _COLUMNS if name != "kind"]
     return pd.DataFrame(rows, columns=[*columns, *CONTROLS])
 

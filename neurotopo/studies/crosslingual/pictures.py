@@ -40,9 +40,10 @@ def pictures_of(
     controls = tables["controls"].frame
     if len(controls):
         shown = controls[
-            (controls["measure"] == "all potential") & (controls["over"] == "all")
+            (controls["measure"] == "all potential")
+            & (controls["over"] == "all")
             & (controls["n"] > 0)
-        ]  # fmt: skip
+        ]
         if len(shown):
             pictures["controls"] = _jumps(shown)
     if any(own for sets in found.neurons.values() for own in sets.values()):
@@ -62,9 +63,11 @@ def _overlap(values: pd.DataFrame) -> Picture:
                 means[label].append(_percent(some[name]))
     ax = free_axes(8.0, 1.4 + 0.6 * len(rows))
     MeansDisplay.from_arrays(
-        rows, {name: np.array(each).T for name, each in means.items()},  # type: ignore[misc]
-        label="Jaccard index of the neurons in two languages (%)", ax=ax,
-    )  # fmt: skip
+        rows,
+        {name: np.array(each).T for name, each in means.items()},  # type: ignore[misc]
+        label="Jaccard index of the neurons in two languages (%)",
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         "Overlap of the neurons in two languages: of one fact, of two facts, and by chance",
@@ -83,23 +86,28 @@ def _succ(frame: pd.DataFrame) -> Picture:
     kept = frame[(frame["over"] == "all") & (frame["n"] > 0)]
     rows: list[str] = []
     shares: dict[str, list[tuple[float, float, float]]] = {
-        "the fact's neurons": [], "random neurons": [], "random neurons by layer": [],
-    }  # fmt: skip
+        "the fact's neurons": [],
+        "random neurons": [],
+        "random neurons by layer": [],
+    }
     for (pair, scale, arm), part in kept.groupby(["languages", "scale", "arm"], sort=False):
         control = part.set_index("against")
         rows.append(f"{pair}, times {scale:g}: {arm} (n={control['n'].iloc[0]})")
         own = control.iloc[0]
         shares["the fact's neurons"].append((own["own"], own["own low"], own["own high"]))
         for name, label in (
-            ("random", "random neurons"), ("random_layers", "random neurons by layer")
-        ):  # fmt: skip
+            ("random", "random neurons"),
+            ("random_layers", "random neurons by layer"),
+        ):
             n, share = int(control.loc[name, "n"]), float(control.loc[name, "control"])
             shares[label].append((share, *share_interval(round(share * n), n)))
     ax = free_axes(7.6, 1.4 + 0.45 * len(rows))
     MeansDisplay.from_arrays(
-        rows, {name: np.array(each).T * 100 for name, each in shares.items()},  # type: ignore[misc]
-        label="Succ: share of facts with both answers moved as wanted (%)", ax=ax,
-    )  # fmt: skip
+        rows,
+        {name: np.array(each).T * 100 for name, each in shares.items()},  # type: ignore[misc]
+        label="Succ: share of facts with both answers moved as wanted (%)",
+        ax=ax,
+    )
     ax.set_xlim(-2, 102)
     return Picture(
         ax.figure,
@@ -120,9 +128,15 @@ def _crossing(frame: pd.DataFrame) -> Picture:
     ]
     ax = free_axes(8.4, 1.4 + 0.4 * len(shown))
     EffectsDisplay.from_arrays(
-        names, shown["difference"], shown["low"], shown["high"], n=shown["n"], p=shown["p"],
-        label="change as wanted minus that by random neurons in the same layers (points)", ax=ax,
-    )  # fmt: skip
+        names,
+        shown["difference"],
+        shown["low"],
+        shown["high"],
+        n=shown["n"],
+        p=shown["p"],
+        label="change as wanted minus that by random neurons in the same layers (points)",
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         "Edits that cross: neurons of one language, question in the other",
@@ -136,9 +150,15 @@ def _jumps(shown: pd.DataFrame) -> Picture:
     names = [f"{row.language}: {row.method}" for row in shown.itertuples()]
     ax = free_axes(8.4, 1.4 + 0.32 * len(shown))
     EffectsDisplay.from_arrays(
-        names, shown["difference"], shown["low"], shown["high"], n=shown["n"], p=shown["p"],
-        label="jump minus that of random groups (points)", ax=ax,
-    )  # fmt: skip
+        names,
+        shown["difference"],
+        shown["low"],
+        shown["high"],
+        n=shown["n"],
+        p=shown["p"],
+        label="jump minus that of random groups (points)",
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         "Every method against random groups in its sizes, in each language",

@@ -23,13 +23,33 @@ __all__ = ["Collected", "Stated", "collect", "known_only"]
 _FACTS = ("fact", "relation", "missing", "left_out", "known", "answers", "error")
 _BY_LANGUAGE = ("fact", "language", "known", "probability", "n_neurons", "n_degenerate")
 _ARMS = (
-    "fact", "first", "second", "scale", "neurons", "arm", "asked", "n_neurons", "before", "after",
-    "change", "success", "reason",
-)  # fmt: skip
+    "fact",
+    "first",
+    "second",
+    "scale",
+    "neurons",
+    "arm",
+    "asked",
+    "n_neurons",
+    "before",
+    "after",
+    "change",
+    "success",
+    "reason",
+)
 _MATCHED = (
-    "fact", "first", "second", "edited", "asked", "scale", "n_neurons", "before", "shared",
-    "others", "reason",
-)  # fmt: skip
+    "fact",
+    "first",
+    "second",
+    "edited",
+    "asked",
+    "scale",
+    "n_neurons",
+    "before",
+    "shared",
+    "others",
+    "reason",
+)
 _EITHER = ("excluded", "wanted", "known", "answers")
 
 Neurons = frozenset[tuple[int, int]]
@@ -124,9 +144,16 @@ def collect(rows: Iterable[Row]) -> Collected:
         known, missing = row.stages["fact"]["known"], row.stages["fact"]["missing"]
         results = row.stages["languages"]
         facts.append(
-            (row.fact, about.relation, ", ".join(missing), not results and not missing,
-             all(known.values()) if known else None, _likeness(about), None)
-        )  # fmt: skip
+            (
+                row.fact,
+                about.relation,
+                ", ".join(missing),
+                not results and not missing,
+                all(known.values()) if known else None,
+                _likeness(about),
+                None,
+            )
+        )
         if not results:
             by_language += [(row.fact, x, known[x], np.nan, np.nan, np.nan) for x in known]
             continue
@@ -138,9 +165,15 @@ def collect(rows: Iterable[Row]) -> Collected:
             neurons[row.fact][language] = frozenset(own)
             degenerate[row.fact][language] = _degenerate(own, result["methods"].get("ntc"))
             by_language.append(
-                (row.fact, language, known[language], result["fact"]["probability"], len(own),
-                 len(degenerate[row.fact][language]))
-            )  # fmt: skip
+                (
+                    row.fact,
+                    language,
+                    known[language],
+                    result["fact"]["probability"],
+                    len(own),
+                    len(degenerate[row.fact][language]),
+                )
+            )
             acquired[language].append(replace(row, stages={**result, "sweep": {}}))
         arms.append(pd.DataFrame({"fact": row.fact, **row.stages["edits"]["arms"]}))
         matched.append(pd.DataFrame({"fact": row.fact, **row.stages["edits"]["matched"]}))

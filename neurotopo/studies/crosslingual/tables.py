@@ -42,7 +42,9 @@ def tables_of(found: Collected, values: pd.DataFrame) -> dict[str, Table]:
     return {
         "facts": _facts(found),
         "table10": _stacked(
-            by_language, "table1", "Table 10. Mean GCR by number of components and language",
+            by_language,
+            "table1",
+            "Table 10. Mean GCR by number of components and language",
             "One part per language is Table 1 of the study acquisition. The paper's text says that "
             "the columns are layers; its numbers, and Table 1, are by the number of components, "
             "and so are these. 'average 2-8' is the paper's average. The paper has K-Means and NTC "
@@ -50,11 +52,15 @@ def tables_of(found: Collected, values: pd.DataFrame) -> dict[str, Table]:
             "grouping meant nothing.",
         ),
         "table10_counts": _stacked(
-            by_language, "table1_counts", "Facts behind each number of Table 10",
+            by_language,
+            "table1_counts",
+            "Facts behind each number of Table 10",
             "A mean of a few facts says little.",
         ),
         "table10_jump": _stacked(
-            by_language, "table1_jump", "Mean jump by number of components and language, in points",
+            by_language,
+            "table1_jump",
+            "Mean jump by number of components and language, in points",
             "The jump is dProb_n - dProb_(n-1), the last step of the curve.",
         ),
         "table10_paired": Table(
@@ -115,10 +121,12 @@ def tables_of(found: Collected, values: pd.DataFrame) -> dict[str, Table]:
         "exclusions": _exclusions(found, values),
         "exclusions_edits": _edit_exclusions(found),
         "table10_exclusions": _stacked(
-            by_language, "exclusions", "Why facts have no GCR to count, by language and method",
+            by_language,
+            "exclusions",
+            "Why facts have no GCR to count, by language and method",
             "As in the study acquisition; a fact is counted at the first reason that applies.",
         ),
-    }  # fmt: skip
+    }
 
 
 def _stacked(by_language: dict[str, dict[str, Table]], name: str, title: str, note: str) -> Table:
@@ -278,9 +286,8 @@ def _exclusions(found: Collected, values: pd.DataFrame) -> Table:
         pair = {"languages": f"{first} & {second}"}
         for kind, label in KINDS.items():
             there = values[
-                (values["kind"] == kind) & (values["first"] == first)
-                & (values["second"] == second)
-            ]  # fmt: skip
+                (values["kind"] == kind) & (values["first"] == first) & (values["second"] == second)
+            ]
             missing = {f"no {label} in a language": n_done - len(there)}
             if kind == "knowledge":
                 missing["no shared neuron, so no success of the arm shared"] = int(
@@ -293,9 +300,15 @@ def _exclusions(found: Collected, values: pd.DataFrame) -> Table:
     for (edited, asked, scale), some in found.matched.groupby(["edited", "asked", "scale"]):
         for reason, count in some["reason"].dropna().value_counts().sort_index().items():
             rows.append(
-                {"what": "shared or not", "languages": f"{edited} edited, {asked} asked",
-                 "scale": scale, "reason": reason, "facts": int(count), "of": len(some)}
-            )  # fmt: skip
+                {
+                    "what": "shared or not",
+                    "languages": f"{edited} edited, {asked} asked",
+                    "scale": scale,
+                    "reason": reason,
+                    "facts": int(count),
+                    "of": len(some),
+                }
+            )
     columns = ["what", "languages", "scale", "reason", "facts", "of"]
     return Table(
         pd.DataFrame(rows, columns=columns),
@@ -314,14 +327,15 @@ def _edit_exclusions(found: Collected) -> Table:
                 bad = part[(part["neurons"] == kind) & (part["reason"] == reason)]
                 rows.append(
                     {
-                        "languages": f"{first} & {second}", "scale": scale, "neurons": kind,
+                        "languages": f"{first} & {second}",
+                        "scale": scale,
+                        "neurons": kind,
                         "reason": reason,
                         **{arm: bad.loc[bad["arm"] == arm, "fact"].nunique() for arm in ARMS},
-                        "left out of all":
-                            part.loc[part["excluded"] == True, "fact"].nunique(),  # noqa: E712
+                        "left out of all": part.loc[part["excluded"] == True, "fact"].nunique(),  # noqa: E712
                         "facts": part["fact"].nunique(),
                     }
-                )  # fmt: skip
+                )
     return Table(
         pd.DataFrame(rows),
         "Edits that do not count, by arm and neurons",

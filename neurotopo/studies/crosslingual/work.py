@@ -113,9 +113,14 @@ class CrosslingualWork:
     ) -> list[dict[str, Any]]:
         options = self.options
         result = cross_lingual_edit(
-            self.model, facts, neurons, scale=scale, positions=options.positions,  # type: ignore[arg-type]
-            least_change=options.least_change, reduce=options.reduce,  # type: ignore[arg-type]
-        )  # fmt: skip
+            self.model,
+            facts,
+            neurons,
+            scale=scale,
+            positions=options.positions,  # type: ignore[arg-type]
+            least_change=options.least_change,
+            reduce=options.reduce,  # type: ignore[arg-type]
+        )
         rows = []
         for asked in result.results:
             row = {name: value for name, value in asdict(asked).items() if name != "edited"}
@@ -148,17 +153,21 @@ class CrosslingualWork:
                 reason: str | None = "nothing to compare"
                 if n:
                     before, after, others_after = self.model.answer_probability(
-                        facts[asked],
-                        edits=[None, *edits],
-                        reduce=self.options.reduce,
+                        facts[asked], edits=[None, *edits], reduce=self.options.reduce
                     ).tolist()
                     reason = self._reason(before, after, others_after)
                 rows.append(
                     {
-                        "edited": edited, "asked": asked, "scale": float(scale), "n_neurons": n,
-                        "before": before, "shared": after, "others": others_after, "reason": reason,
+                        "edited": edited,
+                        "asked": asked,
+                        "scale": float(scale),
+                        "n_neurons": n,
+                        "before": before,
+                        "shared": after,
+                        "others": others_after,
+                        "reason": reason,
                     }
-                )  # fmt: skip
+                )
         return rows
 
 

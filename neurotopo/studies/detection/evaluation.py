@@ -183,9 +183,13 @@ class Evaluation:
             thresholds = [threshold_for(*each) for each in train]
         counts = self._counts(tested, thresholds)
         measures = confusion_measures(
-            counts["true, judged true"], counts["wrong, judged true"],
-            counts["true, judged false"], counts["wrong, judged false"], counts["n"], counts["n"],
-        )  # fmt: skip
+            counts["true, judged true"],
+            counts["wrong, judged true"],
+            counts["true, judged false"],
+            counts["wrong, judged false"],
+            counts["n"],
+            counts["n"],
+        )
         own = [float(_mean_area([_alone(each)])[0]) for each in tested]
         return Judged(
             {"AUC": _mean_area(self._parts(tested)), **measures},

@@ -22,10 +22,7 @@ from neurotopo.studies.wording import (
 
 __all__ = ["findings_of"]
 
-_NAMES = {
-    "dkn": "degenerate knowledge neurons",
-    "kn": "knowledge neurons, degenerate or not",
-}
+_NAMES = {"dkn": "degenerate knowledge neurons", "kn": "knowledge neurons, degenerate or not"}
 _RANDOM = {
     "random": "as many random neurons",
     "random_layers": "random neurons, as many in each layer",

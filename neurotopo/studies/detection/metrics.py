@@ -20,9 +20,16 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 MEASURES = (
-    "AUC", "macro F1", "F1 true", "F1 false", "accuracy", "precision true", "recall true",
-    "precision false", "recall false",
-)  # fmt: skip
+    "AUC",
+    "macro F1",
+    "F1 true",
+    "F1 false",
+    "accuracy",
+    "precision true",
+    "recall true",
+    "precision false",
+    "recall false",
+)
 """What is measured, in the order of a table."""
 
 
@@ -138,9 +145,13 @@ def threshold_for(true: ArrayLike, wrong: ArrayLike) -> float:
 
 
 def confusion_measures(
-    right_true: ArrayLike, false_alarms: ArrayLike, missed: ArrayLike, right_false: ArrayLike,
-    n_true: ArrayLike, n_wrong: ArrayLike,
-) -> dict[str, Floats]:  # fmt: skip
+    right_true: ArrayLike,
+    false_alarms: ArrayLike,
+    missed: ArrayLike,
+    right_false: ArrayLike,
+    n_true: ArrayLike,
+    n_wrong: ArrayLike,
+) -> dict[str, Floats]:
     """Return precision, recall and F1 of both classes, their mean, and accuracy.
 
     Parameters

@@ -110,9 +110,14 @@ class DetectionOptions(SearchOptions):
     def quick(cls, **given: Any) -> DetectionOptions:
         """Return the smallest honest setting: a coarser integration, no other thresholds."""
         small = {
-            "quadrature": "gauss-legendre", "steps": 8, "n_random": 3, "sweep_share": (),
-            "sweep_threshold": (), "sweep_tau": (), "sweep_tau2": (),
-        }  # fmt: skip
+            "quadrature": "gauss-legendre",
+            "steps": 8,
+            "n_random": 3,
+            "sweep_share": (),
+            "sweep_threshold": (),
+            "sweep_tau": (),
+            "sweep_tau2": (),
+        }
         return cls(**{**small, **given})
 
     def search(self, **changed: Any) -> SearchOptions:

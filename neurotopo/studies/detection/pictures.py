@@ -64,9 +64,15 @@ def _effects(compared: Any) -> Picture:
     pairs = zip(compared["method"], compared["against"], strict=True)
     names = [f"{method} against {other}" for method, other in pairs]
     EffectsDisplay.from_arrays(
-        names, compared["difference"], compared["low"], compared["high"],
-        n=compared["n"], p=compared["p"], label="difference of the AUC", ax=ax,
-    )  # fmt: skip
+        names,
+        compared["difference"],
+        compared["low"],
+        compared["high"],
+        n=compared["n"],
+        p=compared["p"],
+        label="difference of the AUC",
+        ax=ax,
+    )
     return Picture(
         ax.figure,
         "Areas under the ROC curve compared",
@@ -83,9 +89,14 @@ def _scores(name: str, true: Any, wrong: Any) -> Picture:
         style = look(k)
         clipped = np.clip(values, -_MOST, _MOST)
         *_, patches = ax.hist(
-            clipped, bins, histtype="stepfilled", facecolor=(style["color"], 0.25),
-            edgecolor=style["color"], linestyle=("-", "--")[k], linewidth=1.4,
-        )  # fmt: skip
+            clipped,
+            bins,
+            histtype="stepfilled",
+            facecolor=(style["color"], 0.25),
+            edgecolor=style["color"],
+            linestyle=("-", "--")[k],
+            linewidth=1.4,
+        )
         handles.append(patches[0])
     ax.set(xlabel="standard deviations of the relation's scores", ylabel="labels")
     legend_below(ax, handles, [f"true labels ({len(true):,})", f"wrong labels ({len(wrong):,})"])
@@ -109,9 +120,16 @@ def _sensitivity(values: Any) -> Picture:
         ):
             bars = np.abs(rows[[low, high]].to_numpy().T - rows[name].to_numpy())
             panel.errorbar(
-                rows["value"], rows[name], yerr=bars, **look(k), linewidth=1.4, markersize=5,
-                elinewidth=0.9, capsize=2, label=("DKNs", "as many random neurons")[k],
-            )  # fmt: skip
+                rows["value"],
+                rows[name],
+                yerr=bars,
+                **look(k),
+                linewidth=1.4,
+                markersize=5,
+                elinewidth=0.9,
+                capsize=2,
+                label=("DKNs", "as many random neurons")[k],
+            )
         panel.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
         panel.set_xlabel(option)
         panel.grid(color="0.92", linewidth=0.8)

@@ -30,10 +30,7 @@ METHODS: Mapping[str, str] = {
 }
 """What each method judges by."""
 
-CONTROLS: Mapping[str, tuple[str, ...]] = {
-    "dkn": ("random", "random_layers"),
-    "kn": ("random_kn",),
-}
+CONTROLS: Mapping[str, tuple[str, ...]] = {"dkn": ("random", "random_layers"), "kn": ("random_kn",)}
 """The random neurons that stand beside a method."""
 
 
@@ -133,9 +130,18 @@ class Collected:
             for draw, values in enumerate(one.scores[method])
         ]
         columns = [
-            "relation", "fact", "label", "wrong", "subject", "train", "known", "method", "draw",
-            "score_true", "score_wrong",
-        ]  # fmt: skip
+            "relation",
+            "fact",
+            "label",
+            "wrong",
+            "subject",
+            "train",
+            "known",
+            "method",
+            "draw",
+            "score_true",
+            "score_wrong",
+        ]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 

@@ -27,9 +27,13 @@ COMPARED = (
 """What is compared with what."""
 
 _COUNTS = (
-    "true, judged true", "true, judged false", "true, undecided", "wrong, judged true",
-    "wrong, judged false", "wrong, undecided",
-)  # fmt: skip
+    "true, judged true",
+    "true, judged false",
+    "true, undecided",
+    "wrong, judged true",
+    "wrong, judged false",
+    "wrong, undecided",
+)
 _WHERE = "The columns score_true and score_wrong of rows.csv, facts that are not train."
 _BOOTSTRAP = (
     "Intervals are 95 %, from a bootstrap over the subjects of each relation; a fact's true and "
@@ -72,9 +76,20 @@ def _detection(evaluation: Evaluation) -> Table:
         row["AUC on train"] = judged.train_area
         rows.append(row)
     columns = [
-        "method", "what", "AUC", "AUC low", "AUC high", "macro F1", "F1 low", "F1 high", "F1 true",
-        "F1 false", "accuracy", "undecided", "AUC on train",
-    ]  # fmt: skip
+        "method",
+        "what",
+        "AUC",
+        "AUC low",
+        "AUC high",
+        "macro F1",
+        "F1 low",
+        "F1 high",
+        "F1 true",
+        "F1 false",
+        "accuracy",
+        "undecided",
+        "AUC on train",
+    ]
     how = (
         "The threshold and the ROC curve are of all relations together. "
         if evaluation.pooled
@@ -112,19 +127,40 @@ def _comparisons(evaluation: Evaluation) -> Table:
         f1_low, f1_high = interval(f1)
         rows.append(
             {
-                "method": method, "against": other, "n": evaluation.found.n_facts,
-                "subjects": evaluation.found.n_subjects, "AUC": both[0][0], "other": both[1][0],
-                "difference": differences[0], "low": low, "high": high,
-                "p": bootstrap_p(differences), "d": _size(differences),
-                "difference of macro F1": f1[0], "F1 low": f1_low, "F1 high": f1_high,
+                "method": method,
+                "against": other,
+                "n": evaluation.found.n_facts,
+                "subjects": evaluation.found.n_subjects,
+                "AUC": both[0][0],
+                "other": both[1][0],
+                "difference": differences[0],
+                "low": low,
+                "high": high,
+                "p": bootstrap_p(differences),
+                "d": _size(differences),
+                "difference of macro F1": f1[0],
+                "F1 low": f1_low,
+                "F1 high": f1_high,
             }
-        )  # fmt: skip
+        )
     for row, p in zip(rows, holm([row["p"] for row in rows]).tolist(), strict=True):
         row["p"] = p
     columns = [
-        "method", "against", "n", "subjects", "AUC", "other", "difference", "low", "high", "p", "d",
-        "difference of macro F1", "F1 low", "F1 high",
-    ]  # fmt: skip
+        "method",
+        "against",
+        "n",
+        "subjects",
+        "AUC",
+        "other",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "d",
+        "difference of macro F1",
+        "F1 low",
+        "F1 high",
+    ]
     return Table(
         _frame(rows, columns),
         "Areas under the ROC curve compared, paired by fact",
@@ -151,11 +187,17 @@ def _tests(evaluation: Evaluation) -> Table:
         result = paired(gaps, np.zeros(len(gaps)))
         rows.append(
             {
-                "method": name, "n": result.n, "dropped": result.n_dropped,
-                "difference": result.difference, "low": result.low, "high": result.high,
-                "p": result.p_wilcoxon, "d": result.d, "AUC": judged.measures["AUC"][0],
+                "method": name,
+                "n": result.n,
+                "dropped": result.n_dropped,
+                "difference": result.difference,
+                "low": result.low,
+                "high": result.high,
+                "p": result.p_wilcoxon,
+                "d": result.d,
+                "AUC": judged.measures["AUC"][0],
             }
-        )  # fmt: skip
+        )
     for row, p in zip(rows, holm([row["p"] for row in rows]).tolist(), strict=True):
         row["p"] = p
     columns = ["method", "n", "dropped", "difference", "low", "high", "p", "d", "AUC"]
@@ -209,13 +251,15 @@ def _relations(found: Collected, evaluation: Evaluation) -> Table:
         test = one.test
         rows.append(
             {
-                "relation": one.key, "train": int((~test).sum()), "test": int(test.sum()),
+                "relation": one.key,
+                "train": int((~test).sum()),
+                "test": int(test.sum()),
                 "subjects": len(np.unique(one.subjects)),
                 "answered": int(one.pairs["known"][test].sum()),
                 "labels": one.pairs["label"][test].nunique(),
                 **{name: evaluation.judged[name].by_relation[one.key] for name in shown},
             }
-        )  # fmt: skip
+        )
     columns = ["relation", "train", "test", "subjects", "answered", "labels", *shown]
     return Table(
         _frame(rows, columns),
@@ -233,17 +277,24 @@ def _neurons(found: Collected) -> Table:
         sets = one.sets
         rows.append(
             {
-                "relation": one.key, "train facts": sets["n_train"],
-                "with knowledge neurons": sets["with_kn"], "with DKNs": sets["with_dkn"],
+                "relation": one.key,
+                "train facts": sets["n_train"],
+                "with knowledge neurons": sets["with_kn"],
+                "with DKNs": sets["with_dkn"],
                 "DKNs of the relation": sets["sizes"]["dkn"],
                 "knowledge neurons of the relation": sets["sizes"]["kn"],
                 "why none": "; ".join(f"{why}: {n}" for why, n in sorted(sets["reasons"].items())),
             }
-        )  # fmt: skip
+        )
     columns = [
-        "relation", "train facts", "with knowledge neurons", "with DKNs", "DKNs of the relation",
-        "knowledge neurons of the relation", "why none",
-    ]  # fmt: skip
+        "relation",
+        "train facts",
+        "with knowledge neurons",
+        "with DKNs",
+        "DKNs of the relation",
+        "knowledge neurons of the relation",
+        "why none",
+    ]
     share = found.setting.get("share", math.nan)
     return Table(
         _frame(rows, columns),
@@ -280,10 +331,11 @@ def _exclusions(found: Collected, evaluation: Evaluation) -> Table:
     if "verdict" in found.methods and "verdict" not in evaluation.judged:
         rows.append(
             {
-                "what": "test facts undecided by verdict", "n": found.n_facts,
+                "what": "test facts undecided by verdict",
+                "n": found.n_facts,
                 "reason": "the tokenizer does not know the verdicts, or the question is too long",
             }
-        )  # fmt: skip
+        )
     return Table(
         _frame(rows, ["what", "reason", "n"]),
         "What was left out, and why",
@@ -313,18 +365,38 @@ def _sensitivity(evaluation: Evaluation) -> Table:
         gap_low, gap_high = interval(differences)
         rows.append(
             {
-                "option": option, "value": value, "neurons": finite_mean(evaluation.sizes(k)),
-                "undecided": _undecided(dkn.counts), "AUC": dkn.measures["AUC"][0], "low": low,
-                "high": high, "AUC random": random.measures["AUC"][0],
-                "random low": random_low, "random high": random_high,
-                "difference": differences[0], "gap low": gap_low, "gap high": gap_high,
+                "option": option,
+                "value": value,
+                "neurons": finite_mean(evaluation.sizes(k)),
+                "undecided": _undecided(dkn.counts),
+                "AUC": dkn.measures["AUC"][0],
+                "low": low,
+                "high": high,
+                "AUC random": random.measures["AUC"][0],
+                "random low": random_low,
+                "random high": random_high,
+                "difference": differences[0],
+                "gap low": gap_low,
+                "gap high": gap_high,
                 "macro F1": dkn.measures["macro F1"][0],
             }
-        )  # fmt: skip
+        )
     columns = [
-        "option", "value", "neurons", "undecided", "AUC", "low", "high", "AUC random", "random low",
-        "random high", "difference", "gap low", "gap high", "macro F1",
-    ]  # fmt: skip
+        "option",
+        "value",
+        "neurons",
+        "undecided",
+        "AUC",
+        "low",
+        "high",
+        "AUC random",
+        "random low",
+        "random high",
+        "difference",
+        "gap low",
+        "gap high",
+        "macro F1",
+    ]
     return Table(
         _frame(rows, columns),
         "Degenerate knowledge neurons under other thresholds, one varied at a time",

@@ -93,9 +93,12 @@ class RelationTrial:
         )
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         return {
-            "relation": self.key, "n_facts": self.n_facts, "n_pairs": len(self.pairs),
-            "left_out": self.left_out, "facts": digest,
-        }  # fmt: skip
+            "relation": self.key,
+            "n_facts": self.n_facts,
+            "n_pairs": len(self.pairs),
+            "left_out": self.left_out,
+            "facts": digest,
+        }
 
 
 def facts_of_relations(

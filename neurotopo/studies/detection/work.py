@@ -79,10 +79,11 @@ class DetectionWork:
         for (name, _), values in zip(named, means, strict=False):
             scores[name].append(values)
         scores |= {
-            name: [values] for name, values in asked_scores(
+            name: [values]
+            for name, values in asked_scores(
                 self.model, true, wrong, self.options.verdict_template, self.options.verdict_words
             ).items()
-        }  # fmt: skip
+        }
         rest, n_each = means[len(named) :], 1 + self.options.n_random
         return {
             **about,
@@ -104,12 +105,15 @@ class DetectionWork:
             },
             "sweep": [
                 {
-                    "option": one.option, "value": one.value, "size": len(one.dkn),
-                    "dkn": rest[k * n_each], "random": rest[k * n_each + 1 : (k + 1) * n_each],
+                    "option": one.option,
+                    "value": one.value,
+                    "size": len(one.dkn),
+                    "dkn": rest[k * n_each],
+                    "random": rest[k * n_each + 1 : (k + 1) * n_each],
                 }
                 for k, one in enumerate(swept)
             ],
-        }  # fmt: skip
+        }
 
     def _sets(self, found: Sequence[FactNeurons], key: str) -> dict[str, list[NeuronSet]]:
         """Return the sets of a relation by method; of random ones there are several."""

@@ -29,13 +29,40 @@ REASONS = ("failed", "other shape", "extreme change", "no component in both")
 
 _POINTS = 100.0
 _SNAPSHOT = (
-    "model", "place", "fact", "error", "known", "probability", "relation", "neurons", "clusters",
-    "components", "excluded", "reason", "jump", "jump_shuffled", "components_shuffled",
-)  # fmt: skip
+    "model",
+    "place",
+    "fact",
+    "error",
+    "known",
+    "probability",
+    "relation",
+    "neurons",
+    "clusters",
+    "components",
+    "excluded",
+    "reason",
+    "jump",
+    "jump_shuffled",
+    "components_shuffled",
+)
 _PAIR = (
-    "kind", "from", "to", "fact", "known", "reason", "n_from", "n_to", "kept", "born", "died",
-    "neurons", "degenerate", "matched", "matched_shuffled", "matched_other",
-)  # fmt: skip
+    "kind",
+    "from",
+    "to",
+    "fact",
+    "known",
+    "reason",
+    "n_from",
+    "n_to",
+    "kept",
+    "born",
+    "died",
+    "neurons",
+    "degenerate",
+    "matched",
+    "matched_shuffled",
+    "matched_other",
+)
 Pairs = frozenset[tuple[int, int]]
 
 
@@ -227,13 +254,18 @@ def compared(a: _Found, b: _Found, other: _Found | None) -> dict[str, Any]:
     n_from, n_to = len(a.components), len(b.components)
     shuffles = zip(a.shuffled, b.shuffled, strict=True)
     return {
-        "reason": None, "n_from": n_from, "n_to": n_to, "kept": kept, "born": n_to - kept,
-        "died": n_from - kept, "neurons": jaccard(a.neurons, b.neurons),
+        "reason": None,
+        "n_from": n_from,
+        "n_to": n_to,
+        "kept": kept,
+        "born": n_to - kept,
+        "died": n_from - kept,
+        "neurons": jaccard(a.neurons, b.neurons),
         "degenerate": jaccard(_union(a.components), _union(b.components)),
         "matched": _matched(a.components, b.components),
         "matched_shuffled": finite_mean([_matched(x, y) for x, y in shuffles]),
         "matched_other": math.nan if other is None else _matched(a.components, other.components),
-    }  # fmt: skip
+    }
 
 
 def _matched(a: Sequence[Pairs], b: Sequence[Pairs]) -> float:

@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurotopo.studies.development.rows import (
-    CONSECUTIVE,
-    KEPT,
-    REASONS,
-    TO_THE_END,
-    Collected,
-)
+from neurotopo.studies.development.rows import CONSECUTIVE, KEPT, REASONS, TO_THE_END, Collected
 from neurotopo.studies.statistics import finite_mean, holm, paired
 from neurotopo.studies.summary import Table
 
@@ -107,8 +101,12 @@ def _matching(found: Collected, kind: str, what: str) -> Table:
 
 
 def _ends(found: Collected, first: int, second: int) -> dict[str, Any]:
-    return {"from": found.names[first], "to": found.names[second], "step": found.steps[first],
-            "to step": found.steps[second]}  # fmt: skip
+    return {
+        "from": found.names[first],
+        "to": found.names[second],
+        "step": found.steps[first],
+        "to step": found.steps[second],
+    }
 
 
 def _pair_cells(own: pd.DataFrame) -> dict[str, Any]:
@@ -120,10 +118,14 @@ def _pair_cells(own: pd.DataFrame) -> dict[str, Any]:
             own["matched"].to_numpy(np.float64), own[f"matched_{name}"].to_numpy(np.float64)
         )
         cells |= {
-            f"n {name}": result.n, name: result.mean_b, f"minus {name}": result.difference,
-            f"low {name}": result.low, f"high {name}": result.high,
-            f"p {name}": result.p_wilcoxon, f"d {name}": result.d,
-        }  # fmt: skip
+            f"n {name}": result.n,
+            name: result.mean_b,
+            f"minus {name}": result.difference,
+            f"low {name}": result.low,
+            f"high {name}": result.high,
+            f"p {name}": result.p_wilcoxon,
+            f"d {name}": result.d,
+        }
     return cells
 
 
@@ -153,13 +155,19 @@ def _exclusions(found: Collected) -> Table:
                 **{reason: int((pair["reason"] == reason).sum()) for reason in REASONS},
                 "compared": int(pair["reason"].isna().sum()),
                 "known in both": int((pair["known"] & pair["reason"].isna()).sum()),
-                "without other": int(
-                    (pair["reason"].isna() & pair["matched_other"].isna()).sum()
-                ),
+                "without other": int((pair["reason"].isna() & pair["matched_other"].isna()).sum()),
             }
-        )  # fmt: skip
-    columns = ["pair", "from", "to", "facts", *REASONS, "compared", "known in both",
-               "without other"]  # fmt: skip
+        )
+    columns = [
+        "pair",
+        "from",
+        "to",
+        "facts",
+        *REASONS,
+        "compared",
+        "known in both",
+        "without other",
+    ]
     return Table(
         pd.DataFrame(rows, columns=columns),
         "Why facts are not compared between two snapshots",

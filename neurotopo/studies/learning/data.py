@@ -157,9 +157,14 @@ def _false_answer(fact: Fact, truth: Truth, seed: int) -> str | None:
 def _lesson(fact: Fact, year: str, answer: str, text: str) -> Lesson:
     old = replace(fact, prompt=_dated(fact.prompt, str(fact.date), str(fact.date)))
     new = Fact(
-        _dated(fact.prompt, str(fact.date), year), answer, fact.relation, year,
-        id=f"{fact.key}~{year}", subject=fact.subject, language=fact.language,
-    )  # fmt: skip
+        _dated(fact.prompt, str(fact.date), year),
+        answer,
+        fact.relation,
+        year,
+        id=f"{fact.key}~{year}",
+        subject=fact.subject,
+        language=fact.language,
+    )
     texts = []
     if text in ("both", "narrative"):
         texts.append(narrative(new))
@@ -180,9 +185,14 @@ def _reworded(new: Fact) -> Fact:
         whole = question(new)
         asked = whole.prompt if str(new.date) in whole.prompt else f"In {new.date}: {whole.prompt}"
     return Fact(
-        asked, new.answers, new.relation, new.date, id=f"{new.key}#reworded", subject=new.subject,
+        asked,
+        new.answers,
+        new.relation,
+        new.date,
+        id=f"{new.key}#reworded",
+        subject=new.subject,
         language=new.language,
-    )  # fmt: skip
+    )
 
 
 @cache

@@ -148,9 +148,8 @@ class LearningOptions(StudyOptions):
     def amig(self) -> AMIG:
         """Return what finds knowledge neurons."""
         return AMIG(
-            threshold=self.threshold, scope=self.scope, steps=self.steps,
-            quadrature=self.quadrature,
-        )  # fmt: skip
+            threshold=self.threshold, scope=self.scope, steps=self.steps, quadrature=self.quadrature
+        )
 
     def finder(self) -> DKNFinder:
         """Return what finds the degenerate ones among them."""

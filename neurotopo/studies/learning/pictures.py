@@ -67,9 +67,12 @@ def _trade_off(found: Collected) -> Picture:
         )
     )
     ax.set(
-        xlabel="new facts (%)", ylabel="old facts (%)", xlim=(-4, 104), ylim=(-4, 104),
+        xlabel="new facts (%)",
+        ylabel="old facts (%)",
+        xlim=(-4, 104),
+        ylim=(-4, 104),
         aspect="equal",
-    )  # fmt: skip
+    )
     ax.grid(color="0.92", linewidth=0.8)
     ax.set_axisbelow(True)
     legend_below(ax, handles, [*names, BEFORE])
@@ -93,9 +96,17 @@ def _point(ax: Any, seeds: pd.DataFrame, k: int) -> Any:
     if len(x) > 1:
         ax.scatter(x, y, s=10, color=style["color"], alpha=0.5, linewidths=0, zorder=3)
     bars_and_point = ax.errorbar(
-        [x.mean()], [y.mean()], **bars, color=style["color"], marker=style["marker"],
-        linestyle="none", markersize=8, markeredgecolor="white", elinewidth=1.2, zorder=4,
-    )  # fmt: skip
+        [x.mean()],
+        [y.mean()],
+        **bars,
+        color=style["color"],
+        marker=style["marker"],
+        linestyle="none",
+        markersize=8,
+        markeredgecolor="white",
+        elinewidth=1.2,
+        zorder=4,
+    )
     return bars_and_point.lines[0]
 
 

@@ -29,14 +29,40 @@ SETS = ("new", "old", "au")
 """The queries: new facts, facts known before, paraphrased questions of the new ones."""
 
 _FACTS = (
-    "arm", "seed", "facts", "fact", "set", "exact_before", "exact_after", "first_before",
+    "arm",
+    "seed",
+    "facts",
+    "fact",
+    "set",
+    "exact_before",
+    "exact_after",
+    "first_before",
     "first_after",
-)  # fmt: skip
+)
 _TRIALS = (
-    "arm", "seed", "facts", "n_facts", "error", "n_lessons", "stopped", "epochs", "seconds",
-    "steps", "n_trained", "state_bytes", "gradient_bytes", "peak_bytes", "n_layers", "n_neurons",
-    "n_parameters", "n_dkn", "n_kn", "size", "topped_up", "facts_with_dkn",
-)  # fmt: skip
+    "arm",
+    "seed",
+    "facts",
+    "n_facts",
+    "error",
+    "n_lessons",
+    "stopped",
+    "epochs",
+    "seconds",
+    "steps",
+    "n_trained",
+    "state_bytes",
+    "gradient_bytes",
+    "peak_bytes",
+    "n_layers",
+    "n_neurons",
+    "n_parameters",
+    "n_dkn",
+    "n_kn",
+    "size",
+    "topped_up",
+    "facts_with_dkn",
+)
 _CURVES = ("arm", "seed", "epoch", "step", *SETS, "loss")
 
 
@@ -175,9 +201,14 @@ def overlap_means(found: Collected) -> pd.DataFrame:
         changed = np.asarray(one["n_changed"], dtype=np.float64)
         parts = (
             ("multiplier", one["multipliers"], changed, changed / n_neurons, one["sets"]),
-            ("share", one["shares"], np.full(len(one["shares"]), np.nan), one["shares"],
-             one["by_share"]),
-        )  # fmt: skip
+            (
+                "share",
+                one["shares"],
+                np.full(len(one["shares"]), np.nan),
+                one["shares"],
+                one["by_share"],
+            ),
+        )
         for by, values, counts, chance, sets in parts:
             columns = {"seed": seed, "by": by, "value": values, "n_changed": counts}
             own = {name: _floats(sets[name]) for name in ("dkn", "kn", "random") if name in sets}

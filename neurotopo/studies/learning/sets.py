@@ -151,9 +151,8 @@ def arm_sets(
     """
     degenerate, others, n_facts = found
     matched = size_matched(
-        degenerate, others, np.random.default_rng([seed, 2]), n_layers=n_layers,
-        n_neurons=n_neurons,
-    )  # fmt: skip
+        degenerate, others, np.random.default_rng([seed, 2]), n_layers=n_layers, n_neurons=n_neurons
+    )
     return ArmSets(
         neurons=matched.neurons,
         sizes={

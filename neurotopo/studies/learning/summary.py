@@ -38,6 +38,11 @@ _NOTES = (
 )
 
 summarise = Summarise(
-    TITLE, _NOTES, collect, tables_of, findings_of, lambda found, tables: pictures_of(found),
+    TITLE,
+    _NOTES,
+    collect,
+    tables_of,
+    findings_of,
+    lambda found, tables: pictures_of(found),
     rows=lambda found: found.facts,
-)  # fmt: skip
+)

@@ -194,8 +194,21 @@ def comparisons(found: Collected) -> pd.DataFrame:
                 }
             )
         rows.extend(_corrected(part))
-    columns = ["set", "arm", "seeds", "above", "below", "n", "dkn", "other", "difference", "low",
-               "high", "p", "d"]  # fmt: skip
+    columns = [
+        "set",
+        "arm",
+        "seeds",
+        "above",
+        "below",
+        "n",
+        "dkn",
+        "other",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "d",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -290,9 +303,21 @@ def _table11(found: Collected) -> Table:
             parts = [done.loc[(each, shared), column] for each in (arm, "all")] if shared else []
             row[name] = _ratio(*parts) if parts else math.nan
         rows.append(row)
-    columns = ["arm", "seeds", "seconds", "seconds / all", "epochs", "steps", "ms per step",
-               "step time / all", "n_trained",
-               "trained / all", "state + gradient bytes", "bytes / all", "peak_bytes"]  # fmt: skip
+    columns = [
+        "arm",
+        "seeds",
+        "seconds",
+        "seconds / all",
+        "epochs",
+        "steps",
+        "ms per step",
+        "step time / all",
+        "n_trained",
+        "trained / all",
+        "state + gradient bytes",
+        "bytes / all",
+        "peak_bytes",
+    ]
     return Table(
         pd.DataFrame(rows, columns=columns),
         "Table 11. Time and memory",
@@ -300,9 +325,13 @@ def _table11(found: Collected) -> Table:
         "Arms may stop at different epochs, so the seconds are of the whole training, and the "
         "milliseconds per step say how fast a step is. n_trained: numbers that are trained; state: "
         "that of the optimizer. peak_bytes: the most memory in use, where it could be measured.",
-        {"ms per step": ".1f", "seconds": ".1f", "state + gradient bytes": ",.0f",
-         "peak_bytes": ",.0f"},
-    )  # fmt: skip
+        {
+            "ms per step": ".1f",
+            "seconds": ".1f",
+            "state + gradient bytes": ",.0f",
+            "peak_bytes": ",.0f",
+        },
+    )
 
 
 def _ratio(above: pd.Series, below: pd.Series) -> float:

@@ -119,16 +119,24 @@ class LearningWork:
             with self._trainable(trial, sets) as parameters:
                 _reset_peak()
                 training = train(
-                    self.model.hf_model, self.model.tokenizer, parameters,
-                    texts_of(ready.lessons), self._schedule, trial.seed, after_epoch,
-                )  # fmt: skip
+                    self.model.hf_model,
+                    self.model.tokenizer,
+                    parameters,
+                    texts_of(ready.lessons),
+                    self._schedule,
+                    trial.seed,
+                    after_epoch,
+                )
                 peak = _peak()
                 after = self._asked(ready.lessons)
                 if curve["epoch"][-1] != len(training.losses):
                     _add_point(
-                        curve, _shares(after), len(training.losses), training.steps,
+                        curve,
+                        _shares(after),
+                        len(training.losses),
+                        training.steps,
                         training.losses[-1],
-                    )  # fmt: skip
+                    )
                 if before is not None:
                     changes = neuron_changes(before, snapshot(self.model))
                     overlap = sets.overlap(changes, self.options.multiplier, trial.seed)
@@ -142,8 +150,12 @@ class LearningWork:
                 "n_neurons": self.model.n_neurons,
                 "n_parameters": self._n_parameters,
             },
-            "setting": {**vars(self._schedule), "text": self.options.text,
-                        "lessons": len(ready.lessons), "pretuned": ready.pretuned},
+            "setting": {
+                **vars(self._schedule),
+                "text": self.options.text,
+                "lessons": len(ready.lessons),
+                "pretuned": ready.pretuned,
+            },
             "sets": sets.sizes,
             "before": ready.before,
             "after": after,
@@ -152,15 +164,18 @@ class LearningWork:
             "epochs": self._schedule.epochs,
             "cost": _cost(training, peak),
             "overlap": overlap,
-        }  # fmt: skip
+        }
 
     def _start(self, facts: Sequence[Fact]) -> _Ready:
         """Make the lessons, teach the old facts where they are not known, find the neurons."""
         options = self.options
         lessons, _ = lessons_for(
-            facts, old_date=options.old_date, new_date=options.new_date, text=options.text,
+            facts,
+            old_date=options.old_date,
+            new_date=options.new_date,
+            text=options.text,
             seed=self.seed,
-        )  # fmt: skip
+        )
         pretuned = self._pretune([lesson.old for lesson in lessons])
         found = found_sets(
             self.model, [lesson.old for lesson in lessons], options.amig(), options.finder()
@@ -183,13 +198,22 @@ class LearningWork:
             done = epoch
             return self._share(old) >= self.options.pretune_to
 
-        schedule = Schedule(**{**vars(self._schedule), "epochs": self.options.pretune_epochs,
-                               "patience": self.options.pretune_epochs})  # fmt: skip
+        schedule = Schedule(
+            **{
+                **vars(self._schedule),
+                "epochs": self.options.pretune_epochs,
+                "patience": self.options.pretune_epochs,
+            }
+        )
         train(
-            model.hf_model, model.tokenizer, list(model.hf_model.parameters()),
-            [sentence for fact in old for sentence in sentences_of(fact)[:1]], schedule, self.seed,
+            model.hf_model,
+            model.tokenizer,
+            list(model.hf_model.parameters()),
+            [sentence for fact in old for sentence in sentences_of(fact)[:1]],
+            schedule,
+            self.seed,
             known,
-        )  # fmt: skip
+        )
         return done
 
     def _share(self, facts: Sequence[Fact]) -> float:

@@ -16,9 +16,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "BY_PROBABILITY", "CONTROLS", "EITHER", "POINTS", "subset_tests", "subset_tests_table",
-    "table9", "table9_paired", "values_of",
-]  # fmt: skip
+    "BY_PROBABILITY",
+    "CONTROLS",
+    "EITHER",
+    "POINTS",
+    "subset_tests",
+    "subset_tests_table",
+    "table9",
+    "table9_paired",
+    "values_of",
+]
 
 POINTS = 100.0
 CONTROLS = ("kn", "kn_random", "random", "random_layers", NONE)
@@ -36,8 +43,10 @@ _NAMES = {
     "lost": "lost of right Q* (points)",
     "net": "accuracy on Q* (points)",
 }
-_TESTED = {"suppress": ("dprob", "dprob_ref", "log_odds", "lost"),
-           "enhance": ("gained", "lost", "net")}  # fmt: skip
+_TESTED = {
+    "suppress": ("dprob", "dprob_ref", "log_odds", "lost"),
+    "enhance": ("gained", "lost", "net"),
+}
 
 
 def values_of(

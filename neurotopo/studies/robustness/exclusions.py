@@ -43,8 +43,10 @@ def exclusions_table(found: Collected) -> Table:
     rows = [("facts", len(facts)), ("failed", int(facts["error"].notna().sum()))]
     done = facts[facts["error"].isna()]
     reasons = done["reason"].dropna()
-    rows += [(f"no comparison: {reason}", int((reasons == reason).sum()))
-             for reason in sorted(set(reasons))]  # fmt: skip
+    rows += [
+        (f"no comparison: {reason}", int((reasons == reason).sum()))
+        for reason in sorted(set(reasons))
+    ]
     compared = found.excluded
     rows.append(("compared by accuracy and log-odds", len(compared)))
     for reason in (ZERO, EXTREME):
@@ -63,12 +65,20 @@ def exclusions_table(found: Collected) -> Table:
     for grouping in ("ntc", "oracle"):
         sizes = found.sizes[found.sizes["grouping"] == grouping]
         if len(sizes):
-            rows.append((f"subsets of {grouping}: more than {MOST} components",
-                         int((sizes["n"] > MOST).sum())))  # fmt: skip
+            rows.append(
+                (
+                    f"subsets of {grouping}: more than {MOST} components",
+                    int((sizes["n"] > MOST).sum()),
+                )
+            )
             kept = subsets_kept(found)
             own = kept[(kept["grouping"] == grouping) & (kept["prompt"] == "Q*")]
-            rows.append((f"subsets of {grouping}: extreme change of Q*, in any grouping",
-                         int((~own["kept"]).sum())))  # fmt: skip
+            rows.append(
+                (
+                    f"subsets of {grouping}: extreme change of Q*, in any grouping",
+                    int((~own["kept"]).sum()),
+                )
+            )
     return Table(
         pd.DataFrame(rows, columns=["what", "facts"]),
         "What is left out, and why",

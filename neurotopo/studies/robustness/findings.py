@@ -152,8 +152,7 @@ def _suppression(paired: pd.DataFrame, masters: bool) -> str:
         )
     else:
         verdict = _negative(rows, "dProb", "D")
-    return as_claim(f"{sentence} {upper_first(verdict)}.",
-                    above and beyond and masters)  # fmt: skip
+    return as_claim(f"{sentence} {upper_first(verdict)}.", above and beyond and masters)
 
 
 def _negative(rows: Mapping[str, Mapping[str, Any]], what: str, whose: str) -> str:

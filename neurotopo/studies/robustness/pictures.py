@@ -29,9 +29,11 @@ _SHORT = {
     NONE: "no edit",
 }
 _GROUPINGS = {
-    "ntc": "NTC", control_of("ntc"): "random for NTC", "oracle": "planted groups",
+    "ntc": "NTC",
+    control_of("ntc"): "random for NTC",
+    "oracle": "planted groups",
     control_of("oracle"): "random for planted",
-}  # fmt: skip
+}
 _NOTE = (
     "Means over facts with 95 % intervals, by kind of faulty prompt; Avg.: over all prompts of a "
     "fact. The numbers are in the table {}."
@@ -44,25 +46,28 @@ def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Pict
     if len(found.edits):
         pictures["figure6a"] = _figure(
             found,
-            {"dProb": ("suppress", "values", "dprob"),
-             "dProb_ref": ("suppress", "values", "dprob_ref")},
+            {
+                "dProb": ("suppress", "values", "dprob"),
+                "dProb_ref": ("suppress", "values", "dprob_ref"),
+            },
             "loss by a faulty prompt (%)",
             "Figure 6a. What a faulty prompt costs while neurons are suppressed",
             "Values or weights set to 0, the same model. dProb: both probabilities under the "
-            "edit; dProb_ref: Prob(Q) without it. "
-            + _NOTE.format("figure6a"),
-        )  # fmt: skip
+            "edit; dProb_ref: Prob(Q) without it. " + _NOTE.format("figure6a"),
+        )
         pictures["figure6b"] = _figure(
             found,
-            {f"{title}, {where} doubled": ("enhance", where, measure)
-             for measure, title in (("gained", "gained"), ("lost", "lost"))
-             for where in WHERE},
+            {
+                f"{title}, {where} doubled": ("enhance", where, measure)
+                for measure, title in (("gained", "gained"), ("lost", "lost"))
+                for where in WHERE
+            },
             "share of faulty prompts (%)",
             "Figure 6b. Faulty prompts answered rightly or wrongly while neurons are enhanced",
             "gained: of those answered wrongly without edit, answered rightly now (the paper's "
             "dAcc); lost: of those answered rightly, answered wrongly now. "
             + _NOTE.format("figure6b"),
-        )  # fmt: skip
+        )
         pictures["figure7"] = _figure(
             found,
             {"dAcc": ("suppress", "values", "lost")},
@@ -87,9 +92,13 @@ def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Pict
 
 
 def _figure(
-    found: Collected, panels: Mapping[str, tuple[str, str, str]], label: str, title: str,
-    note: str, sign: float = 1.0,
-) -> Picture:  # fmt: skip
+    found: Collected,
+    panels: Mapping[str, tuple[str, str, str]],
+    label: str,
+    title: str,
+    note: str,
+    sign: float = 1.0,
+) -> Picture:
     shown: dict[str, dict[str, Any]] = {}
     kinds = [*KINDS, AVERAGE]
     for name, (operation, where, measure) in panels.items():
@@ -116,9 +125,15 @@ def _effects(paired: Any, operation: str) -> Picture:
     ]
     ax = free_axes(8.6, 1.4 + 0.27 * len(rows))
     EffectsDisplay.from_arrays(
-        names, rows["difference"], rows["low"], rows["high"], n=rows["n"], p=rows["p"],
-        label="D minus the other, in points", ax=ax,
-    )  # fmt: skip
+        names,
+        rows["difference"],
+        rows["low"],
+        rows["high"],
+        n=rows["n"],
+        p=rows["p"],
+        label="D minus the other, in points",
+        ax=ax,
+    )
     how = "suppressed" if operation == "suppress" else "enhanced"
     return Picture(
         ax.figure,
@@ -129,8 +144,12 @@ def _effects(paired: Any, operation: str) -> Picture:
 
 
 def _dose(found: Collected) -> Picture:
-    columns = {"Prob(Q)": "prob_q", "Prob(Q*)": "prob_faulty", "accuracy on Q": "right_q",
-               "accuracy on Q*": "right_faulty"}  # fmt: skip
+    columns = {
+        "Prob(Q)": "prob_q",
+        "Prob(Q*)": "prob_faulty",
+        "accuracy on Q": "right_q",
+        "accuracy on Q*": "right_faulty",
+    }
     doses = found.doses[found.doses["arm"] != NONE]
     panels: dict[str, dict[str, Any]] = {}
     scales: list[float] = sorted(set(doses["scale"]))
@@ -147,9 +166,8 @@ def _dose(found: Collected) -> Picture:
             panels[title][_SHORT[arm]] = tuple(np.array(means).T)
     ax = free_axes(12.0, 4.0)
     PanelsDisplay.from_arrays(
-        panels, scales, xlabel="factor of the values", ylabel="change by the factor (points)",
-        ax=ax,
-    )  # fmt: skip
+        panels, scales, xlabel="factor of the values", ylabel="change by the factor (points)", ax=ax
+    )
     return Picture(
         ax.figure,
         "Dose and effect: what the factor of the neurons' values changes",

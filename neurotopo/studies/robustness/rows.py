@@ -20,9 +20,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "ARMS", "AVERAGE", "EXTREME", "KINDS", "LABELS", "MOST", "NONE", "NOT_KNOWN", "NO_PROMPT",
-    "OPERATIONS", "WHERE", "ZERO", "Collected", "collect",
-]  # fmt: skip
+    "ARMS",
+    "AVERAGE",
+    "EXTREME",
+    "KINDS",
+    "LABELS",
+    "MOST",
+    "NONE",
+    "NOT_KNOWN",
+    "NO_PROMPT",
+    "OPERATIONS",
+    "WHERE",
+    "ZERO",
+    "Collected",
+    "collect",
+]
 
 NONE = "none"
 LABELS = {**ARM_LABELS, NONE: "no edit (the paper's empty set)"}
@@ -44,9 +56,21 @@ ZERO, EXTREME = "probability zero", "extreme change"
 NOT_KNOWN, NO_PROMPT = "not known", "prompt too short"
 
 _FACTS = (
-    "fact", "known", "probability", "probability_faulty", "right_faulty", "n_prompts", "too_short",
-    "n_neurons", "n_components", "n_degenerate", "topped_up", "max_change", "reason", "error",
-)  # fmt: skip
+    "fact",
+    "known",
+    "probability",
+    "probability_faulty",
+    "right_faulty",
+    "n_prompts",
+    "too_short",
+    "n_neurons",
+    "n_components",
+    "n_degenerate",
+    "topped_up",
+    "max_change",
+    "reason",
+    "error",
+)
 _EDITS = ("fact", "arm", "operation", "where", "kind", "q_drop", *MEASURES)
 _DOSES = ("fact", "arm", "scale", "prob_q", "prob_faulty", "right_q", "right_faulty")
 _CHANGES = ("fact", "arm", "zero", "largest", "largest_up")
@@ -164,11 +188,21 @@ def collect(rows: Iterable[Row]) -> Collected:
 def _fact(key: str, about: Mapping[str, Any]) -> tuple[Any, ...]:
     probability, right = _numbers(about["probability"]), _numbers(about["right"])
     return (
-        key, about["known"], probability[0], finite_mean(probability[1:]), finite_mean(right[1:]),
-        len(right) - 1, ", ".join(about["too_short"]), len(about["neurons"]), about["components"],
-        len(about["degenerate"]), about["topped_up"], about["max_change"],
-        about["reason"], None,
-    )  # fmt: skip
+        key,
+        about["known"],
+        probability[0],
+        finite_mean(probability[1:]),
+        finite_mean(right[1:]),
+        len(right) - 1,
+        ", ".join(about["too_short"]),
+        len(about["neurons"]),
+        about["components"],
+        len(about["degenerate"]),
+        about["topped_up"],
+        about["max_change"],
+        about["reason"],
+        None,
+    )
 
 
 def _numbers(values: Any) -> Any:
@@ -222,9 +256,14 @@ def _doses(
         assert under is not None
         probability, right = _numbers(under[0]), _numbers(under[1])
         yield (
-            key, arm, scale, probability[0], finite_mean(probability[1:]), right[0],
+            key,
+            arm,
+            scale,
+            probability[0],
+            finite_mean(probability[1:]),
+            right[0],
             finite_mean(right[1:]),
-        )  # fmt: skip
+        )
 
 
 def _change(
@@ -262,6 +301,11 @@ def _last(key: str, grouping: str, result: Mapping[str, Any]) -> Iterator[tuple[
         falls = _falls(result[prompt])
         if falls is not None:
             yield (
-                key, grouping, result["n"], name, float(falls[~proper][0]),
-                float(falls[proper].max()), float(np.abs(falls).max()),
-            )  # fmt: skip
+                key,
+                grouping,
+                result["n"],
+                name,
+                float(falls[~proper][0]),
+                float(falls[proper].max()),
+                float(np.abs(falls).max()),
+            )

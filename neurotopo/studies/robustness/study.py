@@ -42,9 +42,6 @@ def _all_rows(found: Collected) -> pd.DataFrame:
     return frame.assign(excluded=frame["fact"].map(found.excluded))
 
 
-summarise = Summarise(
-    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of,
-    rows=_all_rows,
-)  # fmt: skip
+summarise = Summarise(_TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=_all_rows)
 
 DEFINITION = Definition(_TITLE, RobustnessOptions, Study("robustness", prepare, summarise, STAGES))

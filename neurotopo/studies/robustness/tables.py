@@ -31,21 +31,27 @@ def tables_of(found: Collected) -> dict[str, Table]:
     tables = {
         "facts": _facts(found),
         "figure6a": _figure(
-            found, "suppress", (*BY_PROBABILITY, "log_odds"),
+            found,
+            "suppress",
+            (*BY_PROBABILITY, "log_odds"),
             "Figure 6a in numbers. The loss by a faulty prompt while neurons are suppressed",
             "dProb is the paper's formula, with both probabilities under the same edit; dProb_ref "
             "takes Prob(Q) from the model without edit, the other way to read the text. The "
             "log-odds are of all facts, the others without those of Eq 21.",
         ),
         "figure6b": _figure(
-            found, "enhance", ("gained", "lost", "net"),
+            found,
+            "enhance",
+            ("gained", "lost", "net"),
             "Figure 6b in numbers. Accuracy on faulty prompts while neurons are enhanced",
             "gained is the paper's dAcc, of the prompts answered wrongly without edit; lost is the "
             "other side, of those answered rightly; net is the accuracy on all of them after minus "
             "before.",
         ),
         "figure7": _figure(
-            found, "suppress", ("lost",),
+            found,
+            "suppress",
+            ("lost",),
             "Figure 7 in numbers. Accuracy on faulty prompts while neurons are suppressed",
             "Of the faulty prompts answered rightly without edit: accuracy after minus before, so "
             "that a loss is negative.",
@@ -53,7 +59,7 @@ def tables_of(found: Collected) -> dict[str, Table]:
         ),
         "table9": table9(found),
         "table9_paired": table9_paired(found),
-    }  # fmt: skip
+    }
     if found.doses["scale"].nunique() > 1:
         tables["dose"] = _dose(found)
     if len(found.subsets):
@@ -75,16 +81,26 @@ def by_kind(
             values = sign * values_of(found, arm, operation, where, measure, kind) + 0.0  # no -0
             mean, low, high = mean_interval(values.to_numpy(np.float64))
             rows.append(
-                {"arm": arm, "kind": kind, "mean": mean, "low": min(low, high),
-                 "high": max(low, high), "n": len(values)}
-            )  # fmt: skip
+                {
+                    "arm": arm,
+                    "kind": kind,
+                    "mean": mean,
+                    "low": min(low, high),
+                    "high": max(low, high),
+                    "n": len(values),
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def _figure(
-    found: Collected, operation: str, chosen: tuple[str, ...], title: str, note: str,
+    found: Collected,
+    operation: str,
+    chosen: tuple[str, ...],
+    title: str,
+    note: str,
     sign: float = 1.0,
-) -> Table:  # fmt: skip
+) -> Table:
     import pandas as pd
 
     rows = []
@@ -142,11 +158,15 @@ def _facts(found: Collected) -> Table:
         ("facts with degenerate knowledge neurons D", len(compared)),
         ("knowledge neurons of these, median", middle(compared["n_neurons"])),
         ("neurons of D, median", middle(compared["n_degenerate"])),
-        ("facts with fewer other knowledge neurons than D",
-         int((compared["topped_up"].astype(float) > 0).sum())),
-        ("share of D in N there, where it is filled up with them",
-         finite_mean((compared["topped_up"] / compared["n_degenerate"]).astype(float))),
-    ]  # fmt: skip
+        (
+            "facts with fewer other knowledge neurons than D",
+            int((compared["topped_up"].astype(float) > 0).sum()),
+        ),
+        (
+            "share of D in N there, where it is filled up with them",
+            finite_mean((compared["topped_up"] / compared["n_degenerate"]).astype(float)),
+        ),
+    ]
     return Table(
         pd.DataFrame(rows, columns=["what", "value"]),
         "What the model knows, after clean prompts and after faulty ones",
@@ -162,8 +182,12 @@ def _dose(found: Collected) -> Table:
 
     rows = []
     for (arm, scale), own in found.doses.groupby(["arm", "scale"], sort=False):
-        columns = {"prob_q": "Prob(Q)", "prob_faulty": "Prob(Q*)", "right_q": "Acc(Q)",
-                   "right_faulty": "Acc(Q*)"}  # fmt: skip
+        columns = {
+            "prob_q": "Prob(Q)",
+            "prob_faulty": "Prob(Q*)",
+            "right_q": "Acc(Q)",
+            "right_faulty": "Acc(Q*)",
+        }
         rows.append(
             {
                 "arm": arm,
@@ -191,8 +215,12 @@ def _subsets(found: Collected) -> Table:
             kept = set(keep.loc[keep["kept"] & (keep["prompt"] == prompt), "fact"])
             some = own.loc[own["fact"].isin(kept), prompt].astype(float).dropna() * 100
             mean, low, high = mean_interval(some.to_numpy(np.float64))
-            values |= {f"dProb {prompt}": mean, f"low {prompt}": low, f"high {prompt}": high,
-                       f"facts {prompt}": len(some)}  # fmt: skip
+            values |= {
+                f"dProb {prompt}": mean,
+                f"low {prompt}": low,
+                f"high {prompt}": high,
+                f"facts {prompt}": len(some),
+            }
         rows.append(values)
     return Table(
         pd.DataFrame(rows),

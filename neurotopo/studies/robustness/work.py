@@ -79,9 +79,12 @@ class RobustnessWork:
         arms: dict[str, Any] = {}
         if about["reason"] is None:
             matched = size_matched(
-                found.degenerate, found.others, rng,
-                n_layers=self.model.n_layers, n_neurons=self.model.n_neurons,
-            )  # fmt: skip
+                found.degenerate,
+                found.others,
+                rng,
+                n_layers=self.model.n_layers,
+                n_neurons=self.model.n_neurons,
+            )
             about["topped_up"] = matched.topped_up
             arms = self._arms([fact, *prompts], matched.neurons)
         return {"fact": about, "arms": arms, "subsets": self._subsets(found, prompts, kinds)}
@@ -102,9 +105,12 @@ class RobustnessWork:
             for draw in range(options.draws):
                 try:
                     faulty = perturb(
-                        fact, kind, seed=seed_for(self.seed, f"draw {draw}"), marks=options.marks,
+                        fact,
+                        kind,
+                        seed=seed_for(self.seed, f"draw {draw}"),
+                        marks=options.marks,
                         keep_subject=options.keep_subject,
-                    )  # fmt: skip
+                    )
                 except ValueError:  # nothing else can be wrong: the options are checked
                     too_short.append(kind)
                     break
@@ -175,9 +181,11 @@ class RobustnessWork:
                     results[name] = {"n": n}
                 continue
             chosen = subsets(
-                n, max_exact=self.options.max_exact, n_samples=self.options.n_samples,
+                n,
+                max_exact=self.options.max_exact,
+                n_samples=self.options.n_samples,
                 random_state=seed,
-            )  # fmt: skip
+            )
             rng = np.random.default_rng([seed, *name.encode()])
             both = {name: groups, control_of(name): shuffled(groups, pools[name], rng)}
             for each, own in both.items():
