@@ -55,7 +55,7 @@ from neurotopo import (
     NTCClusterer,
     load_model,
 )
-from neurotopo.testbed.shelf import find
+from neurotopo.models.builtin_models import find
 
 NATURAL = ("gpt2", "llama", "bert")
 GROUPED = ("planted", "functional")
@@ -77,8 +77,8 @@ def facts_of(name: str, n: int, language: str | None = "en") -> FactSet:
 
 def recall(name: str) -> list[dict[str, Any]]:
     """Measure what a model knows, with the weights as they are shipped."""
+    from neurotopo.models.recall import scores_of
     from neurotopo.testbed.corpus import world_lessons
-    from neurotopo.testbed.recall import scores_of
     from neurotopo.testbed.recipe import RECIPES
     from neurotopo.testbed.world import make_world
 

@@ -38,12 +38,12 @@ from threadpoolctl import threadpool_limits
 
 import neurotopo as nt
 from neurotopo.commands.testbed import BuildOptions, build_model
+from neurotopo.models.builtin_models import null_model
+from neurotopo.models.recall import recalled
 from neurotopo.studies import Result, Store, run
 from neurotopo.studies.front import definition
 from neurotopo.testbed.architectures import new_model
-from neurotopo.testbed.recall import recalled
 from neurotopo.testbed.recipe import RECIPES
-from neurotopo.testbed.shelf import null_model
 from neurotopo.testbed.statements import core_id
 
 LADDER = ("ladder-1", "ladder-2", "ladder-3")

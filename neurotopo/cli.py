@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import neurotopo
-from neurotopo._lazy import INSTALL_LLM, LLM_PACKAGES
+from neurotopo._extras import INSTALL_LLM, LLM_PACKAGES
 
 __all__ = ["main"]
 

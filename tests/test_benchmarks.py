@@ -16,11 +16,11 @@ from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
 from neurotopo import Fact
+from neurotopo.models.builtin_models import find
 from neurotopo.models.examples import random_model
+from neurotopo.models.recall import recalled
 from neurotopo.studies import STUDIES, run
 from neurotopo.studies.front import definition
-from neurotopo.testbed.recall import recalled
-from neurotopo.testbed.shelf import find
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 

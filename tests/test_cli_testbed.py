@@ -10,7 +10,7 @@ import pytest
 from neurotopo import Fact, FactSet, load_model
 from neurotopo.cli import main
 from neurotopo.commands.testbed import BuildOptions, build_model
-from neurotopo.testbed.recall import recalled
+from neurotopo.models.recall import recalled
 from neurotopo.testbed.recipe import RECIPES, Recipe
 from neurotopo.testbed.snapshots import snapshots_of
 

@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import neurotopo
-from neurotopo.testbed.shelf import built_in
+from neurotopo.models.builtin_models import built_in
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from neurotopo._files import atomic_write
 from neurotopo.commands.cluster_pictures import pictures
-from neurotopo.commands.common import check_writable, is_path, reports, versions
+from neurotopo.commands.common import check_writable, is_path, versions
 from neurotopo.graphs.connections import RowSource
 from neurotopo.graphs.neuron_tree import NeuronTree
-from neurotopo.graphs.storage import replacing
 from neurotopo.graphs.whole_model import whole_model_tree
 
 __all__ = ["ClusterOptions", "ClusterRun", "cluster_model", "parse_layers"]
@@ -178,7 +178,9 @@ def _within(wanted: tuple[int, int | None] | None, n_layers: int) -> tuple[int, 
 def _open(options: ClusterOptions) -> RowSource:
     name, place = options.model, Path(options.model)
     source: Any
-    with reports(options.progress):
+    from neurotopo.models.quiet import quiet_transformers
+
+    with quiet_transformers(options.progress):
         if not name.startswith(_TESTBED):
             if is_path(name) and not place.exists():
                 raise FileNotFoundError(f"there is no folder {name}.")
@@ -298,6 +300,6 @@ def _write(
 
 
 def _put(path: Path, content: bytes) -> Path:
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(content)
     return path

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
-__all__ = ["check_device", "check_writable", "examples", "is_path", "reports", "versions"]
+__all__ = ["check_device", "check_writable", "examples", "is_path", "versions"]
 
-_TALKATIVE = ("transformers", "huggingface_hub")
 _PACKAGES = ("numpy", "scipy", "torch", "transformers", "safetensors")
 
 
@@ -50,28 +46,6 @@ def check_writable(out: Path) -> None:
 def is_path(name: str) -> bool:
     """Tell what cannot be a name on the hub, which has at most one slash."""
     return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
-
-
-@contextmanager
-def reports(shown: bool) -> Iterator[None]:
-    """Keep the progress bars and warnings of transformers out where none were asked for."""
-    from transformers.utils import logging as progress
-
-    if shown:
-        yield
-        return
-    had_bar = progress.is_progress_bar_enabled()
-    levels = {logging.getLogger(name): logging.getLogger(name).level for name in _TALKATIVE}
-    progress.disable_progress_bar()
-    for logger in levels:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
-        if had_bar:
-            progress.enable_progress_bar()
 
 
 def versions() -> dict[str, str]:

@@ -92,13 +92,13 @@ def describe(
 
 
 def _summary(found: Statistics, facts: Dataset) -> str:
-    from neurotopo.datasets.dataset import counted
+    from neurotopo.datasets.dataset import pluralize
 
-    counts = [counted(found.facts, "fact"), counted(found.queries, "query", "queries")]
-    counts.append(counted(len(found.relations), "relation"))
+    counts = [pluralize(found.facts, "fact"), pluralize(found.queries, "query", "queries")]
+    counts.append(pluralize(len(found.relations), "relation"))
     dates = [row.date for row in found.dates if row.date is not None]
     if dates:
-        counts.append(f"{counted(len(dates), 'date')} ({dates[-1]} to {dates[0]})")
+        counts.append(f"{pluralize(len(dates), 'date')} ({dates[-1]} to {dates[0]})")
     if set(found.languages) != {"en"}:
         by_size = sorted(found.languages.items(), key=lambda pair: -pair[1])
         counts.append("languages " + ", ".join(f"{name} {n:,}" for name, n in by_size))
@@ -129,13 +129,13 @@ def _cell(row: dict[str, Any], name: str) -> str:
 
 
 def _write(found: Statistics, folder: Path) -> list[Path]:
-    from neurotopo.graphs.storage import replacing
+    from neurotopo._files import atomic_write
 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, table in found.to_pandas().items():
         path = folder / f"{name}.csv"
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(table.to_csv(index=False).encode())
         written.append(path)
     return written

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurotopo.studies.summary import Picture, Summary, Table, free_axes
-from neurotopo.testbed.shelf import PREFIX
+from neurotopo.models.builtin_models import PREFIX
+from neurotopo.report.summary import Picture, Summary, Table, free_axes
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.dkn import DKN

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neurotopo.commands.common import check_device, check_writable, is_path, reports, versions
-from neurotopo.graphs.neurons import NeuronSet
-from neurotopo.graphs.storage import replacing
+from neurotopo._files import atomic_write
+from neurotopo.commands.common import check_device, check_writable, is_path, versions
 from neurotopo.knowledge.attribution import AMIG, Attribution
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.locate import Attributor, Located, attributions, locate
 from neurotopo.knowledge.other_attributions import ATTRIBUTORS
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.facts import facts_for
 
 if TYPE_CHECKING:
@@ -203,7 +203,9 @@ def _load(options: LocateOptions) -> NeuronModel:
     if Path(options.model).is_file():
         raise ValueError(f"{options.model} is a file; a folder with model and tokenizer is needed.")
     check_device(options.device)
-    with reports(options.progress):
+    from neurotopo.models.quiet import quiet_transformers
+
+    with quiet_transformers(options.progress):
         return load_model(
             options.model,
             device=options.device,
@@ -312,7 +314,7 @@ def _write(
         out.mkdir(parents=True, exist_ok=True)
         (out / "run.json").unlink(missing_ok=True)
         for name, content in contents.items():
-            with replacing(out / name) as file:
+            with atomic_write(out / name) as file:
                 file.write(content)
     except OSError as error:
         raise OSError(f"cannot write to the folder {out}: {error.strerror or error}.") from error

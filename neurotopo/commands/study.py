@@ -157,13 +157,13 @@ def _show(result: Result, quiet: bool) -> None:
         typer.echo(str(result.outcome))
         for finding in result.findings:
             typer.echo(f"- {finding}")
-        from neurotopo.datasets.dataset import counted
+        from neurotopo.datasets.dataset import pluralize
 
         failures = result.outcome.failures
         if failures:
             key = next(iter(failures))
             typer.echo(
-                f"{counted(len(failures), 'fact')} failed; the first, {key!r}: {failures[key]}"
+                f"{pluralize(len(failures), 'fact')} failed; the first, {key!r}: {failures[key]}"
             )
     for file in result.files:
         if file.name == "report.html":

@@ -117,7 +117,7 @@ def build(
 
 def build_model(options: BuildOptions) -> Trained:
     """Train a model as the command line asks for it."""
-    from neurotopo.commands.common import check_writable, reports
+    from neurotopo.commands.common import check_writable
     from neurotopo.testbed.planted import PLANTED_RECIPES, build_planted
     from neurotopo.testbed.recipe import RECIPES, recipe_for
     from neurotopo.testbed.train import train_model
@@ -136,7 +136,9 @@ def build_model(options: BuildOptions) -> Trained:
         "overwrite": options.overwrite,
         "snapshots": options.snapshots,
     }
-    with reports(options.progress):
+    from neurotopo.models.quiet import quiet_transformers
+
+    with quiet_transformers(options.progress):
         if recipe.name in PLANTED_RECIPES:
             return build_planted(recipe.name, out, recipe=recipe, lessons=lessons, **how)
         return train_model(recipe, lessons, out, **how)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-from neurotopo.datasets.dataset import Skipped, counted
+from neurotopo.datasets.dataset import Skipped, pluralize
 from neurotopo.datasets.files import Faults, PathLike, Record, data_files, read_records, text_of
 from neurotopo.knowledge.facts import Fact, FactSet
 
@@ -97,7 +97,7 @@ class MinimalPairs(Sequence[MinimalPair]):
         return iter(self._pairs)
 
     def __repr__(self) -> str:
-        counts = counted(len(self), "pair"), counted(len(self.paradigms), "paradigm")
+        counts = pluralize(len(self), "pair"), pluralize(len(self.paradigms), "paradigm")
         return f"MinimalPairs of {', '.join(counts)}"
 
     @property

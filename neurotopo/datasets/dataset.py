@@ -9,7 +9,7 @@ from typing import Any, overload
 from neurotopo.datasets.truth import Truth
 from neurotopo.knowledge.facts import Fact, FactSet
 
-__all__ = ["Dataset", "Skipped", "counted", "truth_of"]
+__all__ = ["Dataset", "Skipped", "pluralize", "truth_of"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Dataset(FactSet):
         return self._truth
 
     def __repr__(self) -> str:
-        counts = [counted(len(self), "fact"), counted(len(self.relations), "relation")]
+        counts = [pluralize(len(self), "fact"), pluralize(len(self.relations), "relation")]
         if self.skipped:
             counts.append(f"{len(self.skipped)} skipped")
         return f"{type(self).__name__} of {', '.join(counts)}"
@@ -160,6 +160,6 @@ def truth_of(facts: Iterable[Fact]) -> Truth:
     return facts.truth if isinstance(facts, Dataset) else Truth(facts)
 
 
-def counted(n: int, what: str, several: str | None = None) -> str:
+def pluralize(n: int, what: str, several: str | None = None) -> str:
     """Return a number with its noun."""
     return f"{n:,} {what if n == 1 else several or f'{what}s'}"

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.explore.drawing import drawing_of_clusterer, drawing_of_tree
-from neurotopo.explore.shown import ShownTree, branch_colors, shown_tree
+from neurotopo.explore.sampled_tree import SampledTree, branch_colors, shown_tree
 from neurotopo.persistence.clusters import CandidateClusters, candidate_clusters
 from neurotopo.persistence.merge_tree import MergeTree
 
@@ -236,7 +236,7 @@ def _about(
     return rows + [[str(name), str(value)] for name, value in (more or {}).items()]
 
 
-def _notes(tree: MergeTree, shown: ShownTree, end: float, many: str) -> list[str]:
+def _notes(tree: MergeTree, shown: SampledTree, end: float, many: str) -> list[str]:
     n, drawn = tree.n_samples, len(shown.sample)
     notes = []
     if drawn < n:
@@ -261,7 +261,7 @@ def _begins_logarithmic(candidates: CandidateClusters, clusterer: NTCClusterer |
 def _bars(
     candidates: CandidateClusters,
     clusterer: NTCClusterer | None,
-    shown: ShownTree,
+    shown: SampledTree,
     color: NDArray[np.intp],
     radii: _Rounding,
 ) -> tuple[dict[str, list[Any]], list[str]]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.explore.layout import MOST_ON_CIRCLE, leaf_positions
-from neurotopo.explore.shown import ShownTree
+from neurotopo.explore.sampled_tree import SampledTree
 from neurotopo.persistence.merge_tree import MergeTree
 
 __all__ = ["Drawing", "drawing_of_clusterer", "drawing_of_tree"]
@@ -55,7 +55,7 @@ class Drawing:
 
 def drawing_of_clusterer(
     clusterer: NTCClusterer,
-    shown: ShownTree,
+    shown: SampledTree,
     positions: ArrayLike | None = None,
     strata: ArrayLike | None = None,
 ) -> Drawing:
@@ -96,7 +96,7 @@ def drawing_of_clusterer(
 
 def drawing_of_tree(
     tree: MergeTree,
-    shown: ShownTree,
+    shown: SampledTree,
     positions: ArrayLike | None = None,
     strata: ArrayLike | None = None,
 ) -> Drawing:

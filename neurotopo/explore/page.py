@@ -162,12 +162,12 @@ def write_page(
     >>> path.name, "<!DOCTYPE html>" in path.read_text(encoding="utf-8")
     ('tree.html', True)
     """
-    from neurotopo.graphs.storage import replacing
+    from neurotopo._files import atomic_write
 
     path = Path(path)
     text = make_page(data, title=title)
     try:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(text.encode("utf-8", errors="replace"))
     except OSError as error:
         raise OSError(f"cannot write to {path}: {error.strerror or error}.") from error

@@ -8,9 +8,9 @@ from neurotopo.graphs.connections import Connections, RowSource, connection_weig
 from neurotopo.graphs.lengths import edge_lengths, strength
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.neuron_tree import NeuronTree
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.options import GraphOptions
 from neurotopo.graphs.whole_model import whole_model_forest, whole_model_tree
+from neurotopo.neurons import NeuronSet
 
 __all__ = [
     "Connections",

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo.graphs.connections import Connections
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.options import GraphOptions
 from neurotopo.graphs.storage import read_arrays, write_arrays
+from neurotopo.neurons import NeuronSet
 
 __all__ = ["read_graph", "write_graph"]
 

@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from neurotopo.graphs.connections import Connections, RowSource, Similarity, connection_weights
 from neurotopo.graphs.graph_file import read_graph, write_graph
 from neurotopo.graphs.lengths import Length, check_length, edge_lengths
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.options import GraphOptions
 from neurotopo.graphs.shortest_paths import (
     check_aggregation,
@@ -23,6 +22,7 @@ from neurotopo.graphs.shortest_paths import (
     matrix_a,
     symmetric_csr,
 )
+from neurotopo.neurons import NeuronSet
 from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.inputs import EdgeList

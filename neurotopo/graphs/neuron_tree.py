@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.storage import read_arrays, write_arrays
+from neurotopo.neurons import NeuronSet
 from neurotopo.persistence.clusters import candidate_clusters
 from neurotopo.persistence.merge_tree import MergeTree
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["read_arrays", "replacing", "write_arrays"]
+from neurotopo._files import atomic_write
+
+__all__ = ["read_arrays", "write_arrays"]
 
 _HEADER = "neurotopo"  # the member of the file that says what it is
 _VERSION = 1
@@ -45,7 +45,7 @@ def write_arrays(
     header = json.dumps(
         {"kind": kind, "version": _VERSION, "arrays": sorted(arrays), "options": options}
     )
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         write(file, {name: np.ascontiguousarray(array) for name, array in arrays.items()}, header)
 
 
@@ -89,20 +89,6 @@ def read_arrays(path: str | os.PathLike[str], kind: str) -> tuple[Arrays, Any]:
     if sorted(arrays) != names:
         raise ValueError(f"{path} cannot be read, it is broken: some arrays are missing.")
     return arrays, options
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file next to ``path`` that takes its place if the block succeeds."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_npz(file: IO[bytes], arrays: Arrays, header: str) -> None:

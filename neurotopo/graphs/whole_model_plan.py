@@ -113,7 +113,7 @@ class Plan:
         side = max(np.diff(self.bounds), default=0)
         if self.device is None:
             return HostProducts(int(side) ** 2, self.dtype, signed=self.signed, length=self.length)
-        from neurotopo.models.device_products import DeviceProducts
+        from neurotopo.graphs.device_products import DeviceProducts
 
         return DeviceProducts(self.device, self.dtype, signed=self.signed)
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.quadrature import QUADRATURES, quadrature_nodes
 from neurotopo.knowledge.thresholds import RULES, SCOPES, check_threshold, select_neurons
 from neurotopo.models.prompts import FactLike, describe_fact
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.neuron_graph import NeuronGraph
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.potential import check_clusterer, potential_components
 from neurotopo.knowledge.suppression import SuppressionCurve, Suppressions, relative_drops, subsets
 from neurotopo.models.prompts import FactLike
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel

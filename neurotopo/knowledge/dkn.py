@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.gcr import gcr, jump, partial_spread, straight_line_gcr
 from neurotopo.knowledge.suppression import SuppressionCurve, relative_drops
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.attribution import AMIG
 from neurotopo.models.prompts import FactLike, describe_fact
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
-from neurotopo.graphs.storage import replacing
+from neurotopo._files import atomic_write
 from neurotopo.knowledge.attribution import AMIG, COARSE, Attribution
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.result_file import ResultFile
 from neurotopo.knowledge.thresholds import select_neurons
 from neurotopo.models.prompts import FactLike, describe_fact
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +162,7 @@ class Located:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write :meth:`to_json` to a file, which is replaced when all is written."""
-        with replacing(Path(path)) as file:
+        with atomic_write(Path(path)) as file:
             file.write(self.to_json().encode() + b"\n")
 
     @classmethod

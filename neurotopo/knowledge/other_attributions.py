@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.attribution import AMIG, Attribution
 from neurotopo.models.prompts import FactLike
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from neurotopo.cluster.baselines import BASELINES, finite_distances
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.neuron_graph import NeuronGraph
-from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.neurons import NeuronSet
 
 __all__ = ["CLUSTERERS", "check_clusterer", "potential_components"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.models.prompts import FactLike, describe_fact
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.neurons import NeuronSet
 
 __all__ = ["RULES", "SCOPES", "check_threshold", "select_neurons"]
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from neurotopo.models.evaluation import at_least_single, evaluating
+from neurotopo.models.evaluation import evaluating, upcast_half
 
 __all__ = ["TargetLogProbability", "answering", "is_plain", "plain_head"]
 
@@ -43,7 +43,7 @@ class TargetLogProbability(torch.autograd.Function):
         flat = hidden.reshape(-1, hidden.shape[-1])
         wanted = targets.reshape(-1)
         # the greatest logit so far, sums of exponentials relative to it, the targets' logits
-        single = at_least_single(flat.new_empty(0))
+        single = upcast_half(flat.new_empty(0))
         greatest = single.new_full((len(flat),), -torch.inf)
         totals, chosen = torch.zeros_like(greatest), torch.zeros_like(greatest)
         mean_row = single.new_zeros(flat.shape)
@@ -51,7 +51,7 @@ class TargetLogProbability(torch.autograd.Function):
         step = max(1024, part // len(flat))
         for first in range(0, len(weight), step):
             rows = weight[first : first + step]
-            logits = at_least_single(functional.linear(flat, rows, _part(bias, first, step)))
+            logits = upcast_half(functional.linear(flat, rows, _part(bias, first, step)))
             here = (wanted >= first) & (wanted < first + len(rows))
             column = (wanted - first).clamp(0, len(rows) - 1)
             chosen = torch.where(here, logits.gather(1, column[:, None])[:, 0], chosen)
@@ -65,7 +65,7 @@ class TargetLogProbability(torch.autograd.Function):
                 mean_row.addmm_(exponentials, rows)
             else:
                 mean_row.add_(exponentials.to(rows.dtype) @ rows)
-        slope = at_least_single(weight[wanted]) - mean_row.div_(totals[:, None])
+        slope = upcast_half(weight[wanted]) - mean_row.div_(totals[:, None])
         ctx.save_for_backward(slope.reshape(hidden.shape).to(hidden.dtype))
         log_p = chosen - greatest - totals.log()
         return log_p.reshape(hidden.shape[:2]).sum(dim=1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from neurotopo.models.evaluation import at_least_single
+from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.passes import PassSettings
 from neurotopo.models.projections import check_called
 from neurotopo.models.shared_keys import RecordedKeys, SharedKeys
@@ -188,7 +188,7 @@ def _caught(
         def hook(module: torch.nn.Module, args: tuple[Any, ...]) -> None:
             values = args[0].detach().reshape(*ids.shape, -1)
             chosen = values[rows.to(values.device), columns.to(values.device)]
-            caught[layer] = at_least_single(chosen).to(settings.device)
+            caught[layer] = upcast_half(chosen).to(settings.device)
 
         return hook
 

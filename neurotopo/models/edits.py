@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.models.projections import MLP
+from neurotopo.neurons import NeuronSet
 
 __all__ = ["Edit", "EditRow", "RowEdits", "Rows", "as_rows"]
 

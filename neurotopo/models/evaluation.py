@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 from transformers.activations import NewGELUActivation
 
-__all__ = ["at_least_single", "dropout_off", "evaluating", "fused_activations"]
+__all__ = ["dropout_off", "evaluating", "fused_activations", "upcast_half"]
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def evaluating(hf_model: torch.nn.Module) -> Iterator[None]:
         yield
 
 
-def at_least_single(values: torch.Tensor) -> torch.Tensor:
+def upcast_half(values: torch.Tensor) -> torch.Tensor:
     """Return values in single precision, or double where they are: half is too little for sums."""
     return values if values.dtype == torch.float64 else values.float()
 

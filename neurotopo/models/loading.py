@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from neurotopo.models.builtin_models import NULL, PREFIX, find, null_model, planted_groups
 from neurotopo.models.families import Family, family_of
 from neurotopo.models.neuron_model import NeuronModel
-from neurotopo.testbed.shelf import NULL, PREFIX, find, null_model, planted_groups
 
 __all__ = ["load_model"]
 

@@ -14,7 +14,7 @@ from neurotopo.models.answers import AnswerRows, answer_rows, reduce_answers
 from neurotopo.models.capture import captured_values
 from neurotopo.models.edits import Edit, EditRow, RowEdits, Rows, as_rows
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, encode_causal, encode_masked
-from neurotopo.models.evaluation import at_least_single
+from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.families import Family, UnsupportedModelError, family_of
 from neurotopo.models.passes import PassSettings, log_probabilities, prefix_log_probabilities
 from neurotopo.models.projections import MLP, find_mlps
@@ -22,7 +22,7 @@ from neurotopo.models.prompts import FactLike
 from neurotopo.models.standing_edits import StandingEdits
 
 if TYPE_CHECKING:
-    from neurotopo.graphs.neurons import NeuronSet
+    from neurotopo.neurons import NeuronSet
 
 __all__ = ["NeuronModel"]
 
@@ -188,7 +188,7 @@ class NeuronModel:
             raise ValueError(f"path='gate' needs a gated MLP, and {self.family.name} has none.")
         else:
             raise ValueError(f"path must be 'up' or 'gate', got {path!r}.")
-        rows = at_least_single(projection.rows(self._check_indices(indices)))
+        rows = upcast_half(projection.rows(self._check_indices(indices)))
         if fold_norm:
             rows = rows * self._norm_gain(layer).to(rows.device, rows.dtype)
         return _to_numpy(rows)
@@ -209,7 +209,7 @@ class NeuronModel:
             float32, or float64 for a model in double precision.
         """
         out = self.mlps[self._check_layer(layer)].out
-        return _to_numpy(at_least_single(out.rows(self._check_indices(indices))))
+        return _to_numpy(upcast_half(out.rows(self._check_indices(indices))))
 
     def _norm_gain(self, layer: int) -> torch.Tensor:
         norm = self.mlps[layer].norm
@@ -220,7 +220,7 @@ class NeuronModel:
         weight: torch.Tensor | None = getattr(norm, "weight", None)
         if weight is None:
             return torch.ones(self.d_model)
-        return at_least_single(weight.detach()) + self.family.norm_offset
+        return upcast_half(weight.detach()) + self.family.norm_offset
 
     def _check_layer(self, layer: int) -> int:
         if not 0 <= layer < self.n_layers:

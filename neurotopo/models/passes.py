@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from neurotopo.models.answer_head import is_plain, plain_head
 from neurotopo.models.edits import RowEdits
-from neurotopo.models.evaluation import at_least_single, evaluating
+from neurotopo.models.evaluation import evaluating, upcast_half
 from neurotopo.models.projections import MLP
 
 __all__ = [
@@ -217,7 +217,7 @@ def _target_log_probabilities(
     number = [i for i, row in enumerate(rows) for _ in row.positions]
     position = [p - first for row in rows for p in row.positions]
     target = [t for row in rows for t in row.targets]
-    chosen = at_least_single(logits[number, position])
+    chosen = upcast_half(logits[number, position])
     terms = chosen.gather(1, torch.tensor(target, device=chosen.device)[:, None])[:, 0]
     log_p = (terms - chosen.logsumexp(dim=1)).cpu().numpy().astype(np.float64)
     return np.bincount(number, weights=log_p, minlength=len(rows)).astype(np.float64)

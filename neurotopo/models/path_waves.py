@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from neurotopo.models.answer_head import answering
-from neurotopo.models.evaluation import at_least_single
+from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.passes import PassSettings
 from neurotopo.models.path_layouts import Layout
 from neurotopo.models.projections import check_called
@@ -141,7 +141,7 @@ class Wave:
         # a point that recurs counts once
         total = log_p[torch.cat([unedited, *(part.flatten() for part in rows.values())])].sum()
         found = torch.autograd.grad(total, [*self.leaves.values(), *self.zeros.values()])
-        parts = iter([at_least_single(part) for part in found])
+        parts = iter([upcast_half(part) for part in found])
         log_p = log_p.detach()
         return Found(
             unedited=log_p[unedited],
@@ -205,6 +205,6 @@ class Wave:
                 log_p: torch.Tensor = hf_model(**arguments).logits
             return log_p
         logits = hf_model(**arguments).logits
-        logits = at_least_single(logits.reshape(-1, n_tokens, logits.shape[-1])[:, where])
+        logits = upcast_half(logits.reshape(-1, n_tokens, logits.shape[-1])[:, where])
         picked = logits.gather(2, targets.to(logits.device)[..., None])[..., 0]
         return (picked - logits.logsumexp(dim=2)).sum(dim=1)

@@ -18,7 +18,7 @@ from neurotopo.persistence.diagram_distances import bottleneck_distance
 from neurotopo.persistence.diagrams import as_graph, diagrams_with_births, persistence_diagrams
 from neurotopo.persistence.engines import minimum_spanning_forest
 from neurotopo.persistence.inputs import EdgeList
-from neurotopo.persistence.points import check_points, minkowski_order, suits
+from neurotopo.persistence.points import check_points, minkowski_order, prefers_points_engine
 
 __all__ = ["ConfidenceBand", "bottleneck_band"]
 
@@ -339,7 +339,7 @@ def _parts(X: Any, metric: Any, dimension: int) -> tuple[Callable[[Points], tupl
     """
     if dimension == 0 and not isinstance(X, EdgeList) and np.ndim(X) == 2 and not sp.issparse(X):
         points = np.asarray(X)
-        if suits(points, metric):
+        if prefers_points_engine(points, metric):
             points = check_points(points)
             return lambda some: (points[some], metric), len(points)
     lengths = _matrix(X, metric)

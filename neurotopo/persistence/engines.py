@@ -102,10 +102,15 @@ def _forest(
     if min_samples < 1:
         raise ValueError(f"min_samples must be at least 1, got {min_samples}.")
     if not isinstance(metric, str) or metric != "precomputed":
-        from neurotopo.persistence.points import check_points, pairwise, points_forest, suits
+        from neurotopo.persistence.points import (
+            check_points,
+            pairwise,
+            points_forest,
+            prefers_points_engine,
+        )
 
         X = check_points(X)
-        if engine == "points" or (engine == "auto" and suits(X, metric)):
+        if engine == "points" or (engine == "auto" and prefers_points_engine(X, metric)):
             return points_forest(X, metric, min_samples=min_samples, n_jobs=n_jobs)
         graph: Graph = pairwise(X, metric, n_jobs=n_jobs)
     elif engine == "points":

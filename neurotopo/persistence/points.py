@@ -33,7 +33,7 @@ __all__ = [
     "paired_distances",
     "pairwise",
     "points_forest",
-    "suits",
+    "prefers_points_engine",
 ]
 
 _ORDERS = {
@@ -57,7 +57,7 @@ def minkowski_order(metric: Any) -> float | None:
     return _ORDERS.get(metric) if isinstance(metric, str) else None
 
 
-def suits(X: Any, metric: Any) -> bool:
+def prefers_points_engine(X: Any, metric: Any) -> bool:
     """Tell whether :func:`points_forest` is the best way for these points."""
     return minkowski_order(metric) is not None and not sp.issparse(X) and X.shape[0] > _SMALL
 

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.neurons import NeuronSet
 from neurotopo.plots._inputs import axes_for
 
 __all__ = ["AttributionDisplay"]

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.neurons import NeuronSet
 from neurotopo.plots._inputs import axes_for
 from neurotopo.plots._series import grid_in_place_of, short, size_of
 from neurotopo.tuning.changes import binned, overlap

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurotopo.studies.summary import Table
+from neurotopo.report.summary import Table
 
-__all__ = ["DASH", "Column", "Signs", "clean", "columns", "one_line"]
+__all__ = ["DASH", "CellFormat", "Column", "clean", "columns", "one_line"]
 
 DASH = "\N{EN DASH}"
 _SMALLEST_P = 1e-300  # what is below it may be an underflow, and no p-value is zero
@@ -23,7 +23,7 @@ _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
-class Signs:
+class CellFormat:
     """How a format writes what is not plain text.
 
     Attributes
@@ -66,14 +66,14 @@ def one_line(text: str) -> str:
     return clean(" ".join(text.split()))
 
 
-def columns(table: Table, signs: Signs, most: int | None = None) -> list[Column]:
+def columns(table: Table, signs: CellFormat, most: int | None = None) -> list[Column]:
     """Return the columns of a table as they are shown.
 
     Parameters
     ----------
     table : Table
         The table.
-    signs : Signs
+    signs : CellFormat
         How the format writes them.
     most : int, optional
         Only so many of its rows.
@@ -117,7 +117,7 @@ def _is_whole(number: float) -> bool:
     return float(number).is_integer() and abs(number) < _WHOLE
 
 
-def _shown(value: Any, spec: str | None, whole: bool, signs: Signs) -> str:
+def _shown(value: Any, spec: str | None, whole: bool, signs: CellFormat) -> str:
     if value is None:
         return DASH
     if isinstance(value, bool):

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from neurotopo.graphs.storage import replacing
+from neurotopo._files import atomic_write
 from neurotopo.report.page import FIGURE_FORMATS, TABLE_FORMATS, make_page, page_template
 from neurotopo.report.pictures import to_png, to_svg
+from neurotopo.report.summary import Summary
 from neurotopo.report.tables import csv_frame, to_csv, to_latex, to_markdown
 from neurotopo.studies.run_file import read_run
-from neurotopo.studies.summary import Summary
 
 __all__ = ["write_report"]
 
@@ -78,7 +78,7 @@ def write_report(
     >>> import tempfile
     >>> import pandas as pd
     >>> from neurotopo.report import write_report
-    >>> from neurotopo.studies.summary import Summary, Table
+    >>> from neurotopo.report.summary import Summary, Table
     >>> rows = pd.DataFrame({"fact": ["paris", "rome"], "n": [3, 5]})
     >>> table = Table(rows, "Sizes", "n: number of neurons.")
     >>> summary = Summary(
@@ -186,7 +186,7 @@ def _remove(path: Path, hashes: list[str]) -> None:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[IO[bytes]]:
-    with _sentence("write to", path), replacing(path) as file:
+    with _sentence("write to", path), atomic_write(path) as file:
         yield file
 
 

@@ -9,12 +9,12 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
-from neurotopo.datasets.dataset import counted
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.explore.page import json_in_html
-from neurotopo.report._cells import Signs, clean, columns, one_line
+from neurotopo.report._cells import CellFormat, clean, columns, one_line
 from neurotopo.report.pictures import to_svg
 from neurotopo.report.scripts import page_policy, page_script, page_style
-from neurotopo.studies.summary import Claim, Summary
+from neurotopo.report.summary import Claim, Summary
 
 __all__ = ["FIGURE_FORMATS", "TABLE_FORMATS", "make_page", "page_template"]
 
@@ -71,7 +71,7 @@ def make_page(
     --------
     >>> import pandas as pd
     >>> from neurotopo.report import make_page
-    >>> from neurotopo.studies.summary import Summary
+    >>> from neurotopo.report.summary import Summary
     >>> page = make_page(Summary("Is 1 < 2?", ("It is.",), {}, {}, pd.DataFrame()))
     >>> "<h1>Is 1 &lt; 2?</h1>" in page, "<li>It is.</li>" in page
     (True, True)
@@ -158,7 +158,7 @@ def _under(about: Mapping[str, Any]) -> Iterator[str]:
         yield f"model {one_line(str(model))}"
     n = _count(about, "n_facts")
     if n is not None:
-        yield counted(n, _unit(about))
+        yield pluralize(n, _unit(about))
     if about.get("written") is not None:
         yield one_line(str(about["written"]))
 
@@ -173,13 +173,13 @@ def _partial(about: Mapping[str, Any], n_failed: int) -> str:
     if missing <= 0:
         return f"{sentence} Every {_unit(about)} had been worked on." if sentence else ""
     verb = "is" if missing == 1 else "are"
-    count = f"{missing:,} of {counted(asked, _unit(about))} {verb} missing here."
+    count = f"{missing:,} of {pluralize(asked, _unit(about))} {verb} missing here."
     return f"{count} {sentence}".rstrip()
 
 
 def _table(summary: Summary, name: str) -> dict[str, Any]:
     table = summary.tables[name]
-    shown = columns(table, Signs(clean, clean), _MOST_ROWS)
+    shown = columns(table, CellFormat(clean, clean), _MOST_ROWS)
     return {
         "id": f"table-{name}",
         "title": one_line(table.title) or name,

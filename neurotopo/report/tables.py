@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from neurotopo.report._cells import Signs, columns, one_line
-from neurotopo.studies.summary import Table
+from neurotopo.report._cells import CellFormat, columns, one_line
+from neurotopo.report.summary import Table
 
 __all__ = ["csv_frame", "to_csv", "to_latex", "to_markdown"]
 
@@ -49,7 +49,7 @@ def to_csv(table: Table) -> str:
     --------
     >>> import pandas as pd
     >>> from neurotopo.report import to_csv
-    >>> from neurotopo.studies.summary import Table
+    >>> from neurotopo.report.summary import Table
     >>> frame = pd.DataFrame({"fact": ["a, b", "c"], "gcr": [1 / 3, float("nan")]})
     >>> to_csv(Table(frame, "Ratios"))
     'fact,gcr\n"a, b",0.3333333333333333\nc,\n'
@@ -91,7 +91,7 @@ def to_markdown(table: Table) -> str:
     --------
     >>> import pandas as pd
     >>> from neurotopo.report import to_markdown
-    >>> from neurotopo.studies.summary import Table
+    >>> from neurotopo.report.summary import Table
     >>> frame = pd.DataFrame({"fact": ["a|b", "c"], "n": [12000, 3], "p": [3.2e-5, 0.0]})
     >>> print(to_markdown(Table(frame, "Sizes", formats={"p": "p"})), end="")
     **Sizes**
@@ -102,7 +102,7 @@ def to_markdown(table: Table) -> str:
     | c | 3 | &lt; 1e-300 |
     """
     parts = [f"**{_markdown(table.title)}**"] if table.title.strip() else []
-    shown = columns(table, Signs(_markdown, _markdown))
+    shown = columns(table, CellFormat(_markdown, _markdown))
     if shown:
         lines = [
             [column.name for column in shown],
@@ -141,7 +141,7 @@ def to_latex(table: Table, label: str | None = None) -> str:
     --------
     >>> import pandas as pd
     >>> from neurotopo.report import to_latex
-    >>> from neurotopo.studies.summary import Table
+    >>> from neurotopo.report.summary import Table
     >>> frame = pd.DataFrame({"relation": ["P_36"], "gcr": [float("inf")]})
     >>> print(to_latex(Table(frame, "Ratios of 5 %"))[-144:], end="")
     \toprule
@@ -154,7 +154,9 @@ def to_latex(table: Table, label: str | None = None) -> str:
     \label{tab:ratios-of-5}
     \end{table}
     """
-    shown = columns(table, Signs(_latex, _latex_number, r"$\infty$", r"$-\infty$", thousands=False))
+    shown = columns(
+        table, CellFormat(_latex, _latex_number, r"$\infty$", r"$-\infty$", thousands=False)
+    )
     lines = [
         r"\begin{table}",
         r"\centering",

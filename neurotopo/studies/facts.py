@@ -97,7 +97,7 @@ def _number(name: str) -> int | None:
 def _of_world(model: Any, language: str | None) -> Any:
     from neurotopo.datasets import load_factworld
     from neurotopo.knowledge.facts import FactSet
-    from neurotopo.testbed.shelf import PREFIX, find
+    from neurotopo.models.builtin_models import PREFIX, find
 
     if isinstance(model, str) and model.startswith(PREFIX):
         file = find(model) / "facts.jsonl"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurotopo._lazy import llm_packages_for
+from neurotopo._extras import llm_packages_for
+from neurotopo.report.summary import Summary
 from neurotopo.studies.engines import Engine, InlineEngine, Item
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.models import MODEL_SETTINGS, identity_of
@@ -18,7 +19,6 @@ from neurotopo.studies.run_file import read_run
 from neurotopo.studies.runner import RESULTS, RUN, Outcome, Rows, Study, run_study
 from neurotopo.studies.store import Store
 from neurotopo.studies.subjects import SUBJECTS
-from neurotopo.studies.summary import Summary
 
 if TYPE_CHECKING:
     import pandas as pd

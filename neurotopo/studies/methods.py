@@ -15,9 +15,9 @@ from scipy.sparse.csgraph import connected_components
 from neurotopo.cluster.baselines import AUTHORS_INFINITE
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.neuron_graph import NeuronGraph
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.shortest_paths import matrix_a
 from neurotopo.knowledge.potential import potential_components
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.pairs import DegeneratePairs
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LABELS",
     "METHODS",
-    "Searched",
+    "GroupingInput",
     "authors_components",
     "control_of",
     "groups_by",
@@ -63,7 +63,7 @@ LABELS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Searched:
+class GroupingInput:
     """What is known about a fact before its neurons are grouped.
 
     Attributes
@@ -93,10 +93,10 @@ class Searched:
     --------
     >>> from neurotopo import NeuronGraph
     >>> from neurotopo.models.examples import random_model
-    >>> from neurotopo.studies.methods import Searched
+    >>> from neurotopo.studies.methods import GroupingInput
     >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
     >>> graph = NeuronGraph.from_model(random_model(), neurons)
-    >>> searched = Searched(graph, pairs=lambda: None, shape=(3, 24))
+    >>> searched = GroupingInput(graph, pairs=lambda: None, shape=(3, 24))
     >>> len(searched.neurons), len(searched.cut(tau=0.5)) > 0
     (12, True)
     """
@@ -139,7 +139,7 @@ class Searched:
         return [self.neurons[cluster] for cluster in self.tree.clusters_]
 
 
-def _pairs_only(searched: Searched) -> Groups:
+def _pairs_only(searched: GroupingInput) -> Groups:
     """Return the clusters of two neurons that outlive the threshold of ``"ntc"``."""
     if len(searched.neurons) < 2:
         return []
@@ -147,24 +147,24 @@ def _pairs_only(searched: Searched) -> Groups:
     return [cluster for cluster in clusters if len(cluster) == 2]
 
 
-def _baseline(name: str) -> Callable[[Searched], Groups]:
-    def grouped(searched: Searched) -> Groups:
+def _baseline(name: str) -> Callable[[GroupingInput], Groups]:
+    def grouped(searched: GroupingInput) -> Groups:
         found = potential_components(name, searched.graph, searched.seed)
         return [group for group in found if len(group) >= searched.min_cluster_size]
 
     return grouped
 
 
-def _best_pair(searched: Searched) -> Groups:
+def _best_pair(searched: GroupingInput) -> Groups:
     found = searched.found_pairs.found()
     return [NeuronSet([neuron]) for neuron in found[0]] if found else []
 
 
-def _oracle(searched: Searched) -> Groups:
+def _oracle(searched: GroupingInput) -> Groups:
     return list(searched.planted or [])
 
 
-METHODS: Mapping[str, Callable[[Searched], Groups]] = {
+METHODS: Mapping[str, Callable[[GroupingInput], Groups]] = {
     "ntc": lambda searched: searched.cut(),
     "kmeans": _baseline("kmeans"),
     "dbscan": _baseline("dbscan"),
@@ -181,7 +181,7 @@ METHODS: Mapping[str, Callable[[Searched], Groups]] = {
     "authors": lambda searched: authors_components(searched.graph),
     "oracle": _oracle,
 }
-"""The methods by name; each takes a :class:`Searched` and returns potential components."""
+"""The methods by name; each takes a :class:`GroupingInput` and returns potential components."""
 
 
 def label_of(method: str) -> str:
@@ -216,14 +216,14 @@ def in_order(names: Collection[str]) -> list[str]:
     return [name for name in every if name in names]
 
 
-def groups_by(methods: Sequence[str], searched: Searched) -> dict[str, Groups]:
+def groups_by(methods: Sequence[str], searched: GroupingInput) -> dict[str, Groups]:
     """Group the neurons of a fact by several methods, and at random in the sizes of each.
 
     Parameters
     ----------
     methods : sequence of str
         Keys of :data:`METHODS`.
-    searched : Searched
+    searched : GroupingInput
         The neurons.
 
     Returns
@@ -237,10 +237,10 @@ def groups_by(methods: Sequence[str], searched: Searched) -> dict[str, Groups]:
     --------
     >>> from neurotopo import NeuronGraph
     >>> from neurotopo.models.examples import random_model
-    >>> from neurotopo.studies.methods import Searched, groups_by
+    >>> from neurotopo.studies.methods import GroupingInput, groups_by
     >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
     >>> graph = NeuronGraph.from_model(random_model(), neurons)
-    >>> groups = groups_by(["ntc"], Searched(graph, pairs=lambda: None, shape=(3, 24)))
+    >>> groups = groups_by(["ntc"], GroupingInput(graph, pairs=lambda: None, shape=(3, 24)))
     >>> list(groups)
     ['ntc', 'random:ntc', 'anywhere']
     >>> [len(group) for group in groups["ntc"]] == [len(group) for group in groups["random:ntc"]]

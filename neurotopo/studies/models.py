@@ -30,14 +30,14 @@ def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:
     -------
     NeuronModel
     """
-    from neurotopo.commands.common import reports
     from neurotopo.models.loading import load_model
     from neurotopo.models.neuron_model import NeuronModel
+    from neurotopo.models.quiet import quiet_transformers
 
     if isinstance(model, NeuronModel):
         return model
     settings = {name: given[name] for name in MODEL_SETTINGS if given.get(name) is not None}
-    with reports(False):
+    with quiet_transformers(False):
         return load_model(model, **settings)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import neurotopo
-from neurotopo.graphs.storage import replacing
-from neurotopo.studies.plain import from_text, to_text
+from neurotopo._files import atomic_write
+from neurotopo.studies.codec import from_text, to_text
 
 __all__ = ["read_run", "versions", "write_run"]
 
@@ -49,7 +49,7 @@ def write_run(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
     whole = {"kind": _KIND, "version": _VERSION, **about, "versions": versions()}
     text = json.dumps(json.loads(to_text(whole, "run")), indent=1, ensure_ascii=True)
     try:
-        with replacing(Path(path)) as file:
+        with atomic_write(Path(path)) as file:
             file.write(text.encode() + b"\n")
     except OSError as error:
         raise OSError(f"cannot write to {path}: {error.strerror or error}.") from error

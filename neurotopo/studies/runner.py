@@ -13,14 +13,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from neurotopo.report.summary import Picture, Summary, Table
+from neurotopo.studies.codec import difference, from_text, to_text
 from neurotopo.studies.engines import Engine, InlineEngine, Item, Task, Work
-from neurotopo.studies.plain import difference, from_text, to_text
 from neurotopo.studies.rows import Row
 from neurotopo.studies.run_file import write_run
 from neurotopo.studies.store import Store
 from neurotopo.studies.work_loop import FactError, store_all
 
-__all__ = ["FactError", "Outcome", "Rows", "Study", "run_study", "seed_for"]
+__all__ = [
+    "FactError",
+    "Outcome",
+    "Picture",
+    "Rows",
+    "Study",
+    "Summary",
+    "Table",
+    "run_study",
+    "seed_for",
+]
 
 RESULTS, RUN = "results.sqlite", "run.json"
 

@@ -11,18 +11,25 @@ import numpy as np
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.lengths import check_length
 from neurotopo.graphs.neuron_graph import NeuronGraph
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.shortest_paths import check_aggregation
 from neurotopo.knowledge.attribution import AMIG, Attribution
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.options import StudyOptions
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
 
-__all__ = ["ARM_LABELS", "FactNeurons", "SearchOptions", "Searcher", "SizeMatched", "size_matched"]
+__all__ = [
+    "ARM_LABELS",
+    "FactNeurons",
+    "NeuronFinder",
+    "SearchOptions",
+    "SizeMatched",
+    "size_matched",
+]
 
 _AMIG = ("threshold", "rule", "scope", "baseline", "steps", "quadrature")
 _GRAPH = ("path", "fold_norm", "length", "aggregation")
@@ -145,7 +152,7 @@ class FactNeurons:
         return None if self.degenerate else self.dkn.reason or "no component passed"
 
 
-class Searcher:
+class NeuronFinder:
     """Finds the neurons of facts in a model, all by the same options.
 
     Parameters
@@ -159,8 +166,8 @@ class Searcher:
     --------
     >>> from neurotopo import Fact
     >>> from neurotopo.models.examples import random_model
-    >>> from neurotopo.studies.search import SearchOptions, Searcher
-    >>> searcher = Searcher(random_model(), SearchOptions(threshold=0.1))
+    >>> from neurotopo.studies.search import SearchOptions, NeuronFinder
+    >>> searcher = NeuronFinder(random_model(), SearchOptions(threshold=0.1))
     >>> found = searcher.find(Fact("The capital of France is _X_", "Paris"))
     >>> found.degenerate <= found.neurons, found.degenerate & found.others
     (True, NeuronSet([]))

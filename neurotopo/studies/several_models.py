@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.methods import shuffled
 from neurotopo.studies.rows import Row
-from neurotopo.studies.search import FactNeurons, Searcher, SearchOptions
+from neurotopo.studies.search import FactNeurons, NeuronFinder, SearchOptions
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.dkn import DKN
@@ -142,12 +142,12 @@ class Shuffles:
     judged: list[DKN]
 
     @classmethod
-    def of(cls, searcher: Searcher, found: FactNeurons, n: int, seed: int) -> Shuffles:
+    def of(cls, searcher: NeuronFinder, found: FactNeurons, n: int, seed: int) -> Shuffles:
         """Shuffle what was found about a fact and judge it.
 
         Parameters
         ----------
-        searcher : Searcher
+        searcher : NeuronFinder
             Whose filter judges.
         found : FactNeurons
             What it found.
@@ -182,20 +182,23 @@ class SeveralModelsWork(Generic[Options]):
         self.options = options
         self.seed = int(given["seed"])
         self._given = dict(given)
-        self._kept: tuple[int, Searcher] | None = None
+        self._kept: tuple[int, NeuronFinder] | None = None
 
-    def searcher(self, place: int) -> Searcher:
+    def searcher(self, place: int) -> NeuronFinder:
         """Return what searches the model in a place, loaded if another one was used last."""
         if self._kept is None or self._kept[0] != place:
             from neurotopo.studies.models import model_for
 
             self._kept = None  # two models at a time may not fit
-            self._kept = place, Searcher(model_for(self.models[place], self._given), self.options)
+            self._kept = (
+                place,
+                NeuronFinder(model_for(self.models[place], self._given), self.options),
+            )
         return self._kept[1]
 
     def asked(self, item: ModelFact) -> dict[str, Any]:
         """Return whether and how surely a model knows a fact, and what shape it has."""
-        from neurotopo.testbed.recall import recalled
+        from neurotopo.models.recall import recalled
 
         searcher = self.searcher(item.place)
         model = searcher.model

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from neurotopo.report.summary import Picture, Summary, Table
 from neurotopo.studies.rows import Row
-from neurotopo.studies.summary import Picture, Summary, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ class Summarise:
     --------
     >>> import pandas as pd
     >>> from neurotopo.studies.summarising import Summarise
-    >>> from neurotopo.studies.summary import Table
+    >>> from neurotopo.report.summary import Table
     >>> summarise = Summarise(
     ...     "How many?",
     ...     (),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from neurotopo.models.recall import Score
 from neurotopo.testbed.corpus import Lessons
-from neurotopo.testbed.recall import Score
 from neurotopo.testbed.recipe import Recipe
 
 __all__ = ["model_card"]

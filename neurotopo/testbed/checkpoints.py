@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from neurotopo.graphs.storage import replacing
+from neurotopo._files import atomic_write
 
 __all__ = ["checkpoint_step", "load_checkpoint", "save_checkpoint"]
 
@@ -48,7 +48,7 @@ def save_checkpoint(
         for part, tensor in optimizer.state[value].items():
             tensors[f"{part}/{key}"] = tensor
     about = {_KEY: json.dumps({"name": name, "step": step, "loss": loss})}
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(save({key: t.contiguous() for key, t in tensors.items()}, about))
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from neurotopo.models.loading import load_model
+from neurotopo.models.recall import Score, scores_of
 from neurotopo.testbed.card import model_card
 from neurotopo.testbed.corpus import Lessons
-from neurotopo.testbed.recall import Score, scores_of
 from neurotopo.testbed.recipe import Recipe
 
 __all__ = ["RECIPE_FILE", "finished", "write_folder", "write_snapshot"]

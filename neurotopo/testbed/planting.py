@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.models.builtin_models import write_groups
 from neurotopo.models.families import family_of
 from neurotopo.models.projections import MLP, Projection, find_mlps
+from neurotopo.neurons import NeuronSet
 from neurotopo.testbed.batches import Batch
-from neurotopo.testbed.shelf import write_groups
 from neurotopo.testbed.train import logits_at
 
 __all__ = ["HEADING", "Planting", "cross_talk", "imbalance"]

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from neurotopo.models.evaluation import fused_activations
+from neurotopo.models.recall import Score
 from neurotopo.testbed.architectures import new_model
 from neurotopo.testbed.batches import Batch, Batches
 from neurotopo.testbed.checkpoints import checkpoint_step, load_checkpoint, save_checkpoint
 from neurotopo.testbed.corpus import Lessons, rows_of, train_tokenizer
-from neurotopo.testbed.recall import Score
 from neurotopo.testbed.recipe import Recipe
 from neurotopo.testbed.snapshots import Snapshots, snapshot_steps
 

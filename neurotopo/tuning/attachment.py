@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.models.projections import MLP
+from neurotopo.neurons import NeuronSet
 from neurotopo.tuning.rows import ProjectionRows
 
 __all__ = ["NAME", "Attachment", "TunedNeurons"]

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from neurotopo.graphs.storage import replacing
+from neurotopo._files import atomic_write
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.tuning.attachment import check_free
 from neurotopo.tuning.rows import ProjectionRows
@@ -68,7 +68,7 @@ def to_lora(tuner: NeuronTuner, folder: str | os.PathLike[str]) -> None:
     config = _config(tuner.model, ranks, lora_bias=with_bias, inference_mode=True)
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    with replacing(path / "adapter_model.safetensors") as file:
+    with atomic_write(path / "adapter_model.safetensors") as file:
         file.write(safetensors.torch.save(tensors, metadata={"format": "pt"}))
     config.save_pretrained(path)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from neurotopo.graphs.neurons import NeuronSet
-from neurotopo.models.evaluation import at_least_single
+from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.fingerprint import Fingerprint, fingerprint
 from neurotopo.models.neuron_model import NeuronModel
+from neurotopo.neurons import NeuronSet
 from neurotopo.tuning.attachment import NAME, Attachment, TunedNeurons, check_free
 from neurotopo.tuning.tuner_files import Saved, check_fit, check_shape, read_saved, write_saved
 
@@ -189,7 +189,7 @@ class NeuronTuner:
         result = {}
         for name, value in self.state().items():
             where, _, kind = name.rpartition(".")
-            result[name] = at_least_single(value) - at_least_single(base[f"{where}.base_{kind}"])
+            result[name] = upcast_half(value) - upcast_half(base[f"{where}.base_{kind}"])
         return result
 
     # On and off

@@ -12,11 +12,11 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from neurotopo.graphs.neurons import NeuronSet
-from neurotopo.graphs.storage import replacing
+from neurotopo._files import atomic_write
 from neurotopo.models.fingerprint import Fingerprint
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.tensor_files import opened
+from neurotopo.neurons import NeuronSet
 
 __all__ = ["Saved", "check_fit", "check_shape", "read_saved", "write_saved"]
 
@@ -133,9 +133,9 @@ def write_saved(folder: Path, saved: Saved, rows: Mapping[str, torch.Tensor]) ->
     folder.mkdir(parents=True, exist_ok=True)
     text = saved.to_json()
     tensors = {name: each.cpu().contiguous() for name, each in rows.items()}
-    with replacing(folder / _ROWS) as file:
+    with atomic_write(folder / _ROWS) as file:
         file.write(safetensors.torch.save(tensors, metadata={_HEADER: _hash(text)}))
-    with replacing(folder / _CONFIG) as file:
+    with atomic_write(folder / _CONFIG) as file:
         file.write(text.encode())
 
 

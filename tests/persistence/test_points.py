@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from neurotopo import merge_tree
 from neurotopo.persistence import minimum_spanning_forest
 from neurotopo.persistence.engines import graph_forest
-from neurotopo.persistence.points import pairwise, points_forest, suits
+from neurotopo.persistence.points import pairwise, points_forest, prefers_points_engine
 
 METRICS = ["euclidean", "manhattan", "chebyshev"]
 
@@ -113,7 +113,7 @@ def test_other_metrics(metric):
     expected = graph_forest(pairwise_distances(X, metric=metric))
     found = minimum_spanning_forest(X, metric=metric)
     assert np.allclose(np.sort(found.length), np.sort(expected.length), rtol=1e-12)
-    assert not suits(np.zeros((1000, 2)), metric)
+    assert not prefers_points_engine(np.zeros((1000, 2)), metric)
 
 
 def test_callable_metric_and_sparse_points():

@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.suppression import SuppressionCurve, subsets
+from neurotopo.neurons import NeuronSet
 from neurotopo.plots.suppression import SuppressionDisplay
 from tests.plots.cases import new_axes, offsets
 

@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from neurotopo.plots._palette import OKABE_ITO
+from neurotopo.report.summary import Claim, Picture, Summary, Table
 from neurotopo.studies.acquisition.explorer import explorer_of
 from neurotopo.studies.rows import Row
-from neurotopo.studies.summary import Claim, Picture, Summary, Table
 
 # Would run, break out of an attribute, a cell, a comment or a macro where it is not escaped.
 HOSTILE = (

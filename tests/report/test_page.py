@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 
 from neurotopo.report import files, make_page, write_report
+from neurotopo.report.summary import Picture, Summary, Table
 from neurotopo.studies import run_study, write_run
 from neurotopo.studies.runner import Study
-from neurotopo.studies.summary import Picture, Summary, Table
 from tests.report.example import (
     ABOUT,
     FAILURES,

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from neurotopo.report import to_csv, to_latex, to_markdown
-from neurotopo.report._cells import Signs, columns
-from neurotopo.studies.summary import Table
+from neurotopo.report._cells import CellFormat, columns
+from neurotopo.report.summary import Table
 from tests.report.example import HOSTILE, example_summary
 
-PLAIN = Signs(str, str)
+PLAIN = CellFormat(str, str)
 
 
 def _shown(values, spec=None, **options):

@@ -17,7 +17,7 @@ from neurotopo.studies.acquisition.graph import clusterer_of, stored_graph
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.study import summarise
 from neurotopo.studies.acquisition.work import STAGES, AcquisitionWork
-from neurotopo.studies.plain import from_text, to_text
+from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.rows import Row
 from tests.report.example import explored_summary, fact_row, fact_rows
 

@@ -15,8 +15,8 @@ from neurotopo.studies.choices.lengths import among, gaps, within_layers
 from neurotopo.studies.choices.options import ChoicesOptions
 from neurotopo.studies.choices.variations import CHOICES, DEFAULT, Variation, variations_for
 from neurotopo.studies.choices.work import ChoicesWork
+from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.plain import from_text, to_text
 
 POOL = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
 SMALL = {"quadrature": "gauss-legendre", "steps": 4, "n_random": 2, "max_exact": 4, "n_samples": 9}

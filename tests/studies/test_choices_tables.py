@@ -9,13 +9,13 @@ import pytest
 
 import neurotopo as nt
 from neurotopo.models.examples import random_model
+from neurotopo.report.summary import Claim
 from neurotopo.studies.choices.comparisons import agreement, changes, controls, recovered
 from neurotopo.studies.choices.rows import collect
 from neurotopo.studies.choices.study import DEFINITION, summarise
 from neurotopo.studies.choices.tables import tables_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, paired
-from neurotopo.studies.summary import Claim
 
 NAN = math.nan
 NAMES = {"default": "default", "signed": "distance", "max": "aggregation", "tau=0.3": "clusters"}

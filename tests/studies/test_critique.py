@@ -13,8 +13,11 @@ from scipy import stats
 import neurotopo as nt
 from neurotopo import Edit, Fact, load_model
 from neurotopo.datasets import Truth
+from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
 from neurotopo.models.fingerprint import fingerprint
+from neurotopo.models.recall import recalled
+from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.critique.cases import edit_cases, reverse_of, truth_of
 from neurotopo.studies.critique.edit_work import _log_probability, _queries
 from neurotopo.studies.critique.measures import (
@@ -28,10 +31,7 @@ from neurotopo.studies.critique.pairs import Group, Pair, count_words, fact_grou
 from neurotopo.studies.critique.rows import ARMS, collect
 from neurotopo.studies.critique.work import CritiqueWork, items_of
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.plain import from_text, to_text
 from neurotopo.studies.rows import Row
-from neurotopo.testbed.recall import recalled
-from neurotopo.testbed.shelf import null_model
 
 OPTIONS = CritiqueOptions(
     n_pairs=20, n_edits=2, edit_steps=30, quadrature="gauss-legendre", steps=4, top=4
@@ -274,10 +274,10 @@ def row_of(item, result):
 
 
 def test_effects_are_those_of_the_neurons_they_are_said_to_be(work, stored):
-    from neurotopo.studies.search import Searcher
+    from neurotopo.studies.search import NeuronFinder
 
     found = collect([row_of(item, result) for item, result in stored.items()])
-    searcher = Searcher(work.model, OPTIONS)
+    searcher = NeuronFinder(work.model, OPTIONS)
     checked = 0
     for item in stored:
         if not isinstance(item, Group):

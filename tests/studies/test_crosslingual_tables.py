@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from neurotopo.knowledge.gcr import gcr, jump, partial_spread
+from neurotopo.report.summary import Claim
 from neurotopo.studies.crosslingual.comparisons import share_interval
 from neurotopo.studies.crosslingual.findings import findings_of
 from neurotopo.studies.crosslingual.overlaps import chance_jaccard, overlaps
@@ -16,7 +17,6 @@ from neurotopo.studies.crosslingual.study import summarise
 from neurotopo.studies.crosslingual.tables import tables_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, paired
-from neurotopo.studies.summary import Claim
 
 KINDS = ("own", "random", "random_layers")
 ARMS = ("shared", "first", "second", "sequential")

@@ -14,6 +14,8 @@ import neurotopo as nt
 from neurotopo import Fact, NeuronSet
 from neurotopo.datasets import Dataset, Truth, load_factworld
 from neurotopo.models.examples import random_model
+from neurotopo.models.recall import recalled
+from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.detection.asking import asked_scores, verdict_fact
 from neurotopo.studies.detection.metrics import (
     above,
@@ -29,8 +31,6 @@ from neurotopo.studies.detection.options import DetectionOptions
 from neurotopo.studies.detection.sets import random_sets, shared
 from neurotopo.studies.detection.trials import facts_of_relations, trials, wrong_labels
 from neurotopo.studies.detection.work import DetectionWork
-from neurotopo.studies.plain import from_text, to_text
-from neurotopo.testbed.recall import recalled
 
 NAN = float("nan")
 QUICK = DetectionOptions.quick(steps=2, n_random=2, n_resamples=100)
@@ -367,10 +367,10 @@ def test_scores_are_mean_attributions(model, trial, payload):
     """Against each fact by itself, from the attributions of all neurons."""
     options = DetectionOptions.quick(steps=4)
     amig = options.search().amig()
-    from neurotopo.studies.search import Searcher
+    from neurotopo.studies.search import NeuronFinder
 
     train = [pair.true_fact for pair in trial.pairs if pair.train]
-    found = [Searcher(model, options.search()).find(one) for one in train]
+    found = [NeuronFinder(model, options.search()).find(one) for one in train]
     kn = shared([one.neurons for one in found], 0.2)
     dkn = shared([one.degenerate for one in found], 0.2)
     assert payload["sets"]["sizes"]["kn"] == len(kn) > 0
@@ -485,7 +485,7 @@ TEMPLAMA = os.environ.get("NEUROTOPO_TEMPLAMA")
 @pytest.mark.skipif(not TEMPLAMA, reason="NEUROTOPO_TEMPLAMA does not name the folder of TempLAMA")
 def test_templama_from_end_to_end(tmp_path):
     from neurotopo.datasets import load_templama
-    from neurotopo.testbed.shelf import null_model
+    from neurotopo.models.builtin_models import null_model
 
     place = Path(str(TEMPLAMA)) / "train.jsonl"
     facts = load_templama(place)

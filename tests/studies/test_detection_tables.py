@@ -10,12 +10,12 @@ from sklearn.metrics import roc_auc_score
 
 import neurotopo as nt
 from neurotopo import Fact
+from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
 from neurotopo.studies.detection.evaluation import Evaluation
 from neurotopo.studies.detection.rows import collect
 from neurotopo.studies.detection.study import summarise
 from neurotopo.studies.rows import Row
-from neurotopo.testbed.shelf import null_model
 
 NAN = float("nan")
 

@@ -16,11 +16,11 @@ import pytest
 
 import neurotopo as nt
 from neurotopo.cli import main
+from neurotopo.models.builtin_models import null_model
 from neurotopo.studies import STUDIES, read_run
 from neurotopo.studies.front import definition
 from neurotopo.testbed.architectures import new_model
 from neurotopo.testbed.recipe import RECIPES
-from neurotopo.testbed.shelf import null_model
 
 ROOT = Path(nt.__file__).parents[1]
 LADDER = "testbed:ladder-1,testbed:ladder-2"

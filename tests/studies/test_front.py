@@ -16,10 +16,10 @@ from neurotopo.models.examples import random_model
 from neurotopo.studies import InlineEngine, read_run, seed_for
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.work import AcquisitionWork, prepare
+from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.front import STUDIES, definition, report, run
 from neurotopo.studies.methods import METHODS
-from neurotopo.studies.plain import from_text, to_text
 
 PROMPTS = (
     "The capital of France is _X_",

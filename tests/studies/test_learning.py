@@ -11,13 +11,13 @@ import pytest
 
 from neurotopo import Fact, NeuronSet, load_model
 from neurotopo.models.fingerprint import fingerprint
+from neurotopo.models.recall import recalled
+from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.learning.data import lessons_for, texts_of
 from neurotopo.studies.learning.options import ARMS, LearningOptions
 from neurotopo.studies.learning.sets import arm_sets
 from neurotopo.studies.learning.work import LearningWork, Trial, trials
-from neurotopo.studies.plain import from_text, to_text
-from neurotopo.testbed.recall import recalled
 
 OPTIONS = LearningOptions(
     n_seeds=1, epochs=2, evaluate_every=1, lr=2e-3, quadrature="gauss-legendre", steps=4

@@ -12,7 +12,7 @@ from neurotopo.knowledge.pairs import DegeneratePairs
 from neurotopo.studies.methods import (
     LABELS,
     METHODS,
-    Searched,
+    GroupingInput,
     authors_components,
     control_of,
     groups_by,
@@ -64,7 +64,7 @@ def pairs_of(neurons, degenerate=()):
 def searched(**more):
     graph = NeuronGraph.from_model(MODEL, NEURONS)
     given = {"pairs": partial(pairs_of, NEURONS), "shape": (3, 4), **more}
-    return Searched(graph=graph, **given)
+    return GroupingInput(graph=graph, **given)
 
 
 def test_every_method_has_a_label():
@@ -107,7 +107,7 @@ def test_ntc_pairs_are_the_clusters_of_two():
     only = NeuronSet([(0, 0), (1, 0), (0, 2), (1, 2), (1, 3)])
     graph = NeuronGraph.from_model(MODEL, only)
     found = groups_by(
-        ["ntc-pairs"], Searched(graph=graph, pairs=partial(pairs_of, only), shape=(3, 4))
+        ["ntc-pairs"], GroupingInput(graph=graph, pairs=partial(pairs_of, only), shape=(3, 4))
     )
     # (0, 2) with both (1, 2) and (1, 3) at the same length is a cluster of three at once
     assert found["ntc-pairs"] == [NeuronSet([(0, 0), (1, 0)])]
@@ -152,7 +152,7 @@ def test_too_few_neurons_have_no_group(n):
     graph = NeuronGraph.from_model(MODEL, few)
     found = groups_by(
         [m for m in METHODS if m != "oracle"],
-        Searched(graph=graph, pairs=partial(pairs_of, few), shape=(3, 4)),
+        GroupingInput(graph=graph, pairs=partial(pairs_of, few), shape=(3, 4)),
     )
     assert all(groups == [] for groups in found.values())
 
@@ -160,7 +160,7 @@ def test_too_few_neurons_have_no_group(n):
 def test_neurons_of_one_layer_have_no_group_of_ntc():
     layer = NeuronSet([(1, index) for index in range(4)])
     graph = NeuronGraph.from_model(MODEL, layer)
-    found = groups_by(list(METHODS), Searched(graph=graph, pairs=partial(pairs_of, layer)))
+    found = groups_by(list(METHODS), GroupingInput(graph=graph, pairs=partial(pairs_of, layer)))
     assert all(groups == [] for groups in found.values())
 
 

@@ -13,17 +13,17 @@ import pytest
 import neurotopo as nt
 from neurotopo import Edit, Fact, NeuronSet
 from neurotopo.datasets import load_templama
+from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
+from neurotopo.models.recall import recalled
+from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.plain import from_text, to_text
 from neurotopo.studies.robustness.options import RobustnessOptions
 from neurotopo.studies.robustness.rows import collect
 from neurotopo.studies.robustness.work import RobustnessWork
 from neurotopo.studies.rows import Row
 from neurotopo.studies.runner import seed_for
-from neurotopo.studies.search import Searcher, size_matched
-from neurotopo.testbed.recall import recalled
-from neurotopo.testbed.shelf import null_model
+from neurotopo.studies.search import NeuronFinder, size_matched
 
 FAST = {"quadrature": "gauss-legendre", "steps": 8}
 ARMS = {"dkn", "kn", "kn_random", "random", "random_layers"}
@@ -71,7 +71,7 @@ def test_every_arm_is_asked_under_every_edit(results, compared):
 def test_the_batch_is_every_edit_by_itself(model, facts, compared):
     key, result = compared
     fact = next(each for each in facts if each.key == key)
-    found = Searcher(model, RobustnessOptions(**FAST)).find(fact)
+    found = NeuronFinder(model, RobustnessOptions(**FAST)).find(fact)
     rng = np.random.default_rng([seed_for(0, key), 0])
     sets = size_matched(
         found.degenerate, found.others, rng, n_layers=model.n_layers, n_neurons=model.n_neurons

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from neurotopo.report.summary import Claim
+from neurotopo.studies.findings import FEW
 from neurotopo.studies.robustness.comparisons import subset_tests, values_of
 from neurotopo.studies.robustness.findings import findings_of
 from neurotopo.studies.robustness.measures import log_odds, measures
@@ -15,8 +17,6 @@ from neurotopo.studies.robustness.study import summarise
 from neurotopo.studies.robustness.tables import tables_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, paired
-from neurotopo.studies.summary import Claim
-from neurotopo.studies.wording import FEW
 
 KINDS = ["replace", "replace", "add", "delete"]
 BASE, RIGHT = [0.8, 0.4, 0.6, 0.8, 0.2], [True, True, True, True, False]

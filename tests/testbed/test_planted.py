@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from neurotopo import AMIG, Edit, Fact, FactSet, NeuronGraph, NTCClusterer, load_model
+from neurotopo.models.builtin_models import built_in, find, planted_groups
 from neurotopo.models.examples import random_model
 from neurotopo.testbed.corpus import Lessons
 from neurotopo.testbed.planted import (
@@ -18,7 +19,6 @@ from neurotopo.testbed.planted import (
     planted_lessons,
 )
 from neurotopo.testbed.planting import cross_talk, imbalance
-from neurotopo.testbed.shelf import built_in, find, planted_groups
 from neurotopo.testbed.world import make_world
 
 NAMES = ("planted", "functional")

@@ -7,8 +7,8 @@ import pytest
 
 from neurotopo import Edit, Fact, NeuronSet, load_model
 from neurotopo.models.examples import random_model
+from neurotopo.models.recall import recalled
 from neurotopo.studies.facts import facts_for
-from neurotopo.testbed.recall import recalled
 
 MODELS = ("testbed:gpt2", "testbed:llama", "testbed:bert")
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from neurotopo import AMIG, Fact, NeuronSet, load_model
+from neurotopo.models.builtin_models import built_in, find, planted_groups, shelf, write_groups
+from neurotopo.models.recall import Score, scores_of
 from neurotopo.testbed.corpus import world_lessons
-from neurotopo.testbed.recall import Score, scores_of
 from neurotopo.testbed.recipe import RECIPES
-from neurotopo.testbed.shelf import built_in, find, planted_groups, shelf, write_groups
 from neurotopo.testbed.world import core_id, make_world
 
 NATURAL = ("gpt2", "llama", "bert")

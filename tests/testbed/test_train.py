@@ -15,9 +15,9 @@ import torch
 from safetensors import safe_open
 
 from neurotopo import Fact, FactSet, load_model
+from neurotopo.models.recall import recalled, scores_of
 from neurotopo.testbed.batches import Batches
 from neurotopo.testbed.corpus import Lessons, fact_lessons, rows_of, train_tokenizer
-from neurotopo.testbed.recall import recalled, scores_of
 from neurotopo.testbed.recipe import LADDER, RECIPES, Recipe, recipe_for
 from neurotopo.testbed.train import answer_loss, train_model
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition.rows import POINTS, Collected
 from neurotopo.studies.methods import METHODS, control_of
 from neurotopo.studies.statistics import holm, independent, paired
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

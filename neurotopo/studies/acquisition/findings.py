@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition.rows import Collected
-from neurotopo.studies.methods import label_of
-from neurotopo.studies.summary import Table
-from neurotopo.studies.wording import (
+from neurotopo.studies.findings import (
     ALPHA,
     FEW,
     as_claim,
@@ -19,6 +18,7 @@ from neurotopo.studies.wording import (
     stands,
     upper_first,
 )
+from neurotopo.studies.methods import label_of
 
 if TYPE_CHECKING:
     import pandas as pd

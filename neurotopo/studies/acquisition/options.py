@@ -31,7 +31,7 @@ class AcquisitionOptions(SearchOptions):
     path, fold_norm, length, aggregation
         How they are connected, :class:`~neurotopo.NeuronGraph`.
     tau, tau_absolute, tau_log, level, min_cluster_size
-        Thresholds of the rules of NTC, :class:`~neurotopo.studies.methods.Searched`.
+        Thresholds of the rules of NTC, :class:`~neurotopo.studies.methods.GroupingInput`.
     tau2, criterion, relative, max_drop, positions, reduce, max_exact, n_samples, max_change
         The filter, and how degeneracy is measured, :class:`~neurotopo.DKNFinder`.
     n_pairs : int, default=20

@@ -11,9 +11,9 @@ from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.layers import LayerDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.plots.sweep import SweepDisplay
+from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.acquisition.rows import LARGEST, Collected
 from neurotopo.studies.methods import control_of
-from neurotopo.studies.summary import Picture, Table, free_axes
 
 __all__ = ["pictures_of"]
 

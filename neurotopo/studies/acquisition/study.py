@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from neurotopo.report.summary import Summary
 from neurotopo.studies.acquisition.explorer import explorer_of
 from neurotopo.studies.acquisition.findings import findings_of
 from neurotopo.studies.acquisition.options import AcquisitionOptions
@@ -12,12 +13,11 @@ from neurotopo.studies.acquisition.pictures import pictures_of
 from neurotopo.studies.acquisition.rows import Collected, collect
 from neurotopo.studies.acquisition.tables import tables_of
 from neurotopo.studies.acquisition.work import STAGES, prepare
+from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.front import Definition
 from neurotopo.studies.methods import label_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.runner import Study
-from neurotopo.studies.summary import Summary
-from neurotopo.studies.wording import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd

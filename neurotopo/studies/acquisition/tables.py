@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 
 from neurotopo.knowledge.attribution import COARSE
 from neurotopo.knowledge.gcr import straight_line_gcr
+from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition.comparisons import controls_table, table7, table7_paired
 from neurotopo.studies.acquisition.rows import EXCLUDED, LARGEST, POINTS, Collected
 from neurotopo.studies.methods import label_of
 from neurotopo.studies.statistics import finite_mean, mean_interval
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from neurotopo.graphs.neuron_graph import NeuronGraph
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.pairs import degenerate_pairs
 from neurotopo.knowledge.suppression import Suppressions
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.acquisition.graph import stored_graph
 from neurotopo.studies.acquisition.options import AcquisitionOptions
-from neurotopo.studies.methods import METHODS, Searched, control_of, groups_by, shuffled
+from neurotopo.studies.methods import METHODS, GroupingInput, control_of, groups_by, shuffled
 from neurotopo.studies.models import model_for
 from neurotopo.studies.runner import seed_for
 
@@ -57,7 +57,7 @@ class AcquisitionWork:
 
     def __call__(self, fact: Fact) -> dict[str, Any]:
         """Return the results about a fact by stage."""
-        from neurotopo.testbed.recall import recalled
+        from neurotopo.models.recall import recalled
 
         known = bool(recalled(self.model, [fact], ends=False)[0])
         # attribute_many, because it counts coarse integrations where attribute warns of each
@@ -97,7 +97,7 @@ class AcquisitionWork:
         )
         return {"fact": about, "graph": graph, "methods": methods, "sweep": sweep}
 
-    def _searched(self, fact: Fact, neurons: NeuronSet, attribution: Attribution) -> Searched:
+    def _searched(self, fact: Fact, neurons: NeuronSet, attribution: Attribution) -> GroupingInput:
         options = self.options
         pairs = partial(
             degenerate_pairs,
@@ -109,7 +109,7 @@ class AcquisitionWork:
             positions=self._finder.positions,
             reduce=self._finder.reduce,
         )
-        return Searched(
+        return GroupingInput(
             graph=NeuronGraph.from_model(self.model, neurons, **options.graph_options()),
             pairs=pairs,
             planted=self.model.planted_groups,
@@ -122,7 +122,7 @@ class AcquisitionWork:
             shape=(self.model.n_layers, self.model.n_neurons),
         )
 
-    def _sweep(self, fact: Fact, searched: Searched, under: Suppressions) -> dict[str, Any]:
+    def _sweep(self, fact: Fact, searched: GroupingInput, under: Suppressions) -> dict[str, Any]:
         """Try other thresholds of NTC and of the filter, and random groups under the same."""
         groupings = []
         for tau1 in self.options.sweep_tau1:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.choices.rows import Collected
 from neurotopo.studies.choices.variations import DEFAULT, MODELLING
-from neurotopo.studies.summary import Table
-from neurotopo.studies.wording import (
+from neurotopo.studies.findings import (
     ALPHA,
     FEW,
     and_list,

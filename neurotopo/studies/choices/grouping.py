@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.neuron_tree import NeuronTree
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.whole_model import whole_model_tree
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.choices.lengths import among, gaps, within_layers
 from neurotopo.studies.choices.options import ChoicesOptions
 from neurotopo.studies.choices.variations import Variation

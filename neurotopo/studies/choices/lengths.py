@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.graphs.neuron_tree import NeuronTree
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.graphs.shortest_paths import symmetric_csr
+from neurotopo.neurons import NeuronSet
 from neurotopo.persistence.inputs import EdgeList
 from neurotopo.persistence.merge_tree import MergeTree
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from neurotopo.plots.bars import BarsDisplay
 from neurotopo.plots.effects import EffectsDisplay
+from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.choices.rows import Collected
 from neurotopo.studies.choices.variations import CHOICES, DEFAULT
-from neurotopo.studies.summary import Picture, Table, free_axes
 
 __all__ = ["pictures_of"]
 

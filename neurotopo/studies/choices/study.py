@@ -10,10 +10,10 @@ from neurotopo.studies.choices.pictures import pictures_of
 from neurotopo.studies.choices.rows import Collected, collect
 from neurotopo.studies.choices.tables import tables_of
 from neurotopo.studies.choices.work import STAGES, prepare
+from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.front import Definition
 from neurotopo.studies.runner import Study
 from neurotopo.studies.summarising import Summarise
-from neurotopo.studies.wording import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from neurotopo.knowledge.gcr import straight_line_gcr
+from neurotopo.report.summary import Table
 from neurotopo.studies.choices.comparisons import agreement, changes, controls, recovered
 from neurotopo.studies.choices.rows import POINTS, Collected
 from neurotopo.studies.choices.variations import CHOICES, DEFAULT
 from neurotopo.studies.statistics import finite_mean
-from neurotopo.studies.summary import Table
 
 __all__ = ["tables_of"]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.suppression import Suppressions
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.choices.agreement import jaccard, rand_index, same_groups
 from neurotopo.studies.choices.grouping import Grouper
 from neurotopo.studies.choices.options import ChoicesOptions
@@ -58,7 +58,7 @@ class ChoicesWork:
 
     def __call__(self, fact: Fact) -> dict[str, Any]:
         """Return the results about a fact by stage."""
-        from neurotopo.testbed.recall import recalled
+        from neurotopo.models.recall import recalled
 
         known = bool(recalled(self.model, [fact], ends=False)[0])
         # attribute_many, because it counts coarse integrations where attribute warns of each

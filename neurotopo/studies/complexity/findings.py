@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.complexity.rows import Collected
 from neurotopo.studies.complexity.trend import MOST_MODELS_FEW
-from neurotopo.studies.several_models import UNIT
-from neurotopo.studies.summary import Table
-from neurotopo.studies.wording import (
+from neurotopo.studies.findings import (
     ALPHA,
     FEW,
     and_list,
@@ -20,6 +19,7 @@ from neurotopo.studies.wording import (
     p_words,
     stands,
 )
+from neurotopo.studies.several_models import UNIT
 
 __all__ = ["findings_of"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.scaling import ScalingDisplay
+from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.complexity.rows import Collected
-from neurotopo.studies.summary import Picture, Table, free_axes
 
 __all__ = ["pictures_of"]
 

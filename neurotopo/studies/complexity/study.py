@@ -11,11 +11,11 @@ from neurotopo.studies.complexity.pictures import pictures_of
 from neurotopo.studies.complexity.rows import collect
 from neurotopo.studies.complexity.tables import tables_of
 from neurotopo.studies.complexity.work import prepare
+from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.front import Definition
 from neurotopo.studies.runner import Study
 from neurotopo.studies.several_models import UNIT, ModelFact, items_of
 from neurotopo.studies.summarising import Summarise
-from neurotopo.studies.wording import ALPHA
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.facts import Fact

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.complexity.rows import CONTROLS, EXTREME, MEASURES, Collected
 from neurotopo.studies.complexity.trend import trend
 from neurotopo.studies.statistics import finite_mean, holm, mean_interval, paired
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

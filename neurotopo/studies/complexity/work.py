@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurotopo.datasets.perturbation import PERTURBATIONS, perturb
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.models.edits import Edit
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.complexity.options import ComplexityOptions
 from neurotopo.studies.runner import seed_for
-from neurotopo.studies.search import FactNeurons, Searcher, size_matched
+from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.several_models import ModelFact, SeveralModelsWork, Shuffles, n_parameters
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class ComplexityWork(SeveralModelsWork[ComplexityOptions]):
             "faulty": self._faulty(searcher, found, seed),
         }
 
-    def _faulty(self, searcher: Searcher, found: FactNeurons, seed: int) -> dict[str, Any]:
+    def _faulty(self, searcher: NeuronFinder, found: FactNeurons, seed: int) -> dict[str, Any]:
         """Ask for the fact by faulty prompts, with nothing, D and as many others suppressed."""
-        from neurotopo.testbed.recall import recalled
+        from neurotopo.models.recall import recalled
 
         model, finder = searcher.model, searcher.finder
         prompts = self._prompts(found.fact)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.critique.rows import MODES, Collected
 from neurotopo.studies.statistics import Paired, finite_mean, holm, independent, paired
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

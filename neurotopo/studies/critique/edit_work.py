@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.facts import Fact
 from neurotopo.models.answers import masked_fillings
 from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.evaluation import dropout_off
 from neurotopo.models.passes import Query
+from neurotopo.models.recall import recalled
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.critique.cases import Candidate, EditCase, reverse_of
 from neurotopo.studies.critique.options import CritiqueOptions
 from neurotopo.studies.runner import seed_for
-from neurotopo.studies.search import FactNeurons, Searcher, size_matched
-from neurotopo.testbed.recall import recalled
+from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
 from neurotopo.tuning.tuner import NeuronTuner
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ class EditWork:
         The model. It is put back bit for bit after each edit.
     options : CritiqueOptions
         What is done.
-    searcher : Searcher
+    searcher : NeuronFinder
         What finds neurons.
     seed : int
         Seed of random neurons.
     """
 
     def __init__(
-        self, model: NeuronModel, options: CritiqueOptions, searcher: Searcher, seed: int
+        self, model: NeuronModel, options: CritiqueOptions, searcher: NeuronFinder, seed: int
     ) -> None:
         self.model = model
         self.options = options

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.critique.rows import Collected
-from neurotopo.studies.summary import Table
-from neurotopo.studies.wording import (
+from neurotopo.studies.findings import (
     ALPHA,
     FEW,
     and_list,

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.models.edits import Edit
 from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.passes import Query, log_probabilities
+from neurotopo.models.recall import recalled
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.critique.measures import rank_one_share, shuffled_share
 from neurotopo.studies.critique.options import CritiqueOptions
 from neurotopo.studies.critique.pairs import Group, Pair
 from neurotopo.studies.runner import seed_for
-from neurotopo.studies.search import FactNeurons, Searcher, size_matched
-from neurotopo.testbed.recall import recalled
+from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
@@ -34,14 +34,14 @@ class PairWork:
         The model.
     options : CritiqueOptions
         What is done.
-    searcher : Searcher
+    searcher : NeuronFinder
         What finds neurons.
     seed : int
         Seed of everything that is random.
     """
 
     def __init__(
-        self, model: NeuronModel, options: CritiqueOptions, searcher: Searcher, seed: int
+        self, model: NeuronModel, options: CritiqueOptions, searcher: NeuronFinder, seed: int
     ) -> None:
         self.model = model
         self.options = options

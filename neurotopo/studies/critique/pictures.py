@@ -9,8 +9,8 @@ import numpy as np
 
 from neurotopo.plots._series import legend_below, look
 from neurotopo.plots.effects import EffectsDisplay
+from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.critique.rows import EDIT_ARMS, Collected
-from neurotopo.studies.summary import Picture, Table, free_axes
 
 __all__ = ["pictures_of"]
 

@@ -8,10 +8,10 @@ from neurotopo.studies.critique.pictures import pictures_of
 from neurotopo.studies.critique.rows import ARMS, collect
 from neurotopo.studies.critique.tables import tables_of
 from neurotopo.studies.critique.work import items_of, prepare
+from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.front import Definition
 from neurotopo.studies.runner import Study
 from neurotopo.studies.summarising import Summarise
-from neurotopo.studies.wording import ALPHA
 
 __all__ = ["DEFINITION", "summarise"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.critique.comparisons import (
     edit_tests,
     generalisation,
@@ -17,7 +18,6 @@ from neurotopo.studies.critique.comparisons import (
 from neurotopo.studies.critique.measures import line_through, votes_of
 from neurotopo.studies.critique.rows import ARMS, EDIT_ARMS, MODES, Collected
 from neurotopo.studies.statistics import finite_mean, holm, mean_interval, paired
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from neurotopo.studies.critique.options import CritiqueOptions
 from neurotopo.studies.critique.pair_work import PairWork
 from neurotopo.studies.critique.pairs import Group, count_words, fact_groups, grammar_groups
 from neurotopo.studies.models import model_for
-from neurotopo.studies.search import Searcher
+from neurotopo.studies.search import NeuronFinder
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
@@ -63,7 +63,7 @@ class CritiqueWork:
 
     def __init__(self, model: NeuronModel, options: CritiqueOptions, seed: int) -> None:
         self.model = model
-        searcher = Searcher(model, options)
+        searcher = NeuronFinder(model, options)
         self._pairs = PairWork(model, options, searcher, seed)
         self._edits = EditWork(model, options, searcher, seed)
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.crosslingual.overlaps import CONTROLS, KINDS
 from neurotopo.studies.crosslingual.rows import Collected
-from neurotopo.studies.summary import Table
-from neurotopo.studies.wording import (
+from neurotopo.studies.findings import (
     ALPHA,
     FEW,
     and_list,

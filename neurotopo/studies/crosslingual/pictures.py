@@ -10,11 +10,11 @@ import numpy as np
 from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.layers import LayerDisplay
 from neurotopo.plots.means import MeansDisplay
+from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.crosslingual.comparisons import ANSWERS, share_interval
 from neurotopo.studies.crosslingual.overlaps import CONTROLS, KINDS
 from neurotopo.studies.crosslingual.rows import Collected
 from neurotopo.studies.statistics import mean_interval
-from neurotopo.studies.summary import Picture, Table, free_axes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from neurotopo.report.summary import Summary
 from neurotopo.studies.crosslingual.findings import findings_of
 from neurotopo.studies.crosslingual.items import facts_in_languages, language_facts
 from neurotopo.studies.crosslingual.options import CrosslingualOptions
@@ -13,11 +14,10 @@ from neurotopo.studies.crosslingual.pictures import pictures_of
 from neurotopo.studies.crosslingual.rows import Collected, collect
 from neurotopo.studies.crosslingual.tables import tables_of
 from neurotopo.studies.crosslingual.work import STAGES, prepare
+from neurotopo.studies.findings import ALPHA, FEW
 from neurotopo.studies.front import Definition
 from neurotopo.studies.rows import Row
 from neurotopo.studies.runner import Study
-from neurotopo.studies.summary import Summary
-from neurotopo.studies.wording import ALPHA, FEW
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurotopo.knowledge.languages import ARMS
+from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition.tables import tables_of as acquired_tables
 from neurotopo.studies.crosslingual import comparisons
 from neurotopo.studies.crosslingual.comparisons import share_interval
@@ -17,7 +18,6 @@ from neurotopo.studies.crosslingual.draws import KINDS as DRAWS
 from neurotopo.studies.crosslingual.overlaps import CONTROLS, KINDS
 from neurotopo.studies.crosslingual.rows import Collected
 from neurotopo.studies.statistics import finite_mean
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.languages import cross_lingual_edit
 from neurotopo.models.edits import Edit
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.acquisition.work import AcquisitionWork
 from neurotopo.studies.crosslingual.draws import KINDS, random_like, some
 from neurotopo.studies.crosslingual.items import LanguageFact
@@ -71,7 +71,7 @@ class CrosslingualWork:
         return {**about, "languages": found, "edits": self._edits(item, neurons)}
 
     def _known(self, item: LanguageFact) -> dict[str, bool]:
-        from neurotopo.testbed.recall import recalled
+        from neurotopo.models.recall import recalled
 
         given = recalled(self.model, list(item.facts.values()), ends=False)
         return dict(zip(item.facts, map(bool, given), strict=True))

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from neurotopo.knowledge.facts import Fact
 from neurotopo.models.neuron_model import NeuronModel
+from neurotopo.models.recall import recalled
 from neurotopo.testbed.corpus import sentences_of
-from neurotopo.testbed.recall import recalled
 
 __all__ = ["asked_scores", "verdict_fact"]
 

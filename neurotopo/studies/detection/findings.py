@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.detection.evaluation import Evaluation
 from neurotopo.studies.detection.metrics import interval
 from neurotopo.studies.detection.rows import CONTROLS, Collected
-from neurotopo.studies.summary import Table
-from neurotopo.studies.wording import (
+from neurotopo.studies.findings import (
     ALPHA,
     FEW,
     and_list,

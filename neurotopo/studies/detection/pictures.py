@@ -10,9 +10,9 @@ import numpy as np
 from neurotopo.plots._series import legend_below, look
 from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.roc import RocDisplay
+from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.detection.evaluation import Evaluation
 from neurotopo.studies.detection.metrics import interval
-from neurotopo.studies.summary import Picture, Table, free_axes
 
 __all__ = ["pictures_of"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.detection.options import SWEPT, DetectionOptions
 from neurotopo.studies.search import size_matched
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from neurotopo.report.summary import Summary
 from neurotopo.studies.detection.evaluation import Evaluation
 from neurotopo.studies.detection.findings import findings_of
 from neurotopo.studies.detection.options import DetectionOptions
@@ -12,11 +13,10 @@ from neurotopo.studies.detection.rows import METHODS, collect
 from neurotopo.studies.detection.tables import tables_of
 from neurotopo.studies.detection.trials import facts_of_relations, trials
 from neurotopo.studies.detection.work import prepare
+from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.front import Definition
 from neurotopo.studies.rows import Row
 from neurotopo.studies.runner import Study
-from neurotopo.studies.summary import Summary
-from neurotopo.studies.wording import ALPHA
 
 __all__ = ["DEFINITION", "summarise"]
 

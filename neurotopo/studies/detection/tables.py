@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.detection.evaluation import Evaluation
 from neurotopo.studies.detection.metrics import MEASURES, bootstrap_p, interval
 from neurotopo.studies.detection.rows import CONTROLS, METHODS, Collected
 from neurotopo.studies.statistics import finite_mean, holm, paired
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.facts import Fact
 from neurotopo.models.neuron_model import NeuronModel
+from neurotopo.models.recall import recalled
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.detection.asking import asked_scores
 from neurotopo.studies.detection.options import DetectionOptions
 from neurotopo.studies.detection.sets import Swept, random_sets, shared, swept_sets
 from neurotopo.studies.detection.trials import RelationTrial
 from neurotopo.studies.models import model_for
 from neurotopo.studies.runner import seed_for
-from neurotopo.studies.search import FactNeurons, Searcher
-from neurotopo.testbed.recall import recalled
+from neurotopo.studies.search import FactNeurons, NeuronFinder
 
 __all__ = ["DetectionWork", "prepare"]
 
@@ -46,7 +46,7 @@ class DetectionWork:
         self.model = model
         self.options = options
         self.seed = seed
-        self._searcher = Searcher(model, options.search())
+        self._searcher = NeuronFinder(model, options.search())
         self._shape = {"n_layers": model.n_layers, "n_neurons": model.n_neurons}
 
     def __call__(self, trial: RelationTrial) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class DetectionWork:
         def degenerate(**changed: float) -> list[NeuronSet]:
             if all(getattr(self.options, name) == value for name, value in changed.items()):
                 return [one.degenerate for one in found]
-            searcher = Searcher(self.model, self.options.search(**changed))
+            searcher = NeuronFinder(self.model, self.options.search(**changed))
             return [searcher.of(one.fact, one.attribution).degenerate for one in found]
 
         return swept_sets(self.options, degenerate, seed_for(self.seed, key), **self._shape)

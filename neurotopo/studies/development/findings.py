@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.development.rows import Collected
 from neurotopo.studies.development.tables import ALL, KNOWN
+from neurotopo.studies.findings import ALPHA, FEW, and_list, as_claim, nothing_done, p_words, stands
 from neurotopo.studies.several_models import UNIT
-from neurotopo.studies.summary import Table
-from neurotopo.studies.wording import ALPHA, FEW, and_list, as_claim, nothing_done, p_words, stands
 
 __all__ = ["findings_of"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from neurotopo.plots.scaling import ScalingDisplay
+from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.development.rows import CONSECUTIVE, TO_THE_END, Collected
 from neurotopo.studies.statistics import mean_interval
-from neurotopo.studies.summary import Picture, Table, free_axes
 
 __all__ = ["pictures_of"]
 

@@ -8,11 +8,11 @@ from neurotopo.studies.development.pictures import pictures_of
 from neurotopo.studies.development.rows import collect
 from neurotopo.studies.development.tables import tables_of
 from neurotopo.studies.development.work import items, prepare
+from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.front import Definition
 from neurotopo.studies.runner import Study
 from neurotopo.studies.several_models import UNIT
 from neurotopo.studies.summarising import Summarise
-from neurotopo.studies.wording import ALPHA
 
 __all__ = ["DEFINITION", "summarise"]
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.development.rows import CONSECUTIVE, KEPT, REASONS, TO_THE_END, Collected
 from neurotopo.studies.statistics import finite_mean, holm, paired
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

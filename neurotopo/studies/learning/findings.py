@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neurotopo.report.summary import Table
+from neurotopo.studies.findings import ALPHA, FEW, and_list, as_claim, nothing_done, p_words, stands
 from neurotopo.studies.learning.rows import Collected, label, overlap_tests
 from neurotopo.studies.learning.tables import comparisons, gains
-from neurotopo.studies.summary import Table
-from neurotopo.studies.wording import ALPHA, FEW, and_list, as_claim, nothing_done, p_words, stands
 
 if TYPE_CHECKING:
     import pandas as pd

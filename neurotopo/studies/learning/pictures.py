@@ -8,9 +8,9 @@ import numpy as np
 
 from neurotopo.plots._series import legend_below, look
 from neurotopo.plots.learning_curves import LearningCurvesDisplay
+from neurotopo.report.summary import Picture, free_axes
 from neurotopo.studies.learning.rows import SETS, Collected, label, overlap_tests
 from neurotopo.studies.learning.tables import BEFORE
-from neurotopo.studies.summary import Picture, free_axes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.attribution import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.facts import Fact
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.search import size_matched
 from neurotopo.tuning.changes import (
     OverlapCurve,

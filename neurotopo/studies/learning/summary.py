@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.learning.findings import findings_of
 from neurotopo.studies.learning.pictures import pictures_of
 from neurotopo.studies.learning.rows import collect
 from neurotopo.studies.learning.tables import tables_of
 from neurotopo.studies.summarising import Summarise
-from neurotopo.studies.wording import ALPHA
 
 __all__ = ["TITLE", "summarise"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.learning.rows import SETS, Collected, label, overlap_means, overlap_tests
 from neurotopo.studies.statistics import finite_mean, holm, independent, mean_interval, paired
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

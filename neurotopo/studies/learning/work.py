@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.facts import Fact
 from neurotopo.models.neuron_model import NeuronModel
+from neurotopo.models.recall import recalled
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.learning.data import Lesson, lessons_for, texts_of
 from neurotopo.studies.learning.options import LearningOptions
 from neurotopo.studies.learning.sets import ArmSets, arm_sets, found_sets
 from neurotopo.studies.models import model_for
 from neurotopo.studies.training import Schedule, Training, train
 from neurotopo.testbed.corpus import sentences_of
-from neurotopo.testbed.recall import recalled
 from neurotopo.tuning.changes import neuron_changes, snapshot
 from neurotopo.tuning.lora import lora_like
 from neurotopo.tuning.tuner import NeuronTuner

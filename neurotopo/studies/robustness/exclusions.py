@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.robustness.rows import ARMS, EXTREME, LABELS, MOST, ZERO, Collected
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

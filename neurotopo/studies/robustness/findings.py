@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from neurotopo.studies.robustness.comparisons import values_of
-from neurotopo.studies.robustness.rows import WHERE, Collected
-from neurotopo.studies.statistics import finite_mean
-from neurotopo.studies.summary import Table
-from neurotopo.studies.wording import (
+from neurotopo.report.summary import Table
+from neurotopo.studies.findings import (
     ALPHA,
     FEW,
     as_claim,
@@ -19,6 +16,9 @@ from neurotopo.studies.wording import (
     stands,
     upper_first,
 )
+from neurotopo.studies.robustness.comparisons import values_of
+from neurotopo.studies.robustness.rows import WHERE, Collected
+from neurotopo.studies.statistics import finite_mean
 
 if TYPE_CHECKING:
     import pandas as pd

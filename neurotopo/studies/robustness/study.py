@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.front import Definition
 from neurotopo.studies.robustness.findings import findings_of
 from neurotopo.studies.robustness.options import RobustnessOptions
@@ -13,7 +14,6 @@ from neurotopo.studies.robustness.tables import tables_of
 from neurotopo.studies.robustness.work import STAGES, prepare
 from neurotopo.studies.runner import Study
 from neurotopo.studies.summarising import Summarise
-from neurotopo.studies.wording import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurotopo.report.summary import Table
 from neurotopo.studies.robustness.comparisons import (
     BY_PROBABILITY,
     subset_tests_table,
@@ -18,7 +19,6 @@ from neurotopo.studies.robustness.exclusions import exclusions_table, subsets_ke
 from neurotopo.studies.robustness.measures import MEASURES
 from neurotopo.studies.robustness.rows import ARMS, AVERAGE, KINDS, WHERE, Collected
 from neurotopo.studies.statistics import finite_mean, mean_interval
-from neurotopo.studies.summary import Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from neurotopo.datasets.perturbation import PERTURBATIONS, perturb
-from neurotopo.graphs.neurons import NeuronSet
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.suppression import subsets
 from neurotopo.models.prompts import describe_fact
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.methods import control_of, shuffled
 from neurotopo.studies.models import model_for
 from neurotopo.studies.robustness.options import ENHANCE, RobustnessOptions
 from neurotopo.studies.robustness.rows import MOST, NO_PROMPT, NOT_KNOWN
 from neurotopo.studies.runner import seed_for
-from neurotopo.studies.search import FactNeurons, Searcher, size_matched
+from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
 
 __all__ = ["STAGES", "RobustnessWork", "prepare"]
 
@@ -46,7 +46,7 @@ class RobustnessWork:
         self.model = model
         self.options = options
         self.seed = seed
-        self._searcher = Searcher(model, options)
+        self._searcher = NeuronFinder(model, options)
 
     def __call__(self, fact: Fact) -> dict[str, Any]:
         """Return the results about a fact by stage."""
@@ -121,7 +121,7 @@ class RobustnessWork:
 
     def _asked(self, facts: Sequence[Fact], edits: Any = None) -> tuple[Any, Any]:
         """Return the probability of each answer, and whether it is given."""
-        from neurotopo.testbed.recall import recalled
+        from neurotopo.models.recall import recalled
 
         probability = self.model.answer_probabilities(
             facts, edits=edits, reduce=self.options.reduce

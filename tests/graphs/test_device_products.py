@@ -11,11 +11,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from neurotopo.graphs import bipartite
+from neurotopo.graphs import bipartite, device_products
 from neurotopo.graphs.bipartite import tile_forest
+from neurotopo.graphs.device_products import DeviceTile
 from neurotopo.graphs.whole_model import whole_model_tree
-from neurotopo.models import device_products
-from neurotopo.models.device_products import DeviceTile
 from tests.graphs.sources import ArrayModel
 from tests.graphs.test_bipartite import assert_is_spanning_forest, check_tile, tiles
 

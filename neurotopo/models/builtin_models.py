@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurotopo.graphs.neurons import NeuronSet
+from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,7 +31,7 @@ def built_in() -> tuple[str, ...]:
 
     Examples
     --------
-    >>> from neurotopo.testbed.shelf import built_in
+    >>> from neurotopo.models.builtin_models import built_in
     >>> {"gpt2", "llama", "bert", "ladder-1", "ladder-3", "null"} <= set(built_in())
     True
     """
@@ -75,15 +75,17 @@ def null_model(seed: int = 0) -> PreTrainedModel:
     -------
     transformers.PreTrainedModel
     """
-    from transformers import AutoTokenizer
-
-    from neurotopo.testbed.architectures import new_model
-    from neurotopo.testbed.recipe import Recipe
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     folder = find(_NULL_OF)
     about: Any = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = new_model(Recipe.from_dict(about["recipe"]), tokenizer, seed=seed)
+    config = AutoConfig.from_pretrained(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(config)
+        embeddings = model.get_input_embeddings().weight
+        torch.nn.init.normal_(embeddings, std=about["recipe"]["embedding_std"])
     model.name_or_path = model.config.name_or_path = str(folder)
     return model.eval()
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from neurotopo.persistence.merge_tree import MergeTree, merge_tree
 
-__all__ = ["ShownTree", "branch_colors", "joining_radii", "shown_tree"]
+__all__ = ["SampledTree", "branch_colors", "joining_radii", "shown_tree"]
 
 
 @dataclass(frozen=True)
-class ShownTree:
+class SampledTree:
     """A merge tree over the samples shown.
 
     The samples are listed in leaf order, so that the members of every cluster are neighbours.
@@ -61,7 +61,7 @@ class ShownTree:
         return np.array([position.get(pair, -1) for pair in pairs], dtype=np.intp)
 
 
-def shown_tree(tree: MergeTree, most: int) -> ShownTree:
+def shown_tree(tree: MergeTree, most: int) -> SampledTree:
     """Take the whole tree, or of a larger one ``most`` samples evenly over its leaf order."""
     n = tree.n_samples
     place = np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.intp)
@@ -72,7 +72,7 @@ def shown_tree(tree: MergeTree, most: int) -> ShownTree:
     clusters = np.arange(part.n_samples, part.n_nodes)
     above = part.parent[clusters]
     first = np.append(np.arange(part.n_samples, dtype=np.float64), np.full(len(clusters), np.inf))
-    return ShownTree(
+    return SampledTree(
         place,
         tree.leaf_order[place],
         joining,
@@ -92,7 +92,7 @@ def joining_radii(tree: MergeTree) -> NDArray[np.float64]:
     Examples
     --------
     >>> from neurotopo import merge_tree
-    >>> from neurotopo.explore.shown import joining_radii
+    >>> from neurotopo.explore.sampled_tree import joining_radii
     >>> joining_radii(merge_tree([[0.0], [1.0], [3.0]], metric="euclidean")).tolist()
     [1.0, 2.0]
     """
@@ -113,7 +113,7 @@ def _path_tree(joining: NDArray[np.float64]) -> MergeTree:
     return merge_tree(sp.coo_array((lengths, ends), shape=(n, n)))
 
 
-def branch_colors(shown: ShownTree, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+def branch_colors(shown: SampledTree, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
     """Give numbers to the branches of a tree, so that a cluster keeps its number while it grows.
 
     A cluster hands its number on to the cluster it becomes part of, if it is the largest there
@@ -122,7 +122,7 @@ def branch_colors(shown: ShownTree, chosen: NDArray[np.intp]) -> NDArray[np.intp
 
     Parameters
     ----------
-    shown : ShownTree
+    shown : SampledTree
         The tree.
     chosen : ndarray of int
         For each chosen cluster its position in ``shown``, -1 where it is not there.

@@ -22,7 +22,7 @@ class Claim(str):
 
     Examples
     --------
-    >>> from neurotopo.studies.summary import Claim, Summary
+    >>> from neurotopo.report.summary import Claim, Summary
     >>> findings = ("9 facts are known.", Claim("A exceeds B."))
     >>> Summary("A and B", findings, {}, {}, rows=None).claims
     ('A exceeds B.',)
@@ -160,7 +160,7 @@ def free_axes(width: float, height: float) -> Any:
 
     Examples
     --------
-    >>> from neurotopo.studies.summary import Picture, free_axes
+    >>> from neurotopo.report.summary import Picture, free_axes
     >>> ax = free_axes(6.0, 4.0)
     >>> Picture(ax.figure, "Nothing").title
     'Nothing'

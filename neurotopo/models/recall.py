@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurotopo.knowledge.facts import Fact
 from neurotopo.models.answers import masked_fillings
 from neurotopo.models.edits import RowEdits, Rows, as_rows
 from neurotopo.models.encoding import CausalEncoding
@@ -19,6 +18,7 @@ from neurotopo.models.evaluation import evaluating
 from neurotopo.models.passes import Query, padded
 
 if TYPE_CHECKING:
+    from neurotopo.knowledge.facts import Fact
     from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = ["Score", "recalled", "scores_of"]
@@ -43,7 +43,7 @@ class Score:
 
     Examples
     --------
-    >>> from neurotopo.testbed.recall import Score
+    >>> from neurotopo.models.recall import Score
     >>> score = Score("en", "held out", n=200, exact=0.85)
     >>> f"{100 * score.exact:.0f} % of {score.n}"
     '85 % of 200'
@@ -91,7 +91,7 @@ def recalled(
     --------
     >>> from neurotopo import Fact
     >>> from neurotopo.models.examples import random_model
-    >>> from neurotopo.testbed.recall import recalled
+    >>> from neurotopo.models.recall import recalled
     >>> recalled(random_model("gpt2"), [Fact("The capital of Italy is _X_", "Rome")])
     array([False])
     """

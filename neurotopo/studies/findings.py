@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from neurotopo.studies.summary import Claim
+from neurotopo.report.summary import Claim
 
 __all__ = [
     "ALPHA",
@@ -41,7 +41,7 @@ def stands(n: int, p: float, difference: float) -> bool:
 
     Examples
     --------
-    >>> from neurotopo.studies.wording import stands
+    >>> from neurotopo.studies.findings import stands
     >>> stands(40, 0.001, 2.0), stands(40, 0.001, -2.0), stands(5, 0.001, 2.0)
     (True, False, False)
     """
@@ -49,7 +49,7 @@ def stands(n: int, p: float, difference: float) -> bool:
 
 
 def as_claim(sentence: str, holds: bool) -> str:
-    """Return a sentence, as a :class:`~neurotopo.studies.summary.Claim` if it holds."""
+    """Return a sentence, as a :class:`~neurotopo.report.summary.Claim` if it holds."""
     return Claim(sentence) if holds and sentence else sentence
 
 
@@ -65,7 +65,7 @@ def nothing_done(errors: Any, unit: str = "fact") -> str:
 
     Examples
     --------
-    >>> from neurotopo.studies.wording import nothing_done
+    >>> from neurotopo.studies.findings import nothing_done
     >>> nothing_done([]), nothing_done(["no such token"], "relation")
     ('No fact has been worked on.', 'All 1 relations failed; the first: no such token')
     """
@@ -80,7 +80,7 @@ def p_words(p: float) -> str:
 
     Examples
     --------
-    >>> from neurotopo.studies.wording import p_words
+    >>> from neurotopo.studies.findings import p_words
     >>> p_words(0.0123), p_words(0.0), p_words(float("nan"))
     ('p = 0.012', 'p < 1e-300', 'no test possible')
     """
@@ -94,7 +94,7 @@ def from_to(low: float, high: float, digits: int = 1) -> str:
 
     Examples
     --------
-    >>> from neurotopo.studies.wording import from_to
+    >>> from neurotopo.studies.findings import from_to
     >>> from_to(0.52, 1.0), from_to(float("nan"), 1.0)
     ('95 % interval 0.5 to 1.0', '')
     """
@@ -108,7 +108,7 @@ def and_list(names: Sequence[str]) -> str:
 
     Examples
     --------
-    >>> from neurotopo.studies.wording import and_list
+    >>> from neurotopo.studies.findings import and_list
     >>> and_list(["a", "b", "c"])
     'a, b and c'
     """

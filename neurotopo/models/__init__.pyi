@@ -1,0 +1,9 @@
+from .checkpoint import CheckpointRows as CheckpointRows
+from .edits import Edit as Edit
+from .families import Family as Family
+from .families import UnsupportedModelError as UnsupportedModelError
+from .families import family_of as family_of
+from .families import known_families as known_families
+from .families import register_family as register_family
+from .loading import load_model as load_model
+from .neuron_model import NeuronModel as NeuronModel
