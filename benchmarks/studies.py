@@ -41,7 +41,7 @@ from neurotopo.commands.testbed import BuildOptions, build_model
 from neurotopo.models.builtin_models import null_model
 from neurotopo.models.recall import recalled
 from neurotopo.studies import Result, Store, run
-from neurotopo.studies.front import definition
+from neurotopo.studies.study import study_named
 from neurotopo.testbed.architectures import new_model
 from neurotopo.testbed.recipe import RECIPES
 from neurotopo.testbed.statements import core_id
@@ -93,7 +93,7 @@ def cases(quick: bool = False) -> Iterator[Case]:
             yield Case(study, model)
     for answers in ANSWERS:
         for study in RANDOM:
-            if answers == "world" or not definition(study).several:
+            if answers == "world" or not study_named(study).several:
                 seeds = SEEDS if answers == "world" and not quick else SEEDS[:1]
                 for seed in seeds:
                     yield Case(study, "random", seed, answers)
@@ -115,7 +115,7 @@ def trained(case: Case, work: Path, quick: bool) -> Any:
 def random_models(study: str, seed: int) -> Any:
     """Return a model with random weights, or several: of rising size, or of one shape."""
     tokenizer = nt.load_model("testbed:null", device="cpu").tokenizer
-    if not definition(study).several:
+    if not study_named(study).several:
         return nt.NeuronModel(null_model(seed), tokenizer)
     # Snapshots of one training have one shape; of others nothing would be compared.
     shapes = (
@@ -159,7 +159,7 @@ def work_on(case: Case, work: Path, quick: bool) -> dict[str, Any]:
         model = random_models(case.study, case.seed)
         n = N_QUICK_FACTS if quick else N_RANDOM_FACTS
         first = model[0] if isinstance(model, list) else model
-        load_facts = definition(case.study).load
+        load_facts = study_named(case.study)().load
         if case.answers == "own":
             every = load_facts("factworld", first, seed=case.seed)
             facts = load_facts(own_answers(first, every), first, most=n, seed=case.seed)

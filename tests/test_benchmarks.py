@@ -20,7 +20,7 @@ from neurotopo.models.builtin_models import find
 from neurotopo.models.examples import random_model
 from neurotopo.models.recall import recalled
 from neurotopo.studies import STUDIES, run
-from neurotopo.studies.front import definition
+from neurotopo.studies.study import study_named
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
@@ -370,7 +370,7 @@ def test_only_some_rows_of_the_tables_of_a_study_are_recorded() -> None:
 
 def test_a_random_model_knows_its_own_answers() -> None:
     model = studies.random_models("robustness", 1)
-    facts = definition("crosslingual").load("factworld:20", model, seed=1)
+    facts = study_named("crosslingual")().load("factworld:20", model, seed=1)
     own = studies.own_answers(model, facts)
     assert 0 < len(own) < len(facts) == 40
     assert recalled(model, own, ends=False).all()

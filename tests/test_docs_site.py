@@ -12,7 +12,7 @@ import pytest
 
 import neurotopo
 import neurotopo.plots
-from neurotopo.studies.front import STUDIES, definition
+from neurotopo.studies.study import STUDIES, study_named
 from tests.reference import DOCS, in_the_reference, script
 
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
@@ -79,7 +79,7 @@ def test_every_picture_and_all_options_are_in_the_reference(listed):
     for module in pkgutil.iter_modules(neurotopo.plots.__path__, "neurotopo.plots."):
         if not module.name.rpartition(".")[2].startswith("_"):
             assert _missing(_public(module.name), module.name, listed) == []
-    assert [name for name in STUDIES if id(definition(name).options) not in listed] == []
+    assert [name for name in STUDIES if id(study_named(name).Options) not in listed] == []
 
 
 def test_stubs_that_are_not_listed_any_more_are_removed(tmp_path):

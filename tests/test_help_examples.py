@@ -24,7 +24,7 @@ from neurotopo import Fact, FactSet
 from neurotopo.cli import main
 from neurotopo.commands.app import app
 from neurotopo.models.examples import random_model
-from neurotopo.studies.subjects import SUBJECTS
+from neurotopo.studies.study import SUBJECTS
 from neurotopo.testbed.corpus import fact_lessons
 from neurotopo.testbed.recipe import Recipe
 from neurotopo.testbed.train import train_model

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from neurotopo.knowledge.dkn import DKN
     from neurotopo.knowledge.facts import Fact
     from neurotopo.models.neuron_model import NeuronModel
-    from neurotopo.studies.front import Result
+    from neurotopo.studies.run import Result
 
 __all__ = ["MODELS", "FactInFull", "demonstrate", "fact_in_full"]
 
@@ -114,7 +114,7 @@ def demonstrate(
 
 
 def _study(name: str, out: Path, seed: int, n_facts: int, progress: bool) -> Result:
-    from neurotopo.studies.front import run
+    from neurotopo.studies.run import run
 
     return run(
         "acquisition",

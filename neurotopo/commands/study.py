@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurotopo.commands.common import examples
-from neurotopo.studies.subjects import SUBJECTS
+from neurotopo.studies.study import SUBJECTS
 
 if TYPE_CHECKING:
-    from neurotopo.studies.front import Result
+    from neurotopo.studies.run import Result
 
 __all__ = ["options_of", "register"]
 
@@ -100,9 +100,10 @@ def _run(
 ) -> None:
     """Run a study."""
     from neurotopo.commands.common import check_device, check_writable
-    from neurotopo.studies.front import definition, run
+    from neurotopo.studies.run import run
+    from neurotopo.studies.study import study_named
 
-    chosen = options_of(definition(study).options, option or ())
+    chosen = options_of(study_named(study).Options, option or ())
     check_writable(out)
     if engine == "inline":
         check_device(device)
@@ -147,7 +148,7 @@ def _report(
     ] = False,
 ) -> None:
     """Make the report of a run again."""
-    from neurotopo.studies.front import report
+    from neurotopo.studies.run import report
 
     _show(report(folder), quiet)
 

@@ -74,11 +74,14 @@ class Engine(AbstractContextManager["Engine"], Protocol):
     --------
     >>> from neurotopo import Fact
     >>> from neurotopo.studies import InlineEngine, Study, run_study
-    >>> def prepare(model, options):
-    ...     return lambda fact: {"n": len(fact.prompt)}
-    >>> study = Study("sizes", prepare, lambda rows: [row.payload["n"] for row in rows])
+    >>> class Sizes(Study):
+    ...     name = "sizes"
+    ...
+    ...     def measure(self, fact):
+    ...         return {"n": len(fact.prompt)}
     >>> with InlineEngine() as engine:
-    ...     run_study(study, [Fact("Peru is", "there")], engine=engine).summary
+    ...     outcome = run_study(Sizes(), [Fact("Peru is", "there")], engine=engine)
+    >>> outcome.summary.rows["n"].tolist()
     [7]
     """
 

@@ -17,7 +17,7 @@ from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.options import StudyOptions
+from neurotopo.studies.study import StudyOptions
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel

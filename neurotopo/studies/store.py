@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from neurotopo.studies.codec import difference, from_text, to_text
 from neurotopo.studies.rows import Row, Run, StoreError, sentences
 
-__all__ = ["Store"]
+__all__ = ["Rows", "Store"]
 
 _APPLICATION = 0x6E74_7374  # in the header of the file: "ntst"
 _VERSION = 1
@@ -386,3 +386,41 @@ class Store:
 
 def _crc(text: str) -> int:
     return zlib.crc32(text.encode())
+
+
+class Rows:
+    """What is stored about the facts of a run, in their order; may be gone through repeatedly.
+
+    Facts that nothing is stored about are left out; those that failed have an
+    :attr:`~neurotopo.studies.Row.error`.
+
+    Parameters
+    ----------
+    store : Store
+        Where they are.
+    run : str
+        The run.
+    keys : sequence of str
+        The keys of the facts.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.studies import Rows, Store
+    >>> with Store(Path(tempfile.mkdtemp()) / "results.sqlite") as store:
+    ...     run = store.begin("sizes", {})
+    ...     store.put(run, "peru", {"prompt": "..."}, {"result": {"n": 3}})
+    ...     found = [(row.fact, row.payload) for row in Rows(store, run, ["peru", "chile"])]
+    >>> found
+    [('peru', {'n': 3})]
+    """
+
+    def __init__(self, store: Store, run: str, keys: Sequence[str]) -> None:
+        self._store, self._run, self._keys = store, run, keys
+
+    def __iter__(self) -> Iterator[Row]:
+        for key in self._keys:
+            row = self._store.get(self._run, key)
+            if row is not None:
+                yield row

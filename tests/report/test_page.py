@@ -20,7 +20,6 @@ import pytest
 from neurotopo.report import files, make_page, write_report
 from neurotopo.report.summary import Picture, Summary, Table
 from neurotopo.studies import run_study, write_run
-from neurotopo.studies.runner import Study
 from tests.report.example import (
     ABOUT,
     FAILURES,
@@ -32,6 +31,7 @@ from tests.report.example import (
     hostile_summary,
     titled,
 )
+from tests.support.studies import study_of
 
 VOID = {"meta", "br"}
 
@@ -279,7 +279,7 @@ def test_of_a_run_in_a_folder(tmp_path):
         def to_dict(self):
             return {}
 
-    study = Study("ones", prepare, lambda rows: replace(example_summary(), title="Ones"))
+    study = study_of("ones", prepare, lambda rows: replace(example_summary(), title="Ones"))
     outcome = run_study(study, [Item("a"), Item("<b>")], options={"tau": 1}, out=tmp_path)
     write_report(outcome.summary, tmp_path, failures=outcome.failures)
     said = Page((tmp_path / "report.html").read_text(encoding="utf-8")).said()
@@ -382,14 +382,14 @@ def _full(path):
 def test_a_full_disk_is_one_sentence_and_leaves_whole_files(tmp_path, monkeypatch, name):
     write_report(_named("a"), tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    real = files.replacing
+    real = files.atomic_write
 
     def sometimes(path):
         return _full(path) if path == tmp_path / name else real(path)
 
     changed = replace(_named("a", "b"), title="changed")
     with monkeypatch.context() as patch:
-        patch.setattr(files, "replacing", sometimes)
+        patch.setattr(files, "atomic_write", sometimes)
         with pytest.raises(OSError, match="No space left on device") as caught:
             write_report(changed, tmp_path)
     path = tmp_path / name

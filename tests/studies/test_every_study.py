@@ -18,7 +18,7 @@ import neurotopo as nt
 from neurotopo.cli import main
 from neurotopo.models.builtin_models import null_model
 from neurotopo.studies import STUDIES, read_run
-from neurotopo.studies.front import definition
+from neurotopo.studies.study import study_named
 from neurotopo.testbed.architectures import new_model
 from neurotopo.testbed.recipe import RECIPES
 
@@ -51,7 +51,7 @@ def test_every_study_is_here():
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_is_documented(study, capsys):
-    assert definition(study).title
+    assert study_named(study).title
     page = ROOT / "docs" / f"{study}.md"
     inside = {"acquisition": "studies.md", "learning": "training.md"}
     assert page.is_file() or study in inside
@@ -121,7 +121,7 @@ def test_killed_a_study_comes_to_the_same_files(study, tmp_path):
 def random_models(study, seed):
     """Return models with random weights: one, or several of rising size."""
     tokenizer = nt.load_model("testbed:null").tokenizer
-    if not definition(study).several:
+    if not study_named(study).several:
         return nt.NeuronModel(null_model(seed), tokenizer)
     recipes = [RECIPES[f"ladder-{i}"] for i in (1, 2, 3)]
     return [

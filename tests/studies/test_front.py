@@ -18,8 +18,9 @@ from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.work import AcquisitionWork, prepare
 from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.front import STUDIES, definition, report, run
 from neurotopo.studies.methods import METHODS
+from neurotopo.studies.run import report, run
+from neurotopo.studies.study import STUDIES, study_named
 
 PROMPTS = (
     "The capital of France is _X_",
@@ -301,15 +302,15 @@ def test_facts_of_the_test_bed():
 
 
 def test_the_definition():
-    found = definition("acquisition")
-    assert found.study.name == "acquisition"
-    assert replace(found.options(), tau2=0.5).to_dict()["tau2"] == 0.5
+    found = study_named("acquisition")
+    assert found.name == "acquisition"
+    assert replace(found.Options(), tau2=0.5).to_dict()["tau2"] == 0.5
 
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_option_of_every_study_can_be_written(study):
     """Written as on a command line, a default is read back as what it is."""
-    kind = definition(study).options
+    kind = study_named(study).Options
     for name, value in kind().to_dict().items():
         if value is not None:
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)

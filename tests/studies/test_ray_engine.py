@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import neurotopo
-from neurotopo.studies import InlineEngine, Store, Study, Task, read_run, run_study, seed_for
+from neurotopo.studies import InlineEngine, Store, Task, read_run, run_study, seed_for
+from tests.support.studies import study_of
 
 ray = pytest.importorskip("ray")
 
@@ -95,7 +96,7 @@ def summary(rows):
     return [(row.fact, repr(row.payload)) for row in rows if row.error is None]
 
 
-STUDY = Study("spread", prepare, summary)
+STUDY = study_of("spread", prepare, summary)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -419,7 +420,8 @@ def test_a_study_stores_the_same_rows(engine, tmp_path):
 ALONE = """
 import logging, os, signal, sys, time
 from dataclasses import dataclass
-from neurotopo.studies import RayEngine, Study, run_study
+from neurotopo.studies import RayEngine, run_study
+from tests.support.studies import study_of
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells switch it off in the background
 
@@ -443,7 +445,8 @@ if __name__ == "__main__":
     import ray
     facts = [Item(f"fact-{i}") for i in range(int(sys.argv[3]))]
     with RayEngine(workers=2, threads=3) as engine:
-        outcome = run_study(Study("alone", prepare, lambda rows: [r.payload for r in rows]), facts,
+        study = study_of("alone", prepare, lambda rows: [r.payload for r in rows])
+        outcome = run_study(study, facts,
                             out=sys.argv[1], engine=engine)
         print(ray.is_initialized(), outcome.interrupted, outcome.complete)
     print(ray.is_initialized(), outcome.summary[0], "RAY_USAGE_STATS_ENABLED" in os.environ)

@@ -22,8 +22,8 @@ from neurotopo.studies.robustness.options import RobustnessOptions
 from neurotopo.studies.robustness.rows import collect
 from neurotopo.studies.robustness.work import RobustnessWork
 from neurotopo.studies.rows import Row
-from neurotopo.studies.runner import seed_for
 from neurotopo.studies.search import NeuronFinder, size_matched
+from neurotopo.studies.study import seed_for
 
 FAST = {"quadrature": "gauss-legendre", "steps": 8}
 ARMS = {"dkn", "kn", "kn_random", "random", "random_layers"}

@@ -23,12 +23,12 @@ from neurotopo.studies import (
     InlineEngine,
     Store,
     StoreError,
-    Study,
     read_run,
     run_study,
     seed_for,
     write_run,
 )
+from tests.support.studies import study_of
 
 ROOT = Path(neurotopo.__file__).parents[1]
 
@@ -52,7 +52,7 @@ class Counted:
     def __init__(self, at=None, what=None, stages=("result",), version=1):
         self.calls, self.prepared = [], []
         self.at, self.what = at, what
-        self.study = Study("counted", self.prepare, self.summary, stages, version)
+        self.study = study_of("counted", self.prepare, self.summary, stages, version)
 
     def prepare(self, model, options):
         self.prepared.append((model, options))
@@ -203,14 +203,14 @@ def test_it_can_stop_at_the_first_fact_that_fails(tmp_path):
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_run(tmp_path):
-    study = Study("s", lambda model, options: raises(OSError("no such model"))(), list)
+    study = study_of("s", lambda model, options: raises(OSError("no such model"))(), list)
     with pytest.raises(OSError, match="no such model"):
         run_study(study, items(2), out=tmp_path)
 
 
 def test_stages_are_stored_apart(tmp_path):
     def study(payload):
-        return Study("s", lambda model, options: lambda fact: payload, list, ("one", "two"))
+        return study_of("s", lambda model, options: lambda fact: payload, list, ("one", "two"))
 
     outcome = run_study(study({"one": {"a": 1}, "two": {"b": 2}}), items(1), out=tmp_path)
     assert outcome.summary[0].stages == {"one": {"a": 1}, "two": {"b": 2}}
@@ -329,7 +329,7 @@ def test_the_identity_may_be_asked_of_the_prepared_work(tmp_path):
     assert (plain.run, plain.n_there) == (first.run, 4)
     with pytest.raises(ValueError, match=r"model was .* and is 'other'"):
         run_study(Counted().study, items(4), identity=lambda work: "other", out=tmp_path)
-    study = Study("s", lambda model, options: raises(OSError("no such model"))(), list)
+    study = study_of("s", lambda model, options: raises(OSError("no such model"))(), list)
     with pytest.raises(OSError, match="no such model"):
         run_study(study, [], identity=lambda work: "x", out=tmp_path / "none")
 
@@ -354,7 +354,7 @@ def test_an_engine_that_was_lent_is_left_open(tmp_path):
 @pytest.mark.parametrize("at", [None, 2])
 def test_a_summary_that_fails_leaves_the_results(tmp_path, at):
     def study(summary):
-        return Study("s", Counted(at, raises(KeyboardInterrupt())).prepare, summary)
+        return study_of("s", Counted(at, raises(KeyboardInterrupt())).prepare, summary)
 
     def summary(rows):
         raise ZeroDivisionError("nothing to divide")
@@ -365,7 +365,7 @@ def test_a_summary_that_fails_leaves_the_results(tmp_path, at):
     whole = "complete" if at is None else "interrupted"
     assert about["status"] == f"{whole}, but not summed up"
     assert about["n_done"] == (4 if at is None else 2)
-    again = run_study(Study("s", Counted().prepare, lambda rows: 1), items(4), out=tmp_path)
+    again = run_study(study_of("s", Counted().prepare, lambda rows: 1), items(4), out=tmp_path)
     assert (again.n_there, again.n_done) == (about["n_done"], 4)
     assert read_run(tmp_path / "run.json")["status"] == "complete"
 
@@ -409,7 +409,7 @@ def test_the_progress_bar_shows_what_was_there_and_what_failed(tmp_path, capsys)
 
 
 def test_facts_are_items():
-    study = Study("s", lambda model, options: lambda fact: {"n": len(fact.prompt)}, list)
+    study = study_of("s", lambda model, options: lambda fact: {"n": len(fact.prompt)}, list)
     facts = [Fact("Who owns it?", "Ada"), Fact("Who owns the other?", "Ada")]
     assert [row.payload["n"] for row in run_study(study, facts).summary] == [12, 19]
 
@@ -452,7 +452,8 @@ def test_a_run_file_is_written_at_once_or_not_at_all(tmp_path):
 KILLED = """
 import os, signal, sys, time
 from dataclasses import dataclass
-from neurotopo.studies import Study, run_study, seed_for
+from neurotopo.studies import run_study, seed_for
+from tests.support.studies import study_of
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells switch it off in the background
 
@@ -475,7 +476,7 @@ def summary(rows):
 
 facts = [Item(f"fact-{i * 7919 % 1000:03}") for i in range(200)]
 print("begins", flush=True)
-outcome = run_study(Study("killed", prepare, summary), facts, out=sys.argv[1])
+outcome = run_study(study_of("killed", prepare, summary), facts, out=sys.argv[1])
 print(outcome.n_there, outcome.interrupted, outcome.complete)
 print(outcome.summary)
 """

@@ -14,15 +14,14 @@ from neurotopo.studies.acquisition.rows import Collected, collect
 from neurotopo.studies.acquisition.tables import tables_of
 from neurotopo.studies.acquisition.work import STAGES, prepare
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.front import Definition
 from neurotopo.studies.methods import label_of
 from neurotopo.studies.rows import Row
-from neurotopo.studies.runner import Study
+from neurotopo.studies.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DEFINITION", "summarise"]
+__all__ = ["STUDY", "summarise"]
 
 _TITLE = "Degenerate knowledge neurons: which way of grouping neurons finds them"
 _NOTES = (
@@ -72,6 +71,14 @@ def _all_rows(found: Collected) -> pd.DataFrame:
     return facts.merge(found.methods, on="fact", how="left")
 
 
-DEFINITION = Definition(
-    _TITLE, AcquisitionOptions, Study("acquisition", prepare, summarise, STAGES, version=2)
-)
+class Acquisition(Study):
+    """The study ``acquisition``."""
+
+    name, title, Options = "acquisition", _TITLE, AcquisitionOptions
+    stages = STAGES
+    version = 2
+    prepare = staticmethod(prepare)
+    summary = staticmethod(summarise)
+
+
+STUDY = Acquisition

@@ -22,7 +22,7 @@ from neurotopo.studies.acquisition.graph import stored_graph
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.methods import METHODS, GroupingInput, control_of, groups_by, shuffled
 from neurotopo.studies.models import model_for
-from neurotopo.studies.runner import seed_for
+from neurotopo.studies.study import seed_for
 
 __all__ = ["STAGES", "AcquisitionWork", "prepare"]
 

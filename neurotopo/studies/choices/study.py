@@ -11,14 +11,13 @@ from neurotopo.studies.choices.rows import Collected, collect
 from neurotopo.studies.choices.tables import tables_of
 from neurotopo.studies.choices.work import STAGES, prepare
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.front import Definition
-from neurotopo.studies.runner import Study
+from neurotopo.studies.study import Study
 from neurotopo.studies.summarising import Summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DEFINITION", "summarise"]
+__all__ = ["STUDY", "summarise"]
 
 _TITLE = "Modelling choices: which of them change the clusters and what they do"
 _NOTES = (
@@ -43,4 +42,14 @@ def _all_rows(found: Collected) -> pd.DataFrame:
 
 summarise = Summarise(_TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=_all_rows)
 
-DEFINITION = Definition(_TITLE, ChoicesOptions, Study("choices", prepare, summarise, STAGES))
+
+class Choices(Study):
+    """The study ``choices``."""
+
+    name, title, Options = "choices", _TITLE, ChoicesOptions
+    stages = STAGES
+    prepare = staticmethod(prepare)
+    summary = staticmethod(summarise)
+
+
+STUDY = Choices

@@ -19,8 +19,8 @@ from neurotopo.studies.choices.options import ChoicesOptions
 from neurotopo.studies.choices.variations import DEFAULT, Variation, variations_for
 from neurotopo.studies.methods import shuffled
 from neurotopo.studies.models import model_for
-from neurotopo.studies.runner import seed_for
 from neurotopo.studies.statistics import finite_mean
+from neurotopo.studies.study import seed_for
 
 __all__ = ["STAGES", "ChoicesWork", "prepare"]
 

@@ -12,15 +12,14 @@ from neurotopo.studies.complexity.rows import collect
 from neurotopo.studies.complexity.tables import tables_of
 from neurotopo.studies.complexity.work import prepare
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.front import Definition
-from neurotopo.studies.runner import Study
-from neurotopo.studies.several_models import UNIT, ModelFact, items_of
+from neurotopo.studies.several_models import UNIT, items_of
+from neurotopo.studies.study import Study
 from neurotopo.studies.summarising import Summarise
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.facts import Fact
 
-__all__ = ["DEFINITION", "summarise"]
+__all__ = ["STUDY", "summarise"]
 
 _TITLE = "Size and degeneracy: are larger models more degenerate, and more robust"
 _NOTES = (
@@ -44,16 +43,18 @@ summarise = Summarise(
 )
 
 
-def _items(
-    facts: Sequence[Fact], options: ComplexityOptions, seed: int, models: Sequence[Any]
-) -> list[ModelFact]:
-    return items_of(facts, models)
+class Complexity(Study):
+    """The study ``complexity``."""
+
+    name, title, Options = "complexity", _TITLE, ComplexityOptions
+    unit = UNIT
+    several = True
+    prepare = staticmethod(prepare)
+    summary = staticmethod(summarise)
+
+    def items(self, facts: Sequence[Fact], options: Any, seed: int, model: Any) -> Any:
+        """Return what is worked on."""
+        return items_of(facts, model)
 
 
-DEFINITION = Definition(
-    _TITLE,
-    ComplexityOptions,
-    Study("complexity", prepare, summarise, unit=UNIT),
-    items=_items,
-    several=True,
-)
+STUDY = Complexity

@@ -12,9 +12,9 @@ from neurotopo.datasets.perturbation import PERTURBATIONS, perturb
 from neurotopo.models.edits import Edit
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.complexity.options import ComplexityOptions
-from neurotopo.studies.runner import seed_for
 from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.several_models import ModelFact, SeveralModelsWork, Shuffles, n_parameters
+from neurotopo.studies.study import seed_for
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.dkn import DKN
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["ComplexityWork", "prepare"]
 
 
-def prepare(models: Sequence[Any], given: Mapping[str, Any]) -> ComplexityWork:
+def prepare(model: Sequence[Any], given: Mapping[str, Any]) -> ComplexityWork:
     """Return the work per model and fact."""
-    return ComplexityWork(models, ComplexityOptions.of(given), given)
+    return ComplexityWork(model, ComplexityOptions.of(given), given)
 
 
 class ComplexityWork(SeveralModelsWork[ComplexityOptions]):

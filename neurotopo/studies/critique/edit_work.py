@@ -18,8 +18,8 @@ from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.critique.cases import Candidate, EditCase, reverse_of
 from neurotopo.studies.critique.options import CritiqueOptions
-from neurotopo.studies.runner import seed_for
 from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
+from neurotopo.studies.study import seed_for
 from neurotopo.tuning.tuner import NeuronTuner
 
 if TYPE_CHECKING:

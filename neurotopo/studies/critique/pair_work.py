@@ -16,8 +16,8 @@ from neurotopo.neurons import NeuronSet
 from neurotopo.studies.critique.measures import rank_one_share, shuffled_share
 from neurotopo.studies.critique.options import CritiqueOptions
 from neurotopo.studies.critique.pairs import Group, Pair
-from neurotopo.studies.runner import seed_for
 from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
+from neurotopo.studies.study import seed_for
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel

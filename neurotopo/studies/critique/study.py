@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from neurotopo.studies.critique.findings import findings_of
 from neurotopo.studies.critique.options import CritiqueOptions
 from neurotopo.studies.critique.pictures import pictures_of
@@ -9,11 +11,10 @@ from neurotopo.studies.critique.rows import ARMS, collect
 from neurotopo.studies.critique.tables import tables_of
 from neurotopo.studies.critique.work import items_of, prepare
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.front import Definition
-from neurotopo.studies.runner import Study
+from neurotopo.studies.study import Study
 from neurotopo.studies.summarising import Summarise
 
-__all__ = ["DEFINITION", "summarise"]
+__all__ = ["STUDY", "summarise"]
 
 _TITLE = "The knowledge-neuron thesis under test: grammar beside facts, edits beyond the statement"
 _NOTES = (
@@ -36,6 +37,17 @@ summarise = Summarise(
 )
 
 
-DEFINITION = Definition(
-    _TITLE, CritiqueOptions, Study("critique", prepare, summarise, unit="group"), items_of
-)
+class Critique(Study):
+    """The study ``critique``."""
+
+    name, title, Options = "critique", _TITLE, CritiqueOptions
+    unit = "group"
+    prepare = staticmethod(prepare)
+    summary = staticmethod(summarise)
+
+    def items(self, facts: Any, options: Any, seed: int, model: Any) -> Any:
+        """Return what is worked on."""
+        return items_of(facts, options, seed)
+
+
+STUDY = Critique

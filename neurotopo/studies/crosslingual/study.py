@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neurotopo.report.summary import Summary
 from neurotopo.studies.crosslingual.findings import findings_of
@@ -15,14 +15,13 @@ from neurotopo.studies.crosslingual.rows import Collected, collect
 from neurotopo.studies.crosslingual.tables import tables_of
 from neurotopo.studies.crosslingual.work import STAGES, prepare
 from neurotopo.studies.findings import ALPHA, FEW
-from neurotopo.studies.front import Definition
 from neurotopo.studies.rows import Row
-from neurotopo.studies.runner import Study
+from neurotopo.studies.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DEFINITION", "summarise"]
+__all__ = ["STUDY", "summarise"]
 
 _TITLE = (
     "Languages: is a fact stored in the same neurons, and does an edit cross from one to another"
@@ -75,10 +74,21 @@ def _all_rows(found: Collected) -> pd.DataFrame:
     return found.facts.merge(own, on="fact", how="left")
 
 
-DEFINITION = Definition(
-    _TITLE,
-    CrosslingualOptions,
-    Study("crosslingual", prepare, summarise, STAGES),
-    language_facts,
-    facts_in_languages,
-)
+class Crosslingual(Study):
+    """The study ``crosslingual``."""
+
+    name, title, Options = "crosslingual", _TITLE, CrosslingualOptions
+    stages = STAGES
+    prepare = staticmethod(prepare)
+    summary = staticmethod(summarise)
+
+    def load(self, facts: Any, model: Any = None, **given: Any) -> Any:
+        """Return the facts."""
+        return facts_in_languages(facts, model, **given)
+
+    def items(self, facts: Any, options: Any, seed: int, model: Any) -> Any:
+        """Return what is worked on."""
+        return language_facts(facts, options, seed)
+
+
+STUDY = Crosslingual

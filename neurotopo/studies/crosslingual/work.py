@@ -19,7 +19,7 @@ from neurotopo.studies.crosslingual.draws import KINDS, random_like, some
 from neurotopo.studies.crosslingual.items import LanguageFact
 from neurotopo.studies.crosslingual.options import CrosslingualOptions
 from neurotopo.studies.models import model_for
-from neurotopo.studies.runner import seed_for
+from neurotopo.studies.study import seed_for
 
 __all__ = ["STAGES", "CrosslingualWork", "prepare"]
 

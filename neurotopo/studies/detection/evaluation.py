@@ -18,7 +18,7 @@ from neurotopo.studies.detection.metrics import (
     threshold_for,
 )
 from neurotopo.studies.detection.rows import Collected
-from neurotopo.studies.runner import seed_for
+from neurotopo.studies.study import seed_for
 
 __all__ = ["FIXED", "Evaluation", "Judged"]
 

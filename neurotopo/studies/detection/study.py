@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from neurotopo.report.summary import Summary
 from neurotopo.studies.detection.evaluation import Evaluation
@@ -14,11 +15,10 @@ from neurotopo.studies.detection.tables import tables_of
 from neurotopo.studies.detection.trials import facts_of_relations, trials
 from neurotopo.studies.detection.work import prepare
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.front import Definition
 from neurotopo.studies.rows import Row
-from neurotopo.studies.runner import Study
+from neurotopo.studies.study import Study
 
-__all__ = ["DEFINITION", "summarise"]
+__all__ = ["STUDY", "summarise"]
 
 _TITLE = "Degenerate knowledge neurons: do they tell false facts from true ones"
 _NOTES = (
@@ -68,10 +68,21 @@ def summarise(rows: Iterable[Row]) -> Summary:
     )
 
 
-DEFINITION = Definition(
-    _TITLE,
-    DetectionOptions,
-    Study("detection", prepare, summarise, unit="relation"),
-    trials,
-    load=facts_of_relations,
-)
+class Detection(Study):
+    """The study ``detection``."""
+
+    name, title, Options = "detection", _TITLE, DetectionOptions
+    unit = "relation"
+    prepare = staticmethod(prepare)
+    summary = staticmethod(summarise)
+
+    def load(self, facts: Any, model: Any = None, **given: Any) -> Any:
+        """Return the facts."""
+        return facts_of_relations(facts, model, **given)
+
+    def items(self, facts: Any, options: Any, seed: int, model: Any) -> Any:
+        """Return what is worked on."""
+        return trials(facts, options, seed)
+
+
+STUDY = Detection

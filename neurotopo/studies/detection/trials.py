@@ -19,7 +19,7 @@ from neurotopo.datasets.words import normalized
 from neurotopo.knowledge.facts import Fact, FactSet
 from neurotopo.studies.detection.options import DetectionOptions
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.runner import seed_for
+from neurotopo.studies.study import seed_for
 
 __all__ = ["Pair", "RelationTrial", "facts_of_relations", "trials", "wrong_labels"]
 

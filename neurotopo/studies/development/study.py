@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from neurotopo.studies.development.findings import findings_of
 from neurotopo.studies.development.options import DevelopmentOptions
 from neurotopo.studies.development.pictures import pictures_of
@@ -9,12 +11,11 @@ from neurotopo.studies.development.rows import collect
 from neurotopo.studies.development.tables import tables_of
 from neurotopo.studies.development.work import items, prepare
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.front import Definition
-from neurotopo.studies.runner import Study
 from neurotopo.studies.several_models import UNIT
+from neurotopo.studies.study import Study
 from neurotopo.studies.summarising import Summarise
 
-__all__ = ["DEFINITION", "summarise"]
+__all__ = ["STUDY", "summarise"]
 
 _TITLE = "Development: how degenerate components come about in a training"
 _NOTES = (
@@ -34,10 +35,18 @@ summarise = Summarise(
 )
 
 
-DEFINITION = Definition(
-    _TITLE,
-    DevelopmentOptions,
-    Study("development", prepare, summarise, unit=UNIT),
-    items=items,
-    several=True,
-)
+class Development(Study):
+    """The study ``development``."""
+
+    name, title, Options = "development", _TITLE, DevelopmentOptions
+    unit = UNIT
+    several = True
+    prepare = staticmethod(prepare)
+    summary = staticmethod(summarise)
+
+    def items(self, facts: Any, options: Any, seed: int, model: Any) -> Any:
+        """Return what is worked on."""
+        return items(facts, options, seed, model)
+
+
+STUDY = Development

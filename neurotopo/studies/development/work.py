@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurotopo.studies.development.options import DevelopmentOptions
-from neurotopo.studies.runner import seed_for
 from neurotopo.studies.several_models import ModelFact, SeveralModelsWork, Shuffles, items_of
+from neurotopo.studies.study import seed_for
 from neurotopo.testbed.snapshots import snapshots_of, step_of
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def items(
     return items_of(facts, expanded(models))
 
 
-def prepare(models: Sequence[Any], given: Mapping[str, Any]) -> DevelopmentWork:
+def prepare(model: Sequence[Any], given: Mapping[str, Any]) -> DevelopmentWork:
     """Return the work per snapshot and fact."""
-    return DevelopmentWork(expanded(models), DevelopmentOptions.of(given), given)
+    return DevelopmentWork(expanded(model), DevelopmentOptions.of(given), given)
 
 
 class DevelopmentWork(SeveralModelsWork[DevelopmentOptions]):

@@ -10,7 +10,7 @@ from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.knowledge.attribution import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.studies.learning.data import TEXTS
-from neurotopo.studies.options import StudyOptions
+from neurotopo.studies.study import StudyOptions
 
 __all__ = ["ARMS", "PRESETS", "LearningOptions"]
 

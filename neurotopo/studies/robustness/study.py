@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.front import Definition
 from neurotopo.studies.robustness.findings import findings_of
 from neurotopo.studies.robustness.options import RobustnessOptions
 from neurotopo.studies.robustness.pictures import pictures_of
 from neurotopo.studies.robustness.rows import LABELS, Collected, collect
 from neurotopo.studies.robustness.tables import tables_of
 from neurotopo.studies.robustness.work import STAGES, prepare
-from neurotopo.studies.runner import Study
+from neurotopo.studies.study import Study
 from neurotopo.studies.summarising import Summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DEFINITION", "summarise"]
+__all__ = ["STUDY", "summarise"]
 
 _TITLE = "Robustness: do faulty prompts depend on degenerate knowledge neurons"
 _NOTES = (
@@ -44,4 +43,14 @@ def _all_rows(found: Collected) -> pd.DataFrame:
 
 summarise = Summarise(_TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=_all_rows)
 
-DEFINITION = Definition(_TITLE, RobustnessOptions, Study("robustness", prepare, summarise, STAGES))
+
+class Robustness(Study):
+    """The study ``robustness``."""
+
+    name, title, Options = "robustness", _TITLE, RobustnessOptions
+    stages = STAGES
+    prepare = staticmethod(prepare)
+    summary = staticmethod(summarise)
+
+
+STUDY = Robustness

@@ -16,8 +16,8 @@ from neurotopo.studies.methods import control_of, shuffled
 from neurotopo.studies.models import model_for
 from neurotopo.studies.robustness.options import ENHANCE, RobustnessOptions
 from neurotopo.studies.robustness.rows import MOST, NO_PROMPT, NOT_KNOWN
-from neurotopo.studies.runner import seed_for
 from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
+from neurotopo.studies.study import seed_for
 
 __all__ = ["STAGES", "RobustnessWork", "prepare"]
 

@@ -1,0 +1,120 @@
+"""Families of paired comparisons: one row each, p-values corrected together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from neurotopo.studies.statistics import Paired, holm, paired
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["comparisons", "corrected", "paired_cells"]
+
+
+def paired_cells(
+    result: Paired, a: str = "a", b: str = "b", *, p: str = "p_wilcoxon", t: bool = False
+) -> dict[str, Any]:
+    """Return the cells of a comparison: n, both means, difference, interval, p and d.
+
+    Parameters
+    ----------
+    result : Paired
+        The comparison.
+    a, b : str
+        Names of the columns of the two means.
+    p : str, default="p_wilcoxon"
+        The attribute of the result that becomes the column ``p``.
+    t : bool, default=False
+        Add the paired t-test, in the columns ``t`` and ``p of t`` before ``p``.
+
+    Returns
+    -------
+    dict of str to object
+
+    Examples
+    --------
+    >>> from neurotopo.studies.compare import paired_cells
+    >>> from neurotopo.studies.statistics import paired
+    >>> list(paired_cells(paired([3.0, 4.0, 6.0], [1.0, 2.0, 3.0]), "jump", "random"))
+    ['n', 'jump', 'random', 'difference', 'low', 'high', 'p', 'd']
+    """
+    return {
+        "n": result.n,
+        a: result.mean_a,
+        b: result.mean_b,
+        "difference": result.difference,
+        "low": result.low,
+        "high": result.high,
+        **({"t": result.t, "p of t": result.p_t} if t else {}),
+        "p": getattr(result, p),
+        "d": result.d,
+    }
+
+
+def comparisons(
+    family: Iterable[tuple[Mapping[str, Any], ArrayLike, ArrayLike]],
+    a: str = "a",
+    b: str = "b",
+    *,
+    p: str = "p_wilcoxon",
+    t: bool = False,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Compare pairs of rows of numbers, one family with Holm-corrected p-values.
+
+    Parameters
+    ----------
+    family : iterable of (mapping, array-like, array-like)
+        For each row of the table its first cells, and the two paired rows of numbers. Pairs with
+        a value that is not finite are left out.
+    a, b, p, t
+        As in :func:`paired_cells`.
+    columns : sequence of str, optional
+        The columns of the table, also without any row.
+
+    Returns
+    -------
+    DataFrame
+
+    Examples
+    --------
+    >>> from neurotopo.studies.compare import comparisons
+    >>> x = [3.0, 4.0, 6.0, 8.0, 9.5, 11.0]
+    >>> y = [1.0, 1.5, 3.0, 4.5, 5.0, 6.0]
+    >>> comparisons([({"method": "ntc"}, x, y), ({"method": "dbscan"}, y, x)])["p"].tolist()
+    [0.0625, 0.0625]
+    """
+    import pandas as pd
+
+    rows = [{**head, **paired_cells(paired(x, y), a, b, p=p, t=t)} for head, x, y in family]
+    frame = pd.DataFrame(rows, columns=None if columns is None else list(columns))
+    return corrected(frame, ["p of t", "p"] if t else ["p"])
+
+
+def corrected(frame: pd.DataFrame, columns: Sequence[str], *, together: bool = False) -> Any:
+    """Return a frame with Holm-corrected columns of p-values.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The comparisons; it may be empty.
+    columns : sequence of str
+        Columns of p-values.
+    together : bool, default=False
+        Correct all columns as one family instead of each alone.
+
+    Returns
+    -------
+    DataFrame
+    """
+    if len(frame):
+        frame = frame.copy()
+        for group in [list(columns)] if together else [[column] for column in columns]:
+            values = frame[group].to_numpy(dtype=np.float64)
+            frame[group] = holm(values.ravel()).reshape(values.shape)
+    return frame

@@ -1,0 +1,698 @@
+"""Run a study by its name, resume a run, or make the report of a run again."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurotopo._extras import llm_packages_for
+from neurotopo.report.summary import Summary
+from neurotopo.studies.codec import difference, from_text, to_text
+from neurotopo.studies.engines import Engine, Finished, InlineEngine, Item, Task, reason_of
+from neurotopo.studies.models import MODEL_SETTINGS, identity_of
+from neurotopo.studies.run_file import read_run, write_run
+from neurotopo.studies.store import Rows, Store
+from neurotopo.studies.study import Study, study_named
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from neurotopo.knowledge.facts import Fact
+
+__all__ = ["ENGINES", "FactError", "Outcome", "Result", "report", "run", "run_study"]
+
+ENGINES = ("inline", "ray")
+RESULTS, RUN = "results.sqlite", "run.json"
+_QUICK_FACTS = 50
+
+logger = logging.getLogger(__name__)
+
+
+class FactError(ValueError):
+    """A fact failed in a run with ``stop=True``.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies import FactError, Study, run_study
+    >>> class Broken(Study):
+    ...     name = "broken"
+    ...
+    ...     def measure(self, fact):
+    ...         return {"n": 1 / 0}
+    >>> try:
+    ...     run_study(Broken(), [Fact("The capital of Peru is", "Lima", id="peru")], stop=True)
+    ... except FactError as error:
+    ...     print(error)
+    fact 'peru' failed: ZeroDivisionError: division by zero
+    """
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes
+    ----------
+    study : str
+        Name of the study.
+    run : str
+        The key of the run in the store.
+    n_facts : int
+        Number of facts asked for.
+    n_there : int
+        How many of them were there from before.
+    n_done : int
+        How many have results now.
+    failures : dict of str to str
+        Why facts failed, by key.
+    interrupted : bool
+        Whether it was interrupted, so that facts may be missing.
+    summary : object
+        What the study makes of the rows.
+    out : Path or None
+        The folder.
+    unit : str
+        What was worked on, in the singular.
+
+    Examples
+    --------
+    >>> from neurotopo.studies import Outcome
+    >>> counts = {"n_facts": 3, "n_there": 0, "n_done": 2}
+    >>> failures = {"peru": "ValueError: no token for the answer."}
+    >>> ended = {"interrupted": False, "summary": None, "out": None}
+    >>> outcome = Outcome("sizes", "9f2c", **counts, failures=failures, **ended)
+    >>> str(outcome), outcome.complete
+    ('sizes: 2 of 3 facts done, 1 failed.', True)
+    """
+
+    study: str
+    run: str
+    n_facts: int
+    n_there: int
+    n_done: int
+    failures: dict[str, str] = field(repr=False)
+    interrupted: bool
+    summary: Any = field(repr=False)
+    out: Path | None
+    unit: str = "fact"
+
+    @property
+    def n_failed(self) -> int:
+        """How many facts failed."""
+        return len(self.failures)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every fact was worked on, even if in vain."""
+        return self.n_done + self.n_failed == self.n_facts
+
+    def __str__(self) -> str:
+        parts = [f"{self.n_done} of {self.n_facts} {self.unit}s done"]
+        if self.n_there:
+            parts.append(f"{self.n_there} of them before")
+        if self.n_failed:
+            parts.append(f"{self.n_failed} failed")
+        if self.interrupted:
+            parts.append("interrupted: the same command goes on from here")
+        return f"{self.study}: {', '.join(parts)}."
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a study came to.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        How many facts were done, failed, were there before.
+    summary : Summary
+        Findings, tables, pictures and the rows behind them.
+    files : tuple of Path
+        What was written; empty without a folder.
+
+    Examples
+    --------
+    >>> import neurotopo as nt
+    >>> from neurotopo.models.examples import random_model
+    >>> facts = [nt.Fact("The capital of France is _X_", "Paris")]
+    >>> result = nt.studies.run("acquisition", model=random_model(), facts=facts, quick=True)
+    >>> result.claims, "table1" in result.tables, len(result.rows) > 0
+    ((), True, True)
+    >>> result.out, result.files  # nothing is written without a folder
+    (None, ())
+    """
+
+    outcome: Outcome
+    summary: Summary = field(repr=False)
+    files: tuple[Path, ...] = field(default=(), repr=False)
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return {name: table.frame for name, table in self.summary.tables.items()}
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """The pictures by name."""
+        return {name: picture.figure for name, picture in self.summary.pictures.items()}
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """What tables and pictures are made of."""
+        return self.summary.rows
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What was found and what was not, in words."""
+        return self.summary.findings
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The findings that say there is an effect, at the study's level and by its rules."""
+        return self.summary.claims
+
+    @property
+    def out(self) -> Path | None:
+        """The folder."""
+        return self.outcome.out
+
+
+def run(
+    study: str,
+    *,
+    model: Any,
+    facts: str | os.PathLike[str] | Iterable[Fact] = "factworld",
+    out: str | os.PathLike[str] | None = None,
+    engine: str | Engine = "inline",
+    workers: int | None = None,
+    address: str | None = None,
+    gpus: float = 0.0,
+    quick: bool = False,
+    seed: int = 0,
+    retry: bool = True,
+    stop: bool = False,
+    progress: bool = False,
+    tell: Any = None,
+    command: Sequence[str] | None = None,
+    **options: Any,
+) -> Result:
+    """Run a study on a model.
+
+    Parameters
+    ----------
+    study : str
+        Its name, one of :data:`STUDIES`.
+    model : str, path-like or NeuronModel, or several of them
+        The model, or where to load it from: a name on the Hugging Face hub, a folder, or
+        ``"testbed:NAME"``. Several processes need a name. Studies that compare models take a list,
+        or names with commas between them.
+    facts : str, path-like or iterable of Fact, default="factworld"
+        A file of facts, ``"factworld"``, ``"factworld:N"``, or facts
+        (:func:`neurotopo.studies.facts.facts_for`).
+    out : path-like, optional
+        Folder of the run. Results are stored there fact by fact; the same call goes on where an
+        earlier one was interrupted. Tables, figures and ``report.html`` are written at the end.
+        None: keep all in memory.
+    engine : {"inline", "ray"} or Engine, default="inline"
+        Where the work is done: in this process, or in several with Ray.
+    workers, address, gpus
+        For ``"ray"``: number of processes (2 if not given), the address of a cluster, GPUs of
+        each process.
+    quick : bool, default=False
+        The smallest honest setting: at most 50 facts, and what the study calls quick.
+    seed : int, default=0
+        Seed of all that is random.
+    retry : bool, default=True
+        Work again on facts that failed before.
+    stop : bool, default=False
+        Stop at the first fact that fails.
+    progress : bool, default=False
+        Show a progress bar.
+    tell : callable, optional
+        Called with what the user should know.
+    command : sequence of str, optional
+        The words of the command line, for the report.
+    **options
+        Options of the study (for ``"acquisition"``:
+        :class:`~neurotopo.studies.acquisition.options.AcquisitionOptions`), and ``device``,
+        ``dtype``, ``device_map``, ``batch_size``, ``trust_remote_code`` for the model.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        For a study or an option that does not exist, and a folder with results of other options.
+    FactError
+        When a fact failed and ``stop`` is set.
+
+    Examples
+    --------
+    >>> import neurotopo as nt
+    >>> from neurotopo.models.examples import random_model
+    >>> facts = [nt.Fact(f"The capital of {name} is _X_", "Paris") for name in ("France", "Peru")]
+    >>> result = nt.studies.run("acquisition", model=random_model(), facts=facts, quick=True)
+    >>> str(result.outcome), result.tables["table1"].shape[1]
+    ('acquisition: 2 of 2 facts done.', 11)
+    """
+    chosen = study_named(study)()
+    settings = {name: options.pop(name) for name in MODEL_SETTINGS if name in options}
+    checked = _options(chosen, quick, options)
+    model = _models(model, chosen.several, study)
+    first = model[0] if chosen.several else model
+    listed = chosen.load(facts, first, most=_QUICK_FACTS if quick else None, seed=seed)
+    own = isinstance(engine, str)
+    place = _engine(engine, workers, address, gpus) if isinstance(engine, str) else engine
+    items = chosen.items(listed, checked, seed, model)
+    with llm_packages_for("studies need"), closing(place) if own else nullcontext(place) as where:
+        outcome = run_study(
+            chosen,
+            items,
+            model=model,
+            identity=identity_of,
+            options=checked.to_dict(),
+            settings={
+                **settings,
+                "source": _name(model),
+                "facts": _name_of_facts(facts),
+                "command": None if command is None else list(command),
+            },
+            seeds={"seed": seed},
+            out=out,
+            engine=where,
+            retry=retry,
+            stop=stop,
+            progress=progress,
+            **({} if tell is None else {"tell": tell}),
+        )
+    files: tuple[Path, ...] = ()
+    if outcome.out is not None:
+        files = _write(outcome.summary, outcome.out, outcome.failures)
+    return Result(outcome, outcome.summary, files)
+
+
+def report(folder: str | os.PathLike[str]) -> Result:
+    """Make tables, figures and ``report.html`` again from what is stored in a folder.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder of a run, finished or not.
+
+    Returns
+    -------
+    Result
+        Of the facts that the run was last asked for.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import neurotopo as nt
+    >>> from neurotopo.models.examples import random_model
+    >>> facts, out = [nt.Fact("The capital of France is _X_", "Paris")], tempfile.mkdtemp()
+    >>> model = random_model()
+    >>> first = nt.studies.run("acquisition", model=model, facts=facts, out=out, quick=True)
+    >>> again = nt.studies.report(out)
+    >>> again.findings == first.findings, len(again.files) == len(first.files)
+    (True, True)
+    """
+    place = Path(folder)
+    if not (place / RUN).is_file():
+        raise FileNotFoundError(f"{place} is not the folder of a run: it has no {RUN}.")
+    about = _read_about(place)
+    chosen = study_named(about["study"])()
+    key = about["run"]
+    with Store(place / RESULTS, read_only=True) as store:
+        if key not in [run.key for run in store.runs()]:
+            raise ValueError(
+                f"{place / RUN} is of a run that {place / RESULTS} has no results of; one of them "
+                "belongs to another folder."
+            )
+        keys = store.asked(key)
+        rows = Rows(store, key, keys)
+        failures = {row.fact: row.error for row in rows if row.error is not None}
+        n_done = sum(row.error is None for row in rows)
+        summary = chosen.summary(rows)
+    outcome = Outcome(
+        study=about["study"],
+        run=key,
+        n_facts=len(keys),
+        n_there=n_done + len(failures),
+        n_done=n_done,
+        failures=failures,
+        interrupted=n_done + len(failures) < len(keys),
+        summary=summary,
+        out=place,
+        unit=chosen.unit,
+    )
+    return Result(outcome, summary, _write(summary, place, failures))
+
+
+def _read_about(place: Path) -> dict[str, Any]:
+    """Read the run file of a folder and see that it has what a report needs."""
+    about = read_run(place / RUN)
+    wanted: dict[str, type] = {"study": str, "run": str, "settings": dict}
+    for name, kind in wanted.items():
+        if not isinstance(about.get(name), kind):
+            raise ValueError(f"{place / RUN} is broken: it has no {name!r}, or a wrong one.")
+    return about
+
+
+def run_study(
+    study: Study,
+    facts: Iterable[Item],
+    *,
+    model: Any = None,
+    identity: Any = None,
+    options: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    seeds: Mapping[str, int] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    engine: Engine | None = None,
+    alone: bool = True,
+    retry: bool = True,
+    stop: bool = False,
+    progress: bool = False,
+    tell: Callable[[str], None] = logger.info,
+) -> Outcome:
+    """Work on every fact that has no results yet, and sum up all of them.
+
+    Parameters
+    ----------
+    study : Study
+        What to do.
+    facts : iterable of Fact
+        What to do it with; anything with a ``key`` and a ``to_dict``.
+    model : object, optional
+        Handed to the study as it is.
+    identity : object, optional
+        What tells the model from others, such as
+        :meth:`~neurotopo.models.fingerprint.Fingerprint.to_dict` of its fingerprint. A function
+        is called with the prepared work, where that is done, and returns it. None: the model
+        itself, if it is a string.
+    options : mapping, optional
+        What the results depend on, as JSON can hold it.
+    settings : mapping, optional
+        What the results do not depend on, such as the size of batches. The study gets options,
+        seeds and settings in one mapping.
+    seeds : mapping of str to int, optional
+        Seeds of what is random; see :func:`seed_for`.
+    out : path-like, optional
+        A folder for ``results.sqlite`` and ``run.json``. None: keep all in memory.
+    engine : Engine, optional
+        Where the work is done; it is left open. None: an :class:`InlineEngine`.
+    alone : bool, default=True
+        Refuse a folder with results of other options. False: keep both, each by itself.
+    retry : bool, default=True
+        Work again on facts that failed before.
+    stop : bool, default=False
+        Stop at the first fact that fails.
+    progress : bool, default=False
+        Show a progress bar.
+    tell : callable, optional
+        Called with what the user should know: how much was there.
+
+    Returns
+    -------
+    Outcome
+        Also after an interruption by Ctrl-C, with what there is.
+
+    Raises
+    ------
+    StoreError
+        In one sentence, when results cannot be stored; those stored before stay.
+    FactError
+        When a fact failed and ``stop`` is set.
+    ValueError
+        When two facts have the same key, and when the folder holds results of other options or
+        of another fact under the same key.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies import Study, run_study
+    >>> class Words(Study):
+    ...     name = "words"
+    ...
+    ...     def measure(self, fact):
+    ...         return {"n_words": len(fact.prompt.split()) * self.given["factor"]}
+    ...
+    ...     def summary(self, rows):
+    ...         return {row.fact: row.payload["n_words"] for row in rows if row.error is None}
+    >>> facts = [Fact("The capital of France is", "Paris", id="paris")]
+    >>> outcome = run_study(Words(), facts, options={"factor": 2})
+    >>> str(outcome), outcome.summary
+    ('words: 1 of 1 facts done.', {'paris': 10})
+    """
+    items = _checked(facts)
+    parts = {"options": options or {}, "settings": settings or {}, "seeds": seeds or {}}
+    given = _merged(parts)
+    if identity is None and isinstance(model, str):
+        identity = model
+    prepare = partial(study.prepare, model, given)
+    folder = None if out is None else Path(out)
+    place = None if folder is None else folder / RESULTS
+    with ExitStack() as stack:
+        # A folder with results is looked at before a model is loaded, which takes a while; another
+        # is made when it is known that there will be something to write.
+        there = place is not None and place.exists()
+        store = stack.enter_context(Store(place)) if there else None
+        if engine is None:
+            engine = stack.enter_context(InlineEngine())
+        started = _now()
+        if callable(identity):
+            identity = engine.ask(prepare, identity)
+        if store is None:
+            if folder is not None:
+                _make(folder)
+            store = stack.enter_context(Store(place))
+        about: dict[str, Any] = {
+            "study": study.name,
+            "study_version": study.version,
+            "model": identity,
+            **parts,
+            "unit": study.unit,
+            "n_facts": len(items),
+            "started": started,
+        }
+        depends = {
+            "study_version": study.version,
+            "stages": study.stages,
+            "model": identity,
+            "seeds": parts["seeds"],
+            **parts["options"],
+        }
+        run = store.begin(study.name, depends, alone=alone)
+        waiting, n_there = _waiting(store, run, items, retry)
+        store.ask(run, (item.key for item in items))
+        if n_there:
+            tell(f"{study.name}: {n_there} of {len(items)} {study.unit}s were there already.")
+        about.update(run=run, n_there=n_there)
+        _note(folder, about, "running")
+        tasks = (Task(i, items[i]) for i in waiting)
+        bar = {"desc": study.name, "total": len(items), "initial": n_there, "unit": study.unit}
+        interrupted = False
+        try:
+            _store_all(
+                store, run, study, engine.run(tasks, prepare), stop, bar if progress else None
+            )
+        except KeyboardInterrupt:
+            interrupted = True
+        except FactError:
+            _note(folder, about, "stopped")
+            raise
+        rows = Rows(store, run, [item.key for item in items])
+        failures, n_done = {}, 0
+        for item in items:
+            state = store.state(run, item.key)
+            if state is not None and state[1] is not None:
+                failures[item.key] = state[1]
+            n_done += state is not None and state[1] is None
+        about.update(n_done=n_done, n_failed=len(failures))
+        status = "interrupted" if interrupted else "complete"
+        # Written before, so that it is true whatever ends the summary.
+        _note(folder, about, f"{status}, but not summed up")
+        summary = study.summary(rows)
+        _note(folder, about, status)
+        return Outcome(
+            study.name,
+            run,
+            len(items),
+            n_there,
+            n_done,
+            failures,
+            interrupted,
+            summary,
+            folder,
+            study.unit,
+        )
+
+
+def _store_all(
+    store: Store,
+    run: str,
+    study: Study,
+    finished: Iterator[Finished],
+    stop: bool,
+    bar: Mapping[str, Any] | None,
+) -> None:
+    """Store each result that an engine yields, and close the iterator at the end."""
+    with ExitStack() as stack:
+        close = getattr(finished, "close", None)
+        if close is not None:
+            stack.callback(close)
+        shown: Any = None
+        if bar is not None:
+            from tqdm.auto import tqdm
+
+            shown = stack.enter_context(tqdm(**bar, dynamic_ncols=True))
+        n_failed = 0
+        for each in finished:
+            error = _stored(store, run, study, each)
+            if error is not None:
+                n_failed += 1
+                if shown is not None:
+                    shown.set_postfix(failed=n_failed, refresh=False)
+                if stop:
+                    raise FactError(f"fact {each.task.fact.key!r} failed: {error}")
+            if shown is not None:
+                shown.update()
+
+
+def _stored(store: Store, run: str, study: Study, finished: Finished) -> str | None:
+    """Store the result of a fact; return why it failed, or None."""
+    fact, error = finished.task.fact, finished.error
+    if error is None:
+        try:
+            stages = study.staged(finished.payload)
+            store.put(run, fact.key, fact.to_dict(), stages, finished.seconds)
+        except (TypeError, ValueError) as reason:  # JSON cannot hold it: no fault of the store
+            error = reason_of(reason)
+    if error is not None:
+        store.fail(run, fact.key, fact.to_dict(), error, finished.seconds)
+    return error
+
+
+def _checked(facts: Iterable[Item]) -> list[Item]:
+    items, seen = list(facts), set()
+    for i, item in enumerate(items):
+        if not isinstance(getattr(item, "key", None), str) or not hasattr(item, "to_dict"):
+            raise TypeError(f"facts[{i}] must have a key and a to_dict, got {item!r}.")
+        try:
+            item.key.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"facts[{i}] has a key that is no text: {item.key!r}.") from error
+        if item.key in seen:
+            raise ValueError(f"facts[{i}] has the key {item.key!r} of an earlier one.")
+        seen.add(item.key)
+    return items
+
+
+def _merged(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for name, part in parts.items():
+        for key in part:
+            if key in merged or key in ("study_version", "stages", "model", "seeds"):
+                raise ValueError(f"{key!r} cannot be used among the {name}: the name is taken.")
+        merged.update(part)
+    return merged
+
+
+def _waiting(store: Store, run: str, items: Sequence[Item], retry: bool) -> tuple[list[int], int]:
+    """Return which facts are to be worked on, and how many are not."""
+    waiting = []
+    for i, item in enumerate(items):
+        state = store.state(run, item.key)
+        if state is None or (state[1] is not None and retry):
+            waiting.append(i)
+            continue
+        here = from_text(to_text(item.to_dict(), "fact"))
+        if state[0] != here and state[1] is None:
+            raise ValueError(
+                f"{store.path} holds another fact {item.key!r} ({difference(state[0], here)}); "
+                "give another folder, or other ids."
+            )
+    return waiting, len(items) - len(waiting)
+
+
+def _note(folder: Path | None, about: Mapping[str, Any], status: str) -> None:
+    if folder is not None:
+        write_run(folder / RUN, {**about, "status": status, "written": _now()})
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot make the folder {folder}: {error.strerror}.") from error
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _options(study: Study, quick: bool, given: Mapping[str, Any]) -> Any:
+    names = [field.name for field in fields(study.Options)]
+    for name in given:
+        if name not in names:
+            raise ValueError(
+                f"the study {study.name!r} has no option {name!r}; options are: {', '.join(names)}."
+            )
+    return study.Options.quick(**given) if quick else study.Options(**given)
+
+
+def _engine(name: str, workers: int | None, address: str | None, gpus: float) -> Engine:
+    if name not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}.")
+    if name == "ray":
+        from neurotopo.studies.ray_engine import RayEngine
+
+        return RayEngine(2 if workers is None else workers, address=address, gpus=gpus)
+    for option, value in (("workers", workers), ("address", address), ("gpus", gpus or None)):
+        if value is not None:
+            raise ValueError(f"{option} is for engine='ray'; this is engine='inline'.")
+    return InlineEngine()
+
+
+def _models(model: Any, several: bool, study: str) -> Any:
+    """Return the model as it is handed to the work: a list of them for studies of several."""
+    if several and isinstance(model, str):
+        model = [name.strip() for name in model.split(",") if name.strip()]
+    given = list(model) if isinstance(model, list | tuple) else [model]
+    if not several and isinstance(model, list | tuple):
+        raise ValueError(f"the study {study!r} takes one model, got {len(given)}.")
+    if not given:
+        raise ValueError("there is no model.")
+    given = [os.fspath(one) if isinstance(one, os.PathLike) else one for one in given]
+    return given if several else given[0]
+
+
+def _name(model: Any) -> str:
+    if isinstance(model, str):
+        return model
+    if isinstance(model, list):
+        return ", ".join(_name(one) for one in model)
+    return str(getattr(getattr(model, "hf_model", model).config, "name_or_path", "") or "a model")
+
+
+def _name_of_facts(facts: Any) -> str:
+    return os.fspath(facts) if isinstance(facts, str | os.PathLike) else "given facts"
+
+
+def _write(summary: Summary, folder: Path, failures: Mapping[str, str]) -> tuple[Path, ...]:
+    from neurotopo.report import write_report
+
+    about = _read_about(folder)
+    about["command"] = about["settings"].get("command")
+    return tuple(write_report(summary, folder, about=about, failures=failures))
