@@ -13,10 +13,10 @@ from .models.edits import Edit as Edit
 from .models.loading import load_model as load_model
 from .models.neuron_model import NeuronModel as NeuronModel
 from .neurons import NeuronSet as NeuronSet
+from .persistence.build import merge_tree as merge_tree
 from .persistence.diagrams import persistence_diagrams as persistence_diagrams
 from .persistence.graph_persistence import GraphPersistence as GraphPersistence
 from .persistence.merge_tree import MergeTree as MergeTree
-from .persistence.merge_tree import merge_tree as merge_tree
 from .tuning.tuner import NeuronTuner as NeuronTuner
 
 __version__: str

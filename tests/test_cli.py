@@ -25,7 +25,7 @@ from neurotopo.commands.cluster_pictures import _with_meetings, tree_of_nodes
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.whole_model import whole_model_tree
 from neurotopo.models.examples import random_model
-from neurotopo.persistence.merge_tree import merge_tree
+from neurotopo.persistence.build import merge_tree
 
 TABLES = {"tree.npz", "clusters.csv", "clusters_by_layer.csv", "run.json"}
 PICTURES = {"persistence_diagram", "barcode", "merge_tree", "layers"}

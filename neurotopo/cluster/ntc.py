@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +13,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from neurotopo._upward import Explorable
 from neurotopo.cluster.membership import (
     attachment_radii,
     membership_strengths,
@@ -34,7 +32,7 @@ from neurotopo.persistence.tree_building import tree_of_forest
 __all__ = ["NTCClusterer"]
 
 
-class NTCClusterer(ClusterMixin, BaseEstimator):
+class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     """Cluster points, distances or a weighted graph by the persistence of its components.
 
     As a radius R grows from 0, samples at distance R or less are joined. Every connected
@@ -333,50 +331,6 @@ class NTCClusterer(ClusterMixin, BaseEstimator):
             min_samples=self.min_samples,
             n_jobs=self.n_jobs,
         )
-
-    def explore(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        names: Sequence[Any] | None = None,
-        positions: ArrayLike | None = None,
-        strata: ArrayLike | None = None,
-        title: str | None = None,
-    ) -> Path:
-        """Write a page in which the clusters are watched as the radius grows.
-
-        Parameters
-        ----------
-        path : path-like
-            The page: one HTML file that needs no network.
-        names : sequence, optional
-            Names of the samples.
-        positions : array-like, shape (n_samples, 2), optional
-            Where to draw the samples. None: in layers, by the
-            first two columns of points, or by scaling of a graph's shortest paths.
-        strata : array-like, shape (n_samples,), optional
-            Layer of each sample, drawn from left to right. None: as given to :meth:`fit`.
-        title : str, optional
-            What stands above.
-
-        Returns
-        -------
-        Path
-            The page.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> from neurotopo import NTCClusterer
-        >>> page = Path(tempfile.mkdtemp()) / "clusters.html"
-        >>> NTCClusterer().fit([[0.0], [0.1], [5.0], [5.1], [9.0]]).explore(page).name
-        'clusters.html'
-        """
-        from neurotopo.explore import explorer_data, write_page
-
-        data = explorer_data(self, names=names, positions=positions, strata=strata, title=title)
-        return write_page(data, path)
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         if self.metric != "precomputed":

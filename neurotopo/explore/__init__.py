@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from neurotopo.explore.data import explorer_data, labels_at
+from neurotopo.explore.data import explore, explorer_data, labels_at
 from neurotopo.explore.page import explorer_script, explorer_style, write_page
 
-__all__ = ["explorer_data", "explorer_script", "explorer_style", "labels_at", "write_page"]
+__all__ = [
+    "explore",
+    "explorer_data",
+    "explorer_script",
+    "explorer_style",
+    "labels_at",
+    "write_page",
+]

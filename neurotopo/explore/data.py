@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.explore.drawing import drawing_of_clusterer, drawing_of_tree
+from neurotopo.explore.page import write_page
 from neurotopo.explore.sampled_tree import SampledTree, branch_colors, shown_tree
 from neurotopo.persistence.clusters import CandidateClusters, candidate_clusters
 from neurotopo.persistence.merge_tree import MergeTree
 
-__all__ = ["explorer_data", "labels_at"]
+__all__ = ["explore", "explorer_data", "labels_at"]
 
 _MOST_SAMPLES, _MOST_BARS, _MOST_CHOSEN = 20_000, 500, 500
 _LONGEST_NAME = 200
@@ -171,6 +174,36 @@ def labels_at(data: Mapping[str, Any], radius: float) -> NDArray[np.intp]:
             start = clusters["start"][k]
             labels[data["vertices"]["id"][start : start + clusters["size"][k]]] = k
     return labels
+
+
+def explore(source: NTCClusterer | MergeTree, path: str | os.PathLike[str], **options: Any) -> Path:
+    """Write the page of a clustering.
+
+    Parameters
+    ----------
+    source : NTCClusterer or MergeTree
+        A fitted clusterer or a tree.
+    path : path-like
+        The page: one HTML file that needs no network.
+    **options
+        As for :func:`explorer_data`.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo import merge_tree
+    >>> from neurotopo.explore import explore
+    >>> tree = merge_tree([[0.0], [1.0], [3.0]], metric="euclidean")
+    >>> explore(tree, Path(tempfile.mkdtemp()) / "tree.html").name
+    'tree.html'
+    """
+    return write_page(explorer_data(source, **options), path)
 
 
 class _Rounding:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.cluster.drawn_graph import checked_positions, drawn_graph
+from neurotopo.cluster.layout import layered_positions
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.explore.layout import MOST_ON_CIRCLE, leaf_positions
 from neurotopo.explore.sampled_tree import SampledTree
@@ -60,8 +62,6 @@ def drawing_of_clusterer(
     strata: ArrayLike | None = None,
 ) -> Drawing:
     """Draw the graph that a clusterer was fitted on: its forest, and the shortest other edges."""
-    from neurotopo.plots._graph_data import drawn_graph
-
     graph = drawn_graph(clusterer, positions, strata)
     layered = graph.layers is not None
     if strata is None:
@@ -101,16 +101,13 @@ def drawing_of_tree(
     strata: ArrayLike | None = None,
 ) -> Drawing:
     """Draw the samples of a bare tree: as given, by layer, or in leaf order."""
-    from neurotopo.plots._graph_data import _checked_positions
-    from neurotopo.plots._layout import layered_positions
-
     layer = layers = None
     circle = False
     notes: list[str] = []
     no_edges = np.zeros(0, dtype=np.intp)
     source, target, length = no_edges, no_edges, np.zeros(0)
     if positions is not None:
-        at = _checked_positions(positions, tree.n_samples)[shown.sample]
+        at = checked_positions(positions, tree.n_samples)[shown.sample]
     elif strata is not None:
         if np.shape(strata) != (tree.n_samples,):
             raise ValueError(f"strata must have shape ({tree.n_samples},), got {np.shape(strata)}.")

@@ -8,7 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from neurotopo.persistence.merge_tree import MergeTree, merge_tree
+from neurotopo.persistence.build import merge_tree
+from neurotopo.persistence.merge_tree import MergeTree
 
 __all__ = ["SampledTree", "branch_colors", "joining_radii", "shown_tree"]
 

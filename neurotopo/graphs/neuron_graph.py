@@ -23,10 +23,11 @@ from neurotopo.graphs.shortest_paths import (
     symmetric_csr,
 )
 from neurotopo.neurons import NeuronSet
+from neurotopo.persistence.build import merge_tree
 from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.inputs import EdgeList
-from neurotopo.persistence.merge_tree import MergeTree, merge_tree
+from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.tree_building import tree_of_forest
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo._upward import checkpoint_rows
 from neurotopo.graphs.bipartite import tile_edges
 from neurotopo.graphs.connections import RowSource
 from neurotopo.graphs.lengths import Length, edge_lengths
@@ -28,8 +29,8 @@ from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.products import NotFiniteError, Products
 from neurotopo.graphs.row_pairs import RowPair
 from neurotopo.graphs.whole_model_plan import Plan
-from neurotopo.persistence.engines import spanning_edges
 from neurotopo.persistence.forest import SpanningForest
+from neurotopo.persistence.kruskal import spanning_edges
 from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["whole_model_forest", "whole_model_tree"]
@@ -187,9 +188,7 @@ def whole_model_forest(
 
 def _opened(model: RowSource | str | Path) -> RowSource:
     if isinstance(model, str | Path):
-        from neurotopo.models.checkpoint import CheckpointRows
-
-        return CheckpointRows(model)
+        return checkpoint_rows(model)
     for name in ("n_layers", "n_neurons", "in_rows", "out_rows"):
         if not hasattr(model, name):
             raise TypeError(

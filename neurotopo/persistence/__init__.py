@@ -1,6 +1,7 @@
 """Graphs and distances to diagrams and merge trees. Knows nothing of neurons."""
 
 from neurotopo.persistence.bootstrap import ConfidenceBand, bottleneck_band
+from neurotopo.persistence.build import merge_tree
 from neurotopo.persistence.clusters import CandidateClusters, candidate_clusters
 from neurotopo.persistence.conversions import (
     DiagramList,
@@ -22,7 +23,7 @@ from neurotopo.persistence.engines import ENGINES, minimum_spanning_forest
 from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.graph_persistence import GraphPersistence
 from neurotopo.persistence.inputs import EdgeList, check_distances
-from neurotopo.persistence.merge_tree import MergeTree, merge_tree
+from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.significance import PermutationTest, benjamini_hochberg, permutation_test
 
 __all__ = [

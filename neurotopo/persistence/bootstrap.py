@@ -15,10 +15,11 @@ from sklearn.utils import check_random_state
 
 from neurotopo.persistence.conversions import check_diagram
 from neurotopo.persistence.diagram_distances import bottleneck_distance
-from neurotopo.persistence.diagrams import as_graph, diagrams_with_births, persistence_diagrams
+from neurotopo.persistence.diagrams import as_graph, persistence_diagrams
 from neurotopo.persistence.engines import minimum_spanning_forest
 from neurotopo.persistence.inputs import EdgeList
 from neurotopo.persistence.points import check_points, minkowski_order, prefers_points_engine
+from neurotopo.persistence.rips import diagrams_with_births
 
 __all__ = ["ConfidenceBand", "bottleneck_band"]
 

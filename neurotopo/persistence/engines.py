@@ -15,11 +15,18 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.inputs import EdgeList, check_distances
+from neurotopo.persistence.kruskal import kruskal_forest, spanning_edges
+from neurotopo.persistence.points import (
+    check_points,
+    pairwise,
+    points_forest,
+    prefers_points_engine,
+)
 from neurotopo.persistence.prim import prim_forest
+from neurotopo.persistence.rips import rips_diagrams
 
 __all__ = ["ENGINES", "forest_for_tree", "minimum_spanning_forest"]
 
@@ -102,13 +109,6 @@ def _forest(
     if min_samples < 1:
         raise ValueError(f"min_samples must be at least 1, got {min_samples}.")
     if not isinstance(metric, str) or metric != "precomputed":
-        from neurotopo.persistence.points import (
-            check_points,
-            pairwise,
-            points_forest,
-            prefers_points_engine,
-        )
-
         X = check_points(X)
         if engine == "points" or (engine == "auto" and prefers_points_engine(X, metric)):
             return points_forest(X, metric, min_samples=min_samples, n_jobs=n_jobs)
@@ -178,80 +178,18 @@ def smooth_lengths(graph: Graph, min_samples: int) -> Graph:
     return EdgeList(graph.n_vertices, graph.source[held], graph.target[held], length[held])
 
 
-def kruskal_forest(edges: EdgeList) -> SpanningForest:
-    """Spanning forest of a sparse graph by csgraph, the heavy edges filtered first.
-
-    The lightest edges are joined by themselves; what then runs inside a component can be in no
-    minimum spanning forest and is dropped before the rest is sorted.
-    """
-    n, m = edges.n_vertices, edges.n_edges
-    first = 4 * n
-    if m <= 2 * first:
-        chosen = spanning_edges(n, edges.source, edges.target, edges.length)
-        return SpanningForest(n, edges.source[chosen], edges.target[chosen], edges.length[chosen])
-    pivot = np.partition(edges.length, first)[first]
-    light = np.flatnonzero(edges.length <= pivot)
-    chosen = light[spanning_edges(n, edges.source[light], edges.target[light], edges.length[light])]
-    component = _components(n, edges.source[chosen], edges.target[chosen])
-    source, target = component[edges.source], component[edges.target]
-    across = np.flatnonzero(source != target)  # none of them is light: those are all inside
-    more = spanning_edges(n, source[across], target[across], edges.length[across])
-    chosen = np.append(chosen, across[more])
-    return SpanningForest(n, edges.source[chosen], edges.target[chosen], edges.length[chosen])
-
-
-def _components(
-    n: int, source: NDArray[np.integer[Any]], target: NDArray[np.integer[Any]]
-) -> NDArray[np.int32]:
-    graph = sp.coo_array((np.ones(len(source), np.int8), (source, target)), shape=(n, n))
-    labels: NDArray[np.int32] = connected_components(graph, directed=False)[1]
-    return labels
-
-
-def spanning_edges(
-    n: int,
-    source: NDArray[np.integer[Any]],
-    target: NDArray[np.integer[Any]],
-    length: NDArray[np.float64],
-) -> NDArray[np.intp]:
-    """Positions of the edges of a minimum spanning forest.
-
-    csgraph is given the ranks 1, 2, 3, ... of the edges, so that no length is taken for absent
-    and every edge of the answer is known by its rank. Parallel edges are allowed.
-    """
-    if len(length) == 0:
-        return np.empty(0, dtype=np.intp)
-    order = np.argsort(length, kind="stable")
-    u, v = source[order], target[order]
-    low, high = np.minimum(u, v), np.maximum(u, v)
-    # of parallel edges only the first in rank may stay: coo would add them up
-    key = low.astype(np.int64) * n + high
-    by_key = np.argsort(key, kind="stable")
-    is_first = np.append(True, np.diff(key[by_key]) != 0)
-    kept = by_key[is_first]
-    indptr = np.searchsorted(key[kept], np.arange(n + 1, dtype=np.int64) * n)
-    graph = sp.csr_array(
-        ((kept + 1).astype(np.float64), high[kept].astype(np.int32), indptr.astype(np.int32)),
-        shape=(n, n),
-    )
-    ranks = minimum_spanning_tree(graph, overwrite=True).data.astype(np.intp) - 1
-    return order[np.sort(ranks)]
-
-
 def _forest_from_deaths(edges: EdgeList, engine: str) -> SpanningForest:
     """Turn the 0-dimensional deaths that gudhi or ripser find into a spanning forest.
 
     The deaths are the engine's own; edges with those lengths are then joined in order, and the
     number of merges at every length has to be the number of deaths there.
     """
-    from neurotopo.persistence.diagrams import persistence_diagrams
-
     # Ranks from 1 on: a diagram leaves out bars of length zero, and merges at 0 have to count.
     n = edges.n_vertices
     values, rank = np.unique(edges.length, return_inverse=True)
     rank = rank.reshape(-1)
     ranked = EdgeList(n, edges.source, edges.target, (rank + 1).astype(np.float64))
-    deaths = persistence_diagrams(ranked, max_dimension=0, engine=engine)[0][:, 1]
+    deaths = rips_diagrams(ranked, engine, 0)[0][:, 1]
     death_ranks = deaths[np.isfinite(deaths)].astype(np.intp) - 1
     wanted = np.bincount(death_ranks, minlength=len(values))
     at = np.flatnonzero(wanted[rank] > 0)

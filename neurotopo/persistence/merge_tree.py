@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
+
+from neurotopo._upward import Explorable
 
 if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-__all__ = ["MergeTree", "merge_tree"]
+__all__ = ["MergeTree"]
 
 
 @dataclass(frozen=True, eq=False)
-class MergeTree:
+class MergeTree(Explorable):
     """All connected components of a graph over all radii, with births, deaths and members.
 
     Nodes ``0 .. n_samples - 1`` are the single samples; the clusters follow in order of birth
@@ -335,50 +333,6 @@ class MergeTree:
             self.start[:n_nodes],
         )
 
-    def explore(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        names: Sequence[Any] | None = None,
-        positions: ArrayLike | None = None,
-        strata: ArrayLike | None = None,
-        title: str | None = None,
-    ) -> Path:
-        """Write a page in which the clusters are watched as the radius grows.
-
-        Parameters
-        ----------
-        path : path-like
-            The page: one HTML file that needs no network.
-        names : sequence, optional
-            Names of the samples.
-        positions : array-like, shape (n_samples, 2), optional
-            Where to draw the samples. None: in layers or in
-            leaf order.
-        strata : array-like, shape (n_samples,), optional
-            Layer of each sample, drawn from left to right. None: none.
-        title : str, optional
-            What stands above.
-
-        Returns
-        -------
-        Path
-            The page.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> from neurotopo import merge_tree
-        >>> page = Path(tempfile.mkdtemp()) / "clusters.html"
-        >>> merge_tree([[0.0], [1.0], [3.0]], metric="euclidean").explore(page).name
-        'clusters.html'
-        """
-        from neurotopo.explore import explorer_data, write_page
-
-        data = explorer_data(self, names=names, positions=positions, strata=strata, title=title)
-        return write_page(data, path)
-
     def to_linkage(self, disconnected: Literal["raise", "inf"] = "raise") -> NDArray[np.float64]:
         """Return the tree as a scipy linkage matrix.
 
@@ -471,49 +425,3 @@ class MergeTree:
         held = np.flatnonzero(self.parent >= 0)
         graph.add_edges_from(zip(self.parent[held].tolist(), held.tolist(), strict=True))
         return graph
-
-
-def merge_tree(
-    X: ArrayLike | sp.sparray | sp.spmatrix,
-    metric: str | Callable[..., float] = "precomputed",
-    engine: str = "auto",
-    *,
-    min_samples: int = 1,
-    n_jobs: int | None = None,
-) -> MergeTree:
-    """Build the merge tree of points, of a distance matrix or of a sparse weighted graph.
-
-    Parameters
-    ----------
-    X : array-like or sparse matrix
-        With ``metric="precomputed"`` a symmetric matrix of lengths: in a dense one ``inf``, in a
-        sparse one an absent entry means "no edge". Otherwise points, one per row.
-    metric : str or callable, default="precomputed"
-        A metric of :func:`sklearn.metrics.pairwise_distances`.
-    engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
-        How the spanning forest is found. Every engine gives the same tree.
-    min_samples : int, default=1
-        Smooth the lengths: an edge is at least as long as the distance of both its ends to their
-        ``min_samples``-th nearest sample, themselves included. 1 leaves them as they are.
-    n_jobs : int or None, default=None
-        Threads for the neighbour search among points.
-
-    Returns
-    -------
-    MergeTree
-        Births and deaths are pair distances (diameters), never half of them.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from neurotopo import merge_tree
-    >>> lengths = np.array([[0, 1, np.inf], [1, 0, 2], [np.inf, 2, 0]])
-    >>> merge_tree(lengths)
-    MergeTree(n_samples=3, n_clusters=2, n_components=1, last_merge=2)
-    """
-    from neurotopo.persistence.engines import forest_for_tree
-    from neurotopo.persistence.tree_building import tree_of_forest
-
-    return tree_of_forest(
-        forest_for_tree(X, metric=metric, engine=engine, min_samples=min_samples, n_jobs=n_jobs)
-    )

@@ -20,8 +20,8 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
-from neurotopo.persistence.engines import spanning_edges
 from neurotopo.persistence.forest import SpanningForest
+from neurotopo.persistence.kruskal import spanning_edges
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.prim import prim_forest
 from neurotopo.persistence.tree_building import tree_of_forest

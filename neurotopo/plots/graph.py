@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._graph_data import DrawnGraph, drawn_graph
+from neurotopo.cluster.drawn_graph import DrawnGraph, drawn_graph
 from neurotopo.plots._inputs import axes_for, fitted_clusterer
 from neurotopo.plots._palette import colors_of, lighter, swatches
 

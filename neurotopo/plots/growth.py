@@ -11,8 +11,8 @@ from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.cluster.drawn_graph import DrawnGraph, drawn_graph
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.plots._graph_data import DrawnGraph, drawn_graph
 from neurotopo.plots._inputs import axes_for, chosen_stages, fitted_clusterer
 from neurotopo.plots._palette import colors_of, lighter
 from neurotopo.plots._radii import RadiusAxis

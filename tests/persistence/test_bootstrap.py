@@ -18,8 +18,8 @@ from neurotopo.persistence.bootstrap import (
     distance_to_measure,
 )
 from neurotopo.persistence.diagram_distances import bottleneck_distance
-from neurotopo.persistence.diagrams import diagrams_with_births
 from neurotopo.persistence.inputs import EdgeList
+from neurotopo.persistence.rips import diagrams_with_births
 
 
 def circle(n, seed):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 
-from neurotopo.persistence import diagrams as module
+from neurotopo.persistence import rips as module
 from neurotopo.persistence.diagrams import (
     DIAGRAM_ENGINES,
     edge_list_to_sparse,
@@ -351,7 +351,9 @@ class TestAuto:
 
             return run
 
-        monkeypatch.setattr(module, "_ENGINE", {name: spy(name) for name in module._ENGINE})
+        monkeypatch.setattr(
+            module, "RIPS_ENGINES", {name: spy(name) for name in module.RIPS_ENGINES}
+        )
         persistence_diagrams(X, **options)
         return called
 

@@ -11,7 +11,8 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 
 from neurotopo import NTCClusterer, merge_tree
 from neurotopo.persistence import EdgeList, check_distances, minimum_spanning_forest
-from neurotopo.persistence.engines import core_distances, graph_forest, kruskal_forest
+from neurotopo.persistence.engines import core_distances, graph_forest
+from neurotopo.persistence.kruskal import kruskal_forest
 from neurotopo.persistence.prim import prim_forest
 from tests.oracles import as_sparse, naive_clusters, symmetric, tree_clusters, weighted_graphs
 
@@ -113,7 +114,7 @@ def test_prim_path_stands_for_the_true_forest():
 
 
 def test_ripser_says_when_it_has_too_many_lengths(monkeypatch):
-    monkeypatch.setattr("neurotopo.persistence.diagrams._RIPSER_RANKS", 3)
+    monkeypatch.setattr("neurotopo.persistence.rips._RIPSER_RANKS", 3)
     with pytest.raises(ValueError, match="the graph has 3 distinct ones"):
         merge_tree(symmetric(np.arange(9.0).reshape(3, 3)), engine="ripser")
 

@@ -7,10 +7,10 @@ import pytest
 import scipy.sparse as sp
 from scipy.spatial.distance import pdist
 
+from neurotopo.cluster.layout import layered_positions, scaled_positions
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.persistence.inputs import EdgeList
 from neurotopo.plots import GraphDisplay
-from neurotopo.plots._layout import layered_positions, scaled_positions
 from neurotopo.plots._palette import colors_of
 from neurotopo.plots.graph import strengths
 from tests.plots.cases import blobs, fitted, forest, new_axes, offsets

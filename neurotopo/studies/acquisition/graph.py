@@ -10,8 +10,8 @@ import scipy.sparse as sp
 
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.neuron_graph import NeuronGraph
-from neurotopo.persistence.engines import spanning_edges
 from neurotopo.persistence.inputs import EdgeList
+from neurotopo.persistence.kruskal import spanning_edges
 
 __all__ = ["clusterer_of", "stored_graph"]
 

@@ -9,13 +9,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.cluster.layout import layered_positions, scaled_positions
 from neurotopo.cluster.ntc import NTCClusterer
-from neurotopo.persistence.engines import minimum_spanning_forest, smooth_lengths, spanning_edges
+from neurotopo.persistence.engines import minimum_spanning_forest, smooth_lengths
 from neurotopo.persistence.inputs import EdgeList, check_distances
+from neurotopo.persistence.kruskal import spanning_edges
 from neurotopo.persistence.points import pairwise
-from neurotopo.plots._layout import layered_positions, scaled_positions
 
-__all__ = ["DrawnGraph", "drawn_graph"]
+__all__ = ["DrawnGraph", "checked_positions", "drawn_graph"]
 
 _MOST_PAIRS = 2000  # points of which all pairs are taken for edges; above, only the forest
 
@@ -69,7 +70,7 @@ def drawn_graph(
     if strata is None and ntc.metric == "precomputed":
         strata = ntc._strata
     if pos is not None:
-        positions = _checked_positions(pos, n)
+        positions = checked_positions(pos, n)
     elif strata is not None:
         groups = np.asarray(strata)
         if groups.shape != (n,):
@@ -106,7 +107,8 @@ def _edges(ntc: NTCClusterer) -> tuple[EdgeList, NDArray[np.bool_]]:
     return edges, in_forest
 
 
-def _checked_positions(pos: ArrayLike, n: int) -> NDArray[np.float64]:
+def checked_positions(pos: ArrayLike, n: int) -> NDArray[np.float64]:
+    """Return positions of shape (n, 2), checked."""
     positions = np.asarray(pos, dtype=np.float64)
     if positions.shape != (n, 2):
         raise ValueError(f"pos must have shape ({n}, 2), got {positions.shape}.")

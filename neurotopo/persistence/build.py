@@ -1,0 +1,57 @@
+"""Build a merge tree from points, distances or a sparse graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+
+from neurotopo.persistence.engines import forest_for_tree
+from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.persistence.tree_building import tree_of_forest
+
+__all__ = ["merge_tree"]
+
+
+def merge_tree(
+    X: ArrayLike | sp.sparray | sp.spmatrix,
+    metric: str | Callable[..., float] = "precomputed",
+    engine: str = "auto",
+    *,
+    min_samples: int = 1,
+    n_jobs: int | None = None,
+) -> MergeTree:
+    """Build the merge tree of points, of a distance matrix or of a sparse weighted graph.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix
+        With ``metric="precomputed"`` a symmetric matrix of lengths: in a dense one ``inf``, in a
+        sparse one an absent entry means "no edge". Otherwise points, one per row.
+    metric : str or callable, default="precomputed"
+        A metric of :func:`sklearn.metrics.pairwise_distances`.
+    engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
+        How the spanning forest is found. Every engine gives the same tree.
+    min_samples : int, default=1
+        Smooth the lengths: an edge is at least as long as the distance of both its ends to their
+        ``min_samples``-th nearest sample, themselves included. 1 leaves them as they are.
+    n_jobs : int or None, default=None
+        Threads for the neighbour search among points.
+
+    Returns
+    -------
+    MergeTree
+        Births and deaths are pair distances (diameters), never half of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import merge_tree
+    >>> lengths = np.array([[0, 1, np.inf], [1, 0, 2], [np.inf, 2, 0]])
+    >>> merge_tree(lengths)
+    MergeTree(n_samples=3, n_clusters=2, n_components=1, last_merge=2)
+    """
+    return tree_of_forest(
+        forest_for_tree(X, metric=metric, engine=engine, min_samples=min_samples, n_jobs=n_jobs)
+    )
