@@ -4,7 +4,7 @@ from . import studies as studies
 from .cluster.ntc import NTCClusterer as NTCClusterer
 from .graphs.neuron_graph import NeuronGraph as NeuronGraph
 from .graphs.whole_model import whole_model_tree as whole_model_tree
-from .knowledge.attribution import AMIG as AMIG
+from .knowledge.amig import AMIG as AMIG
 from .knowledge.degeneracy import DKNFinder as DKNFinder
 from .knowledge.dkn import DKN as DKN
 from .knowledge.facts import Fact as Fact

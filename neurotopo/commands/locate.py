@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from neurotopo._files import atomic_write
 from neurotopo.commands.common import check_device, check_writable, is_path, versions
-from neurotopo.knowledge.attribution import AMIG, Attribution
+from neurotopo.knowledge.amig import AMIG
+from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.locate import Attributor, Located, attributions, locate
 from neurotopo.knowledge.other_attributions import ATTRIBUTORS

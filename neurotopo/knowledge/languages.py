@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from neurotopo.knowledge.attribution import AMIG
+from neurotopo.knowledge.amig import AMIG
 from neurotopo.models.prompts import FactLike, describe_fact
 from neurotopo.neurons import NeuronSet
 

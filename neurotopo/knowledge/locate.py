@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo._files import atomic_write
-from neurotopo.knowledge.attribution import AMIG, COARSE, Attribution
+from neurotopo.knowledge.amig import AMIG
+from neurotopo.knowledge.attribution import COARSE, Attribution
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.result_file import ResultFile
 from neurotopo.knowledge.thresholds import select_neurons

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.knowledge.attribution import AMIG, Attribution
+from neurotopo.knowledge.amig import AMIG
+from neurotopo.knowledge.attribution import Attribution
 from neurotopo.models.prompts import FactLike
 from neurotopo.neurons import NeuronSet
 

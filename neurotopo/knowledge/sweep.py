@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurotopo.knowledge.attribution import AMIG, Attribution
-from neurotopo.knowledge.quadrature import quadrature_nodes
+from neurotopo.knowledge.attribution import Attribution
 from neurotopo.models.answers import masked_fillings
 from neurotopo.models.baseline_values import replaced_sentences, sentence_values, shared_values
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
@@ -32,7 +31,7 @@ from neurotopo.models.shared_keys import SharedKeys
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
 
-__all__ = ["sweep"]
+__all__ = ["Sweep"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class _Sentence:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """What has to be equal for sentences to go through the model together."""
+        """Sentences of equal shape can share a forward pass."""
         return len(self.ids), self.n_prefix, *self.positions
 
     def piece(self) -> Piece:
@@ -71,122 +70,200 @@ class _Asked:
         return tuple(sentence.shape for sentence in self.sentences)
 
 
-def sweep(amig: AMIG, model: NeuronModel, facts: Sequence[FactLike]) -> Iterator[Attribution]:
-    """Attribute the answers of facts to the neurons of all layers.
+class Sweep:
+    """Attribution of answers to the neurons of all layers.
 
-    Facts whose sentences have equal lengths go through the model together, as many as fit; the
-    attributions come in the order of the facts.
+    Parameters
+    ----------
+    model : NeuronModel
+        The model.
+    rule : tuple of ndarray
+        Nodes and weights of the integration rule.
+    baseline, target, replacement, batch_size
+        As for :class:`~neurotopo.AMIG`.
     """
-    asked = [_ask(amig, model, fact) for fact in facts]
-    chunks = _chunks(amig, model, asked)
-    ready: dict[int, Attribution] = {}
-    for i in range(len(asked)):
-        while i not in ready:
-            chunk = next(chunks)
-            with without_training(model.hf_model):
-                found = _together(amig, model, [asked[j] for j in chunk])
-            ready.update(zip(chunk, found, strict=True))
-        yield ready.pop(i)
 
-
-def _ask(amig: AMIG, model: NeuronModel, fact: FactLike) -> _Asked:
-    encoding = model.encode(fact)
-    answer = _likeliest(model, fact, encoding)
-    sentences = tuple(_sentences(model, encoding, answer, first_only=amig.target == "first"))
-    if amig.baseline != "zero" and not all(sentence.places for sentence in sentences):
-        raise ValueError(
-            f"{describe_fact(fact)}: the prompt has no token that could be replaced for a "
-            "baseline; use baseline='zero'."
+    def __init__(
+        self,
+        model: NeuronModel,
+        rule: tuple[NDArray[np.float64], NDArray[np.float64]],
+        *,
+        baseline: str,
+        target: str,
+        replacement: int | str | None,
+        batch_size: int | None,
+    ) -> None:
+        nodes, weights = rule
+        if 0.0 not in nodes:  # the completeness of a layer needs the value at the start of its path
+            nodes, weights = np.append(0.0, nodes), np.append(0.0, weights)
+        self.model, self.settings = model, model.pass_settings()
+        self.fractions, self.weight = (
+            torch.as_tensor(part, device=self.settings.device) for part in (nodes, weights)
         )
-    return _Asked(answer, sentences)
+        self.baseline, self.target, self.replacement = baseline, target, replacement
+        self.batch_size = batch_size or model.batch_size
 
+    def run(self, facts: Sequence[FactLike]) -> Iterator[Attribution]:
+        """Yield the attribution of each fact, in order.
 
-def _chunks(amig: AMIG, model: NeuronModel, asked: Sequence[_Asked]) -> Iterator[list[int]]:
-    """Put facts of one shape together, in the order in which they begin."""
-    groups: dict[Any, list[int]] = {}
-    for i, one in enumerate(asked):
-        groups.setdefault(one.shape, []).append(i)
-    of = {i: group for group in groups.values() for i in group}
-    done: set[int] = set()
-    for i, one in enumerate(asked):
-        if i in done:
-            continue
-        n_paths = len(one.sentences[0].places) if amig.baseline == "per-token" else 1
-        size = max(1, _lines_together(amig, model, one) // n_paths)
-        group = of[i]
-        chunk = group[group.index(i) :][:size]
-        done.update(chunk)
-        yield chunk
+        Facts whose sentences have equal lengths share forward passes.
+        """
+        asked = [self._ask(fact) for fact in facts]
+        chunks = self._chunks(asked)
+        ready: dict[int, Attribution] = {}
+        for i in range(len(asked)):
+            while i not in ready:
+                chunk = next(chunks)
+                with without_training(self.model.hf_model):
+                    attributions = self._together([asked[j] for j in chunk])
+                ready.update(zip(chunk, attributions, strict=True))
+            yield ready.pop(i)
 
-
-def _lines_together(amig: AMIG, model: NeuronModel, one: _Asked) -> int:
-    """Return how many lines go through the model together."""
-    layout = _layout(model, one)
-    if layout is FixedRows or (layout is JoiningRows and model.is_causal):
-        return 1  # their cache holds one prefix
-    n_tokens = max(len(sentence.piece().ids) for sentence in one.sentences)
-    limit = _batch_size(amig, model) or rows_that_fit(model.pass_settings(), n_tokens)
-    return max(1, limit // (model.n_layers * len(_nodes(amig)[0])))
-
-
-def _batch_size(amig: AMIG, model: NeuronModel) -> int | None:
-    return amig.batch_size or model.batch_size
-
-
-def _nodes(amig: AMIG) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the integration rule, the start of the path included."""
-    nodes, weights = quadrature_nodes(amig.quadrature, amig.steps)
-    if 0.0 not in nodes:  # the completeness of a layer is judged from where its path starts
-        nodes, weights = np.append(0.0, nodes), np.append(0.0, weights)
-    return nodes, weights
-
-
-def _layout(model: NeuronModel, one: _Asked) -> type[Layout]:
-    if model.family.has_fixed_batch(model.hf_model.config):
-        return FixedRows
-    return Blocks if _takes_masks(model, len(one.sentences[0].ids)) else JoiningRows
-
-
-def _together(amig: AMIG, model: NeuronModel, asked: Sequence[_Asked]) -> list[Attribution]:
-    """Attribute facts of one shape."""
-    settings = model.pass_settings()
-    nodes, weights = _nodes(amig)
-    layout = _layout(model, asked[0])
-    fractions, weight = (torch.as_tensor(part, device=settings.device) for part in (nodes, weights))
-    n_sentences = len(asked[0].sentences)
-    lines, keys = zip(
-        *(
-            _lines(amig, model, [one.sentences[s] for one in asked], layout)
-            for s in range(n_sentences)
-        ),
-        strict=True,
-    )
-    # a fact's paths, and facts: the first path of the first fact, ...
-    jobs = [(f, path) for f in range(len(asked)) for path in range(len(lines[0][f]))]
-    totals = [_Total(model.n_layers, model.n_neurons, settings.device) for _ in asked]
-    size = _lines_together(amig, model, asked[0])
-    for first in range(0, len(jobs), size):
-        some = jobs[first : first + size]
-        found = [
-            line_points(
-                settings,
-                [asked[f].sentences[s].piece() for f, _ in some],
-                [lines[s][f][path] for f, path in some],
-                fractions.to(lines[s][0][0].start.dtype),
-                layout=layout,
-                keys=_keys(keys[s], [f for f, _ in some], asked[0].sentences[s].n_prefix),
-                batch_size=_batch_size(amig, model),
+    def _ask(self, fact: FactLike) -> _Asked:
+        encoding = self.model.encode(fact)
+        answer = self._likeliest(fact, encoding.answers)
+        sentences = tuple(self._sentences(encoding, answer))
+        if self.baseline != "zero" and not all(sentence.places for sentence in sentences):
+            raise ValueError(
+                f"{describe_fact(fact)}: the prompt has no token that could be replaced for a "
+                "baseline; use baseline='zero'."
             )
-            for s in range(n_sentences)
+        return _Asked(answer, sentences)
+
+    def _likeliest(self, fact: FactLike, answers: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        """Return the token ids of the most probable answer."""
+        if len(answers) == 1:
+            return answers[0]
+        return answers[int(np.argmax(self.model.answers_log_probability(fact)))]
+
+    def _sentences(
+        self, encoding: CausalEncoding | MaskedEncoding, answer: tuple[int, ...]
+    ) -> Iterator[_Sentence]:
+        special = set(self.model.tokenizer.all_special_ids)
+        n_tokens = 1 if self.target == "first" else None
+        if isinstance(encoding, CausalEncoding):
+            answer, prompt = answer[:n_tokens], encoding.prompt
+            last = len(prompt) - 1
+            places = tuple(i for i, token in enumerate(prompt) if token not in special)
+            positions = tuple(range(last, last + len(answer)))
+            yield _Sentence((*prompt, *answer[:-1]), positions, answer, places, last)
+            return
+        n_before, n_after = len(encoding.before), len(encoding.after)
+        for query in list(masked_fillings(encoding, answer))[:n_tokens]:
+            around = [*range(n_before), *range(len(query.ids) - n_after, len(query.ids))]
+            places = tuple(i for i in around if query.ids[i] not in special)
+            yield _Sentence(query.ids, query.positions, query.targets, places, 0)
+
+    def _chunks(self, asked: Sequence[_Asked]) -> Iterator[list[int]]:
+        """Group facts of one shape, ordered by their first fact."""
+        groups: dict[Any, list[int]] = {}
+        for i, one in enumerate(asked):
+            groups.setdefault(one.shape, []).append(i)
+        done: set[int] = set()
+        for i, one in enumerate(asked):
+            if i in done:
+                continue
+            n_paths = len(one.sentences[0].places) if self.baseline == "per-token" else 1
+            size = max(1, self._lines_together(one) // n_paths)
+            group = groups[one.shape]
+            chunk = group[group.index(i) :][:size]
+            done.update(chunk)
+            yield chunk
+
+    def _lines_together(self, one: _Asked) -> int:
+        """Return how many lines share a forward pass."""
+        layout = self._layout(one)
+        if layout is FixedRows or (layout is JoiningRows and self.model.is_causal):
+            return 1  # their cache holds one prefix
+        n_tokens = max(len(sentence.piece().ids) for sentence in one.sentences)
+        limit = self.batch_size or rows_that_fit(self.settings, n_tokens)
+        return max(1, limit // (self.model.n_layers * len(self.fractions)))
+
+    def _layout(self, one: _Asked) -> type[Layout]:
+        if self.model.family.has_fixed_batch(self.model.hf_model.config):
+            return FixedRows
+        return Blocks if _takes_masks(self.model, len(one.sentences[0].ids)) else JoiningRows
+
+    def _together(self, asked: Sequence[_Asked]) -> list[Attribution]:
+        """Attribute facts of one shape."""
+        layout = self._layout(asked[0])
+        sentences = list(zip(*(one.sentences for one in asked), strict=True))
+        lines, keys = zip(*(self._lines(column, layout) for column in sentences), strict=True)
+        # paths by fact: the first path of the first fact, ...
+        jobs = [(f, path) for f in range(len(asked)) for path in range(len(lines[0][f]))]
+        totals = [
+            _Total(self.model.n_layers, self.model.n_neurons, self.settings.device) for _ in asked
         ]
-        for j, (f, path) in enumerate(some):
-            totals[f].add(
-                amig.target,
-                [lines[s][f][path] for s in range(n_sentences)],
-                [found[s][j] for s in range(n_sentences)],
-                weight,
+        size = self._lines_together(asked[0])
+        for first in range(0, len(jobs), size):
+            some = jobs[first : first + size]
+            points = [
+                line_points(
+                    self.settings,
+                    [column[f].piece() for f, _ in some],
+                    [lines[s][f][path] for f, path in some],
+                    self.fractions.to(lines[s][0][0].start.dtype),
+                    layout=layout,
+                    keys=_keys(keys[s], [f for f, _ in some], column[0].n_prefix),
+                    batch_size=self.batch_size,
+                )
+                for s, column in enumerate(sentences)
+            ]
+            for j, (f, path) in enumerate(some):
+                of_path = [line[f][path] for line in lines]
+                totals[f].add(self.target, of_path, [part[j] for part in points], self.weight)
+        return [total.attribution(one.answer) for total, one in zip(totals, asked, strict=True)]
+
+    def _lines(
+        self, sentences: Sequence[_Sentence], layout: type[Layout]
+    ) -> tuple[list[list[Line]], Any | None]:
+        """Return the paths of each sentence, one or one per replaced token, and the prefix keys."""
+        first, from_zero = sentences[0], self.baseline == "zero"
+        ids = [sentence.ids for sentence in sentences]
+        places = [() if from_zero else sentence.places for sentence in sentences]
+        replacement = 0 if from_zero else self._replacement()
+        keys: Any = None
+        if layout is Blocks:
+            ends, starts, keys = shared_values(
+                self.settings, ids, places, replacement, first.positions
             )
-    return [total.attribution(one.answer) for total, one in zip(totals, asked, strict=True)]
+        else:
+            rows = [
+                row
+                for one, replaced in zip(ids, places, strict=True)
+                for row in (one, *replaced_sentences(one, replaced, replacement))
+            ]
+            values = sentence_values(self.settings, rows, first.positions)
+            parts = torch.split(values, [1 + len(replaced) for replaced in places])
+            ends = torch.stack([part[0] for part in parts])
+            starts = [part[1:] for part in parts]
+            keys = prefix_cache(self.settings, first.ids[: first.n_prefix])
+        if from_zero:
+            return [[Line(torch.zeros_like(end), end)] for end in ends], keys
+        if self.baseline == "mean":
+            return [[Line(s.mean(dim=0), e)] for s, e in zip(starts, ends, strict=True)], keys
+        return [[Line(s, e) for s in start] for start, e in zip(starts, ends, strict=True)], keys
+
+    def _replacement(self) -> int:
+        """Return the id of the replacement token."""
+        tokenizer: Any = self.model.tokenizer
+        if isinstance(self.replacement, str):
+            token = tokenizer.convert_tokens_to_ids(self.replacement)
+            if token is None or token == tokenizer.unk_token_id:
+                raise ValueError(
+                    f"replacement {self.replacement!r} is not a token of the tokenizer."
+                )
+            return int(token)
+        if self.replacement is not None:
+            return int(self.replacement)
+        causal = self.model.is_causal
+        token = tokenizer.eos_token_id if causal else tokenizer.mask_token_id
+        if token is None:
+            name = "end-of-text" if causal else "mask"
+            raise ValueError(
+                f"the tokenizer has no {name} token; name another with replacement=..."
+            )
+        return int(token)
 
 
 def _keys(keys: Any, facts: Sequence[int], n_prefix: int) -> Any:
@@ -204,15 +281,15 @@ class _Total:
         self.n_paths, self.value = 0, 0.0
 
     def add(
-        self, target: str, lines: list[Line], found: list[LinePoints], weight: torch.Tensor
+        self, target: str, lines: list[Line], path: list[LinePoints], weight: torch.Tensor
     ) -> None:
         """Add a path, one line of every sentence."""
-        value = torch.stack([points.log_p for points in found]).sum(dim=0)
-        self.value = sum(points.unedited for points in found)
+        value = torch.stack([points.log_p for points in path]).sum(dim=0)
+        self.value = sum(points.unedited for points in path)
         if target != "log":
             value, self.value = value.exp(), float(np.exp(self.value))
         slope = weight * (value if target != "log" else torch.ones_like(value))
-        for line, points in zip(lines, found, strict=True):
+        for line, points in zip(lines, path, strict=True):
             gradient = points.gradient.double().flatten(2)
             summed = torch.bmm(slope[:, None], gradient)[:, 0].reshape(line.end.shape)
             self.scores += (summed * (line.end - line.start).double()).sum(dim=1)
@@ -225,79 +302,10 @@ class _Total:
         return Attribution(self.scores.cpu().numpy(), self.value, starts, self.n_paths, answer)
 
 
-def _likeliest(
-    model: NeuronModel, fact: FactLike, encoding: CausalEncoding | MaskedEncoding
-) -> tuple[int, ...]:
-    """Return the token ids of the answer that the model finds the most probable."""
-    answers = encoding.answers
-    if len(answers) == 1:
-        return answers[0]
-    return answers[int(np.argmax(model.answers_log_probability(fact)))]
-
-
-def _sentences(
-    model: NeuronModel,
-    encoding: CausalEncoding | MaskedEncoding,
-    answer: tuple[int, ...],
-    first_only: bool,
-) -> list[_Sentence]:
-    special = set(model.tokenizer.all_special_ids)
-    if isinstance(encoding, CausalEncoding):
-        answer = answer[:1] if first_only else answer
-        prompt = encoding.prompt
-        last = len(prompt) - 1
-        positions = tuple(range(last, last + len(answer)))
-        places = tuple(i for i, token in enumerate(prompt) if token not in special)
-        return [_Sentence((*prompt, *answer[:-1]), positions, answer, places, last)]
-    return _masked_sentences(encoding, answer, special, first_only)
-
-
-def _masked_sentences(
-    encoding: MaskedEncoding, answer: tuple[int, ...], special: set[int], first_only: bool
-) -> list[_Sentence]:
-    n_before, n_after = len(encoding.before), len(encoding.after)
-    queries = list(masked_fillings(encoding, answer))[: 1 if first_only else None]
-    sentences = []
-    for query in queries:
-        around = [*range(n_before), *range(len(query.ids) - n_after, len(query.ids))]
-        places = tuple(i for i in around if query.ids[i] not in special)
-        sentences.append(_Sentence(query.ids, query.positions, query.targets, places, 0))
-    return sentences
-
-
-def _lines(
-    amig: AMIG, model: NeuronModel, sentences: Sequence[_Sentence], layout: type[Layout]
-) -> tuple[list[list[Line]], Any | None]:
-    """Return the paths of each sentence, one or one per replaced token, and the prefixes' keys."""
-    settings, first = model.pass_settings(), sentences[0]
-    ids = [sentence.ids for sentence in sentences]
-    places = [() if amig.baseline == "zero" else sentence.places for sentence in sentences]
-    replacement = 0 if amig.baseline == "zero" else _replacement(amig, model)
-    keys: Any = None
-    if layout is Blocks:
-        ends, starts, keys = shared_values(settings, ids, places, replacement, first.positions)
-    else:
-        rows = [
-            row
-            for one, replaced in zip(ids, places, strict=True)
-            for row in (one, *replaced_sentences(one, replaced, replacement))
-        ]
-        values = sentence_values(settings, rows, first.positions)
-        parts = torch.split(values, [1 + len(replaced) for replaced in places])
-        ends = torch.stack([part[0] for part in parts])
-        starts = [part[1:] for part in parts]
-        keys = prefix_cache(settings, first.ids[: first.n_prefix])
-    if amig.baseline == "zero":
-        return [[Line(torch.zeros_like(end), end)] for end in ends], keys
-    if amig.baseline == "mean":
-        return [[Line(s.mean(dim=0), e)] for s, e in zip(starts, ends, strict=True)], keys
-    return [[Line(s, e) for s in start] for start, e in zip(starts, ends, strict=True)], keys
-
-
 def _takes_masks(model: NeuronModel, n_tokens: int) -> bool:
-    """Tell whether a causal model goes by a given mask however rows are put together.
+    """Return whether a causal model applies a given mask to rows of any composition.
 
-    Windows of attention count in tokens of the row, so they have to be wider than any.
+    Attention windows count tokens of the row, so each must be wider than the longest row.
     """
     config = model.hf_model.config
     attention = getattr(config, "_attn_implementation", None)
@@ -307,20 +315,3 @@ def _takes_masks(model: NeuronModel, n_tokens: int) -> bool:
     windows = (getattr(text, name, None) for name in ("sliding_window", "window_size"))
     longest = 2 * n_tokens + 2 + 2 * LONGEST_BLOCK
     return all(window is None or window > longest for window in windows)
-
-
-def _replacement(amig: AMIG, model: NeuronModel) -> int:
-    """Return the id of the token that replaces others."""
-    tokenizer: Any = model.tokenizer
-    if isinstance(amig.replacement, str):
-        found = tokenizer.convert_tokens_to_ids(amig.replacement)
-        if found is None or found == tokenizer.unk_token_id:
-            raise ValueError(f"replacement {amig.replacement!r} is not a token of the tokenizer.")
-        return int(found)
-    if amig.replacement is not None:
-        return int(amig.replacement)
-    chosen = tokenizer.eos_token_id if model.is_causal else tokenizer.mask_token_id
-    if chosen is None:
-        name = "end-of-text" if model.is_causal else "mask"
-        raise ValueError(f"the tokenizer has no {name} token; name another with replacement=...")
-    return int(chosen)

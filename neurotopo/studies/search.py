@@ -12,7 +12,8 @@ from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.lengths import check_length
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.shortest_paths import check_aggregation
-from neurotopo.knowledge.attribution import AMIG, Attribution
+from neurotopo.knowledge.amig import AMIG
+from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact

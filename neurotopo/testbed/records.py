@@ -10,7 +10,7 @@ from neurotopo.knowledge.facts import Fact
 from neurotopo.testbed.names import Entity
 
 if TYPE_CHECKING:
-    from neurotopo.testbed.world import Statement
+    from neurotopo.testbed.statements import Statement
 
 __all__ = ["records_of"]
 

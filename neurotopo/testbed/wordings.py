@@ -1,9 +1,16 @@
-"""How the facts of a relation are put into words; the words themselves are in the siblings."""
+"""The texts of the relations of FactWorld, read from ``wordings_en.json`` and its siblings.
+
+French and Russian put a noun for the kind of an entity before its name, so that names keep their
+form. Verbs are in the present tense, which has no gender in Russian.
+"""
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = ["HELD_OUT", "RELATIONS", "STATIC", "TEMPORAL", "RelationTexts", "texts_of"]
 
@@ -16,7 +23,7 @@ STATIC = ("capital", "language", "founder")
 RELATIONS = TEMPORAL + STATIC
 
 HELD_OUT = 2
-"""So many wordings of a relation, the last ones, are kept from training."""
+"""Number of wordings of a relation, the last ones, that training does not use."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +46,11 @@ class RelationTexts:
     narrative: str
 
 
+@functools.cache
 def texts_of(language: str) -> Mapping[str, RelationTexts]:
-    """Return the words of a language by relation."""
-    from neurotopo.testbed import wordings_en, wordings_fr, wordings_ru
-
-    modules = {"en": wordings_en, "fr": wordings_fr, "ru": wordings_ru}
-    return modules[language].TEXTS
+    """Return the texts of a language by relation."""
+    path = Path(__file__).with_name(f"wordings_{language}.json")
+    return {
+        relation: RelationTexts(tuple(texts["wordings"]), texts["question"], texts["narrative"])
+        for relation, texts in json.loads(path.read_text(encoding="utf-8")).items()
+    }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurotopo.cluster.ntc import NTCClusterer
-from neurotopo.knowledge.attribution import AMIG
+from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.studies.learning.data import TEXTS
 from neurotopo.studies.study import StudyOptions

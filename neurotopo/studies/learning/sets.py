@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.knowledge.attribution import AMIG
+from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.facts import Fact
 from neurotopo.neurons import NeuronSet
