@@ -11,12 +11,15 @@ from typing import Any
 import lazy_loader as _lazy_loader
 
 from neurotopo._extras import llm_packages_for as _llm_packages_for
-
-__version__ = "0.1.0"
+from neurotopo._version import __version__ as __version__
 
 _attribute, __dir__, __all__ = _lazy_loader.attach_stub(__name__, __file__)
+_names = frozenset(__all__)
+__all__ = [name for name in __all__ if name not in ("datasets", "explore", "studies")]
 
 
 def __getattr__(name: str) -> Any:
+    if name not in _names:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with _llm_packages_for(f"neurotopo.{name} needs"):
         return _attribute(name)

@@ -660,7 +660,7 @@ def test_a_full_disk_keeps_what_was_there(first, tmp_path, capsys, monkeypatch):
 def test_a_disk_that_is_full_at_the_report(at, done, capsys, monkeypatch):
     from neurotopo.report import files
 
-    real = files.replacing
+    real = files.atomic_write
 
     def full(path):
         if path == done / at:
@@ -668,7 +668,7 @@ def test_a_disk_that_is_full_at_the_report(at, done, capsys, monkeypatch):
         return real(path)
 
     before = bytes_of(done)
-    monkeypatch.setattr(files, "replacing", full)
+    monkeypatch.setattr(files, "atomic_write", full)
     for given in (["report", str(done)], words(done, *CHOSEN, "-q")):
         assert main(given) == 2
         printed = capsys.readouterr()

@@ -50,9 +50,9 @@ def is_path(name: str) -> bool:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that results may depend on."""
-    from neurotopo.studies import run_file
+    from neurotopo import _extras
 
-    return run_file.versions(_PACKAGES)
+    return _extras.versions(_PACKAGES)
 
 
 def check_device(name: str | None) -> None:

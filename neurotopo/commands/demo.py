@@ -93,8 +93,8 @@ def demonstrate(
     Summary, list of Path
         What was found, and the files of the report.
     """
+    from neurotopo._extras import versions
     from neurotopo.report import write_report
-    from neurotopo.studies.run_file import versions
 
     tell("One fact in full, on testbed:planted ...")
     shown = fact_in_full(seed=seed)

@@ -14,9 +14,9 @@ from typing import IO, Any
 from neurotopo._files import atomic_write
 from neurotopo.report.page import FIGURE_FORMATS, TABLE_FORMATS, make_page, page_template
 from neurotopo.report.pictures import to_png, to_svg
+from neurotopo.report.run_file import read_run
 from neurotopo.report.summary import Summary
 from neurotopo.report.tables import csv_frame, to_csv, to_latex, to_markdown
-from neurotopo.studies.run_file import read_run
 
 __all__ = ["write_report"]
 

@@ -9,11 +9,11 @@ from .rows import StoreError as StoreError
 from .run import FactError as FactError
 from .run import Outcome as Outcome
 from .run import Result as Result
+from .run import read_run as read_run
 from .run import report as report
 from .run import run as run
 from .run import run_study as run_study
-from .run_file import read_run as read_run
-from .run_file import write_run as write_run
+from .run import write_run as write_run
 from .store import Rows as Rows
 from .store import Store as Store
 from .study import STUDIES as STUDIES

@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neurotopo._codec import difference, from_text, to_text
 from neurotopo._extras import llm_packages_for
+from neurotopo.report.run_file import read_run, write_run
 from neurotopo.report.summary import Summary
-from neurotopo.studies.codec import difference, from_text, to_text
 from neurotopo.studies.engines import Engine, Finished, InlineEngine, Item, Task, reason_of
 from neurotopo.studies.models import MODEL_SETTINGS, identity_of
-from neurotopo.studies.run_file import read_run, write_run
 from neurotopo.studies.store import Rows, Store
 from neurotopo.studies.study import Study, study_named
 
@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 
     from neurotopo.knowledge.facts import Fact
 
-__all__ = ["ENGINES", "FactError", "Outcome", "Result", "report", "run", "run_study"]
+__all__ = [
+    "ENGINES",
+    "FactError",
+    "Outcome",
+    "Result",
+    "read_run",
+    "report",
+    "run",
+    "run_study",
+    "write_run",
+]
 
 ENGINES = ("inline", "ray")
 RESULTS, RUN = "results.sqlite", "run.json"

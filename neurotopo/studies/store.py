@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from neurotopo.studies.codec import difference, from_text, to_text
+from neurotopo._codec import difference, from_text, to_text
 from neurotopo.studies.rows import Row, Run, StoreError, sentences
 
 __all__ = ["Rows", "Store"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import neurotopo as nt
+from neurotopo._codec import from_text, to_text
 from neurotopo.explore import labels_at
 from neurotopo.models.examples import random_model
 from neurotopo.report import make_page
@@ -17,7 +18,6 @@ from neurotopo.studies.acquisition.graph import clusterer_of, stored_graph
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.study import summarise
 from neurotopo.studies.acquisition.work import STAGES, AcquisitionWork
-from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.rows import Row
 from tests.report.example import explored_summary, fact_row, fact_rows
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import neurotopo as nt
+from neurotopo._codec import from_text, to_text
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.models.examples import random_model
 from neurotopo.studies.choices.agreement import jaccard, labels_of, rand_index, same_groups
@@ -15,7 +16,6 @@ from neurotopo.studies.choices.lengths import among, gaps, within_layers
 from neurotopo.studies.choices.options import ChoicesOptions
 from neurotopo.studies.choices.variations import CHOICES, DEFAULT, Variation, variations_for
 from neurotopo.studies.choices.work import ChoicesWork
-from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.facts import facts_for
 
 POOL = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]

@@ -12,12 +12,12 @@ from scipy import stats
 
 import neurotopo as nt
 from neurotopo import Edit, Fact, load_model
+from neurotopo._codec import from_text, to_text
 from neurotopo.datasets import Truth
 from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
 from neurotopo.models.fingerprint import fingerprint
 from neurotopo.models.recall import recalled
-from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.critique.cases import edit_cases, reverse_of, truth_of
 from neurotopo.studies.critique.edit_work import _log_probability, _queries
 from neurotopo.studies.critique.measures import (

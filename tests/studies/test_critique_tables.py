@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from neurotopo.studies.codec import from_text, to_text
+from neurotopo._codec import from_text, to_text
 from neurotopo.studies.critique.rows import ARMS, collect
 from neurotopo.studies.critique.study import DEFINITION, summarise
 from neurotopo.studies.rows import Row

@@ -11,12 +11,12 @@ import pytest
 
 import neurotopo as nt
 from neurotopo import Fact, NeuronSet
+from neurotopo._codec import to_text
 from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
 from neurotopo.studies import run
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.work import AcquisitionWork
-from neurotopo.studies.codec import to_text
 from neurotopo.studies.crosslingual.draws import random_like, some
 from neurotopo.studies.crosslingual.items import common_id, facts_in_languages, language_facts
 from neurotopo.studies.crosslingual.options import CrosslingualOptions

@@ -12,10 +12,10 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 
 import neurotopo as nt
 from neurotopo import Fact, NeuronSet
+from neurotopo._codec import from_text, to_text
 from neurotopo.datasets import Dataset, Truth, load_factworld
 from neurotopo.models.examples import random_model
 from neurotopo.models.recall import recalled
-from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.detection.asking import asked_scores, verdict_fact
 from neurotopo.studies.detection.metrics import (
     above,

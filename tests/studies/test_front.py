@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import neurotopo as nt
+from neurotopo._codec import from_text, to_text
 from neurotopo.commands.study import options_of
 from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.models.examples import random_model
 from neurotopo.studies import InlineEngine, read_run, seed_for
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.work import AcquisitionWork, prepare
-from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.methods import METHODS
 from neurotopo.studies.run import report, run

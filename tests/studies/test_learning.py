@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from neurotopo import Fact, NeuronSet, load_model
+from neurotopo._codec import from_text, to_text
 from neurotopo.models.fingerprint import fingerprint
 from neurotopo.models.recall import recalled
-from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.learning.data import lessons_for, texts_of
 from neurotopo.studies.learning.options import ARMS, LearningOptions

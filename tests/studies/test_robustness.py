@@ -12,11 +12,11 @@ import pytest
 
 import neurotopo as nt
 from neurotopo import Edit, Fact, NeuronSet
+from neurotopo._codec import from_text, to_text
 from neurotopo.datasets import load_templama
 from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
 from neurotopo.models.recall import recalled
-from neurotopo.studies.codec import from_text, to_text
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.robustness.options import RobustnessOptions
 from neurotopo.studies.robustness.rows import collect

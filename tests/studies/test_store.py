@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neurotopo
+from neurotopo._codec import difference, from_text, to_text
 from neurotopo.studies import Store, StoreError
-from neurotopo.studies.codec import difference, from_text, to_text
 
 ROOT = Path(neurotopo.__file__).parents[1]
 CONTENT = {"prompt": "The capital of France is"}

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-from collections.abc import Iterable, Mapping
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import neurotopo
+from neurotopo._codec import from_text, to_text
+from neurotopo._extras import versions
 from neurotopo._files import atomic_write
-from neurotopo.studies.codec import from_text, to_text
 
-__all__ = ["read_run", "versions", "write_run"]
+__all__ = ["read_run", "write_run"]
 
 _KIND = "neurotopo.run"
 _VERSION = 1
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "safetensors", "ray")
 
 
 def write_run(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
@@ -81,14 +78,3 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not known:
         raise ValueError(f"{path} was not written by a study, or by another version.")
     return dict(about)
-
-
-def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
-    """Return the versions of neurotopo, of Python and of the packages that are installed."""
-    found = {"neurotopo": neurotopo.__version__, "python": platform.python_version()}
-    for name in packages:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -32,7 +32,7 @@ def to_text(value: Any, where: str = "value") -> str:
 
     Examples
     --------
-    >>> from neurotopo.studies.codec import from_text, to_text
+    >>> from neurotopo._codec import from_text, to_text
     >>> to_text({"sizes": (2, 3), "gcr": float("nan")})
     '{"gcr": {"$float": "nan"}, "sizes": [2, 3]}'
     >>> from_text(to_text({"gcr": float("inf")}))
@@ -57,7 +57,7 @@ def difference(there: Any, here: Any, name: str = "") -> str:
 
     Examples
     --------
-    >>> from neurotopo.studies.codec import difference
+    >>> from neurotopo._codec import difference
     >>> difference({"filter": {"tau2": 0.3}}, {"filter": {"tau2": 0.4}})
     'filter.tau2 was 0.3 and is 0.4'
     """
