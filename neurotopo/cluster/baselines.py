@@ -34,16 +34,19 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
+from neurotopo._registry import add_entry
 from neurotopo.persistence.inputs import EdgeList, check_distances
 
 __all__ = [
     "AUTHORS_INFINITE",
     "BASELINES",
+    "CLUSTERER_LABELS",
     "dbscan",
     "finite_distances",
     "hierarchical",
     "kmeans",
     "random_groups",
+    "register_baseline",
     "run_baseline",
 ]
 
@@ -324,6 +327,41 @@ BASELINES: dict[str, Callable[..., Labels]] = {
     "hierarchical": hierarchical,
     "random": random_groups,
 }
+"""The baselines by name."""
+
+CLUSTERER_LABELS = {"kmeans": "K-Means", "dbscan": "DBSCAN", "hierarchical": "Hierarchical"}
+"""The baselines that need nothing but distances, with their names in tables and plots."""
+
+
+def register_baseline(
+    name: str, function: Callable[..., Labels], *, label: str | None = None
+) -> None:
+    """Add a baseline clusterer, for :class:`~neurotopo.DKNFinder` and the studies.
+
+    Parameters
+    ----------
+    name : str
+        The name, for ``clusterer=`` and in the tables of the studies.
+    function : callable
+        ``function(distances, random_state=...)`` returns one integer label per sample, -1 for a
+        sample in no cluster. ``distances`` may hold ``inf``, see :func:`finite_distances`.
+    label : str, optional
+        The name in tables and plots. None: ``name``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.cluster.baselines import BASELINES, CLUSTERER_LABELS, register_baseline
+    >>> from neurotopo.cluster.baselines import run_baseline
+    >>> def halves(distances, random_state=None):
+    ...     return np.arange(len(distances)) * 2 // len(distances)
+    >>> register_baseline("halves", halves, label="Two halves")
+    >>> run_baseline("halves", np.ones((4, 4)) - np.eye(4)).tolist()
+    [0, 0, 1, 1]
+    >>> del BASELINES["halves"], CLUSTERER_LABELS["halves"]
+    """
+    add_entry(BASELINES, "baseline", name, function)
+    CLUSTERER_LABELS[name] = name if label is None else label
 
 
 def run_baseline(name: str, distances: Distances, **settings: Any) -> Labels:
@@ -331,8 +369,8 @@ def run_baseline(name: str, distances: Distances, **settings: Any) -> Labels:
 
     Parameters
     ----------
-    name : {"kmeans", "dbscan", "hierarchical", "random"}
-        Which one; the keys of ``BASELINES``.
+    name : {"kmeans", "dbscan", "hierarchical", "random"} or str
+        A key of ``BASELINES``.
     distances : array-like or sparse matrix, shape (n, n)
         Pairwise distances; ``inf`` or an absent sparse entry means "no edge".
     **settings

@@ -54,7 +54,8 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         - ``"gap"``: above the largest gap of the sorted persistences (``tau`` is not used);
         - ``"significance"``: above chance by :func:`~neurotopo.persistence.permutation_test`, the
           false-discovery rate held at ``tau`` (choose 0.05 rather than the default);
-        - ``"mass"``: the disjoint family of greatest excess of mass, as HDBSCAN (no ``tau``).
+        - ``"mass"``: the disjoint family of greatest excess of mass, as HDBSCAN (no ``tau``);
+        - or one of :func:`~neurotopo.cluster.selection.register_rule`.
     scale : {"difference", "log"}, default="difference"
         Persistence as R2 - R1 (the paper) or log(R2 / R1), which does not favour long lengths.
     min_cluster_size : int, default=2
@@ -159,7 +160,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "metric": [str, callable],
         "tau": [Interval(Real, 0, None, closed="left")],
-        "rule": [StrOptions(set(RULES))],
+        "rule": [StrOptions(RULES.keys())],
         "scale": [StrOptions(set(SCALES))],
         "min_cluster_size": [Interval(Integral, 1, None, closed="left")],
         "nested": ["boolean"],

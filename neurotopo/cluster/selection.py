@@ -9,12 +9,148 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neurotopo._registry import add_entry
 from neurotopo.persistence.clusters import CandidateClusters
 from neurotopo.persistence.significance import benjamini_hochberg
 
-__all__ = ["RULES", "Selection", "best_disjoint_family", "select_clusters"]
+__all__ = [
+    "RULES",
+    "Eligible",
+    "Rule",
+    "RuleInput",
+    "Selection",
+    "best_disjoint_family",
+    "register_rule",
+    "select_clusters",
+]
 
-RULES = ("relative", "absolute", "gap", "significance", "mass")
+PValues = Callable[[CandidateClusters], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class RuleInput:
+    """Input of a selection rule.
+
+    Attributes
+    ----------
+    clusters : CandidateClusters
+        The clusters to choose from.
+    persistence : ndarray of float64, shape (n_clusters,)
+        Their persistence, on the scale of the clusterer.
+    tau : float
+        The parameter of the rule.
+    p_values_of : callable or None
+        Computes the p-values of the clusters.
+    """
+
+    clusters: CandidateClusters
+    persistence: NDArray[np.float64]
+    tau: float
+    p_values_of: PValues | None = None
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """Result of a selection rule: the clusters that may be chosen.
+
+    Attributes
+    ----------
+    positions : ndarray of int
+        Positions of the eligible clusters, ascending.
+    weight : ndarray of float64, shape (n_clusters,)
+        What the disjoint family maximizes, one non-negative number per cluster.
+    threshold : float
+        Becomes ``threshold_`` of the clusterer.
+    p_values : ndarray of float64 or None
+        One per cluster, for rules that test.
+    """
+
+    positions: NDArray[np.intp]
+    weight: NDArray[np.float64]
+    threshold: float
+    p_values: NDArray[np.float64] | None = None
+
+    @classmethod
+    def above(cls, weight: NDArray[np.float64], threshold: float) -> Eligible:
+        """Return the clusters whose weight exceeds a threshold."""
+        return cls(np.flatnonzero(weight > threshold), weight, float(threshold))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A registered selection rule.
+
+    Attributes
+    ----------
+    choose : callable
+        From a :class:`RuleInput` to the :class:`Eligible` clusters.
+    of_persistence : bool
+        Whether the threshold is a persistence, so that plots can draw it.
+    """
+
+    choose: Callable[[RuleInput], Eligible]
+    of_persistence: bool = True
+
+
+def _significant(given: RuleInput) -> Eligible:
+    if given.p_values_of is None:
+        raise ValueError('rule="significance" needs p_values_of.')
+    p_values = given.p_values_of(given.clusters)
+    positions = np.flatnonzero(benjamini_hochberg(p_values, given.tau))
+    threshold = float(given.persistence[positions].min(initial=np.inf))
+    return Eligible(positions, given.persistence, threshold, p_values)
+
+
+def _below_largest_gap(weight: NDArray[np.float64]) -> float:
+    """Find the value under the largest gap of the sorted weights, 0 counting as the last one.
+
+    Of equal gaps the uppermost is taken, the one that keeps fewer clusters.
+    """
+    if len(weight) == 0:
+        return 0.0
+    falling = np.append(np.sort(weight)[::-1], 0.0)
+    return float(falling[1 + int(np.argmax(falling[:-1] - falling[1:]))])
+
+
+RULES: dict[str, Rule] = {
+    "relative": Rule(
+        lambda r: Eligible.above(r.persistence, r.tau * r.persistence.max(initial=0.0))
+    ),
+    "absolute": Rule(lambda r: Eligible.above(r.persistence, r.tau)),
+    "gap": Rule(lambda r: Eligible.above(r.persistence, _below_largest_gap(r.persistence))),
+    "significance": Rule(_significant),
+    "mass": Rule(lambda r: Eligible.above(r.clusters.mass(), 0.0), of_persistence=False),
+}
+"""The selection rules by name."""
+
+
+def register_rule(
+    name: str, choose: Callable[[RuleInput], Eligible], *, of_persistence: bool = True
+) -> None:
+    """Add a selection rule, for :class:`~neurotopo.NTCClusterer` and ``neurotopo explore``.
+
+    Parameters
+    ----------
+    name : str
+        The value of ``rule``.
+    choose : callable
+        From a :class:`RuleInput` to the :class:`Eligible` clusters.
+    of_persistence : bool, default=True
+        Whether the threshold is a persistence, so that plots can draw it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import NTCClusterer
+    >>> from neurotopo.cluster.selection import RULES, Eligible, register_rule
+    >>> def above_median(given):
+    ...     return Eligible.above(given.persistence, np.median(given.persistence))
+    >>> register_rule("median", above_median)
+    >>> NTCClusterer(rule="median").fit_predict([[0.0], [0.1], [5.0], [6.0], [20.0]]).tolist()
+    [0, 0, 0, 0, -1]
+    >>> del RULES["median"]
+    """
+    add_entry(RULES, "rule", name, Rule(choose, of_persistence))
 
 
 @dataclass(frozen=True)
@@ -48,16 +184,16 @@ def select_clusters(
     tau: float = 0.5,
     scale: str = "difference",
     nested: bool = False,
-    p_values_of: Callable[[CandidateClusters], NDArray[np.float64]] | None = None,
+    p_values_of: PValues | None = None,
 ) -> Selection:
     """Choose the stable clusters.
 
     Parameters
     ----------
     clusters : CandidateClusters
-        What there is to choose from.
-    rule : {"relative", "absolute", "gap", "significance", "mass"}
-        How the threshold tau1 of Eq 9 is set.
+        The clusters to choose from.
+    rule : str
+        A key of ``RULES``: how the threshold tau1 of Eq 9 is set.
     tau : float
         Its parameter.
     scale : {"difference", "log"}
@@ -71,47 +207,16 @@ def select_clusters(
     -------
     Selection
     """
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}.")
     persistence = clusters.persistence(scale)
-    weight = clusters.mass() if rule == "mass" else persistence
-    p_values = None
-    if rule == "significance":
-        if p_values_of is None:
-            raise ValueError('rule="significance" needs p_values_of.')
-        p_values = p_values_of(clusters)
-        eligible = np.flatnonzero(benjamini_hochberg(p_values, tau))
-        threshold = float(persistence[eligible].min(initial=np.inf))
-    else:
-        threshold = _threshold(weight, rule, tau)
-        eligible = np.flatnonzero(weight > threshold)
-    family = best_disjoint_family(clusters.parent, weight, eligible)
+    eligible = RULES[rule].choose(RuleInput(clusters, persistence, tau, p_values_of))
+    family = best_disjoint_family(clusters.parent, eligible.weight, eligible.positions)
     ranked = _most_persistent_first(clusters, persistence, family)
     if nested:
-        others = np.setdiff1d(eligible, family)
+        others = np.setdiff1d(eligible.positions, family)
         ranked = np.append(ranked, _most_persistent_first(clusters, persistence, others))
-    return Selection(ranked, len(family), threshold, p_values)
-
-
-def _threshold(weight: NDArray[np.float64], rule: str, tau: float) -> float:
-    if rule == "absolute":
-        return float(tau)
-    if rule == "relative":
-        return float(tau * weight.max(initial=0.0))
-    if rule == "gap":
-        return _below_largest_gap(weight)
-    if rule == "mass":
-        return 0.0
-    raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}.")
-
-
-def _below_largest_gap(weight: NDArray[np.float64]) -> float:
-    """Find the value under the largest gap of the sorted weights, 0 counting as the last one.
-
-    Of equal gaps the uppermost is taken, the one that keeps fewer clusters.
-    """
-    if len(weight) == 0:
-        return 0.0
-    falling = np.append(np.sort(weight)[::-1], 0.0)
-    return float(falling[1 + int(np.argmax(falling[:-1] - falling[1:]))])
+    return Selection(ranked, len(family), eligible.threshold, eligible.p_values)
 
 
 def best_disjoint_family(

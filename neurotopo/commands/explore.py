@@ -119,7 +119,7 @@ def _explore(
     ] = False,
     tau: Annotated[float, typer.Option(help="Parameter of the rule.")] = 0.5,
     rule: Annotated[
-        str, typer.Option(help="relative, absolute, gap, significance or mass.")
+        str, typer.Option(help="Rule of NTCClusterer. An unknown one lists all.")
     ] = "relative",
     scale: Annotated[
         str, typer.Option(help="Persistence as a difference, or log of a ratio.")

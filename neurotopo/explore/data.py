@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.cluster.selection import RULES
 from neurotopo.explore.drawing import drawing_of_clusterer, drawing_of_tree
 from neurotopo.explore.page import write_page
 from neurotopo.explore.sampled_tree import SampledTree, branch_colors, shown_tree
@@ -359,7 +360,9 @@ def _threshold(
     clusterer: NTCClusterer | None, candidates: CandidateClusters
 ) -> dict[str, Any] | None:
     """Return the persistence that a chosen cluster exceeds, where there is one."""
-    if clusterer is None or clusterer.rule == "mass" or not np.isfinite(clusterer.threshold_):
+    if clusterer is None or not RULES[clusterer.rule].of_persistence:
+        return None
+    if not np.isfinite(clusterer.threshold_):
         return None
     return {
         "value": float(clusterer.threshold_),

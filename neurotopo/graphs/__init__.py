@@ -5,14 +5,15 @@ A model is asked for nothing but rows of its matrices
 """
 
 from neurotopo.graphs.connections import Connections, RowSource, connection_weights
-from neurotopo.graphs.lengths import edge_lengths, strength
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.options import GraphOptions
 from neurotopo.graphs.whole_model import whole_model_forest, whole_model_tree
 from neurotopo.neurons import NeuronSet
+from neurotopo.persistence.lengths import LENGTHS, edge_lengths, register_length, strength
 
 __all__ = [
+    "LENGTHS",
     "Connections",
     "GraphOptions",
     "NeuronGraph",
@@ -21,6 +22,7 @@ __all__ = [
     "RowSource",
     "connection_weights",
     "edge_lengths",
+    "register_length",
     "strength",
     "whole_model_forest",
     "whole_model_tree",

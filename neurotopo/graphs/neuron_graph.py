@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.graphs.connections import Connections, RowSource, Similarity, connection_weights
 from neurotopo.graphs.graph_file import read_graph, write_graph
-from neurotopo.graphs.lengths import Length, check_length, edge_lengths
 from neurotopo.graphs.options import GraphOptions
 from neurotopo.graphs.shortest_paths import (
     check_aggregation,
@@ -27,6 +26,7 @@ from neurotopo.persistence.build import merge_tree
 from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.inputs import EdgeList
+from neurotopo.persistence.lengths import Length, check_length, edge_lengths
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.tree_building import tree_of_forest
 
@@ -139,10 +139,10 @@ class NeuronGraph:
             Multiply the in-rows by the gain of the norm before the MLP.
         signed : bool, default=False
             Only positive weights are edges.
-        length : {"inverse", "power", "neglog"} or callable, default="inverse"
+        length : {"inverse", "power", "neglog"}, str or callable, default="inverse"
             From weight to length: ``|1/w|``, ``|w| ** -power``, ``-log(|w| / largest)``, or a
             function of an array of non-zero weights
-            (:func:`~neurotopo.graphs.lengths.edge_lengths`).
+            (:func:`~neurotopo.persistence.lengths.edge_lengths`).
         power : float, default=1.0
             Exponent of ``length="power"``.
         aggregation : {"sum", "product", "max"}, default="sum"

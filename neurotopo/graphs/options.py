@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neurotopo.graphs.connections import PATHS_IN
-from neurotopo.graphs.lengths import check_length
 from neurotopo.graphs.shortest_paths import check_aggregation
+from neurotopo.persistence.lengths import check_length
 
 __all__ = ["GraphOptions"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo.graphs.bipartite import DenseTile, Tile
-from neurotopo.graphs.lengths import Length, strength
+from neurotopo.persistence.lengths import Length, strength
 
 __all__ = ["HostProducts", "NotFiniteError", "Products"]
 

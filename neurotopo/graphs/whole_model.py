@@ -24,13 +24,13 @@ from numpy.typing import ArrayLike, NDArray
 from neurotopo._upward import checkpoint_rows
 from neurotopo.graphs.bipartite import tile_edges
 from neurotopo.graphs.connections import RowSource
-from neurotopo.graphs.lengths import Length, edge_lengths
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.products import NotFiniteError, Products
 from neurotopo.graphs.row_pairs import RowPair
 from neurotopo.graphs.whole_model_plan import Plan
 from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.kruskal import spanning_edges
+from neurotopo.persistence.lengths import Length, edge_lengths
 from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["whole_model_forest", "whole_model_tree"]
@@ -77,7 +77,7 @@ def whole_model_tree(
         Multiply in-rows by the gain of the norm before the MLP.
     signed : bool, default=False
         Only positive weights are edges.
-    length : {"inverse", "power", "neglog"} or callable, default="inverse"
+    length : {"inverse", "power", "neglog"}, str or callable, default="inverse"
         Edge lengths, as for :func:`~neurotopo.graphs.edge_lengths`. A callable is called with
         parts of each tile, which takes far longer than the product does.
     power : float, default=1.0

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.graphs.connections import PATHS_IN, RowSource
-from neurotopo.graphs.lengths import Length, check_length
 from neurotopo.graphs.products import HostProducts, Products
 from neurotopo.graphs.row_pairs import RowPair, checked_activations, row_pairs
+from neurotopo.persistence.lengths import Length, check_length
 
 __all__ = ["Plan"]
 

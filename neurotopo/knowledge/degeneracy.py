@@ -49,7 +49,8 @@ class DKNFinder:
           the distance matrix as features. Infinite distances are replaced as by
           :func:`~neurotopo.cluster.baselines.finite_distances`;
         - ``"ntc"``, ``"kmeans"``, ``"dbscan"`` or ``"hierarchical"``: a method of the paper with
-          the settings of its authors;
+          the settings of its authors; or a name of
+          :func:`~neurotopo.cluster.baselines.register_baseline`;
         - a function from the distance matrix to labels, such as those of
           :mod:`neurotopo.cluster.baselines`.
     tau2 : float, default=0.3

@@ -8,22 +8,21 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from neurotopo.cluster.baselines import BASELINES, finite_distances
+from neurotopo.cluster.baselines import BASELINES, CLUSTERER_LABELS, finite_distances
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.neurons import NeuronSet
 
-__all__ = ["CLUSTERERS", "check_clusterer", "potential_components"]
-
-CLUSTERERS = ("ntc", "kmeans", "dbscan", "hierarchical")
+__all__ = ["check_clusterer", "potential_components"]
 
 
 def check_clusterer(clusterer: Any) -> None:
     """Raise an error that says what a clusterer has to be, if it is none."""
+    names = ("ntc", *CLUSTERER_LABELS)
     if isinstance(clusterer, str):
-        if clusterer not in CLUSTERERS:
+        if clusterer not in names:
             raise ValueError(
-                f"clusterer must be one of {', '.join(CLUSTERERS)}, an estimator or a function, "
+                f"clusterer must be one of {', '.join(names)}, an estimator or a function, "
                 f"got {clusterer!r}."
             )
     elif isinstance(clusterer, type) or not (
@@ -31,7 +30,7 @@ def check_clusterer(clusterer: Any) -> None:
     ):
         raise TypeError(
             "clusterer must be an estimator with fit_predict, a function from distances to labels "
-            f"or one of {', '.join(CLUSTERERS)}, got {clusterer!r}."
+            f"or one of {', '.join(names)}, got {clusterer!r}."
         )
     elif not isinstance(clusterer, NTCClusterer):
         metric = getattr(clusterer, "metric", "precomputed")

@@ -19,8 +19,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from neurotopo.persistence.conversions import DiagramList
 from neurotopo.persistence.diagrams import DIAGRAM_ENGINES, as_graph, persistence_diagrams
 from neurotopo.persistence.inputs import EdgeList
+from neurotopo.persistence.lengths import LENGTHS, edge_lengths
 
 __all__ = ["GraphPersistence"]
+
+# weight maps that are a length of another name, or of positive weights only
+_WEIGHT_MAPS: dict[Any, tuple[Any, bool]] = {
+    "reciprocal": ("inverse", False),
+    "signed": ("inverse", True),
+    "neglog": ("neglog", True),
+}
 
 
 class GraphPersistence(TransformerMixin, BaseEstimator):
@@ -37,12 +45,13 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     homology_dimensions : int or sequence of int, default=(0, 1)
         The dimensions to compute. A number gives one diagram per sample, a sequence gives a list
         of diagrams per sample, in its order (as gudhi's ``RipsPersistence`` does).
-    weight_map : {"reciprocal", "signed", "neglog"}, callable or None, default=None
+    weight_map : {"reciprocal", "signed", "neglog"}, str, callable or None, default=None
         How an edge's weight w becomes its length. None: what is given are lengths. The others are
         for weights, where 0 and absent mean "no edge" and the diagonal is ignored:
         ``"reciprocal"`` is 1/abs(w); ``"signed"`` is 1/w for positive w, and no edge for negative
-        w; ``"neglog"`` is -log(w) for w in (0, 1], and no edge for negative w. A callable takes an
-        array of weights other than 0 and returns their lengths, ``inf`` for "no edge".
+        w; ``"neglog"`` is -log(w) for w in (0, 1], and no edge for negative w; other
+        names are those of :func:`neurotopo.graphs.edge_lengths`. A callable takes an array of
+        weights other than 0 and returns their lengths, ``inf`` for "no edge".
     engine : {"auto", "gudhi", "gudhi-simplextree", "ripser", "tree"}, default="auto"
         See :func:`neurotopo.persistence_diagrams`.
     max_radius : float or None, default=None
@@ -114,7 +123,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012, as scikit-learn has it
         "metric": [str, callable, None],
         "homology_dimensions": [Interval(Integral, 0, None, closed="left"), "array-like"],
-        "weight_map": [StrOptions({"reciprocal", "signed", "neglog"}), callable, None],
+        "weight_map": [StrOptions(set(_WEIGHT_MAPS)), StrOptions(LENGTHS.keys()), callable, None],
         "engine": [StrOptions(set(DIAGRAM_ENGINES))],
         "max_radius": [Interval(Real, 0, None, closed="both"), None],
         "essential": [StrOptions({"keep", "drop", "cap"}), Interval(Real, 0, None, closed="left")],
@@ -288,22 +297,13 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     def _lengths(self, weights: NDArray[Any]) -> NDArray[np.float64]:
         if np.isnan(weights).any():
             raise ValueError("the weights contain NaN.")
-        if callable(self.weight_map):
-            lengths = np.full(weights.shape, np.inf)
-            lengths[weights != 0] = self.weight_map(weights[weights != 0])
-            return lengths
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            if self.weight_map == "reciprocal":
-                return np.abs(1.0 / weights)
-            if self.weight_map == "signed":
-                return np.where(weights > 0, 1.0 / weights, np.inf)
-            if (weights > 1).any():
-                raise ValueError(
-                    'weight_map="neglog" takes weights of at most 1, but one is '
-                    f"{float(weights.max())}."
-                )
-            # + 0.0: the length of the weight 1 is 0, not -0
-            return np.where(weights > 0, -np.log(weights), np.inf) + 0.0
+        name, signed = _WEIGHT_MAPS.get(self.weight_map, (self.weight_map, False))
+        if name == "neglog" and (weights > 1).any():
+            raise ValueError(
+                f'weight_map="neglog" takes weights of at most 1, but one is {weights.max()}.'
+            )
+        scale = 1.0 if name == "neglog" else None
+        return edge_lengths(weights, length=name, signed=signed, scale=scale)
 
     def _end(self, diagrams: list[NDArray[np.float64]], sample: Any) -> list[NDArray[np.float64]]:
         """Do with the bars that never die what ``essential`` says."""

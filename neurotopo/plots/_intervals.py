@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.cluster.selection import RULES
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.plots._inputs import chosen_rows, fitted_clusterer, given_tree
 
@@ -76,7 +77,7 @@ class IntervalDisplay:
             ntc.diagram_,
             labels=chosen_rows(ntc),
             sizes=ntc.merge_tree_.size[ntc.diagram_nodes_],
-            threshold=None if ntc.rule == "mass" else ntc.threshold_,
+            threshold=ntc.threshold_ if RULES[ntc.rule].of_persistence else None,
             scale=ntc.scale,
             unit=ntc.candidates.unit,
             end_of_observation=ntc.end_of_observation_,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from neurotopo.cluster.baselines import AUTHORS_INFINITE
+from neurotopo.cluster.baselines import AUTHORS_INFINITE, CLUSTERER_LABELS
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.shortest_paths import matrix_a
@@ -41,24 +42,24 @@ ANYWHERE = "anywhere"
 _AUTHORS_SPAN = 3
 _AUTHORS_QUANTILE = 0.2
 
-LABELS: Mapping[str, str] = {
-    "ntc": "NTC (persistence above half of the largest)",
-    "ntc-nested": "NTC, nested clusters too (Eq 9 as it is written)",
-    "ntc-log": "NTC, persistence as log(death / birth)",
-    "ntc-absolute": "NTC, absolute threshold",
-    "ntc-gap": "NTC, cut at the largest gap",
-    "ntc-mass": "NTC, excess of mass",
-    "ntc-significance": "NTC, significant clusters only",
-    "ntc-pairs": "NTC, clusters of two neurons only",
-    "authors": "The authors' program (one fixed cut)",
-    "kmeans": "K-Means",
-    "dbscan": "DBSCAN",
-    "hierarchical": "Hierarchical",
-    "pairs": "AMIG, the degenerate pair of the largest fall",
-    "pair-groups": "AMIG, disjoint degenerate pairs as components",
-    "oracle": "The groups the model was trained to have",
-    ANYWHERE: "Random neurons of the whole model, in NTC's sizes",
-}
+LABELS: Mapping[str, str] = ChainMap(
+    {
+        "ntc": "NTC (persistence above half of the largest)",
+        "ntc-nested": "NTC, nested clusters too (Eq 9 as it is written)",
+        "ntc-log": "NTC, persistence as log(death / birth)",
+        "ntc-absolute": "NTC, absolute threshold",
+        "ntc-gap": "NTC, cut at the largest gap",
+        "ntc-mass": "NTC, excess of mass",
+        "ntc-significance": "NTC, significant clusters only",
+        "ntc-pairs": "NTC, clusters of two neurons only",
+        "authors": "The authors' program (one fixed cut)",
+        "pairs": "AMIG, the degenerate pair of the largest fall",
+        "pair-groups": "AMIG, disjoint degenerate pairs as components",
+        "oracle": "The groups the model was trained to have",
+        ANYWHERE: "Random neurons of the whole model, in NTC's sizes",
+    },
+    CLUSTERER_LABELS,
+)
 """What each method is, by name."""
 
 
@@ -164,11 +165,8 @@ def _oracle(searched: GroupingInput) -> Groups:
     return list(searched.planted or [])
 
 
-METHODS: Mapping[str, Callable[[GroupingInput], Groups]] = {
+_OWN: dict[str, Callable[[GroupingInput], Groups]] = {
     "ntc": lambda searched: searched.cut(),
-    "kmeans": _baseline("kmeans"),
-    "dbscan": _baseline("dbscan"),
-    "hierarchical": _baseline("hierarchical"),
     "pairs": _best_pair,
     "pair-groups": lambda searched: searched.found_pairs.disjoint(),
     "ntc-nested": lambda searched: searched.cut(nested=True),
@@ -181,6 +179,22 @@ METHODS: Mapping[str, Callable[[GroupingInput], Groups]] = {
     "authors": lambda searched: authors_components(searched.graph),
     "oracle": _oracle,
 }
+
+
+class _Methods(Mapping[str, Callable[[GroupingInput], Groups]]):
+    """NTC, the registered baselines, and the other methods."""
+
+    def __getitem__(self, name: str) -> Callable[[GroupingInput], Groups]:
+        return _baseline(name) if name in CLUSTERER_LABELS else _OWN[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(("ntc", *CLUSTERER_LABELS, *_OWN)))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+METHODS: Mapping[str, Callable[[GroupingInput], Groups]] = _Methods()
 """The methods by name; each takes a :class:`GroupingInput` and returns potential components."""
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurotopo.cluster.ntc import NTCClusterer
-from neurotopo.graphs.lengths import check_length
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.shortest_paths import check_aggregation
 from neurotopo.knowledge.amig import AMIG
@@ -18,6 +17,7 @@ from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
 from neurotopo.neurons import NeuronSet
+from neurotopo.persistence.lengths import check_length
 from neurotopo.studies.study import StudyOptions
 
 if TYPE_CHECKING:

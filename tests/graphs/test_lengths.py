@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurotopo.graphs import edge_lengths, strength
-from neurotopo.graphs.lengths import check_length
+from neurotopo.persistence.lengths import check_length
 from tests.graphs.oracles import naive_lengths
 
 # negative, zero, huge, tiny, subnormal, tied

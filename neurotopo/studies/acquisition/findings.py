@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from neurotopo.cluster.baselines import CLUSTERER_LABELS
 from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition.rows import Collected
 from neurotopo.studies.findings import (
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["against_random", "findings_of"]
 
 _CIRCULAR = ("pairs", "pair-groups")
-_BASELINES = ("kmeans", "dbscan", "hierarchical", "pairs")
 
 
 def findings_of(found: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ def _against_baselines(frame: pd.DataFrame) -> str:
     jumps = frame[frame["measure"] == "jump (points)"]
     parts = []
     for row in jumps.to_dict("records"):
-        if row["NTC against"] not in _BASELINES:
+        if row["NTC against"] not in (*CLUSTERER_LABELS, "pairs"):
             continue
         pairs = row["NTC against"] == "pairs"
         name = "AMIG's pairs" if pairs else label_of(row["NTC against"])
@@ -171,7 +171,7 @@ def _by_the_paper(frame: pd.DataFrame) -> str:
     own = {row["method"]: row for row in frame.to_dict("records")}
     average = {
         name: own[name]["average 2-8"]
-        for name in ("ntc", *_BASELINES)
+        for name in ("ntc", *CLUSTERER_LABELS, "pairs")
         if name in own and math.isfinite(own[name]["average 2-8"])
     }
     if "ntc" not in average:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from neurotopo.cluster.baselines import CLUSTERER_LABELS
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.studies.methods import METHODS
@@ -14,7 +15,7 @@ from neurotopo.studies.search import SearchOptions
 
 __all__ = ["AcquisitionOptions"]
 
-_PAPER = ("ntc", "kmeans", "dbscan", "hierarchical", "pairs", "oracle")
+_PAPER = ("ntc", *CLUSTERER_LABELS, "pairs", "oracle")
 
 
 @dataclass(frozen=True)

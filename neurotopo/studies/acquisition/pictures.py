@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from neurotopo.cluster.baselines import CLUSTERER_LABELS
 from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.layers import LayerDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
@@ -17,7 +18,6 @@ from neurotopo.studies.methods import control_of
 
 __all__ = ["pictures_of"]
 
-_CURVES = ("ntc", "kmeans", "dbscan", "hierarchical", "pairs", "oracle")
 _CONTROLS = tuple(control_of(name) for name in ("ntc", "oracle"))
 
 
@@ -53,7 +53,7 @@ def _layers(found: Collected) -> Picture:
 def _mean_curves(found: Collected) -> dict[str, dict[int, Any]]:
     """Return for each method and number of components the curves, shape (facts, n)."""
     curves: dict[str, dict[int, Any]] = {}
-    for method in (*_CURVES, *_CONTROLS):
+    for method in ("ntc", *CLUSTERER_LABELS, "pairs", "oracle", *_CONTROLS):
         if method not in found.names:
             continue
         counted = found.counted(method)

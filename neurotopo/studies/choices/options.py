@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from neurotopo.cluster.ntc import NTCClusterer
-from neurotopo.graphs.lengths import check_length
 from neurotopo.knowledge.degeneracy import DKNFinder
+from neurotopo.persistence.lengths import check_length
 from neurotopo.studies.choices.variations import CHOICES
 from neurotopo.studies.search import SearchOptions
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neurotopo.cluster.baselines import CLUSTERER_LABELS
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.search import SearchOptions
 
@@ -57,7 +58,7 @@ class CrosslingualOptions(SearchOptions):
 
     languages: Sequence[str] = ()
     thresholds: Sequence[str] = ()
-    methods: Sequence[str] = ("ntc", "kmeans", "dbscan", "hierarchical")
+    methods: Sequence[str] = ("ntc", *CLUSTERER_LABELS)
     scales: Sequence[float] = (0.0, 2.0)
     least_change: float = 0.01
     only_known: bool = False

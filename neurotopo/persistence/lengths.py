@@ -8,11 +8,59 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LENGTHS", "Length", "check_length", "edge_lengths", "strength"]
+from neurotopo._registry import add_entry
 
-LENGTHS = ("inverse", "power", "neglog")
+__all__ = ["LENGTHS", "Length", "check_length", "edge_lengths", "register_length", "strength"]
 
 Length = str | Callable[[NDArray[Any]], ArrayLike]
+
+
+def _negative_logs(strong: NDArray[np.float64], scale: float | None) -> NDArray[np.float64]:
+    largest = strong.max(initial=0.0)
+    top = largest if scale is None else float(scale)
+    if not (np.isfinite(top) and top >= largest):
+        raise ValueError(f"scale must be the largest weight, {largest}, or more; got {scale}.")
+    if top == 0:
+        return np.full(strong.shape, np.inf)
+    ratio = strong / top
+    # a ratio may underflow where the weight itself does not
+    lengths = np.where(
+        ratio >= np.finfo(np.float64).tiny, -np.log(ratio), np.log(top) - np.log(strong)
+    )
+    return lengths + 0.0  # the strongest edge: 0, not -0
+
+
+LENGTHS: dict[str, Callable[[NDArray[np.float64], float, float | None], NDArray[np.float64]]] = {
+    "inverse": lambda strong, power, scale: 1.0 / strong,
+    "power": lambda strong, power, scale: strong**-power,
+    "neglog": lambda strong, power, scale: _negative_logs(strong, scale),
+}
+"""The lengths by name: functions of the strengths (0: no edge), ``power`` and ``scale``."""
+
+
+def register_length(name: str, function: Callable[[NDArray[np.float64]], ArrayLike]) -> None:
+    """Add an edge length, for neuron graphs, whole models and ``GraphPersistence``.
+
+    Parameters
+    ----------
+    name : str
+        The value of ``length``.
+    function : callable
+        From an array of positive strengths (absolute weights) to lengths, entry by entry. A
+        stronger connection must have a shorter edge. A length that is no falling function of the
+        strength is passed as a callable instead.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.graphs import edge_lengths
+    >>> from neurotopo.persistence.lengths import LENGTHS, register_length
+    >>> register_length("decay", lambda strength: np.exp(-strength))
+    >>> edge_lengths([1.0, -2.0, 0.0], length="decay").round(3)
+    array([0.368, 0.135,   inf])
+    >>> del LENGTHS["decay"]
+    """
+    add_entry(LENGTHS, "length", name, lambda strong, power, scale: _called(function, strong, True))
 
 
 def check_length(
@@ -60,8 +108,8 @@ def strength(
         Connection weights.
     signed : bool, default=False
         Only positive weights are edges.
-    length : {"inverse", "power", "neglog"} or callable, default="inverse"
-        As for :func:`edge_lengths`. The three names have the same order.
+    length : str or callable, default="inverse"
+        As for :func:`edge_lengths`. All names have the same order.
     out : ndarray, optional
         Where to put the answer; it may be ``weights`` itself.
 
@@ -112,6 +160,7 @@ def edge_lengths(
         - ``"power"``: :math:`|w|^{-p}` with p = ``power``;
         - ``"neglog"``: :math:`-\log(|w| / s)` with s = ``scale``. The strongest edge has length
           0, and a sum along a path is the logarithm of a product of weights;
+        - the name of a length of :func:`register_length`;
         - a callable that turns an array of non-zero weights into an array of lengths, entry by
           entry: finite and not negative, or ``inf`` for no edge. It sees the signs.
     power : float, default=1.0
@@ -155,26 +204,7 @@ def edge_lengths(
         return _called(length, values, signed)
     strong = np.maximum(values, 0.0) if signed else np.abs(values)
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
-        if length == "inverse":
-            return 1.0 / strong
-        if length == "power":
-            return strong ** -float(power)
-        return _negative_logs(strong, scale)
-
-
-def _negative_logs(strong: NDArray[np.float64], scale: float | None) -> NDArray[np.float64]:
-    largest = strong.max(initial=0.0)
-    top = largest if scale is None else float(scale)
-    if not (np.isfinite(top) and top >= largest):
-        raise ValueError(f"scale must be the largest weight, {largest}, or more; got {scale}.")
-    if top == 0:
-        return np.full(strong.shape, np.inf)
-    ratio = strong / top
-    # a ratio may underflow where the weight itself does not
-    lengths = np.where(
-        ratio >= np.finfo(np.float64).tiny, -np.log(ratio), np.log(top) - np.log(strong)
-    )
-    return lengths + 0.0  # the strongest edge: 0, not -0
+        return LENGTHS[length](strong, float(power), scale)
 
 
 def _called(
