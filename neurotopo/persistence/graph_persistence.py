@@ -120,7 +120,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     (2, 50)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012, as scikit-learn has it
+    _parameter_constraints: dict[str, list[Any]] = {
         "metric": [str, callable, None],
         "homology_dimensions": [Interval(Integral, 0, None, closed="left"), "array-like"],
         "weight_map": [StrOptions(set(_WEIGHT_MAPS)), StrOptions(LENGTHS.keys()), callable, None],
