@@ -172,7 +172,7 @@ def test_options_are_checked(options, reason):
 
 
 def test_tokens_instead_of_words():
-    from tests.models.tokenizers_zoo import gpt2_tokenizer
+    from tests.support.tokenizers import gpt2_tokenizer
 
     for tokenizer in (word_tokenizer(), gpt2_tokenizer()):
         for kind in PERTURBATIONS:

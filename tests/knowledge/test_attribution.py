@@ -12,8 +12,8 @@ from neurotopo.knowledge.thresholds import select_neurons
 from neurotopo.models.baseline_values import replaced_sentences, sentence_values, shared_values
 from neurotopo.models.examples import random_model
 from neurotopo.models.passes import prefix_cache
-from tests.knowledge.slow_attribution import slow_attribution
-from tests.models import zoo
+from tests.support import zoo
+from tests.support.slow_attribution import slow_attribution
 
 ONE, SEVERAL = zoo.FACTS[0], zoo.FACTS[1]
 FACT = Fact("The capital of France is _X_.", "Paris")

@@ -7,8 +7,8 @@ import pytest
 
 from neurotopo import AMIG, Fact
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
-from tests.knowledge.slow_attribution import slow_attribution
-from tests.models import zoo
+from tests.support import zoo
+from tests.support.slow_attribution import slow_attribution
 
 FACT = Fact("not read", "not read")
 

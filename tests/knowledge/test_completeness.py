@@ -10,7 +10,7 @@ import torch
 
 from neurotopo import AMIG, Fact, NeuronModel
 from neurotopo.models.answers import masked_fillings
-from tests.models import zoo
+from tests.support import zoo
 
 SUBJECTS = ("Brolland", "Ostavia", "Mirelle", "Ada", "Ilse")
 WORDINGS = ("The capital of {} is _X_", "{} works for _X_")

@@ -14,8 +14,8 @@ from neurotopo.knowledge.other_attributions import (
     zero_baseline,
 )
 from neurotopo.models.examples import random_model
-from tests.knowledge.slow_attribution import run, sentences_of, slow_attribution
-from tests.models import zoo
+from tests.support import zoo
+from tests.support.slow_attribution import run, sentences_of, slow_attribution
 
 SEVERAL = zoo.FACTS[1]  # two answers of several tokens
 FACT = Fact("The capital of France is _X_", "Paris")

@@ -15,7 +15,7 @@ from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.whole_model import whole_model_tree
 from neurotopo.models.checkpoint import CheckpointRows
 from neurotopo.models.families import Family, UnsupportedModelError
-from tests.models import zoo
+from tests.support import zoo
 
 SOME = [7, 2, 2, 23, 0, 8]
 

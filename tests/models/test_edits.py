@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from neurotopo import Edit, Fact, NeuronModel, NeuronSet
 from neurotopo.models.edits import RowEdits
 from neurotopo.models.examples import random_model
-from tests.models import zoo
+from tests.support import zoo
 
 FACT = Fact("The capital of France is _X_.", ("Paris", "Rome"))
 

@@ -22,7 +22,7 @@ from transformers import (
 from neurotopo.knowledge import Fact
 from neurotopo.models.encoding import _by_itself, encode_causal, encode_masked, prefix_free
 from neurotopo.models.prompts import causal_parts, masked_parts
-from tests.models.tokenizers_zoo import (
+from tests.support.tokenizers import (
     CAUSAL_TOKENIZERS,
     CORPUS,
     MASKED_TOKENIZERS,

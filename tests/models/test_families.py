@@ -19,7 +19,7 @@ from neurotopo.models import (
     known_families,
     register_family,
 )
-from tests.models import zoo
+from tests.support import zoo
 
 TOLERANCE = 2e-4  # of a log-probability in single precision: a relative error of the probability
 NEURONS = NeuronSet([(0, 1), (0, 5), (1, 0), (1, 7), (2, 2), (2, 23)])

@@ -18,7 +18,7 @@ from neurotopo.studies.development.work import expanded
 from neurotopo.studies.rows import Row
 from neurotopo.testbed.train import train_model
 from tests.studies.test_complexity import FACTS
-from tests.testbed.test_train import lessons, tiny
+from tests.support.training import lessons, tiny
 
 NAN = float("nan")
 NEURONS = [[layer, index] for layer in range(2) for index in range(6)]

@@ -11,7 +11,7 @@ import pytest
 from neurotopo import load_model
 from neurotopo.testbed.snapshots import Snapshots, snapshot_steps, snapshots_of, step_of
 from neurotopo.testbed.train import answer_loss, train_model
-from tests.testbed.test_train import lessons, tiny, weights_of
+from tests.support.training import lessons, tiny, weights_of
 
 RECIPE = tiny(epochs=12, dropout=0.3)  # 24 steps
 STEPS = (8, 16, 24)

@@ -27,8 +27,8 @@ from neurotopo.tuning.changes import (
     overlap_test,
     snapshot,
 )
-from tests.models import zoo
-from tests.tuning.tools import NEURONS, small, train
+from tests.support import zoo
+from tests.support.tuning import NEURONS, small, train
 
 INF, NAN = float("inf"), float("nan")
 

@@ -7,8 +7,8 @@ import torch
 
 from neurotopo import NeuronSet
 from neurotopo.tuning import NeuronTuner
-from tests.models import zoo
-from tests.tuning.tools import (
+from tests.support import zoo
+from tests.support.tuning import (
     NEURONS,
     batch,
     bits,

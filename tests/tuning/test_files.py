@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM
 from neurotopo import NeuronSet
 from neurotopo.models.fingerprint import fingerprint
 from neurotopo.tuning import NeuronTuner
-from tests.models import zoo
-from tests.tuning.tools import NEURONS, batch, bits, logits_of, same_bits, small, train
+from tests.support import zoo
+from tests.support.tuning import NEURONS, batch, bits, logits_of, same_bits, small, train
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from neurotopo import NeuronSet
 from neurotopo.tuning import NeuronTuner
-from tests.tuning.tools import KINDS, NEURONS, batch, logits_of, loss_of, small, train
+from tests.support.tuning import KINDS, NEURONS, batch, logits_of, loss_of, small, train
 
 
 def gradients(tuner):

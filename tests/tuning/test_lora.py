@@ -9,8 +9,8 @@ import torch
 
 from neurotopo import NeuronSet
 from neurotopo.tuning import NeuronTuner, lora_like, to_lora
-from tests.models import zoo
-from tests.tuning.tools import NEURONS, batch, bits, logits_of, same_bits, small, train
+from tests.support import zoo
+from tests.support.tuning import NEURONS, batch, bits, logits_of, same_bits, small, train
 
 peft = pytest.importorskip("peft")
 

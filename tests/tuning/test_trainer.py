@@ -7,7 +7,7 @@ import torch
 from transformers import Trainer, TrainingArguments, get_linear_schedule_with_warmup
 
 from neurotopo.tuning import NeuronTuner
-from tests.tuning.tools import NEURONS, batch, bits, masks, outside, rows_of, same_bits, small
+from tests.support.tuning import NEURONS, batch, bits, masks, outside, rows_of, same_bits, small
 
 pytest.importorskip("accelerate")
 

@@ -14,7 +14,7 @@ from torch.optim import optimizer as torch_optimizer
 from neurotopo import Edit, Fact
 from neurotopo.models.fingerprint import fingerprint
 from neurotopo.tuning import NeuronTuner
-from tests.tuning.tools import (
+from tests.support.tuning import (
     KINDS,
     NEURONS,
     batch,

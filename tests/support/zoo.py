@@ -8,7 +8,7 @@ import torch
 import transformers as tf
 
 from neurotopo import Fact, NeuronModel
-from tests.models import tokenizers_zoo as tok
+from tests.support import tokenizers as tok
 
 LAYERS, WIDTH, INNER = 3, 16, 24
 VOCABULARY = tok.VOCABULARY

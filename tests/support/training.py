@@ -1,0 +1,45 @@
+"""Facts and a recipe that train a model in seconds."""
+
+from __future__ import annotations
+
+from safetensors import safe_open
+
+from neurotopo import Fact, FactSet
+from neurotopo.testbed.corpus import Lessons
+from neurotopo.testbed.recipe import Recipe
+
+TOWNS = ("Marly", "Peko", "Brinde", "Osk", "Tavel", "Ulm Sand")
+LANDS = ("Zúnia", "Brolland", "Kestria", "Nordavia", "Pellucy", "Tarn")
+WORDINGS = ("The capital of {} is _X_.", "{} is ruled from _X_", "The capital city of {}: _X_")
+
+
+def lessons(n=6):
+    """Facts in two wordings that are read and one that is not."""
+    worded = [
+        [
+            Fact(wording.format(land), town, relation="capital", id=land, subject=land)
+            for land, town in zip(LANDS[:n], TOWNS, strict=False)
+        ]
+        for wording in WORDINGS
+    ]
+    return Lessons(FactSet(worded[0]), (*worded[0], *worded[1]), tuple(worded[2]))
+
+
+def tiny(arch="gpt2", **changes):
+    sizes = {
+        "n_layers": 2,
+        "d_model": 32,
+        "n_inner": 32,
+        "n_heads": 2,
+        "vocab_size": 320,
+        "n_positions": 16,
+        "epochs": 250 if arch == "bert" else 60,
+        "batch_size": 6,
+        "learning_rate": 4e-3,
+    }
+    return Recipe("tiny", arch=arch, **{**sizes, **changes})
+
+
+def weights_of(folder):
+    with safe_open(folder / "model.safetensors", framework="np") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
