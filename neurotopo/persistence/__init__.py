@@ -15,6 +15,7 @@ from neurotopo.persistence.conversions import (
 from neurotopo.persistence.diagram_distances import (
     bottleneck_distance,
     bottleneck_distances,
+    sliced_wasserstein,
     wasserstein_distance,
     wasserstein_distances,
 )
@@ -25,6 +26,7 @@ from neurotopo.persistence.graph_persistence import GraphPersistence
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.significance import PermutationTest, benjamini_hochberg, permutation_test
+from neurotopo.persistence.vectorize import persistence_image, persistence_landscape
 
 __all__ = [
     "DIAGRAM_ENGINES",
@@ -50,6 +52,9 @@ __all__ = [
     "minimum_spanning_forest",
     "permutation_test",
     "persistence_diagrams",
+    "persistence_image",
+    "persistence_landscape",
+    "sliced_wasserstein",
     "to_giotto",
     "to_gudhi",
     "to_ripser",
