@@ -1,29 +1,17 @@
-"""What the displays take from a fitted clusterer, checked."""
+"""Checked input of the displays: fitted clusterers and merge trees."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.persistence.merge_tree import MergeTree
 
-__all__ = ["axes_for", "chosen_rows", "chosen_stages", "fitted_clusterer", "given_tree"]
-
-
-def axes_for(ax: Any) -> Axes:
-    """Return the axes given, or those of a new figure."""
-    if ax is None:
-        import matplotlib.pyplot as plt  # chooses a backend: only when a figure is asked for
-
-        return plt.subplots(layout="constrained")[1]
-    if not isinstance(ax, Axes):
-        raise TypeError(f"ax must be one matplotlib Axes or None, got {type(ax).__name__}.")
-    return ax
+__all__ = ["chosen_rows", "chosen_stages", "fitted_clusterer", "given_tree"]
 
 
 def fitted_clusterer(estimator: Any, display: type) -> NTCClusterer:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.cluster.selection import RULES
 from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.plots._display import Display
 from neurotopo.plots._inputs import chosen_rows, fitted_clusterer, given_tree
 
 __all__ = ["IntervalDisplay"]
@@ -17,7 +18,7 @@ __all__ = ["IntervalDisplay"]
 Self = TypeVar("Self", bound="IntervalDisplay")
 
 
-class IntervalDisplay:
+class IntervalDisplay(Display):
     """Base of the displays that draw intervals from a birth to a death.
 
     The parameters are those of the displays themselves.
@@ -61,16 +62,9 @@ class IntervalDisplay:
 
         Parameters
         ----------
-        estimator : NTCClusterer
-            A fitted clusterer.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display
+        {estimator}
+        {ax}
+        {kwargs}
         """
         ntc = fitted_clusterer(estimator, cls)
         return cls(
@@ -91,18 +85,11 @@ class IntervalDisplay:
 
         Parameters
         ----------
-        tree : MergeTree
-            The tree, as :func:`neurotopo.merge_tree` returns it.
+        {tree}
         min_size : int, default=2
             Fewest samples of a cluster.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display
+        {ax}
+        {kwargs}
         """
         tree = given_tree(tree, cls)
         sizes = tree.size[tree.size >= min_size]
@@ -120,14 +107,8 @@ class IntervalDisplay:
         diagrams : list of array-like of shape (n, 2)
             The diagrams of dimension 0, 1, 2, ... as :func:`neurotopo.persistence_diagrams`
             returns them. One array of shape (n, 2) is taken for dimension 0.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display
+        {ax}
+        {kwargs}
         """
         if isinstance(diagrams, np.ndarray) and diagrams.ndim == 2:
             diagrams = [diagrams]

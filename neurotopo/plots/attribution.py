@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.neurons import NeuronSet
-from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._display import Display
 
 __all__ = ["AttributionDisplay"]
 
@@ -25,13 +24,13 @@ class _Scored(Protocol):
     def scores(self) -> NDArray[np.float64]: ...
 
 
-class AttributionDisplay:
+class AttributionDisplay(Display):
     """Scores of all neurons: a row per layer, the neurons from left to right.
 
     Where a layer has more neurons than the picture has columns, neighbours share a column, which
     shows the score of greatest size among them. Chosen neurons are marked by circles.
 
-    It is recommended to use :meth:`from_attribution`.
+    Use :meth:`from_attribution`.
 
     Parameters
     ----------
@@ -42,10 +41,7 @@ class AttributionDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {ax_}
     image_ : matplotlib AxesImage
         The heat-map.
     colorbar_ : matplotlib Colorbar or None
@@ -64,12 +60,6 @@ class AttributionDisplay:
     (6, 40)
     >>> plt.close(display.figure_)
     """
-
-    ax_: Axes
-    figure_: Any
-    image_: Any
-    colorbar_: Any
-    marks_: Any
 
     def __init__(
         self, scores: ArrayLike, *, neurons: NeuronSet | Iterable[tuple[int, int]] = ()
@@ -103,14 +93,8 @@ class AttributionDisplay:
             What ``attribute`` returns, or scores.
         neurons : NeuronSet or iterable of (int, int), default=()
             Neurons to mark, ``attribution.neurons()`` say.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : AttributionDisplay
+        {ax}
+        {kwargs}
         """
         scores: Any = getattr(attribution, "scores", attribution)
         return cls(scores, neurons=neurons).plot(ax=ax, **kwargs)
@@ -128,8 +112,7 @@ class AttributionDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
+        {ax}
         columns : int, default=200
             Most columns.
         scale : {"log", "linear"}, default="log"
@@ -139,17 +122,12 @@ class AttributionDisplay:
             Colours, the middle one for 0.
         colorbar : bool, default=True
             Say what the colours mean.
-
-        Returns
-        -------
-        self : AttributionDisplay
         """
         if columns < 1:
             raise ValueError(f"columns must be at least 1, got {columns}.")
         if scale not in ("log", "linear"):
             raise ValueError(f"scale must be 'log' or 'linear', got {scale!r}.")
-        self.ax_ = ax = axes_for(ax)
-        self.figure_ = ax.figure
+        ax = self._start(ax)
         n_layers, n_neurons = self.scores.shape
         starts = _starts(n_neurons, columns)
         self.image_ = ax.imshow(

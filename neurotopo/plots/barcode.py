@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from neurotopo.persistence.clusters import lifetime
-from neurotopo.plots._inputs import axes_for
 from neurotopo.plots._intervals import IntervalDisplay
 from neurotopo.plots._palette import colors_of, swatches
 from neurotopo.plots._radii import RadiusAxis, threshold_death
@@ -26,7 +23,7 @@ _MOST_COUNTS = 80  # more texts than this can not be read
 class BarcodeDisplay(IntervalDisplay):
     """Barcode: one bar from R1 to R2 per cluster, with the number of its samples.
 
-    It is recommended to use :meth:`from_estimator`, :meth:`from_tree` or :meth:`from_diagrams`.
+    Use :meth:`from_estimator`, :meth:`from_tree` or :meth:`from_diagrams`.
 
     Parameters
     ----------
@@ -49,10 +46,7 @@ class BarcodeDisplay(IntervalDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Where it was drawn.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {ax_}
     rows_ : ndarray of int
         The rows of ``diagram`` that were drawn, from the top bar to the lowest.
     bars_ : matplotlib PolyCollection
@@ -67,8 +61,7 @@ class BarcodeDisplay(IntervalDisplay):
         The end of observation.
     note_ : matplotlib Text or None
         Says how many bars are left out.
-    legend_ : matplotlib Legend or None
-        The legend.
+    {legend_}
 
     See Also
     --------
@@ -88,17 +81,6 @@ class BarcodeDisplay(IntervalDisplay):
     >>> plt.close(display.figure_)
     """
 
-    ax_: Axes
-    figure_: Any
-    rows_: NDArray[np.intp]
-    bars_: PolyCollection
-    arrows_: Line2D
-    counts_: list[Any]
-    threshold_marks_: LineCollection | None
-    end_line_: Line2D | None
-    note_: Any
-    legend_: Any
-
     def plot(  # type: ignore[override]
         self,
         ax: Any = None,
@@ -112,27 +94,19 @@ class BarcodeDisplay(IntervalDisplay):
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
+        {ax}
         order : {"persistence", "birth"}, default="persistence"
             What the bars are sorted by: the most persistent, or the first born, at the top.
         max_bars : int or None, default=40
             Draw only that many bars, the chosen and the most persistent ones. None: all.
-        log : bool, optional
-            Logarithmic axis. None: if the scale of the persistence is logarithmic.
-        legend : bool, default=True
-            Whether to draw a legend.
-
-        Returns
-        -------
-        self : BarcodeDisplay
+        {log}
+        {legend}
         """
         if order not in ("persistence", "birth"):
             raise ValueError(f"order must be one of persistence, birth, got {order!r}.")
         if max_bars is not None and max_bars < 0:
             raise ValueError(f"max_bars must not be negative, got {max_bars}.")
-        self.ax_ = axes_for(ax)
-        self.figure_ = self.ax_.figure
+        self._start(ax)
         self.rows_ = self._rows(order, max_bars)
         axis = RadiusAxis.of(self._shown_radii, log=self._on_log_axes(log))
         axis.apply(self.ax_, "x")

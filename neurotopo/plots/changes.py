@@ -7,30 +7,26 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.neurons import NeuronSet
-from neurotopo.plots._inputs import axes_for
-from neurotopo.plots._series import grid_in_place_of, short, size_of
+from neurotopo.plots._display import Display
+from neurotopo.plots._series import LARGEST, panels_in, shape_for, short, size_of
 from neurotopo.tuning.changes import binned, overlap
 
 __all__ = ["NeuronMapsDisplay"]
 
-_IN_A_ROW = 4
-_LARGEST = 1e300  # greater ones are as good as infinite: scales of colours overflow
 
-
-class NeuronMapsDisplay:
+class NeuronMapsDisplay(Display):
     """Heat-maps of layers and bins of neurons, one for each set of neurons.
 
     Figure 5 of the paper: the neurons that training changed, and beside them the sets that are
     compared with them, each with its overlap. The layers go upwards, the bins of neurons to the
     right.
 
-    It is recommended to use :meth:`from_sets`.
+    Use :meth:`from_sets`.
 
     Parameters
     ----------
@@ -43,10 +39,7 @@ class NeuronMapsDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes given, or made; invisible, the panels take its place.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {panels_ax_}
     panels_ : dict of str to matplotlib Axes
         The panel of each map.
     images_ : dict of str to matplotlib AxesImage
@@ -61,8 +54,7 @@ class NeuronMapsDisplay:
 
     References
     ----------
-    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
-       Knowledge Neurons in Large Language Models", ACL 2025, Figure 5.
+    {paper}
 
     Examples
     --------
@@ -75,12 +67,6 @@ class NeuronMapsDisplay:
     ['ΔN', 'D, O = 100 %', 'Rnd, O = 50 %']
     >>> plt.close(display.figure_)
     """
-
-    ax_: Axes
-    figure_: Any
-    panels_: dict[str, Axes]
-    images_: dict[str, Any]
-    colorbars_: dict[str, Any]
 
     def __init__(
         self,
@@ -133,14 +119,8 @@ class NeuronMapsDisplay:
             Bins of each layer.
         changed_name : str, default="ΔN"
             Name of the first panel.
-        ax : matplotlib Axes, optional
-            Where to draw; its place is taken by the panels. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : NeuronMapsDisplay
+        {ax}
+        {kwargs}
         """
         if changed_name in sets:
             raise ValueError(f"{changed_name!r} is the name of the neurons that changed.")
@@ -154,31 +134,9 @@ class NeuronMapsDisplay:
         return cls(maps, overlaps).plot(ax=ax, **kwargs)
 
     @classmethod
-    def from_maps(
-        cls,
-        maps: Mapping[str, ArrayLike],
-        overlaps: Mapping[str, float] | None = None,
-        *,
-        name: str = "neurons",
-        ax: Any = None,
-        **kwargs: Any,
-    ) -> NeuronMapsDisplay:
-        """Draw maps.
-
-        Parameters
-        ----------
-        maps, overlaps, name
-            As for the class.
-        ax : matplotlib Axes, optional
-            Where to draw; its place is taken by the panels. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : NeuronMapsDisplay
-        """
-        return cls(maps, overlaps, name=name).plot(ax=ax, **kwargs)
+    def from_maps(cls, *args: Any, ax: Any = None, **kwargs: Any) -> NeuronMapsDisplay:
+        """Draw maps."""
+        return cls._drawn(*args, ax=ax, **kwargs)
 
     def plot(
         self, ax: Any = None, *, shared: bool = False, cmap: Any = "viridis"
@@ -187,39 +145,24 @@ class NeuronMapsDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw; its place is taken by the panels. None: a new figure.
+        {ax}
         shared : bool, default=False
             One scale of colours for all panels. By default each has its own, since sets of
             different sizes are compared by where they lie.
         cmap : str or Colormap, default="viridis"
             Colours. All scales begin with 0.
-
-        Returns
-        -------
-        self : NeuronMapsDisplay
         """
-        rows = -(-len(self.maps) // _IN_A_ROW)
-        columns = -(-len(self.maps) // rows)
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            size = (2.5 * columns + 0.8, 3.4 * rows + 0.2)
-            ax = plt.figure(figsize=size, layout="constrained").add_subplot()
-        self.ax_ = ax = axes_for(ax)
-        self.figure_ = ax.figure
-        grid = grid_in_place_of(self.ax_, rows, columns)
+        n = len(self.maps)
+        rows, columns = shape_for(n)
+        ax = self._start(ax, (2.5 * columns + 0.8, 3.4 * rows + 0.2))
         letters = max(8, int(size_of(ax)[0] / columns * 72 / 8.0))  # that fit above a panel
-        ax.set_axis_off()
+        panels = panels_in(ax, n, columns, xlabel="bin of neurons", ylabel="layer")
+        self.panels_ = dict(zip(self.maps, panels, strict=True))
         colors = colormaps[cmap] if isinstance(cmap, str) else cmap
         colors = colors.with_extremes(bad="0.85")
         greatest = max(_greatest(values) for values in self.maps.values())
-        self.panels_, self.images_, self.colorbars_ = {}, {}, {}
-        first = None
-        for k, (key, values) in enumerate(self.maps.items()):
-            panel = self.figure_.add_subplot(grid[k // columns, k % columns], sharey=first)
-            first = first or panel
-            self.panels_[key] = panel
+        self.images_, self.colorbars_ = {}, {}
+        for (key, values), panel in zip(self.maps.items(), panels, strict=True):
             self.images_[key] = panel.imshow(
                 np.ma.masked_invalid(values),
                 aspect="auto",
@@ -230,13 +173,7 @@ class NeuronMapsDisplay:
             )
             panel.set_title(self._title(key, letters), fontsize="medium")
             panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
-            panel.tick_params(labelleft=k % columns == 0)
-            if k % columns == 0:
-                panel.set_ylabel("layer")
-            if k + columns >= len(self.maps):
-                panel.set_xlabel("bin of neurons")
-        assert first is not None
-        first.yaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+        panels[0].yaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
         self._draw_colorbars(shared, letters)
         return self
 
@@ -270,7 +207,7 @@ def _checked(key: str, values: ArrayLike) -> NDArray[np.float64]:
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 2 or found.size == 0:
         raise ValueError(f"the map {key!r} must have shape (n_layers, n_bins), got {found.shape}.")
-    wrong = ~(np.isnan(found) | ((found >= 0) & (found < _LARGEST)))
+    wrong = ~(np.isnan(found) | ((found >= 0) & (found < LARGEST)))
     if wrong.any():
         layer, bin_ = np.argwhere(wrong)[0]
         raise ValueError(f"the map {key!r} has {found[layer, bin_]} in layer {layer}, bin {bin_}.")

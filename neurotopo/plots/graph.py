@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.cluster.drawn_graph import DrawnGraph, drawn_graph
-from neurotopo.plots._inputs import axes_for, fitted_clusterer
+from neurotopo.plots._display import Display
+from neurotopo.plots._inputs import fitted_clusterer
 from neurotopo.plots._palette import colors_of, lighter, swatches
 
 __all__ = ["GraphDisplay"]
@@ -19,7 +20,7 @@ __all__ = ["GraphDisplay"]
 _MOST_NAMES = 30  # vertices that are named without being asked
 
 
-class GraphDisplay:
+class GraphDisplay(Display):
     """Drawing of a weighted graph: vertices in the colours of their clusters.
 
     Edges are the wider the shorter they are; those of a minimum spanning forest, which alone
@@ -37,10 +38,7 @@ class GraphDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Where it was drawn.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {ax_}
     positions_ : ndarray of float64, shape (n, 2)
         Where the vertices are.
     nodes_ : matplotlib PathCollection
@@ -51,8 +49,7 @@ class GraphDisplay:
         Number of edges not drawn.
     texts_ : list of matplotlib Text
         The names of the vertices.
-    legend_ : matplotlib Legend or None
-        The legend.
+    {legend_}
 
     Examples
     --------
@@ -69,16 +66,6 @@ class GraphDisplay:
     4
     >>> plt.close(display.figure_)
     """
-
-    ax_: Axes
-    figure_: Any
-    positions_: NDArray[np.float64]
-    nodes_: PathCollection
-    edges_: LineCollection
-    forest_: LineCollection
-    n_edges_left_out_: int
-    texts_: list[Any]
-    legend_: Any
 
     def __init__(
         self, graph: DrawnGraph, labels: ArrayLike, *, names: Sequence[str] | None = None
@@ -107,24 +94,12 @@ class GraphDisplay:
 
         Parameters
         ----------
-        estimator : NTCClusterer
-            A fitted clusterer.
-        pos : array-like, shape (n_samples, 2), optional
-            Where to draw the samples.
-        strata : array-like, shape (n_samples,), optional
-            Layer of each sample, drawn from left to right. None: as given to ``fit``; without
-            any, points are drawn by their first two columns and graphs by classical scaling of
-            their shortest paths.
-        names : sequence of str, optional
-            Names of the samples.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : GraphDisplay
+        {estimator}
+        {pos}
+        {strata}
+        {names}
+        {ax}
+        {kwargs}
         """
         ntc = fitted_clusterer(estimator, cls)
         graph = drawn_graph(ntc, pos, strata)
@@ -143,8 +118,7 @@ class GraphDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
+        {ax}
         max_edges : int or None, default="auto"
             Draw only so many edges: the spanning forest and the shortest others. None: all;
             ``"auto"``: five per vertex, at least 200 and at most 3000.
@@ -152,15 +126,9 @@ class GraphDisplay:
             Draw only edges up to this length.
         show_names : bool, optional
             Whether to write names (or numbers) on the vertices. None: if they are few.
-        legend : bool, default=True
-            Whether to draw a legend.
-
-        Returns
-        -------
-        self : GraphDisplay
+        {legend}
         """
-        self.ax_ = axes_for(ax)
-        self.figure_ = self.ax_.figure
+        self._start(ax)
         self.positions_ = self.graph.positions
         n = len(self.labels)
         most = int(np.clip(5 * n, 200, 3000)) if max_edges == "auto" else max_edges

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, LineCollection
-from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.cluster.drawn_graph import DrawnGraph, drawn_graph
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.plots._inputs import axes_for, chosen_stages, fitted_clusterer
+from neurotopo.plots._display import Display
+from neurotopo.plots._inputs import chosen_stages, fitted_clusterer
 from neurotopo.plots._palette import colors_of, lighter
 from neurotopo.plots._radii import RadiusAxis
+from neurotopo.plots._series import grid_in_place_of
 from neurotopo.plots.graph import frame
 
 __all__ = ["GrowthDisplay", "informative_radii"]
@@ -23,7 +24,7 @@ __all__ = ["GrowthDisplay", "informative_radii"]
 _MOST_EDGES = 3000  # edges drawn in one panel beside the forest
 
 
-class GrowthDisplay:
+class GrowthDisplay(Display):
     """Clusters as the radius R grows: a panel per radius, and their number below.
 
     Points in the plane carry discs of radius R/2: two discs touch exactly when the distance of
@@ -49,10 +50,7 @@ class GrowthDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes given, or made; invisible, the panels take its place.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {panels_ax_}
     radii_ : ndarray of float64
         Radius of each panel.
     panels_ : list of matplotlib Axes
@@ -82,16 +80,6 @@ class GrowthDisplay:
     >>> plt.close(display.figure_)
     """
 
-    ax_: Axes
-    figure_: Any
-    radii_: NDArray[np.float64]
-    panels_: list[Axes]
-    shades_: list[Any]
-    nodes_: list[Any]
-    edges_: list[LineCollection]
-    count_ax_: Axes
-    count_line_: Any
-
     def __init__(
         self,
         graph: DrawnGraph,
@@ -120,24 +108,13 @@ class GrowthDisplay:
 
         Parameters
         ----------
-        estimator : NTCClusterer
-            A fitted clusterer.
+        {estimator}
         radii : array-like, optional
             Radii of the panels. None: births and deaths of the chosen clusters.
-        pos : array-like, shape (n_samples, 2), optional
-            Where to draw the samples.
-        strata : array-like, shape (n_samples,), optional
-            Layer of each sample, drawn from left to right. None: as given to ``fit``; without
-            any, points are drawn by their first two columns and graphs by classical scaling of
-            their shortest paths.
-        ax : matplotlib Axes, optional
-            Where to draw; its place is taken by the panels. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : GrowthDisplay
+        {pos}
+        {strata}
+        {ax}
+        {kwargs}
         """
         ntc = fitted_clusterer(estimator, cls)
         display = cls(
@@ -161,18 +138,13 @@ class GrowthDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw; its place is taken by the panels. None: a new figure.
+        {ax}
         radii : array-like, optional
             Radii of the panels. None: births and deaths of the chosen clusters.
         max_panels : int, default=4
             Most panels, where radii are not given.
         log : bool, optional
             Logarithmic axis of radii. None: if the scale of the persistence is logarithmic.
-
-        Returns
-        -------
-        self : GrowthDisplay
         """
         if radii is None:
             self.radii_ = informative_radii(self.tree, self.stages, max_panels)
@@ -189,34 +161,8 @@ class GrowthDisplay:
 
     def _make_axes(self, ax: Any) -> None:
         n = len(self.radii_)
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            ax = plt.figure(
-                figsize=(max(2.6 * n + 1, 5.6), 4.2), layout="constrained"
-            ).add_subplot()
-        self.ax_ = axes_for(ax)
-        self.figure_ = self.ax_.figure
-        self.ax_.set_axis_off()
-        spec = self.ax_.get_subplotspec()
-        ratios = {"height_ratios": [3, 1]}
-        grid: Any
-        if spec is not None:
-            grid = GridSpecFromSubplotSpec(2, n, spec, wspace=0.06, hspace=0.25, **ratios)
-        else:  # axes at free positions
-            box = self.ax_.get_position()
-            grid = GridSpec(
-                2,
-                n,
-                self.figure_,
-                left=box.x0,
-                right=box.x1,
-                bottom=box.y0,
-                top=box.y1,
-                wspace=0.06,
-                hspace=0.25,
-                **ratios,
-            )
+        self._start(ax, (max(2.6 * n + 1, 5.6), 4.2)).set_axis_off()
+        grid = grid_in_place_of(self.ax_, 2, n, [3, 1], wspace=0.06, hspace=0.25)
         self.panels_ = [self.figure_.add_subplot(grid[0, k]) for k in range(n)]
         self.count_ax_ = self.figure_.add_subplot(grid[1, :])
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._display import Display
 from neurotopo.plots._series import legend_below, look, note_on, short
 
 __all__ = ["LayerDisplay"]
@@ -19,13 +18,13 @@ _MOST_BARS = 100  # more of them are too thin to be told apart
 _HATCHES = ("", "////", "....", "xxxx")  # for bars of a colour that comes again
 
 
-class LayerDisplay:
+class LayerDisplay(Display):
     """Share of neurons in each layer, for one or several kinds of neurons.
 
     Figure 3 of the paper. The layers go upwards; the shares of a kind sum to 100 per cent, and
     the legend has the number of neurons they are shares of.
 
-    It is recommended to use :meth:`from_counts`.
+    Use :meth:`from_counts`.
 
     Parameters
     ----------
@@ -35,10 +34,7 @@ class LayerDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {ax_}
     bars_ : dict of str to matplotlib BarContainer
         The bars of each kind, layer by layer; empty where lines are drawn.
     lines_ : dict of str to matplotlib Line2D
@@ -50,8 +46,7 @@ class LayerDisplay:
 
     References
     ----------
-    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
-       Knowledge Neurons in Large Language Models", ACL 2025, Figure 3.
+    {paper}
 
     Examples
     --------
@@ -65,13 +60,6 @@ class LayerDisplay:
     >>> plt.close(display.figure_)
     """
 
-    ax_: Axes
-    figure_: Any
-    bars_: dict[str, Any]
-    lines_: dict[str, Any]
-    note_: Any
-    legend_: Any
-
     def __init__(self, counts: Mapping[str, ArrayLike]) -> None:
         self.counts = {name: _counts(name, values) for name, values in counts.items()}
         if not self.counts:
@@ -84,44 +72,22 @@ class LayerDisplay:
             )
 
     @classmethod
-    def from_counts(
-        cls, counts: Mapping[str, ArrayLike], *, ax: Any = None, **kwargs: Any
-    ) -> LayerDisplay:
-        """Draw the numbers of neurons by layer.
-
-        Parameters
-        ----------
-        counts : dict of str to array-like, shape (n_layers,)
-            Number of neurons in each layer, by the name of their kind.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : LayerDisplay
-        """
-        return cls(counts).plot(ax=ax, **kwargs)
+    def from_counts(cls, *args: Any, ax: Any = None, **kwargs: Any) -> LayerDisplay:
+        """Draw the numbers of neurons by layer."""
+        return cls._drawn(*args, ax=ax, **kwargs)
 
     def plot(self, ax: Any = None, *, kind: str = "auto") -> LayerDisplay:
         """Draw the shares.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
+        {ax}
         kind : {"auto", "bars", "lines"}, default="auto"
             ``"auto"``: lines where bars would be too many to be told apart.
-
-        Returns
-        -------
-        self : LayerDisplay
         """
         if kind not in ("auto", "bars", "lines"):
             raise ValueError(f"kind must be one of auto, bars, lines, got {kind!r}.")
-        self.ax_ = ax = axes_for(ax)
-        self.figure_ = ax.figure
+        ax = self._start(ax)
         n_kinds, n_layers = len(self.counts), len(next(iter(self.counts.values())))
         few = n_kinds == 1 or n_kinds * n_layers <= _MOST_BARS
         bars = kind == "bars" or (kind == "auto" and few)

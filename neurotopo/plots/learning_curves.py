@@ -6,23 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._inputs import axes_for
-from neurotopo.plots._series import columns_for, grid_in_place_of, look, note_on, short, size_of
+from neurotopo.plots._display import Display
+from neurotopo.plots._series import (
+    legend_height,
+    legend_of_looks,
+    look,
+    note_on,
+    panels_in,
+    short,
+    size_of,
+)
 
 __all__ = ["LearningCurvesDisplay"]
 
-_FONT = 8.5  # of the legend, in points
-_Run = tuple[NDArray[np.float64], NDArray[np.float64]]
 _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-class LearningCurvesDisplay:
+class LearningCurvesDisplay(Display):
     """Accuracies against steps, a panel per set of questions and a line per arm.
 
     A line is the mean over the runs of an arm, its band reaches from the least to the greatest of
@@ -30,7 +33,7 @@ class LearningCurvesDisplay:
     when training has stopped, to stay as it is; a short line across marks the last one of all
     runs.
 
-    It is recommended to use :meth:`from_runs`.
+    Use :meth:`from_runs`.
 
     Parameters
     ----------
@@ -43,18 +46,14 @@ class LearningCurvesDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes given, or made; invisible, the panels take its place.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {panels_ax_}
     panels_ : dict of str to matplotlib Axes
         The panels.
     lines_ : dict of (str, str) to matplotlib Line2D
         The line of each panel and arm, in per cent.
     bands_ : dict of (str, str) to matplotlib PolyCollection
         The bands, where an arm has more than one run.
-    note_ : matplotlib Text or None
-        Says that there is nothing to draw.
+    {note_}
     legend_ : matplotlib Legend or None
         The arms and their numbers of runs.
 
@@ -69,14 +68,6 @@ class LearningCurvesDisplay:
     >>> plt.close(display.figure_)
     """
 
-    ax_: Axes
-    figure_: Any
-    panels_: dict[str, Axes]
-    lines_: dict[tuple[str, str], Any]
-    bands_: dict[tuple[str, str], PolyCollection]
-    note_: Any
-    legend_: Any
-
     def __init__(
         self, runs: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]], panels: Sequence[str]
     ) -> None:
@@ -89,110 +80,57 @@ class LearningCurvesDisplay:
         }
 
     @classmethod
-    def from_runs(
-        cls,
-        runs: Mapping[str, Sequence[tuple[ArrayLike, ArrayLike]]],
-        panels: Sequence[str],
-        *,
-        ax: Any = None,
-    ) -> LearningCurvesDisplay:
-        """Draw the curves of the runs of several arms.
-
-        Parameters
-        ----------
-        runs, panels
-            As for the class.
-        ax : matplotlib Axes, optional
-            Where to draw; its place is taken by the panels. None: a new figure.
-
-        Returns
-        -------
-        display : LearningCurvesDisplay
-        """
-        return cls(runs, panels).plot(ax=ax)
+    def from_runs(cls, *args: Any, ax: Any = None, **kwargs: Any) -> LearningCurvesDisplay:
+        """Draw the curves of the runs of several arms."""
+        return cls._drawn(*args, ax=ax, **kwargs)
 
     def plot(self, ax: Any = None) -> LearningCurvesDisplay:
-        """Draw the panels.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; its place is taken by the panels. None: a new figure.
-
-        Returns
-        -------
-        self : LearningCurvesDisplay
-        """
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            width = max(2.9 * len(self.panels) + 0.8, 4.5)
-            ax = plt.figure(figsize=(width, 3.6), layout="constrained").add_subplot()
-        self.ax_ = axes_for(ax)
-        self.figure_ = self.ax_.figure
+        """Draw the panels."""
+        n = len(self.panels)
+        ax = self._start(ax, (max(2.9 * n + 0.8, 4.5), 3.6))
         self.panels_, self.lines_, self.bands_ = {}, {}, {}
         self.note_ = self.legend_ = None
         curves = self._curves()
         if not curves:
-            self.ax_.set(xticks=[], yticks=[])
-            self.note_ = note_on(self.ax_, "nothing to draw")
+            ax.set(xticks=[], yticks=[])
+            self.note_ = note_on(ax, "nothing to draw")
             return self
-        self.ax_.set_axis_off()
-        names = list(self.runs)
-        labels = [f"{short(name, 30)} ({len(self.runs[name])})" for name in names]
-        below = self._make_panels(labels)
-        for panel, name in curves:
-            self._draw(panel, name, names.index(name), *curves[panel, name])
-        handles = [Line2D([], [], markersize=5, **look(k)) for k in range(len(names))]
-        self.legend_ = below.legend(
-            handles,
-            labels,
-            loc="upper center",
-            borderaxespad=0.0,
-            fontsize=_FONT,
-            title="arm (runs)",
-            title_fontsize=_FONT,
-            frameon=False,
-            ncols=columns_for(labels, size_of(self.ax_)[0], _FONT),
+        width, _ = size_of(ax)
+        labels = [f"{short(name, 30)} ({len(runs)})" for name, runs in self.runs.items()]
+        *panels, below = panels_in(
+            ax,
+            n,
+            xlabel="steps",
+            ylabel="correct answers (%)",
+            legend=legend_height(labels, width, title=True),
+            sharex=True,
         )
-        return self
-
-    def _curves(self) -> dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Return for each panel and arm the steps and the values of all runs at them."""
-        found = {}
-        for k, panel in enumerate(self.panels):
-            for name, runs in self.runs.items():
-                known = [(steps, values[:, k]) for steps, values in runs]
-                known = [_finite(*run) for run in known]
-                known = [run for run in known if len(run[0])]
-                if known:
-                    steps = np.unique(np.concatenate([each for each, _ in known]))
-                    found[panel, name] = steps, np.array([_at(steps, *run) for run in known])
-        return found
-
-    def _make_panels(self, labels: list[str]) -> Axes:
-        """Make the panels; return the invisible axes of the legend below them."""
-        width, height = size_of(self.ax_)
-        lines = -(-len(labels) // columns_for(labels, width, _FONT)) + 1.5
-        for_legend = min(lines * 1.6 * _FONT / 72, 0.6 * height)
-        ratios = [height - for_legend, for_legend]
-        columns = len(self.panels)
-        grid = grid_in_place_of(self.ax_, 2, columns, ratios)
-        first = None
-        for k, name in enumerate(self.panels):
-            panel = self.figure_.add_subplot(grid[0, k], sharex=first, sharey=first)
-            first = first or panel
+        panels[0].set_ylim(-3, 103)
+        for name, panel in zip(self.panels, panels, strict=True):
             panel.set_title(short(name, 40), fontsize="medium")
-            panel.set_xlabel("steps")
-            panel.tick_params(labelleft=k == 0)
-            if k == 0:
-                panel.set_ylabel("correct answers (%)")
-                panel.set_ylim(-3, 103)
             panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
             self.panels_[name] = panel
-        below = self.figure_.add_subplot(grid[1, :])
-        below.set_axis_off()
-        return below
+        names = list(self.runs)
+        for panel_name, arm in curves:
+            self._draw(panel_name, arm, names.index(arm), *curves[panel_name, arm])
+        self.legend_ = legend_of_looks(below, labels, width, title="arm (runs)")
+        return self
+
+    def _curves(self) -> dict[tuple[str, str], _Curve]:
+        """Return for each panel and arm the steps and the values of all runs at them.
+
+        Beyond its ends a run keeps its value.
+        """
+        curves = {}
+        for k, panel in enumerate(self.panels):
+            for name, runs in self.runs.items():
+                kept = [(steps, values[:, k], np.isfinite(values[:, k])) for steps, values in runs]
+                known = [(steps[has], values[has]) for steps, values, has in kept if has.any()]
+                if known:
+                    steps = np.unique(np.concatenate([each for each, _ in known]))
+                    rows = [np.interp(steps, *run) for run in known]
+                    curves[panel, name] = steps, np.array(rows)
+        return curves
 
     def _draw(
         self, name: str, arm: str, k: int, steps: NDArray[np.float64], values: NDArray[np.float64]
@@ -231,7 +169,7 @@ class LearningCurvesDisplay:
             )
 
 
-def _checked(name: str, steps: ArrayLike, values: ArrayLike, *, n_panels: int) -> _Run:
+def _checked(name: str, steps: ArrayLike, values: ArrayLike, *, n_panels: int) -> _Curve:
     at, shares = np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if at.ndim != 1 or not np.isfinite(at).all() or (np.diff(at) <= 0).any():
         raise ValueError(f"the steps of {name!r} must be ascending numbers in one row.")
@@ -243,15 +181,3 @@ def _checked(name: str, steps: ArrayLike, values: ArrayLike, *, n_panels: int) -
     if ((known < 0) | (known > 1)).any():
         raise ValueError(f"the shares of {name!r} must be between 0 and 1.")
     return at, shares
-
-
-def _finite(steps: NDArray[np.float64], values: NDArray[np.float64]) -> _Curve:
-    kept = np.isfinite(values)
-    return steps[kept], values[kept]
-
-
-def _at(
-    where: NDArray[np.float64], steps: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the values of a run at all steps; beyond its ends it stays as it is."""
-    return np.asarray(np.interp(where, steps, values), dtype=np.float64)

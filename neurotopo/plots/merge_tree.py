@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.plots._inputs import axes_for, chosen_stages, fitted_clusterer, given_tree
+from neurotopo.plots._display import Display
+from neurotopo.plots._inputs import chosen_stages, fitted_clusterer, given_tree
 from neurotopo.plots._palette import colors_of
 from neurotopo.plots._radii import RadiusAxis
 
@@ -21,7 +20,7 @@ __all__ = ["MergeTreeDisplay"]
 _MOST_NAMES = 60  # more leaf labels, or labels of clusters, can not be read
 
 
-class MergeTreeDisplay:
+class MergeTreeDisplay(Display):
     """Dendrogram of a merge tree: a stem per cluster, from its birth to its death.
 
     Merges of many clusters at one radius are one flat line, and the trees of a disconnected graph
@@ -37,17 +36,13 @@ class MergeTreeDisplay:
     stages : array-like of int, shape (n_nodes,), optional
         For every node the position of the chosen cluster whose life it is part of, else -1;
         those stems are drawn thick. None: the chosen nodes themselves.
-    names : sequence of str, optional
-        Names of the samples.
+    {names}
     scale : {"difference", "log"}, default="difference"
         Scale of the persistence. ``"log"`` makes the axis logarithmic unless told otherwise.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Where it was drawn.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {ax_}
     drawn_nodes_ : ndarray of int
         The nodes drawn, in ascending order.
     leaves_ : ndarray of int
@@ -76,18 +71,6 @@ class MergeTreeDisplay:
     [1.0, 3.0, 4.0]
     >>> plt.close(display.figure_)
     """
-
-    ax_: Axes
-    figure_: Any
-    drawn_nodes_: NDArray[np.intp]
-    leaves_: NDArray[np.intp]
-    stems_: LineCollection
-    merges_: LineCollection
-    arrows_: Line2D
-    tips_: Line2D
-    infinity_line_: Line2D | None
-    cut_line_: Line2D | None
-    cluster_texts_: list[Any]
 
     def __init__(
         self,
@@ -119,18 +102,10 @@ class MergeTreeDisplay:
 
         Parameters
         ----------
-        estimator : NTCClusterer
-            A fitted clusterer.
-        names : sequence of str, optional
-            Names of the samples.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : MergeTreeDisplay
+        {estimator}
+        {names}
+        {ax}
+        {kwargs}
         """
         ntc = fitted_clusterer(estimator, cls)
         display = cls(
@@ -156,20 +131,12 @@ class MergeTreeDisplay:
 
         Parameters
         ----------
-        tree : MergeTree
-            The tree, as :func:`neurotopo.merge_tree` returns it.
+        {tree}
         nodes : array-like of int, optional
             Nodes whose subtrees are coloured.
-        names : sequence of str, optional
-            Names of the samples.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : MergeTreeDisplay
+        {names}
+        {ax}
+        {kwargs}
         """
         return cls(given_tree(tree, cls), nodes=nodes, names=names).plot(ax=ax, **kwargs)
 
@@ -186,27 +153,20 @@ class MergeTreeDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
+        {ax}
         min_size : int, default=1
             Draw only nodes of at least that many samples.
         max_nodes : int, optional
             Draw only that many nodes, the last ones born.
         cut : float, optional
             Draw a line at this radius.
-        log : bool, optional
-            Logarithmic axis. None: if the scale of the persistence is logarithmic.
-
-        Returns
-        -------
-        self : MergeTreeDisplay
+        {log}
         """
         if cut is not None and not cut >= 0:
             raise ValueError(f"cut must be a non-negative radius, got {cut}.")
         if min_size < 1 or (max_nodes is not None and max_nodes < 1):
             raise ValueError("min_size and max_nodes must be at least 1.")
-        self.ax_ = axes_for(ax)
-        self.figure_ = self.ax_.figure
+        self._start(ax)
         self._lay_out(min_size, max_nodes)
         radii = np.append(self.tree.birth[self.drawn_nodes_], np.inf)
         shown = radii if cut is None else np.append(radii, cut)

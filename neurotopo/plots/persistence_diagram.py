@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from neurotopo.plots._inputs import axes_for
 from neurotopo.plots._intervals import IntervalDisplay
 from neurotopo.plots._palette import UNCLUSTERED, colors_of, swatches
 from neurotopo.plots._radii import RadiusAxis, threshold_death
@@ -22,7 +20,7 @@ _MARKERS = "o^sDv"  # dimensions differ in shape as well as in colour
 class PersistenceDiagramDisplay(IntervalDisplay):
     """Persistence diagram: one point (R1, R2) per cluster, or (birth, death) per class.
 
-    It is recommended to use :meth:`from_estimator`, :meth:`from_tree` or :meth:`from_diagrams`.
+    Use :meth:`from_estimator`, :meth:`from_tree` or :meth:`from_diagrams`.
 
     Parameters
     ----------
@@ -46,18 +44,14 @@ class PersistenceDiagramDisplay(IntervalDisplay):
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Where it was drawn.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {ax_}
     points_ : list of matplotlib PathCollection
         The points: those not chosen, then those chosen; or one collection per dimension.
     diagonal_, threshold_line_, infinity_line_ : matplotlib Line2D or None
         The lines.
     band_ : matplotlib PolyCollection or None
         The confidence band.
-    legend_ : matplotlib Legend or None
-        The legend.
+    {legend_}
 
     See Also
     --------
@@ -75,15 +69,6 @@ class PersistenceDiagramDisplay(IntervalDisplay):
     >>> plt.close(display.figure_)
     """
 
-    ax_: Axes
-    figure_: Any
-    points_: list[Any]
-    diagonal_: Line2D
-    threshold_line_: Line2D | None
-    infinity_line_: Line2D | None
-    band_: Any
-    legend_: Any
-
     def plot(  # type: ignore[override]
         self, ax: Any = None, *, log: bool | None = None, band: Any = None, legend: bool = True
     ) -> PersistenceDiagramDisplay:
@@ -91,23 +76,16 @@ class PersistenceDiagramDisplay(IntervalDisplay):
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
+        {ax}
         log : bool, optional
             Logarithmic axes. None: if the scale of the persistence is logarithmic.
         band : float or object with an attribute ``width``, optional
             Confidence band, as :func:`neurotopo.persistence.bottleneck_band` returns it: points
             with ``death - birth`` up to the width cannot be told from the diagonal.
-        legend : bool, default=True
-            Whether to draw a legend.
-
-        Returns
-        -------
-        self : PersistenceDiagramDisplay
+        {legend}
         """
         width = None if band is None else _width(band)
-        self.ax_ = axes_for(ax)
-        self.figure_ = self.ax_.figure
+        self._start(ax)
         axis = RadiusAxis.of(self._shown_radii, log=self._on_log_axes(log))
         self._draw_lines(axis, width)
         self._draw_points(axis)

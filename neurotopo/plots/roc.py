@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._display import Display
 from neurotopo.plots._series import legend_below, look, note_on, short
 
 __all__ = ["RocDisplay"]
@@ -19,12 +18,12 @@ _MARKS = 8  # markers of a line: those of all points would cover it
 _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-class RocDisplay:
+class RocDisplay(Display):
     """ROC curves: the share of positives above each threshold against that of negatives.
 
     The diagonal, on which nothing is told, is drawn in grey.
 
-    It is recommended to use :meth:`from_curves`.
+    Use :meth:`from_curves`.
 
     Parameters
     ----------
@@ -39,18 +38,14 @@ class RocDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {ax_}
     lines_ : dict of str to matplotlib Line2D
         The curves.
     diagonal_ : matplotlib Line2D
         The diagonal.
     legend_ : matplotlib Legend or None
         Names and areas.
-    note_ : matplotlib Text or None
-        Says that there is nothing to draw.
+    {note_}
 
     Examples
     --------
@@ -61,13 +56,6 @@ class RocDisplay:
     'dkn: 0.875'
     >>> plt.close(display.figure_)
     """
-
-    ax_: Axes
-    figure_: Any
-    lines_: dict[str, Any]
-    diagonal_: Any
-    legend_: Any
-    note_: Any
 
     def __init__(
         self,
@@ -82,43 +70,13 @@ class RocDisplay:
         self.labels = labels
 
     @classmethod
-    def from_curves(
-        cls,
-        curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
-        *,
-        areas: Mapping[str, Any] | None = None,
-        labels: tuple[str, str] = ("false positive rate", "true positive rate"),
-        ax: Any = None,
-    ) -> RocDisplay:
-        """Draw ROC curves.
-
-        Parameters
-        ----------
-        curves, areas, labels
-            As for the class.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-
-        Returns
-        -------
-        display : RocDisplay
-        """
-        return cls(curves, areas, labels).plot(ax=ax)
+    def from_curves(cls, *args: Any, ax: Any = None, **kwargs: Any) -> RocDisplay:
+        """Draw ROC curves."""
+        return cls._drawn(*args, ax=ax, **kwargs)
 
     def plot(self, ax: Any = None) -> RocDisplay:
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-
-        Returns
-        -------
-        self : RocDisplay
-        """
-        self.ax_ = axes_for(ax)
-        self.figure_ = self.ax_.figure
+        """Draw the curves."""
+        self._start(ax)
         self.lines_, self.legend_, self.note_ = {}, None, None
         (self.diagonal_,) = self.ax_.plot([0, 1], [0, 1], color="0.7", linewidth=1.0, zorder=1)
         self.ax_.set(

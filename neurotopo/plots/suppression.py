@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._display import Display
 from neurotopo.plots._series import drops_in_percent, legend_below, look, note_on, short
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ __all__ = ["SuppressionDisplay"]
 _SPREAD = 0.15  # how far to either side points of one size are spread, lest they hide each other
 
 
-class SuppressionDisplay:
+class SuppressionDisplay(Display):
     """dProb against the number of suppressed components of one fact.
 
     The line is the mean over all subsets of a size, the faint points are the single subsets, side
     by side in their order. Nothing is lost with nothing suppressed: all curves begin at 0.
 
-    It is recommended to use :meth:`from_dkn` or :meth:`from_arrays`.
+    Use :meth:`from_dkn` or :meth:`from_arrays`.
 
     Parameters
     ----------
@@ -43,10 +43,7 @@ class SuppressionDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {ax_}
     line_ : matplotlib Line2D
         The curve, in per cent.
     points_ : matplotlib PathCollection
@@ -55,8 +52,7 @@ class SuppressionDisplay:
         The further curves.
     note_ : matplotlib Text or None
         Says what is left out.
-    legend_ : matplotlib Legend
-        The legend.
+    {legend_}
 
     See Also
     --------
@@ -71,14 +67,6 @@ class SuppressionDisplay:
     [0.0, 10.0, 70.0]
     >>> plt.close(display.figure_)
     """
-
-    ax_: Axes
-    figure_: Any
-    line_: Any
-    points_: Any
-    controls_: dict[str, Any]
-    note_: Any
-    legend_: Any
 
     def __init__(
         self,
@@ -111,12 +99,7 @@ class SuppressionDisplay:
             What :meth:`neurotopo.DKNFinder.find` returns.
         controls : dict of str to array-like, shape (n,), optional
             Further curves by their names.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-
-        Returns
-        -------
-        display : SuppressionDisplay
+        {ax}
         """
         from neurotopo.knowledge.dkn import DKN
 
@@ -127,44 +110,13 @@ class SuppressionDisplay:
         return display.plot(ax=ax)
 
     @classmethod
-    def from_arrays(
-        cls,
-        curve: ArrayLike,
-        *,
-        sizes: ArrayLike | None = None,
-        drops: ArrayLike | None = None,
-        controls: Mapping[str, ArrayLike] | None = None,
-        ax: Any = None,
-    ) -> SuppressionDisplay:
-        """Draw a curve that is given as numbers.
-
-        Parameters
-        ----------
-        curve, sizes, drops, controls
-            As for the class.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-
-        Returns
-        -------
-        display : SuppressionDisplay
-        """
-        return cls(curve, sizes=sizes, drops=drops, controls=controls).plot(ax=ax)
+    def from_arrays(cls, *args: Any, ax: Any = None, **kwargs: Any) -> SuppressionDisplay:
+        """Draw a curve that is given as numbers."""
+        return cls._drawn(*args, ax=ax, **kwargs)
 
     def plot(self, ax: Any = None) -> SuppressionDisplay:
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-
-        Returns
-        -------
-        self : SuppressionDisplay
-        """
-        self.ax_ = ax = axes_for(ax)
-        self.figure_ = ax.figure
+        """Draw the curves."""
+        ax = self._start(ax)
         ax.axhline(0.0, color="0.75", linewidth=0.8, zorder=0)
         drawn = np.isfinite(self.drops)
         self.points_ = ax.scatter(

@@ -7,36 +7,35 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._display import Display
 from neurotopo.plots._series import (
-    columns_for,
     drops_in_percent,
-    grid_in_place_of,
+    legend_height,
+    legend_of_looks,
     look,
     note_on,
+    panels_in,
+    shape_for,
     short,
     size_of,
 )
 
 __all__ = ["SuppressionGridDisplay"]
 
-_FONT = 8.5  # of the legend, in points
 _Curves = dict[str, dict[int, NDArray[np.float64]]]
 
 
-class SuppressionGridDisplay:
+class SuppressionGridDisplay(Display):
     """dProb against the number of suppressed components, a panel per number of components.
 
     Figure 4 of the paper: every panel shows the facts with n components, with a line per method
     that is the mean of their curves. A method without such facts is absent from the panel. All
     panels share the axis of dProb.
 
-    It is recommended to use :meth:`from_curves`.
+    Use :meth:`from_curves`.
 
     Parameters
     ----------
@@ -51,18 +50,14 @@ class SuppressionGridDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes given, or made; invisible, the panels take its place.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {panels_ax_}
     panels_ : dict of int to matplotlib Axes
         The panel of each number of components.
     lines_ : dict of (int, str) to matplotlib Line2D
         The line of each panel and method, in per cent.
     errors_ : dict of (int, str) to matplotlib LineCollection
         Bars of one standard error to either side.
-    note_ : matplotlib Text or None
-        Says that there is nothing to draw.
+    {note_}
     legend_ : matplotlib Legend or None
         The methods and their numbers of facts, and which n are left out.
 
@@ -72,8 +67,7 @@ class SuppressionGridDisplay:
 
     References
     ----------
-    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
-       Knowledge Neurons in Large Language Models", ACL 2025, Figure 4.
+    {paper}
 
     Examples
     --------
@@ -88,14 +82,6 @@ class SuppressionGridDisplay:
     ['ntc (30, 4)', 'kmeans (12, 0)']
     >>> plt.close(display.figure_)
     """
-
-    ax_: Axes
-    figure_: Any
-    panels_: dict[int, Axes]
-    lines_: dict[tuple[int, str], Any]
-    errors_: dict[tuple[int, str], LineCollection]
-    note_: Any
-    legend_: Any
 
     def __init__(
         self,
@@ -127,31 +113,9 @@ class SuppressionGridDisplay:
         return {n: int(given[n]) for n in self.curves[name]}
 
     @classmethod
-    def from_curves(
-        cls,
-        curves: Mapping[str, Mapping[int, ArrayLike]],
-        counts: Mapping[str, Mapping[int, int]],
-        *,
-        errors: Mapping[str, Mapping[int, ArrayLike]] | None = None,
-        ax: Any = None,
-        **kwargs: Any,
-    ) -> SuppressionGridDisplay:
-        """Draw mean curves of methods.
-
-        Parameters
-        ----------
-        curves, counts, errors
-            As for the class.
-        ax : matplotlib Axes, optional
-            Where to draw; its place is taken by the panels. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : SuppressionGridDisplay
-        """
-        return cls(curves, counts, errors=errors).plot(ax=ax, **kwargs)
+    def from_curves(cls, *args: Any, ax: Any = None, **kwargs: Any) -> SuppressionGridDisplay:
+        """Draw mean curves of methods."""
+        return cls._drawn(*args, ax=ax, **kwargs)
 
     def plot(
         self, ax: Any = None, *, components: Iterable[int] = range(2, 9)
@@ -160,47 +124,41 @@ class SuppressionGridDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw; its place is taken by the panels. None: a new figure.
+        {ax}
         components : iterable of int, default=range(2, 9)
             Numbers of components to draw, where any method has such facts.
-
-        Returns
-        -------
-        self : SuppressionGridDisplay
         """
-        found = ((name, n) for name, by_n in self.curves.items() for n in by_n)
-        present = sorted({n for name, n in found if self._has(name, n)})
+        pairs = ((name, n) for name, by_n in self.curves.items() for n in by_n)
+        present = sorted({n for name, n in pairs if self._has(name, n)})
         wanted = set(components)
         shown = [n for n in present if n in wanted]
         title = f"method (facts with n = {', '.join(map(str, shown))})"
         if len(shown) < len(present):
             title += f"; not drawn: n = {', '.join(str(n) for n in present if n not in wanted)}"
-        self._make_host(ax, shown)
-        width, height = size_of(self.ax_)
-        labels = self._fitting_labels(shown, width, 0.4 * height) if shown else []
-        below = self._make_panels(shown, _legend_height(labels, width))
-        self.lines_, self.errors_ = {}, {}
+        rows, columns = shape_for(len(shown))
+        width = max(2.1 * columns + 0.8, 4.5)
+        for_legend = legend_height(self._labels(shown, 48), width, title=True)
+        ax = self._start(ax, (width, 2.1 * rows + 0.4 + 1.4 * for_legend))
+        self.panels_, self.lines_, self.errors_ = {}, {}, {}
         self.note_ = self.legend_ = None
+        if not shown:
+            ax.set(xticks=[], yticks=[])
+            self.note_ = note_on(ax, "nothing to draw")
+            return self
+        width, height = size_of(ax)
+        labels = self._fitting_labels(shown, width, 0.4 * height)
+        *panels, below = panels_in(
+            ax,
+            len(shown),
+            columns,
+            xlabel="suppressed components" if width > 1.7 * columns else "suppressed",
+            ylabel="ΔProb (%)",
+            legend=legend_height(labels, width, title=True),
+        )
+        self.panels_ = dict(zip(shown, panels, strict=True))
         for n, panel in self.panels_.items():
             self._draw_panel(panel, n)
-        if not shown:
-            self.ax_.set_axis_on()
-            self.ax_.set(xticks=[], yticks=[])
-            self.note_ = note_on(self.ax_, "nothing to draw")
-            return self
-        handles = [Line2D([], [], markersize=5, **look(k)) for k in range(len(labels))]
-        self.legend_ = below.legend(
-            handles,
-            labels,
-            loc="upper center",
-            borderaxespad=0.0,
-            fontsize=_FONT,
-            title=title,
-            title_fontsize=_FONT,
-            frameon=False,
-            ncols=columns_for(labels, width, _FONT),
-        )
+        self.legend_ = legend_of_looks(below, labels, width, title=title)
         return self
 
     def _has(self, name: str, n: int) -> bool:
@@ -218,46 +176,10 @@ class SuppressionGridDisplay:
         for most in (30, 20, 14):
             shorter = self._labels(shown, most)
             names = {short(name, most) for name in self.curves}
-            if _legend_height(labels, width) <= height or len(names) < len(self.curves):
+            if legend_height(labels, width, title=True) <= height or len(names) < len(self.curves):
                 break  # names that are all the same say nothing
             labels = shorter
         return labels
-
-    def _make_host(self, ax: Any, shown: list[int]) -> None:
-        """Make the axes that the panels take the place of."""
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            rows, columns = _shape(len(shown))
-            width = max(2.1 * columns + 0.8, 4.5)
-            height = 2.1 * rows + 0.4 + 1.4 * _legend_height(self._labels(shown, 48), width)
-            ax = plt.figure(figsize=(width, height), layout="constrained").add_subplot()
-        self.ax_ = axes_for(ax)
-        self.figure_ = self.ax_.figure
-        self.ax_.set_axis_off()
-
-    def _make_panels(self, shown: list[int], for_legend: float) -> Axes:
-        """Make the panels; return the invisible axes of the legend below them."""
-        rows, columns = _shape(len(shown))
-        width, height = size_of(self.ax_)
-        for_legend = min(for_legend, 0.6 * height)
-        ratios = [*[(height - for_legend) / rows] * rows, for_legend]
-        grid = grid_in_place_of(self.ax_, rows + 1, columns, ratios)
-        self.panels_ = {}
-        first = None
-        for k, n in enumerate(shown):
-            panel = self.figure_.add_subplot(grid[k // columns, k % columns], sharey=first)
-            first = first or panel
-            self.panels_[n] = panel
-            panel.tick_params(labelleft=k % columns == 0)
-            if k % columns == 0:
-                panel.set_ylabel("ΔProb (%)")
-            if k + columns >= len(shown):
-                roomy = width > 1.7 * columns
-                panel.set_xlabel("suppressed components" if roomy else "suppressed")
-        below = self.figure_.add_subplot(grid[rows, :])
-        below.set_axis_off()
-        return below
 
     def _draw_panel(self, panel: Axes, n: int) -> None:
         panel.axhline(0.0, color="0.75", linewidth=0.8, zorder=0)
@@ -289,18 +211,6 @@ class SuppressionGridDisplay:
         panel.set_title(f"n = {n}", fontsize="medium")
         panel.set_xlim(-0.3, n + 0.3)
         panel.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-
-
-def _shape(n_panels: int) -> tuple[int, int]:
-    """Return rows and columns of the panels, at most four in a row."""
-    rows = max(-(-n_panels // 4), 1)
-    return rows, max(-(-n_panels // rows), 1)
-
-
-def _legend_height(labels: list[str], width: float) -> float:
-    """Return the height in inches of a legend of a width, with its title."""
-    lines = -(-len(labels) // columns_for(labels, width, _FONT)) + 1.5
-    return lines * 1.6 * _FONT / 72
 
 
 def _checked(what: str, curves: Mapping[str, Mapping[int, ArrayLike]]) -> _Curves:

@@ -6,13 +6,12 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._inputs import axes_for
+from neurotopo.plots._display import Display
 from neurotopo.plots._series import short, size_of
 
 __all__ = ["SweepDisplay"]
@@ -20,14 +19,14 @@ __all__ = ["SweepDisplay"]
 _LARGEST, _SMALLEST = 9.0, 4.0  # sizes of the numbers in points; smaller ones are not written
 
 
-class SweepDisplay:
+class SweepDisplay(Display):
     """Heat-map of a value over two thresholds, with the numbers in the cells.
 
     Rows are values of the first threshold, from below to above, columns those of the second. A
     cell without a value (nan) is hatched and has no number. Numbers are left out where they would
     be too small to be read; axes made for the purpose are large enough for 20 rows and columns.
 
-    It is recommended to use :meth:`from_values`.
+    Use :meth:`from_values`.
 
     Parameters
     ----------
@@ -42,10 +41,7 @@ class SweepDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        The axes.
-    figure_ : matplotlib Figure
-        The figure of ``ax_``.
+    {ax_}
     image_ : matplotlib AxesImage
         The cells.
     missing_ : matplotlib PatchCollection
@@ -69,13 +65,6 @@ class SweepDisplay:
     >>> plt.close(display.figure_)
     """
 
-    ax_: Axes
-    figure_: Any
-    image_: Any
-    missing_: PatchCollection
-    texts_: list[Any]
-    colorbar_: Any
-
     def __init__(
         self, values: ArrayLike, tau1: ArrayLike, tau2: ArrayLike, *, name: str = "value"
     ) -> None:
@@ -96,32 +85,9 @@ class SweepDisplay:
         self.name = name
 
     @classmethod
-    def from_values(
-        cls,
-        values: ArrayLike,
-        tau1: ArrayLike,
-        tau2: ArrayLike,
-        *,
-        name: str = "value",
-        ax: Any = None,
-        **kwargs: Any,
-    ) -> SweepDisplay:
-        """Draw the values of a sweep.
-
-        Parameters
-        ----------
-        values, tau1, tau2, name
-            As for the class.
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
-        **kwargs
-            Passed to :meth:`plot`.
-
-        Returns
-        -------
-        display : SweepDisplay
-        """
-        return cls(values, tau1, tau2, name=name).plot(ax=ax, **kwargs)
+    def from_values(cls, *args: Any, ax: Any = None, **kwargs: Any) -> SweepDisplay:
+        """Draw the values of a sweep."""
+        return cls._drawn(*args, ax=ax, **kwargs)
 
     def plot(
         self, ax: Any = None, *, number_format: str = ".3g", cmap: Any = "viridis"
@@ -130,26 +96,15 @@ class SweepDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where to draw. None: a new figure.
+        {ax}
         number_format : str, default=".3g"
             Format of the numbers in the cells.
         cmap : str or Colormap, default="viridis"
             Colours.
-
-        Returns
-        -------
-        self : SweepDisplay
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            rows, columns = self.values.shape
-            width, height = np.clip([0.5 * columns + 2, 0.35 * rows + 1.5], [4, 3], [14, 10])
-            figure = plt.figure(figsize=(float(width), float(height)), layout="constrained")
-            ax = figure.add_subplot()
-        self.ax_ = ax = axes_for(ax)
-        self.figure_ = ax.figure
+        rows, columns = self.values.shape
+        width, height = np.clip([0.5 * columns + 2, 0.35 * rows + 1.5], [4, 3], [14, 10])
+        ax = self._start(ax, (float(width), float(height)))
         known = np.isfinite(self.values)
         self.image_ = ax.imshow(
             np.ma.masked_invalid(self.values),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 import numpy as np
 import scipy.sparse as sp
 from matplotlib.axes import Axes
@@ -14,6 +17,16 @@ from neurotopo.demo import planted_layered_graph
 def new_axes() -> Axes:
     """Axes that pyplot knows nothing of."""
     return Figure(figsize=(7, 5), layout="constrained").add_subplot()
+
+
+def assert_artists(display):
+    """Check that a display has the attributes that its docstring lists, and no others."""
+    doc = inspect.getdoc(type(display))
+    listed = doc.partition("Attributes\n----------\n")[2].partition("\n\n")[0]
+    names = re.findall(r"^(\w[\w, ]*?) : ", listed, re.MULTILINE)
+    promised = {name for line in names for name in line.split(", ")}
+    assert {"ax_", "figure_"} < promised
+    assert promised == {name for name in vars(display) if name.endswith("_")}
 
 
 def offsets(collection):

@@ -69,7 +69,7 @@ def test_kinds_keep_their_colours():
     [
         ({"low": [0.5]}, "ends before it begins"),
         ({"n": [1.5]}, "is no number of facts"),
-        ({"value": [1, 2]}, "value must have one value per name"),
+        ({"value": [1, 2]}, r"value must have shape \(1,\)"),
         ({"value": [np.inf]}, "value must be finite or nan"),
         ({"kinds": ["x", "y"]}, "kinds must be 1, one per name"),
         ({"kinds": ["x"], "order": ["y"]}, "the kind 'x' is not in order"),

@@ -97,8 +97,8 @@ def test_no_rows_and_rows_without_values_can_be_drawn():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"difference": [1, 2]}, r"difference must have one value per name, 1, got shape \(2,\)"),
-        ({"low": 0.0}, r"low must have one value per name, 1, got shape \(\)"),
+        ({"difference": [1, 2]}, r"difference must have shape \(1,\), got \(2,\)"),
+        ({"low": 0.0}, r"low must have shape \(1,\), got \(\)"),
         ({"high": [float("inf")]}, "high must be finite or nan, got inf"),
         ({"low": [4.0]}, "the interval of 'a' ends before it begins"),
         ({"n": [-1]}, "n of 'a' is no number of pairs: -1"),

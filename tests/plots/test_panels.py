@@ -74,7 +74,7 @@ def test_axes_given_are_used_and_pyplot_is_left_alone():
         ({}, ["a", "b"], "at least one panel"),
         ({"one": ONE}, [1.0, 1.0], "ascending"),
         ({"one": ONE}, [1.0, NAN], "finite"),
-        ({"one": ONE}, ["a"], "1 numbers each"),
+        ({"one": ONE}, ["a"], r"means of 'a' must have shape \(1,\)"),
         ({"one": {"a": ([1, 2], [2, 2], [1, 3])}}, ["a", "b"], "ends before it begins"),
     ],
 )

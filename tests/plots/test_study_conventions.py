@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import subprocess
 import sys
 import warnings
@@ -19,7 +18,7 @@ from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.plots.suppression import SuppressionDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.plots.sweep import SweepDisplay
-from tests.plots.cases import new_axes
+from tests.plots.cases import assert_artists, new_axes
 
 NAN = float("nan")
 UGLY = "_a name that is $very$ long and has no end, or so it seems, until it has one after all"
@@ -152,12 +151,7 @@ def test_displays_can_be_plotted_again_elsewhere(make):
 
 @by_display
 def test_artists_promised_are_there(make):
-    display = make(new_axes())
-    promised = [name for name in type(display).__annotations__ if name.endswith("_")]
-    assert {"ax_", "figure_"} < set(promised)
-    for name in promised:
-        assert hasattr(display, name), name
-        assert name in inspect.getdoc(type(display))
+    assert_artists(make(new_axes()))
 
 
 @by_display
