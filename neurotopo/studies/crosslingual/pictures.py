@@ -64,7 +64,7 @@ def _overlap(values: pd.DataFrame) -> Picture:
     ax = free_axes(8.0, 1.4 + 0.6 * len(rows))
     MeansDisplay.from_arrays(
         rows,
-        {name: np.array(each).T for name, each in means.items()},  # type: ignore[misc]
+        {name: np.array(each).T for name, each in means.items()},
         label="Jaccard index of the neurons in two languages (%)",
         ax=ax,
     )
@@ -104,7 +104,7 @@ def _succ(frame: pd.DataFrame) -> Picture:
     ax = free_axes(7.6, 1.4 + 0.45 * len(rows))
     MeansDisplay.from_arrays(
         rows,
-        {name: np.array(each).T * 100 for name, each in shares.items()},  # type: ignore[misc]
+        {name: np.array(each).T * 100 for name, each in shares.items()},
         label="Succ: share of facts with both answers moved as wanted (%)",
         ax=ax,
     )
