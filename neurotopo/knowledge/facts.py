@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from neurotopo._files import atomic_write
 from neurotopo.models.prompts import describe_fact, split_prompt
 
 if TYPE_CHECKING:
@@ -369,24 +370,16 @@ class FactSet(Sequence[Fact]):
     def to_jsonl(self, path: str | os.PathLike[str]) -> None:
         """Write the facts to a file, one JSON object a line.
 
-        A file that is there already is replaced when all is written, or else left as it was.
+        An existing file is replaced only after all facts are written.
 
         Parameters
         ----------
         path : path-like
             The file.
         """
-        target = Path(os.path.realpath(path))  # a link keeps pointing to the file
-        unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with unfinished.open("w", encoding="utf-8", newline="\n") as file:
-                for fact in self:
-                    file.write(json.dumps(fact.to_dict(), ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with atomic_write(Path(os.path.realpath(path))) as file:  # a link keeps pointing to it
+            for fact in self:
+                file.write(json.dumps(fact.to_dict(), ensure_ascii=False).encode() + b"\n")
 
 
 def same_key(fact: Fact) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.attribution import Attribution
+from neurotopo.knowledge.suppression import Suppressions, relative_drops
 from neurotopo.models.prompts import FactLike, describe_fact
 from neurotopo.neurons import NeuronSet
 
@@ -19,13 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from neurotopo.knowledge.locate import Attributor
-    from neurotopo.models.edits import Edit
     from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = ["DegeneratePairs", "degenerate_pairs", "pairs_grid"]
-
-# A batch of edits holds a factor for each of its rows and neurons; this keeps it to megabytes.
-_ROWS_PER_CALL = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +85,7 @@ class DegeneratePairs:
     @property
     def drops(self) -> NDArray[np.float64]:
         """Relative falls (p0 - p) / p0, shape (k, k); all nan where ``is_defined`` is False."""
-        if not self.is_defined:
-            return np.full(self.pairs.shape, np.nan)
-        with np.errstate(over="ignore"):  # of a probability that is all but 0
-            return np.asarray((self.base_probability - self.pairs) / self.base_probability)
+        return relative_drops(self.base_probability, self.pairs)
 
     @property
     def degenerate(self) -> NDArray[np.bool_]:
@@ -415,27 +409,14 @@ def _probabilities(
     reduce: Literal["best", "sum"],
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """Return the probability with nothing, every neuron and every two neurons suppressed."""
-    from neurotopo.models.edits import Edit
-
     k = len(neurons)
-    pairs = list(combinations(range(k), 2))
-    groups: list[list[int]] = [[], *([i] for i in range(k)), *([a, b] for a, b in pairs)]
-    parts = []
-    for start in range(0, len(groups), _ROWS_PER_CALL):
-        rows: list[Edit] = [
-            Edit(neurons[group], positions=positions)
-            for group in groups[start : start + _ROWS_PER_CALL]
-        ]
-        parts.append(model.answer_probability(fact, edits=rows, reduce=reduce))
-    values = np.concatenate(parts)
-    if np.isnan(values).any():
-        group = neurons[groups[int(np.isnan(values).argmax())]]
-        raise ValueError(
-            f"{describe_fact(fact)}: the probability of the answer with {len(group)} neurons "
-            f"suppressed, {group}, is nan."
-        )
-    matrix = np.zeros((k, k))
-    np.fill_diagonal(matrix, values[1 : k + 1])
-    for (a, b), value in zip(pairs, values[k + 1 :], strict=True):
-        matrix[a, b] = matrix[b, a] = value
-    return float(values[0]), values[1 : k + 1], matrix
+    rows = np.zeros((1 + k + k * (k - 1) // 2, k), dtype=bool)
+    first, second = np.triu_indices(k, 1)
+    rows[np.arange(1, k + 1), np.arange(k)] = True
+    rows[np.arange(k + 1, len(rows)), first] = True
+    rows[np.arange(k + 1, len(rows)), second] = True
+    values = Suppressions(model, fact, neurons, positions, reduce).ask(rows)
+    singles = values[1 : k + 1]
+    matrix = np.diag(singles)
+    matrix[first, second] = matrix[second, first] = values[k + 1 :]
+    return float(values[0]), singles, matrix

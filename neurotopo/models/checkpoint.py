@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from neurotopo.models.families import BUILT_IN, Family, UnsupportedModelError, family_of
+from neurotopo.models.row_source import RowSource
 from neurotopo.models.tensor_files import opened, read_config, stored_slice, tensor_files
 
 __all__ = ["CheckpointRows"]
@@ -37,7 +38,7 @@ class _Stored:
     dtype: str
 
 
-class CheckpointRows:
+class CheckpointRows(RowSource):
     """Rows of the MLP projections of a checkpoint, read from disk when they are asked for.
 
     It gives the same rows as the :class:`~neurotopo.NeuronModel` of the same folder and may stand
@@ -89,73 +90,13 @@ class CheckpointRows:
         text = getattr(config, "text_config", None) or config
         self._norm = self.family.norm_path(text)
         self._prefix, self.n_layers = self._find_layers(text)
-        self._up, self._out, self._gate = self._find_matrices(getattr(text, "hidden_size", None))
+        self._matrices = self._find_matrices(getattr(text, "hidden_size", None))
 
     def __repr__(self) -> str:
         return (
             f"CheckpointRows({self.family.name}, n_layers={self.n_layers}, "
             f"n_neurons={self.n_neurons}, d_model={self.d_model})"
         )
-
-    @property
-    def is_gated(self) -> bool:
-        """Whether a second in-projection gates the neurons."""
-        return self.family.is_gated
-
-    def in_rows(
-        self,
-        layer: int,
-        indices: ArrayLike | None = None,
-        *,
-        path: str = "up",
-        fold_norm: bool = False,
-    ) -> NDArray[np.floating[Any]]:
-        """Return what neurons read from the residual stream: rows of an in-projection.
-
-        Parameters
-        ----------
-        layer : int
-            The layer.
-        indices : array-like of int or None, default=None
-            The neurons; None: all of the layer.
-        path : {"up", "gate"}, default="up"
-            Which in-projection of a gated MLP.
-        fold_norm : bool, default=False
-            Multiply each row by the gain of the norm before the MLP.
-
-        Returns
-        -------
-        ndarray, shape (n_neurons or len(indices), d_model)
-            float32, or float64 for a checkpoint in double precision.
-        """
-        self._check_layer(layer)
-        if path == "gate" and self._gate is None:
-            raise ValueError(f'path="gate": {self.family.name} models have no gated MLPs.')
-        if path not in ("up", "gate"):
-            raise ValueError(f"path must be 'up' or 'gate', got {path!r}.")
-        matrices = self._up if path == "up" or self._gate is None else self._gate
-        rows = self._rows(matrices[layer], indices)
-        if fold_norm:
-            rows = rows * self._norm_gain(layer).to(rows.dtype)
-        return rows.numpy()
-
-    def out_rows(self, layer: int, indices: ArrayLike | None = None) -> NDArray[np.floating[Any]]:
-        """Return what neurons write to the residual stream, times their value.
-
-        Parameters
-        ----------
-        layer : int
-            The layer.
-        indices : array-like of int or None, default=None
-            The neurons; None: all of the layer.
-
-        Returns
-        -------
-        ndarray, shape (n_neurons or len(indices), d_model)
-            float32, or float64 for a checkpoint in double precision.
-        """
-        self._check_layer(layer)
-        return self._rows(self._out[layer], indices).numpy()
 
     # Where things are
 
@@ -179,31 +120,29 @@ class CheckpointRows:
     def _key(self, layer: int, module: str) -> str:
         return f"{self._prefix}.{layer}.{module}.weight"
 
-    def _find_matrices(
-        self, width: int | None
-    ) -> tuple[list[_Matrix], list[_Matrix], list[_Matrix] | None]:
-        layers = range(self.n_layers)
-        ins = {
-            name: [self._key(i, name) for i in layers]
-            for name in (self.family.up, self.family.gate)
-            if name
+    def _find_matrices(self, width: int | None) -> dict[str, list[_Matrix]]:
+        modules = {"up": self.family.up, "gate": self.family.gate, "out": self.family.out}
+        keys = {
+            name: [self._key(i, module) for i in range(self.n_layers)]
+            for name, module in modules.items()
+            if module
         }
-        outs = [self._key(i, self.family.out) for i in layers]
-        stored = self._headers([key for keys in (*ins.values(), outs) for key in keys])
-        axis = _neuron_axis(self.family, ins[self.family.up][0], stored, width)
-        first = stored[ins[self.family.up][0]].shape
+        stored = self._headers([key for of_name in keys.values() for key in of_name])
+        axis = _neuron_axis(self.family, keys["up"][0], stored, width)
+        first = stored[keys["up"][0]].shape
         self.n_neurons, self.d_model = first[axis], first[1 - axis]
-        shape = (self.n_neurons, self.d_model)
-        for keys, neuron_axis in [*((keys, axis) for keys in ins.values()), (outs, 1 - axis)]:
-            for key in keys:
-                expected = shape if neuron_axis == 0 else shape[::-1]
-                if stored[key].shape != expected:
-                    raise ValueError(
-                        f"{key} in {self._file_of[key]} has shape {stored[key].shape}, "
-                        f"expected {expected}."
-                    )
-        up, *gate = ([_Matrix(key, axis) for key in keys] for keys in ins.values())
-        return up, [_Matrix(key, 1 - axis) for key in outs], gate[0] if gate else None
+        matrices = {
+            name: [_Matrix(key, 1 - axis if name == "out" else axis) for key in of_name]
+            for name, of_name in keys.items()
+        }
+        for matrix in (matrix for of_name in matrices.values() for matrix in of_name):
+            expected = (self.n_neurons, self.d_model)[:: 1 if matrix.neuron_axis == 0 else -1]
+            if stored[matrix.key].shape != expected:
+                raise ValueError(
+                    f"{matrix.key} in {self._file_of[matrix.key]} has shape "
+                    f"{stored[matrix.key].shape}, expected {expected}."
+                )
+        return matrices
 
     def _headers(self, keys: list[str]) -> dict[str, _Stored]:
         """Shape and dtype of tensors, every file opened once; checks that they are there."""
@@ -231,37 +170,25 @@ class CheckpointRows:
 
     # Reading
 
-    def _rows(self, matrix: _Matrix, indices: ArrayLike | None) -> torch.Tensor:
+    def _rows(self, name: str, layer: int, indices: NDArray[np.int64] | None) -> torch.Tensor:
+        matrix = self._matrices[name][layer]
         file = self._place(matrix.key)
         with opened(file) as tensors:
             if indices is None:
                 stored = tensors.get_tensor(matrix.key)
             else:
-                chosen = self._check_indices(indices)
-                stored = _some(stored_slice(tensors, matrix.key, file), matrix.neuron_axis, chosen)
+                stored = _some(stored_slice(tensors, matrix.key, file), matrix.neuron_axis, indices)
         return _in_full(stored if matrix.neuron_axis == 0 else stored.T)
 
+    def _has_norm(self, layer: int) -> bool:
+        return self._norm is not None
+
     def _norm_gain(self, layer: int) -> torch.Tensor:
-        if self._norm is None:
-            raise ValueError(
-                f"fold_norm=True: {self.family.name} has no norm before its MLPs to fold in."
-            )
-        key = self._key(layer, self._norm)
+        key = self._key(layer, str(self._norm))
         old = key.removesuffix("weight") + "gamma"  # as the first BERT checkpoints have it
         key = old if old in self._file_of and key not in self._file_of else key
         with opened(self._place(key)) as tensors:
             return _in_full(tensors.get_tensor(key)) + self.family.norm_offset
-
-    def _check_layer(self, layer: int) -> None:
-        if not 0 <= layer < self.n_layers:
-            raise IndexError(f"layer {layer} is not in 0..{self.n_layers - 1}.")
-
-    def _check_indices(self, indices: ArrayLike) -> NDArray[np.int64]:
-        index = np.atleast_1d(np.asarray(indices, dtype=np.int64))
-        outside = (index < 0) | (index >= self.n_neurons)
-        if outside.any():
-            raise IndexError(f"neuron {index[outside][0]} is not in 0..{self.n_neurons - 1}.")
-        return index
 
 
 def _in_full(values: torch.Tensor) -> torch.Tensor:

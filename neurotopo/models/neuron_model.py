@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from neurotopo.models.answers import AnswerRows, answer_rows, reduce_answers
 from neurotopo.models.capture import captured_values
@@ -16,9 +16,10 @@ from neurotopo.models.edits import Edit, EditRow, RowEdits, Rows, as_rows
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, encode_causal, encode_masked
 from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.families import Family, UnsupportedModelError, family_of
-from neurotopo.models.passes import PassSettings, log_probabilities, prefix_log_probabilities
-from neurotopo.models.projections import MLP, find_mlps
+from neurotopo.models.passes import PassSettings, log_probabilities
+from neurotopo.models.projections import MLP, Projection, find_mlps
 from neurotopo.models.prompts import FactLike
+from neurotopo.models.row_source import RowSource
 from neurotopo.models.standing_edits import StandingEdits
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ["NeuronModel"]
 Encoding: TypeAlias = CausalEncoding | MaskedEncoding
 
 
-class NeuronModel:
+class NeuronModel(RowSource):
     """A causal or masked language model, layer by layer, neuron by neuron.
 
     A neuron is one entry of the input of an MLP's out-projection: ``act(up(x))``, or
@@ -130,11 +131,6 @@ class NeuronModel:
         return self.mlps[0].up.width
 
     @property
-    def is_gated(self) -> bool:
-        """Whether the neurons have a second in-row behind the nonlinearity."""
-        return self.family.is_gated
-
-    @property
     def is_causal(self) -> bool:
         """Whether the model predicts the next token (and not masked ones)."""
         return self.family.kind == "causal"
@@ -152,89 +148,18 @@ class NeuronModel:
 
     # Rows
 
-    def in_rows(
-        self,
-        layer: int,
-        indices: ArrayLike | None = None,
-        *,
-        path: str = "up",
-        fold_norm: bool = False,
-    ) -> NDArray[np.floating[Any]]:
-        """Return what neurons read from the residual stream: rows of an in-projection.
+    def _rows(self, name: str, layer: int, indices: NDArray[np.int64] | None) -> torch.Tensor:
+        projection: Projection = getattr(self.mlps[layer], name)
+        return upcast_half(projection.rows(None if indices is None else torch.tensor(indices)))
 
-        Parameters
-        ----------
-        layer : int
-            The layer.
-        indices : array-like of int or None, default=None
-            The neurons; None: all of the layer.
-        path : {"up", "gate"}, default="up"
-            Which in-projection of a gated MLP.
-        fold_norm : bool, default=False
-            Multiply each row by the gain of the norm before the MLP, so that it stands for what
-            the neuron reads from the normalised residual stream.
-
-        Returns
-        -------
-        ndarray, shape (n_neurons or len(indices), d_model)
-            float32, or float64 for a model in double precision.
-        """
-        mlp = self.mlps[self._check_layer(layer)]
-        if path == "up":
-            projection = mlp.up
-        elif path == "gate" and mlp.gate is not None:
-            projection = mlp.gate
-        elif path == "gate":
-            raise ValueError(f"path='gate' needs a gated MLP, and {self.family.name} has none.")
-        else:
-            raise ValueError(f"path must be 'up' or 'gate', got {path!r}.")
-        rows = upcast_half(projection.rows(self._check_indices(indices)))
-        if fold_norm:
-            rows = rows * self._norm_gain(layer).to(rows.device, rows.dtype)
-        return _to_numpy(rows)
-
-    def out_rows(self, layer: int, indices: ArrayLike | None = None) -> NDArray[np.floating[Any]]:
-        """Return what neurons write to the residual stream, times their value.
-
-        Parameters
-        ----------
-        layer : int
-            The layer.
-        indices : array-like of int or None, default=None
-            The neurons; None: all of the layer.
-
-        Returns
-        -------
-        ndarray, shape (n_neurons or len(indices), d_model)
-            float32, or float64 for a model in double precision.
-        """
-        out = self.mlps[self._check_layer(layer)].out
-        return _to_numpy(upcast_half(out.rows(self._check_indices(indices))))
+    def _has_norm(self, layer: int) -> bool:
+        return self.mlps[layer].norm is not None
 
     def _norm_gain(self, layer: int) -> torch.Tensor:
-        norm = self.mlps[layer].norm
-        if norm is None:
-            raise ValueError(
-                f"fold_norm=True: {self.family.name} has no norm before its MLPs to fold in."
-            )
-        weight: torch.Tensor | None = getattr(norm, "weight", None)
+        weight: torch.Tensor | None = getattr(self.mlps[layer].norm, "weight", None)
         if weight is None:
             return torch.ones(self.d_model)
         return upcast_half(weight.detach()) + self.family.norm_offset
-
-    def _check_layer(self, layer: int) -> int:
-        if not 0 <= layer < self.n_layers:
-            raise IndexError(f"layer {layer} is not in 0..{self.n_layers - 1}.")
-        return layer
-
-    def _check_indices(self, indices: ArrayLike | None) -> torch.Tensor | None:
-        if indices is None:
-            return None
-        index = np.atleast_1d(np.asarray(indices, dtype=np.int64))
-        if index.size and not (index.min() >= 0 and index.max() < self.n_neurons):
-            wrong = index[(index < 0) | (index >= self.n_neurons)][0]
-            raise IndexError(f"neuron {wrong} is not in 0..{self.n_neurons - 1}.")
-        return torch.tensor(index)
 
     # Facts
 
@@ -311,12 +236,10 @@ class NeuronModel:
         rows, single = self._edit_rows(edits)
         encoding = self.encode(fact)
         asked = self._answer_rows([encoding], [range(len(rows))], [fact])
+        queries, prefix = asked.queries, None
         if asked.prefix is not None and all(e.keeps_prefix for row in rows for e in row):
-            values = prefix_log_probabilities(
-                self.pass_settings(), asked.prefix, asked.after_prefix(), _plan(rows)
-            )
-        else:
-            values = log_probabilities(self.pass_settings(), asked.queries, _plan(rows))
+            queries, prefix = asked.after_prefix(), asked.prefix
+        values = log_probabilities(self.pass_settings(), queries, _plan(rows), prefix)
         result = reduce_answers(asked, values, reduce, n_rows=len(rows))
         result = result if log else np.exp(result)
         return float(result[0]) if single else result
@@ -442,11 +365,6 @@ class NeuronModel:
 
 def _plan(rows: Sequence[EditRow]) -> RowEdits | None:
     return RowEdits(rows) if any(rows) else None
-
-
-def _to_numpy(rows: torch.Tensor) -> NDArray[np.floating[Any]]:
-    array: NDArray[np.floating[Any]] = rows.cpu().contiguous().numpy()
-    return array
 
 
 def _max_tokens(config: Any) -> int | None:

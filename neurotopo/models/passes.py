@@ -22,15 +22,7 @@ from neurotopo.models.edits import RowEdits
 from neurotopo.models.evaluation import evaluating, upcast_half
 from neurotopo.models.projections import MLP
 
-__all__ = [
-    "PassSettings",
-    "Query",
-    "for_rows",
-    "log_probabilities",
-    "padded",
-    "prefix_cache",
-    "prefix_log_probabilities",
-]
+__all__ = ["PassSettings", "Query", "for_rows", "log_probabilities", "padded", "prefix_cache"]
 
 # Half a gigabyte of logits, activations and keys keeps a processor's caches busy; larger batches
 # were not faster.
@@ -122,7 +114,10 @@ def prefix_cache(settings: PassSettings, prefix: Sequence[int]) -> Any | None:
 
 
 def log_probabilities(
-    settings: PassSettings, queries: Sequence[Query], edits: RowEdits | None
+    settings: PassSettings,
+    queries: Sequence[Query],
+    edits: RowEdits | None,
+    prefix: Sequence[int] | None = None,
 ) -> NDArray[np.float64]:
     """Sum the log-probabilities of the targets of every query.
 
@@ -131,9 +126,12 @@ def log_probabilities(
     settings : PassSettings
         The model.
     queries : sequence of Query
-        Rows of any length.
+        Rows of any length. With a prefix, their ``ids`` and ``positions`` count from its end.
     edits : RowEdits or None
-        What ``Query.edits`` counts.
+        The edits to which ``Query.edits`` refers.
+    prefix : sequence of int or None, default=None
+        Tokens before all queries, computed once. Exact for causal models if no edit acts on the
+        prefix: the key/value cache of a token depends only on the tokens before it.
 
     Returns
     -------
@@ -142,45 +140,10 @@ def log_probabilities(
     result = np.empty(len(queries))
     by_length = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
     with evaluating(settings.hf_model):
-        for batch in _batches(settings, queries, by_length, n_past=0):
+        cache = prefix_cache(settings, prefix or ())
+        for batch in _batches(settings, queries, by_length, n_past=len(prefix or ())):
             rows = [queries[i] for i in batch]
-            result[batch] = _forward(settings, rows, edits, cache=None)
-    return result
-
-
-def prefix_log_probabilities(
-    settings: PassSettings,
-    prefix: tuple[int, ...],
-    queries: Sequence[Query],
-    edits: RowEdits | None,
-) -> NDArray[np.float64]:
-    """Do the same for queries that go on from one prefix, which is computed once.
-
-    Exact for causal models as long as no edit acts on the prefix: what a token leaves in the
-    key/value cache depends on the tokens before it alone.
-
-    Parameters
-    ----------
-    settings : PassSettings
-        The model.
-    prefix : tuple of int
-        The shared tokens, at least one.
-    queries : sequence of Query
-        Their ``ids`` and ``positions`` count from the end of the prefix.
-    edits : RowEdits or None
-        What ``Query.edits`` counts.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_queries,)
-    """
-    result = np.empty(len(queries))
-    by_length = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
-    with evaluating(settings.hf_model):
-        cache = prefix_cache(settings, prefix)
-        for batch in _batches(settings, queries, by_length, n_past=len(prefix)):
-            rows = [queries[i] for i in batch]
-            result[batch] = _forward(settings, rows, edits, cache=cache)
+            result[batch] = _forward(settings, rows, edits, cache)
     return result
 
 
