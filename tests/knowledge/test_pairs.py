@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo import AMIG, Edit, Fact, NeuronSet
-from neurotopo.knowledge import pairs as module
+from neurotopo.knowledge import suppression
 from neurotopo.knowledge.pairs import DegeneratePairs, degenerate_pairs, pairs_grid
 from neurotopo.models.examples import random_model
 
@@ -278,7 +278,7 @@ def test_many_rows_are_split_into_calls(monkeypatch):
     )
     degenerate_pairs(model, FACT, NEURONS)
     assert len(calls) == 1
-    monkeypatch.setattr(module, "_ROWS_PER_CALL", 5)
+    monkeypatch.setattr(suppression, "_ROWS_PER_CALL", 5)
     parts = degenerate_pairs(model, FACT, NEURONS)
     assert len(calls) == 1 + math.ceil((1 + 7 + 21) / 5)
     np.testing.assert_allclose(parts.pairs, whole.pairs, rtol=1e-5)
