@@ -18,18 +18,22 @@ from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
 from neurotopo.models.fingerprint import fingerprint
 from neurotopo.models.recall import recalled
-from neurotopo.studies.critique.cases import edit_cases, reverse_of, truth_of
-from neurotopo.studies.critique.edit_work import _log_probability, _queries
+from neurotopo.studies.critique.edits import (
+    _log_probability,
+    _queries,
+    edit_cases,
+    reverse_of,
+    truth_of,
+)
 from neurotopo.studies.critique.measures import (
     line_through,
     rank_one_share,
     shuffled_share,
     votes_of,
 )
-from neurotopo.studies.critique.options import CritiqueOptions
 from neurotopo.studies.critique.pairs import Group, Pair, count_words, fact_groups, grammar_groups
-from neurotopo.studies.critique.rows import ARMS, collect
-from neurotopo.studies.critique.work import CritiqueWork, items_of
+from neurotopo.studies.critique.report import ARMS, collect
+from neurotopo.studies.critique.study import Critique, CritiqueOptions
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.rows import Row
 
@@ -257,14 +261,16 @@ def facts():
 
 @pytest.fixture(scope="module")
 def work():
-    return CritiqueWork(load_model("testbed:gpt2", device="cpu"), OPTIONS, 0)
+    return Critique(load_model("testbed:gpt2", device="cpu"), OPTIONS, 0)
 
 
 @pytest.fixture(scope="module")
 def stored(work, facts):
     """Return the results by key as they come back from the store."""
     before = fingerprint(work.model)
-    found = {item: from_text(to_text(work(item))) for item in items_of(facts, OPTIONS, 0)}
+    found = {
+        item: from_text(to_text(work(item))) for item in Critique().items(facts, OPTIONS, 0, None)
+    }
     assert fingerprint(work.model) == before
     return found
 
@@ -338,7 +344,7 @@ def test_an_edit_gives_the_new_answer(stored):
 def test_work_does_not_depend_on_what_came_before(work, stored):
     item = list(stored)[-1]
     group = next(item for item in reversed(stored) if isinstance(item, Group))
-    fresh = CritiqueWork(load_model("testbed:gpt2", device="cpu"), OPTIONS, 0)
+    fresh = Critique(load_model("testbed:gpt2", device="cpu"), OPTIONS, 0)
     for one in (item, group):
         assert to_text(fresh(one)) == to_text(stored[one])
 
@@ -354,7 +360,7 @@ def test_what_is_trained_is_the_answer_probability(name):
 
 def test_words_that_cannot_be_asked_are_counted():
     model = random_model("gpt2")
-    work = CritiqueWork(model, CritiqueOptions(steps=2, n_edits=0), 0)
+    work = Critique(model, CritiqueOptions(steps=2, n_edits=0), 0)
     fact = Fact("The capital of France is _X_", "Paris", "capital", id="a")
     pairs = (
         Pair("a", fact, "Rome"),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from neurotopo._codec import from_text, to_text
-from neurotopo.studies.critique.rows import ARMS, collect
-from neurotopo.studies.critique.study import DEFINITION, summarise
+from neurotopo.studies.critique.report import ARMS, collect
+from neurotopo.studies.critique.study import STUDY
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import paired
 
@@ -139,13 +139,13 @@ def test_an_extreme_change_counts_for_all_sets_of_the_mode():
     first = found.effects[found.effects["pair"] == "a"]
     assert first["extreme"].all()  # 1 - 0.5 / 0.04 is below -9, for every set
     assert not found.effects[found.effects["pair"] == "b"]["extreme"].any()
-    shift = summarise(rows).tables["shift"].frame
+    shift = STUDY().summary(rows).tables["shift"].frame
     own = shift[(shift["set"] == "own") & (shift["mode"] == "suppress")].iloc[0]
     assert (own["n"], own["n log-odds"]) == (1, 2)
 
 
 def test_tables_by_hand():
-    tables = {name: table.frame for name, table in summarise(ROWS).tables.items()}
+    tables = {name: table.frame for name, table in STUDY().summary(ROWS).tables.items()}
     assert set(tables["tests"]["kind"]) == {"facts"}
     edits = tables["edits"].set_index("set")
     assert edits.loc["dkn", "in other words"] == pytest.approx(1.0)  # of the two known before
@@ -166,7 +166,7 @@ def test_tables_by_hand():
 
 def test_a_reverse_that_was_not_known_is_vacuous():
     arms = {name: [True] * 3 for name in ("dkn", "kn", "random", "all")}
-    summary = summarise([edit(1, arms, reverse_before=False)])
+    summary = STUDY().summary([edit(1, arms, reverse_before=False)])
     table = summary.tables["edits"].frame
     assert (table["not vacuous"] == 0).all()
     assert table["symmetry"].isna().all()
@@ -178,7 +178,7 @@ def test_the_tests_are_those_of_the_library():
     pairs = [
         pair(f"p{i}", falls((0.3, 0.5), (float(rng.uniform(0.05, 0.3)), 0.5))) for i in range(12)
     ]
-    table = summarise([group("g", pairs)]).tables["tests"].frame
+    table = STUDY().summary([group("g", pairs)]).tables["tests"].frame
     row = table[(table["mode"] == "suppress") & (table["against"] == "kn")].iloc[0]
     found = collect([group("g", pairs)])
     ours, theirs = (found.of("facts", "suppress", arm)["push"] for arm in ("dkn", "kn"))
@@ -214,26 +214,26 @@ def many(n=40, *, kind="facts", good=0.5, bad=0.1):
 
 
 def test_claims_need_a_model_that_knows():
-    claims = summarise([many()]).claims
+    claims = STUDY().summary([many()]).claims
     assert len(claims) == 2
     assert any("suppressing D lowers" in claim for claim in claims)
     assert any("held-out pairs" in claim for claim in claims)
-    unknown = summarise([many(good=0.5, bad=0.8)])
+    unknown = STUDY().summary([many(good=0.5, bad=0.8)])
     assert unknown.claims == ()
     assert any("not shown to know" in sentence for sentence in unknown.findings)
-    assert summarise([many(8)]).claims == ()  # too few
+    assert STUDY().summary([many(8)]).claims == ()  # too few
 
 
 def test_edits_are_claimed_against_both_controls():
     best = {"dkn": [True] * 3, "kn": [False] * 3, "random": [False] * 3, "all": [True] * 3}
     rows = [edit(i, best) for i in range(14)]
-    assert any("carries over best" in claim for claim in summarise(rows).claims)
+    assert any("carries over best" in claim for claim in STUDY().summary(rows).claims)
     as_good = [edit(i, {**best, "kn": [True] * 3}) for i in range(14)]
-    assert summarise(as_good).claims == ()
+    assert STUDY().summary(as_good).claims == ()
 
 
 def test_grammar_and_facts_are_side_by_side():
-    summary = summarise([many(), many(kind="grammar")])
+    summary = STUDY().summary([many(), many(kind="grammar")])
     assert summary.tables["kinds"].frame["n grammar"].max() == 40
     assert any("grammar beside neurons of facts" in sentence for sentence in summary.findings)
     assert set(summary.pictures) == {"shift", "tests", "r1"}
@@ -243,14 +243,14 @@ def test_grammar_and_facts_are_side_by_side():
     "rows", [[], [ROWS[2]], [group("g", [NO])], [ROWS[0]], [ROWS[1]], [group("g", [pair("a", {})])]]
 )
 def test_little_or_nothing_is_no_error(rows):
-    summary = summarise(rows)
+    summary = STUDY().summary(rows)
     assert summary.findings
     assert summary.claims == ()
     assert next(iter(summary.tables)) == "knowledge"
 
 
 def test_the_order_of_rows_does_not_count():
-    one, two = summarise(ROWS), summarise(ROWS[::-1])
+    one, two = STUDY().summary(ROWS), STUDY().summary(ROWS[::-1])
     assert one.findings == two.findings
     for name, table in one.tables.items():
         assert table.frame.equals(two.tables[name].frame), name
@@ -262,7 +262,7 @@ def test_frequency_explains_what_it_was_made_to_explain():
         ratio = float(i - 4)
         after = 0.5 * math.exp(-(0.3 + 0.05 * ratio))  # a fall of 0.3 + 0.05 x ratio
         pairs.append(pair(f"p{i}", falls((after, 0.5)), frequency=(ratio, 0.0)))
-    table = summarise([group("g", pairs)]).tables["frequency"].frame
+    table = STUDY().summary([group("g", pairs)]).tables["frequency"].frame
     own = table[table["set"] == "own"].iloc[0]
     assert own["constant"] == pytest.approx(0.3)
     assert own["slope"] == pytest.approx(0.05)
@@ -271,4 +271,4 @@ def test_frequency_explains_what_it_was_made_to_explain():
 
 def test_every_set_has_a_name():
     assert set(collect(ROWS).effects["arm"]) == set(ARMS)
-    assert DEFINITION.title
+    assert STUDY.title

@@ -1,53 +1,171 @@
-"""The study ``critique`` as it is run by name."""
+"""The study ``critique``: grammar beside facts, and edits beyond the statement."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from neurotopo.studies.critique.findings import findings_of
-from neurotopo.studies.critique.options import CritiqueOptions
-from neurotopo.studies.critique.pictures import pictures_of
-from neurotopo.studies.critique.rows import ARMS, collect
-from neurotopo.studies.critique.tables import tables_of
-from neurotopo.studies.critique.work import items_of, prepare
+from neurotopo.knowledge.facts import Fact
+from neurotopo.studies.critique.edits import EditCase, EditWork, edit_cases, truth_of
+from neurotopo.studies.critique.pairs import (
+    AGREEMENT,
+    Group,
+    PairWork,
+    count_words,
+    fact_groups,
+    grammar_groups,
+)
+from neurotopo.studies.critique.report import ARMS, PICTURES, TABLES, collect, findings_of
 from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.search import NeuronFinder, SearchOptions
 from neurotopo.studies.study import Study
-from neurotopo.studies.summarising import Summarise
 
-__all__ = ["STUDY", "summarise"]
+__all__ = ["STUDY", "Critique", "CritiqueOptions"]
 
-_TITLE = "The knowledge-neuron thesis under test: grammar beside facts, edits beyond the statement"
-_NOTES = (
-    "A pair is a prompt with a word that fits and one that does not: of grammar (minimal pairs) "
-    "and of facts (the answer, and a wrong answer of the same relation). All measures are the same "
-    "for both. Neurons are chosen by the attribution of the probability of what fits, for grammar "
-    "as for facts.",
-    "Sets of neurons. " + "; ".join(f"{name}: {what}" for name, what in ARMS.items()) + ". Where "
-    "there are too few neurons that are not degenerate, N is filled up with degenerate ones.",
-    "Neurons chosen by a probability lower it when they are suppressed, in a random model too. "
-    "What is claimed is therefore not that, but that D does more than neurons chosen alike, that "
-    "neurons carry over to pairs which had no part in their choice, or that an edit in D carries "
-    "over to other words; and of pairs only where the model is shown to know which word fits.",
-    f"A difference is claimed at the level {ALPHA} after Holm's correction over the rows of its "
-    "table. Nothing is left out silently: see the table exclusions.",
-)
+_MOST_PAIRS = 500  # as many the test bed can make
+_AT_LEAST = {"n_pairs": 0, "per_group": 2, "top": 2, "n_edits": 0, "edit_tries": 1, "edit_steps": 1}
 
-summarise = Summarise(
-    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=lambda found: found.pairs
-)
+
+@dataclass(frozen=True)
+class CritiqueOptions(SearchOptions):
+    """Options of the study ``critique``; how neurons are found is as in all studies.
+
+    Parameters
+    ----------
+    pairs : str, default="agreement"
+        Minimal pairs of grammar: ``"agreement"`` are those of the test bed; else a file of BLiMP,
+        or the folder of them (:func:`neurotopo.datasets.load_blimp`).
+    n_pairs : int, default=100
+        At most so many of them, drawn by the seed; 0: no grammar.
+    per_group : int, default=40
+        At most so many pairs of a paradigm or relation are worked on together; larger ones are
+        cut into parts.
+    share : float, default=0.5
+        A neuron is one of a paradigm if it is one of more than this share of its pairs in the
+        half that is looked at.
+    top : int, default=10
+        Of how many neurons of a paradigm the effects on its pairs are compared.
+    enhance : float, default=2.0
+        What values are multiplied by when neurons are enhanced.
+    corpus : str, optional
+        A text file to count words in. None: only the model itself says how frequent a word is.
+    n_edits : int, default=24
+        How many facts are edited, each with every set of neurons; 0: none.
+    edit_tries : int, default=6
+        For each edit so many facts are tried until one is known and has degenerate neurons.
+    edit_steps, edit_lr, edit_to
+        An edit is trained with Adam at this rate for at most so many steps, until the new answer
+        has a probability above ``edit_to`` and above that of the old one.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.critique.options import CritiqueOptions
+    >>> CritiqueOptions(n_pairs=20).pairs
+    'agreement'
+    >>> CritiqueOptions(share=1.5)
+    Traceback (most recent call last):
+        ...
+    ValueError: share must be from 0 on and below 1, got 1.5.
+    """
+
+    QUICK = {
+        "n_pairs": 60,
+        "n_edits": 12,
+        "edit_tries": 3,
+        "quadrature": "gauss-legendre",
+        "steps": 8,
+    }
+
+    pairs: str = AGREEMENT
+    n_pairs: int = 100
+    per_group: int = 40
+    share: float = 0.5
+    top: int = 10
+    enhance: float = 2.0
+    corpus: str | None = None
+    n_edits: int = 24
+    edit_tries: int = 6
+    edit_steps: int = 40
+    edit_lr: float = 0.01
+    edit_to: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in _AT_LEAST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value}.")
+        if self.pairs == AGREEMENT and self.n_pairs > _MOST_PAIRS:
+            raise ValueError(
+                f"n_pairs must be at most {_MOST_PAIRS} for the pairs of agreement, got "
+                f"{self.n_pairs}."
+            )
+        for name in ("share", "edit_to"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be from 0 on and below 1, got {getattr(self, name)}."
+                )
+        if not (math.isfinite(self.enhance) and self.enhance > 1):
+            raise ValueError(f"enhance must be above 1, got {self.enhance}.")
+        if not (math.isfinite(self.edit_lr) and self.edit_lr > 0):
+            raise ValueError(f"edit_lr must be positive, got {self.edit_lr}.")
+        files = {"corpus": self.corpus, "pairs": None if self.pairs == AGREEMENT else self.pairs}
+        for name, file in files.items():
+            if file is not None and not Path(file).exists():
+                raise ValueError(f"{name}: there is no file {file!r}.")
 
 
 class Critique(Study):
-    """The study ``critique``."""
+    """The claims of the critics of knowledge neurons, tested on degenerate ones."""
 
-    name, title, Options = "critique", _TITLE, CritiqueOptions
-    unit = "group"
-    prepare = staticmethod(prepare)
-    summary = staticmethod(summarise)
+    name, Options, unit = "critique", CritiqueOptions, "group"
+    title = (
+        "The knowledge-neuron thesis under test: grammar beside facts, edits beyond the statement"
+    )
+    notes = (
+        "A pair is a prompt with a word that fits and a word that does not fit: of grammar "
+        "(minimal pairs) and of facts (the answer, and a wrong answer of the same relation). All "
+        "measures are the same for both. Neurons are chosen by the attribution of the probability "
+        "of the word that fits.",
+        f"Sets of neurons. {'; '.join(f'{name}: {what}' for name, what in ARMS.items())}. Where "
+        "there are too few neurons that are not degenerate, N is filled up with degenerate ones.",
+        "Neurons that are chosen by a probability lower it when they are suppressed, also in a "
+        "random model. That is not claimed. Claimed is that D does more than neurons chosen in "
+        "the same way, that neurons work on pairs that had no part in their choice, or that an "
+        "edit in D works in other words; and of pairs only where the model is shown to know which "
+        "word fits.",
+        f"A difference is claimed at the level {ALPHA} after Holm's correction over the rows of "
+        "its table. The table exclusions counts everything that is left out.",
+    )
+    tables = TABLES
+    pictures = PICTURES
+    frames = staticmethod(collect)
+    findings = staticmethod(findings_of)
 
-    def items(self, facts: Any, options: Any, seed: int, model: Any) -> Any:
-        """Return what is worked on."""
-        return items_of(facts, options, seed)
+    def items(self, facts: Sequence[Fact], options: Any, seed: int, model: Any) -> Any:
+        """Return paradigms of grammar, relations of facts, and edits."""
+        truth = truth_of(facts)
+        groups = grammar_groups(options, seed) + fact_groups(facts, truth, options, seed)
+        if options.corpus is not None:
+            groups = count_words(groups, options.corpus)
+        return [*groups, *edit_cases(facts, truth, options, seed)]
+
+    def setup(self) -> None:
+        """Prepare the work on pairs and on edits."""
+        finder = NeuronFinder(self.model, self.options)
+        self._pairs = PairWork(self.model, self.options, finder, self.seed)
+        self._edits = EditWork(self.model, self.options, finder, self.seed)
+
+    def measure(self, item: Group | EditCase) -> dict[str, Any]:
+        """Return the results about an item."""
+        return self._edits(item) if isinstance(item, EditCase) else self._pairs(item)
+
+    def rows(self, frames: Any) -> Any:
+        """Return the pairs."""
+        return frames.pairs
 
 
 STUDY = Critique
