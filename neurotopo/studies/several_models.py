@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.methods import shuffled
+from neurotopo.studies.models import identity_of_model, model_for
 from neurotopo.studies.rows import Row
-from neurotopo.studies.search import FactNeurons, NeuronFinder, SearchOptions
+from neurotopo.studies.search import FactNeurons, NeuronFinder
+from neurotopo.studies.study import Study
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from neurotopo.knowledge.dkn import DKN
     from neurotopo.knowledge.facts import Fact
     from neurotopo.models.neuron_model import NeuronModel
+    from neurotopo.studies.engines import Item
 
 __all__ = [
     "UNIT",
+    "Frames",
     "ModelFact",
-    "SeveralModelsWork",
+    "SeveralModelsStudy",
     "Shuffles",
     "items_of",
     "n_parameters",
@@ -31,8 +38,6 @@ __all__ = [
 ]
 
 UNIT = "question"
-
-Options = TypeVar("Options", bound=SearchOptions)
 
 
 def names_of(models: Sequence[Any]) -> list[str]:
@@ -60,14 +65,14 @@ def _short(model: Any) -> str:
 
 @dataclass(frozen=True)
 class ModelFact:
-    """A fact that a model is asked for.
+    """A fact and a model that is asked for it.
 
     Attributes
     ----------
     model : str
         Name of the model, one of :func:`names_of`.
     place : int
-        Its place among the models.
+        Index of the model.
     fact : Fact
         The fact.
 
@@ -85,17 +90,13 @@ class ModelFact:
 
     @property
     def key(self) -> str:
-        """Name of both."""
+        """Name of the model and key of the fact."""
         return f"{self.model}|{self.fact.key}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, as JSON can hold it."""
-        return {
-            "model": self.model,
-            "place": self.place,
-            "key": self.fact.key,
-            "fact": self.fact.to_dict(),
-        }
+        """Return all fields in types that JSON can hold."""
+        fact = self.fact
+        return {"model": self.model, "place": self.place, "key": fact.key, "fact": fact.to_dict()}
 
 
 def items_of(facts: Sequence[Fact], models: Sequence[Any]) -> list[ModelFact]:
@@ -117,7 +118,7 @@ def items_of(facts: Sequence[Fact], models: Sequence[Any]) -> list[ModelFact]:
 
 
 def origin(row: Row) -> dict[str, Any]:
-    """Return the cells that say which model and fact a stored row is of, and why it failed."""
+    """Return the cells that name the model, the fact and the error of a stored row."""
     return {
         "model": row.content["model"],
         "place": int(row.content["place"]),
@@ -127,95 +128,103 @@ def origin(row: Row) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False)
+class Frames:
+    """Base of the results of a run as frames.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        A row per model and fact.
+    """
+
+    rows: pd.DataFrame
+
+    @property
+    def done(self) -> pd.DataFrame:
+        """The rows that did not fail."""
+        return self.rows[self.rows["error"].isna()]
+
+
+@dataclass(frozen=True, eq=False)
 class Shuffles:
-    """The groups of a fact with its neurons shuffled, several times, judged as the groups were.
+    """The groups of a fact with its neurons shuffled several times, judged as the groups were.
 
     Attributes
     ----------
     groups : list of list of NeuronSet
-        The potential components of each shuffle, each as large as that in its place.
+        The potential components of each shuffle, each as large as the original.
     judged : list of DKN
-        What the filter made of each.
+        Result of the filter for each shuffle.
     """
 
     groups: list[list[NeuronSet]]
     judged: list[DKN]
 
     @classmethod
-    def of(cls, searcher: NeuronFinder, found: FactNeurons, n: int, seed: int) -> Shuffles:
-        """Shuffle what was found about a fact and judge it.
-
-        Parameters
-        ----------
-        searcher : NeuronFinder
-            Whose filter judges.
-        found : FactNeurons
-            What it found.
-        n : int
-            How many shuffles.
-        seed : int
-            Seed of this fact.
-        """
+    def of(cls, finder: NeuronFinder, result: FactNeurons, n: int, seed: int) -> Shuffles:
+        """Shuffle the neurons of a fact ``n`` times and judge the groups."""
         rng = np.random.default_rng([seed, *b"shuffled"])
-        groups = [shuffled(found.dkn.potential, found.neurons, rng) for _ in range(n)]
-        judged = searcher.finder.evaluate_many(
-            searcher.model, found.fact, groups, neurons=found.neurons
+        groups = [shuffled(result.dkn.potential, result.neurons, rng) for _ in range(n)]
+        judged = finder.finder.evaluate_many(
+            finder.model, result.fact, groups, neurons=result.neurons
         )
         return cls(groups, judged)
 
 
-class SeveralModelsWork(Generic[Options]):
-    """Work on facts with several models, of which the one used last is kept.
+class SeveralModelsStudy(Study):
+    """Base of the studies that put the same facts to several models.
 
-    Parameters
-    ----------
-    models : sequence of str, path-like or NeuronModel
-        The models, or where to load them from.
-    options : SearchOptions
-        How neurons are found.
-    given : mapping
-        All that the study was given: the seed, and how models are loaded.
+    One model is loaded at a time: the one used last is kept.
+
+    Examples
+    --------
+    >>> from neurotopo.models.examples import random_model
+    >>> from neurotopo.studies.search import SearchOptions
+    >>> from neurotopo.studies.several_models import SeveralModelsStudy
+    >>> study = SeveralModelsStudy([random_model(seed=0), random_model(seed=1)], SearchOptions())
+    >>> study.finder(1).model is study.models[1]
+    True
     """
 
-    def __init__(self, models: Sequence[Any], options: Options, given: Mapping[str, Any]) -> None:
-        self.models = list(models)
-        self.options = options
-        self.seed = int(given["seed"])
-        self._given = dict(given)
+    unit = UNIT
+    several = True
+
+    def setup(self) -> None:
+        """List the models; none is loaded yet."""
+        self.models = self.models_of(self.model)
         self._kept: tuple[int, NeuronFinder] | None = None
 
-    def searcher(self, place: int) -> NeuronFinder:
-        """Return what searches the model in a place, loaded if another one was used last."""
-        if self._kept is None or self._kept[0] != place:
-            from neurotopo.studies.models import model_for
+    @staticmethod
+    def models_of(models: Sequence[Any]) -> list[Any]:
+        """Return the models, or the names to load them by, in their order."""
+        return list(models)
 
+    def items(self, facts: Sequence[Fact], options: Any, seed: int, model: Any) -> Sequence[Item]:
+        """Return every fact with every model."""
+        return items_of(facts, self.models_of(model))
+
+    def finder(self, place: int) -> NeuronFinder:
+        """Return the finder for the model in a place; loads the model unless it was used last."""
+        if self._kept is None or self._kept[0] != place:
             self._kept = None  # two models at a time may not fit
-            self._kept = (
-                place,
-                NeuronFinder(model_for(self.models[place], self._given), self.options),
-            )
+            model = model_for(self.models[place], self.given)
+            self._kept = place, NeuronFinder(model, self.options)
         return self._kept[1]
 
     def asked(self, item: ModelFact) -> dict[str, Any]:
-        """Return whether and how surely a model knows a fact, and what shape it has."""
-        from neurotopo.models.recall import recalled
-
-        searcher = self.searcher(item.place)
-        model = searcher.model
+        """Return whether a model knows a fact, the answer's probability, and the model's shape."""
+        finder = self.finder(item.place)
+        model = finder.model
         return {
             "known": bool(recalled(model, [item.fact], ends=False)[0]),
-            "probability": float(
-                model.answer_probability(item.fact, reduce=searcher.finder.reduce)
-            ),
+            "probability": float(model.answer_probability(item.fact, reduce=finder.finder.reduce)),
             "shape": [model.n_layers, model.n_neurons],
         }
 
     def identity(self) -> dict[str, Any]:
-        """Return what tells each model from others, by its name, in their order."""
-        from neurotopo.studies.models import identity_of_model
-
+        """Return the identity of each model by its name, in their order."""
         return {
-            name: identity_of_model(self.searcher(place).model)
+            name: identity_of_model(self.finder(place).model)
             for place, name in enumerate(names_of(self.models))
         }
 

@@ -82,6 +82,19 @@ class StudyOptions:
         """Return a fast preset that keeps every control; ``given`` options win."""
         return cls(**{**cls.QUICK, **given})
 
+    def check_whole(self, **fewest: int) -> None:
+        """Raise a ValueError unless each named option is a whole number of at least a minimum."""
+        for name, least in fewest.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value}.")
+
+    def check_choice(self, **known: Sequence[str]) -> None:
+        """Raise a ValueError unless each named option is one of the known values."""
+        for name, values in known.items():
+            if (value := getattr(self, name)) not in values:
+                raise ValueError(f"{name} must be one of {', '.join(values)}, got {value!r}.")
+
     def to_dict(self) -> dict[str, Any]:
         """Return all options in types that JSON can hold."""
         values = asdict(self)

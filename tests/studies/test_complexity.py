@@ -9,18 +9,15 @@ import pandas as pd
 import pytest
 
 import neurotopo as nt
-from neurotopo import Fact
 from neurotopo.models.examples import random_model
-from neurotopo.studies.complexity.options import ComplexityOptions
-from neurotopo.studies.complexity.rows import MEASURES, collect
-from neurotopo.studies.complexity.study import summarise
-from neurotopo.studies.complexity.tables import tables_of
+from neurotopo.studies.complexity.report import MEASURES, collect
+from neurotopo.studies.complexity.study import Complexity, ComplexityOptions
 from neurotopo.studies.complexity.trend import trend
-from neurotopo.studies.complexity.work import ComplexityWork
 from neurotopo.studies.rows import Row
 from neurotopo.studies.several_models import items_of, n_parameters, names_of
 from neurotopo.studies.statistics import holm, paired
 from neurotopo.studies.store import Store
+from tests.support.studies import FACTS
 
 NAN = float("nan")
 SIZES = {"small": 1_000, "middle": 10_000, "large": 100_000}
@@ -169,9 +166,9 @@ def test_exclusions_are_the_same_for_every_arm():
     )
     nothing = payload("small", groups(2, 0.3), [groups(2, 0.1)], faulty=asked([]))
     zero = payload("small", groups(2, 0.3), [groups(2, 0.1)], base=0.0)
-    stored = {"a": out, "b": extreme, "c": nothing, "d": zero}
-    found = collect([row("small", fact, content) for fact, content in stored.items()])
-    by_fact = found.rows.set_index("fact")
+    contents = {"a": out, "b": extreme, "c": nothing, "d": zero}
+    rows = [row("small", fact, content) for fact, content in contents.items()]
+    by_fact = collect(rows).rows.set_index("fact")
     groupings = ["components", "components_shuffled", "jump", "jump_shuffled"]
     assert by_fact.loc["a", groupings].isna().all()
     assert by_fact.loc["a", "fall_others"] == pytest.approx(-400)
@@ -179,7 +176,7 @@ def test_exclusions_are_the_same_for_every_arm():
     reasons = by_fact["faulty_excluded"].tolist()
     assert pd.isna(reasons[0])
     assert reasons[1:] == ["extreme change", "no faulty prompt", "probability zero"]
-    table = cells(tables_of(found)["exclusions"], model="small")
+    table = cells(Complexity().summary(rows).tables["exclusions"], model="small")
     assert (table["groups: extreme change"], table["prompts: extreme change"]) == (1, 1)
     assert (table["prompts: probability zero"], table["prompts: no faulty prompt"]) == (1, 1)
 
@@ -192,7 +189,7 @@ def test_only_facts_that_all_models_know_are_compared():
     found = collect(rows)
     assert sorted(found.known["fact"].unique()) == ["f02", "f03"]
     assert sorted(found.by_fact["fact"].unique()) == ["f00", "f02", "f03"]
-    tables = tables_of(found)
+    tables = Complexity().summary(rows).tables
     facts = tables["facts"].frame.set_index("model")
     assert facts.loc["small", ["facts", "failed", "failed in some model"]].tolist() == [4, 0, 1]
     assert facts.loc["middle", ["failed", "known", "known by all"]].tolist() == [1, 3, 2]
@@ -204,7 +201,7 @@ def test_tables_by_hand():
     rows = rows_with(0.1, n=12)
     found = collect(rows[::-1])  # models in any order
     assert found.models == ["small", "middle", "large"]
-    tables = tables_of(found)
+    tables = Complexity().summary(rows).tables
     jumps = found.matrix("jump")
     assert jumps.shape == (12, 3)
     middle = cells(tables["measures"], measure="jump", model="middle")
@@ -222,12 +219,12 @@ def test_tables_by_hand():
 
 
 def test_a_trend_is_claimed_of_the_difference_only():
-    summary = summarise(rows_with(0.1))
+    summary = Complexity().summary(rows_with(0.1))
     (claim,) = summary.claims
     assert "The difference, which alone is about the grouping, changes by" in claim
     assert "larger models of these are more degenerate" in claim
     # the jump and that of shuffled groups rise together
-    together = summarise(rows_with(0.0))
+    together = Complexity().summary(rows_with(0.0))
     assert together.claims == ()
     assert "does rise" not in " ".join(together.findings)
     frame = together.tables["trend"].frame.set_index("measure")
@@ -241,11 +238,11 @@ def test_a_trend_is_claimed_of_the_difference_only():
         ({"slope": 0.1, "n": 8}, "too few facts"),
         ({"slope": 0.1, "models": ("small", "large")}, "which is no trend"),
         ({"slope": 0.1, "known": False}, "There is no fact to compare them on"),
-        ({"slope": 0.1, "models": ("large",)}, "With one model nothing can be said"),
+        ({"slope": 0.1, "models": ("large",)}, "One model says nothing about size"),
     ],
 )
 def test_what_is_not_claimed(given, words):
-    summary = summarise(rows_with(**given))
+    summary = Complexity().summary(rows_with(**given))
     assert summary.claims == ()
     assert words in " ".join(summary.findings)
 
@@ -257,17 +254,17 @@ def test_known_by_fewer_than_half_is_no_claim():
             row(m, f"u{i}", payload(m, groups(2, 0.3), [groups(2, 0.1)], known=False))
             for m in SIZES
         ]
-    summary = summarise(rows)
+    summary = Complexity().summary(rows)
     assert summary.claims == ()
     assert "fewer than half" in summary.findings[1]
 
 
 def test_nothing_and_failures():
-    assert summarise([]).findings == ("No question has been worked on.",)
-    summary = summarise([row("small", "a", error="ValueError: no")])
+    assert Complexity().summary([]).findings == ("No question has been worked on.",)
+    summary = Complexity().summary([row("small", "a", error="ValueError: no")])
     assert summary.findings == ("All 1 questions failed; the first: ValueError: no",)
     assert summary.pictures == {}
-    partial = summarise(rows_with(0.1, n=3)[:5])
+    partial = Complexity().summary(rows_with(0.1, n=3)[:5])
     assert partial.claims == ()
     assert isinstance(partial.rows, pd.DataFrame)
 
@@ -299,13 +296,6 @@ def test_models_have_names_of_their_own():
     assert keys[: len(FACTS)] == [f"gpt2|{fact.key}" for fact in FACTS]
 
 
-FACTS = [
-    Fact(wording.format(land), city, relation="capital")
-    for wording in ("The capital of {} is _X_", "The city of {} is _X_")
-    for land, city in {"France": "Paris", "Italy": "Rome"}.items()
-]
-
-
 def models():
     return [random_model(n_layers=n, seed=n) for n in (2, 3, 4)]
 
@@ -317,13 +307,13 @@ def test_one_model_is_kept_at_a_time(monkeypatch):
         loaded.append(model)
         return random_model(seed=len(model))
 
-    monkeypatch.setattr("neurotopo.studies.models.model_for", load)
-    work = ComplexityWork(["a", "bb"], ComplexityOptions.quick(), {"seed": 0})
-    identity = work.identity()
+    monkeypatch.setattr("neurotopo.studies.several_models.model_for", load)
+    study = Complexity(["a", "bb"], ComplexityOptions.quick())
+    identity = study.identity()
     assert list(identity) == ["a", "bb"]
     assert identity["a"]["weights"] != identity["bb"]["weights"]
     for place in (1, 1, 0, 0):
-        work.searcher(place)
+        study.finder(place)
     assert loaded == ["a", "bb", "a"]
 
 

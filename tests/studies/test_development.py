@@ -10,17 +10,13 @@ import pytest
 
 import neurotopo as nt
 from neurotopo.models.examples import random_model
-from neurotopo.studies.development.options import DevelopmentOptions
-from neurotopo.studies.development.rows import CONSECUTIVE, TO_THE_END, collect
-from neurotopo.studies.development.study import summarise
-from neurotopo.studies.development.tables import ALL, KNOWN, tables_of
-from neurotopo.studies.development.work import expanded
+from neurotopo.studies.development.report import ALL, CONSECUTIVE, KNOWN, TO_THE_END, collect
+from neurotopo.studies.development.study import Development, DevelopmentOptions
 from neurotopo.studies.rows import Row
 from neurotopo.testbed.train import train_model
-from tests.studies.test_complexity import FACTS
+from tests.support.studies import FACTS
 from tests.support.training import lessons, tiny
 
-NAN = float("nan")
 NEURONS = [[layer, index] for layer in range(2) for index in range(6)]
 
 
@@ -54,6 +50,10 @@ def found(
         "jump_excluded": jump_excluded,
         "shuffled": [{"groups": each, "n": len(each), "jump": shuffled_jump} for each in shuffled],
     }
+
+
+def summary(rows):
+    return Development().summary(rows)
 
 
 def row(step, fact, content=None, error=None, name=None):
@@ -154,19 +154,19 @@ def cells(table, **where):
 
 
 def test_what_is_kept_is_claimed_and_what_is_not_is_not():
-    summary = summarise(story())
-    assert len(summary.claims) == 2
-    assert summary.claims[0].endswith("another fact, from step-000020 to step-000030.")
-    assert summarise(story(keep=False)).claims == ()
-    unknown = summarise(story(known=False))
+    claims = summary(story()).claims
+    assert len(claims) == 2
+    assert claims[0].endswith("another fact, from step-000020 to step-000030.")
+    assert summary(story(keep=False)).claims == ()
+    unknown = summary(story(known=False))
     assert unknown.claims == ()
     assert "None is ever known" in unknown.findings[0]
-    assert summarise(story(n=6)).claims == ()
+    assert summary(story(n=6)).claims == ()
 
 
 def test_tables_by_hand():
     collected = collect(story())
-    tables = tables_of(collected)
+    tables = summary(story()).tables
     assert tables["development"].frame["step"].tolist() == [10, 20, 30]
     assert tables["development"].frame["known"].tolist() == [0, 1, 1]
     first = cells(tables["development"], step=10)
@@ -197,18 +197,18 @@ def test_steps_are_of_the_names_or_else_numbers():
 
 
 def test_nothing_failures_and_single_snapshots():
-    assert summarise([]).findings == ("No question has been worked on.",)
-    failed = summarise([row(1, "a", error="ValueError: no"), row(2, "a", error="ValueError: no")])
+    assert summary([]).findings == ("No question has been worked on.",)
+    failed = summary([row(1, "a", error="ValueError: no"), row(2, "a", error="ValueError: no")])
     assert failed.findings == ("All 2 questions failed; the first: ValueError: no",)
-    one = summarise([row(1, "a", found([[0, 1]]))])
-    assert "With one snapshot" in one.findings[-1]
+    one = summary([row(1, "a", found([[0, 1]]))])
+    assert "One snapshot" in one.findings[-1]
     assert one.pictures == {}
     rows = [
         row(1, "a", found([[0, 1]])),
         row(2, "a", error="ValueError: no"),
         row(2, "b", found([[0, 1]])),
     ]
-    partial = summarise(rows)
+    partial = summary(rows)
     assert partial.claims == ()
     assert cells(partial.tables["exclusions"], pair=CONSECUTIVE)["failed"] == 1
 
@@ -235,14 +235,17 @@ def trained(tmp_path_factory):
 
 def test_a_folder_stands_for_its_snapshots(trained, tmp_path):
     places = [str(place) for place in trained.snapshots]
-    assert expanded([str(trained.folder)]) == places
-    assert expanded(["testbed:gpt2", str(trained.folder)]) == ["testbed:gpt2", *places]
+    assert Development.models_of([str(trained.folder)]) == places
+    assert Development.models_of(["testbed:gpt2", str(trained.folder)]) == ["testbed:gpt2", *places]
     model = random_model()
-    assert expanded([model, "gpt2"]) == [model, "gpt2"]
+    assert Development.models_of([model, "gpt2"]) == [model, "gpt2"]
     # where training went on behind the last one, the model itself follows
     (tmp_path / "snapshots" / "step-000001").mkdir(parents=True)
     (tmp_path / "recipe.json").write_text('{"fingerprint": "", "scores": [], "n_steps": 2}')
-    assert expanded([str(tmp_path)]) == [str(tmp_path / "snapshots/step-000001"), str(tmp_path)]
+    assert Development.models_of([str(tmp_path)]) == [
+        str(tmp_path / "snapshots/step-000001"),
+        str(tmp_path),
+    ]
 
 
 def test_the_whole_on_a_training(trained, tmp_path):

@@ -1,8 +1,15 @@
-"""Studies made of two functions."""
+"""Facts for studies, and studies made of two functions."""
 
 from __future__ import annotations
 
+from neurotopo import Fact
 from neurotopo.studies import Study
+
+FACTS = [
+    Fact(wording.format(land), city, relation="capital")
+    for wording in ("The capital of {} is _X_", "The city of {} is _X_")
+    for land, city in {"France": "Paris", "Italy": "Rome"}.items()
+]
 
 
 def study_of(name, prepare, summary, stages=("result",), version=1):

@@ -1,60 +1,169 @@
-"""The study ``complexity`` as it is run by name."""
+"""The study ``complexity``: whether larger models are more degenerate."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from neurotopo.studies.complexity.findings import findings_of
-from neurotopo.studies.complexity.options import ComplexityOptions
-from neurotopo.studies.complexity.pictures import pictures_of
-from neurotopo.studies.complexity.rows import collect
-from neurotopo.studies.complexity.tables import tables_of
-from neurotopo.studies.complexity.work import prepare
+import numpy as np
+
+from neurotopo.datasets.perturbation import PERTURBATIONS, perturb
+from neurotopo.models.edits import Edit
+from neurotopo.models.recall import recalled
+from neurotopo.neurons import NeuronSet
+from neurotopo.studies.complexity import report
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.several_models import UNIT, items_of
-from neurotopo.studies.study import Study
-from neurotopo.studies.summarising import Summarise
+from neurotopo.studies.search import FactNeurons, NeuronFinder, SearchOptions, size_matched
+from neurotopo.studies.several_models import ModelFact, SeveralModelsStudy, Shuffles, n_parameters
+from neurotopo.studies.study import seed_for
 
 if TYPE_CHECKING:
+    from neurotopo.knowledge.dkn import DKN
     from neurotopo.knowledge.facts import Fact
 
-__all__ = ["STUDY", "summarise"]
-
-_TITLE = "Size and degeneracy: are larger models more degenerate, and more robust"
-_NOTES = (
-    "All models are asked for the same facts; what is compared is compared over the facts that "
-    "all of them know, and where a measure is missing for one model, the fact is left out of it "
-    "for all.",
-    "dProb = (before - after) / before is the relative fall of the answer's probability. The "
-    "jump is what suppressing the last cluster takes beyond all but one, before the functional "
-    "filter; the fall under faulty prompts is from the probability of the prompt as it is.",
-    "A larger model has more neurons and more layers, so that any grouping of its neurons finds "
-    "more and others. Shuffled groups have the sizes of the groups found, in the same model and "
-    "from the same neurons: only the difference to them is about the grouping.",
-    "The facts are the sample. The models are few, each was trained once, and they differ in "
-    "more than one number: a trend is one of these models, and no law of size.",
-    f"A trend is claimed at the level {ALPHA} after Holm's correction, of the difference to the "
-    "control only, of three models or more that all know at least half of the facts.",
-)
-
-summarise = Summarise(
-    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=lambda found: found.rows
-)
+__all__ = ["STUDY", "Complexity", "ComplexityOptions"]
 
 
-class Complexity(Study):
-    """The study ``complexity``."""
+@dataclass(frozen=True)
+class ComplexityOptions(SearchOptions):
+    """Options of the study ``complexity``; see :class:`~neurotopo.studies.search.SearchOptions`.
 
-    name, title, Options = "complexity", _TITLE, ComplexityOptions
-    unit = UNIT
-    several = True
-    prepare = staticmethod(prepare)
-    summary = staticmethod(summarise)
+    Parameters
+    ----------
+    draws : int, default=2
+        Number of faulty prompts of each kind (Eq 15) for a fact.
+    n_shuffles : int, default=3
+        How often the neurons of a fact are shuffled among its groups, as the control.
 
-    def items(self, facts: Sequence[Fact], options: Any, seed: int, model: Any) -> Any:
-        """Return what is worked on."""
-        return items_of(facts, model)
+    Examples
+    --------
+    >>> from neurotopo.studies.complexity.study import ComplexityOptions
+    >>> ComplexityOptions(draws=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: draws must be a whole number of at least 1, got 0.
+    """
+
+    draws: int = 2
+    n_shuffles: int = 3
+
+    QUICK = {"quadrature": "gauss-legendre", "steps": 8, "draws": 1, "n_shuffles": 1}
+
+    def __post_init__(self) -> None:
+        self.check_whole(draws=1, n_shuffles=1)
+        super().__post_init__()
+
+
+class Complexity(SeveralModelsStudy):
+    """The study ``complexity``: degeneracy and robustness of every fact in every model."""
+
+    name, Options = "complexity", ComplexityOptions
+    title = "Size and degeneracy: are larger models more degenerate, and more robust"
+    notes = (
+        "All models are asked for the same facts. They are compared over the facts that all of "
+        "them know; where a measure is missing for one model, the fact is left out of this "
+        "measure for all models.",
+        "dProb = (before - after) / before is the relative fall of the answer's probability. The "
+        "jump is the additional fall when the last cluster is suppressed too, before the "
+        "functional filter; the fall under faulty prompts is from the probability of the original "
+        "prompt.",
+        "A larger model has more neurons and more layers, so that any grouping of its neurons "
+        "finds more and other groups. Shuffled groups have the sizes of the groups found, in the "
+        "same model and from the same neurons: only the difference to them is about the grouping.",
+        "The facts are the sample. The models are few, each was trained once, and they differ in "
+        "more than one number: a trend holds for these models, and is no law of size.",
+        f"A trend is claimed at the level {ALPHA} after Holm's correction, of the difference to "
+        "the control only, of three models or more that all know at least half of the facts.",
+    )
+    tables = report.TABLES
+    pictures = report.PICTURES
+
+    def measure(self, item: ModelFact) -> dict[str, Any]:
+        """Return the degeneracy of a fact in a model, of shuffled groups, and its robustness."""
+        finder = self.finder(item.place)
+        result = finder.find(item.fact)
+        seed = seed_for(self.seed, item.key)
+        shuffles = Shuffles.of(finder, result, self.options.n_shuffles, seed)
+        return {
+            **self.asked(item),
+            "parameters": n_parameters(finder.model),
+            "neurons": len(result.neurons),
+            "sizes": [len(group) for group in result.dkn.potential],
+            "own": _degeneracy(result.dkn),
+            "shuffled": [_degeneracy(dkn) for dkn in shuffles.judged],
+            "faulty": self._faulty(finder, result, seed),
+        }
+
+    def _faulty(self, finder: NeuronFinder, result: FactNeurons, seed: int) -> dict[str, Any]:
+        """Ask by faulty prompts, with nothing, D and as many other neurons suppressed."""
+        model, options = finder.model, self.options
+        prompts = self._prompts(result.fact)
+        arms = {"none": NeuronSet()}
+        if result.degenerate:
+            sets = size_matched(
+                result.degenerate,
+                result.others,
+                np.random.default_rng([seed, *b"faulty"]),
+                n_layers=model.n_layers,
+                n_neurons=model.n_neurons,
+            )
+            arms |= {name: sets.neurons[name] for name in ("dkn", "kn_random")}
+        edits = [
+            Edit(neurons, positions=options.positions) if len(neurons) else None
+            for neurons in arms.values()
+            for _ in prompts
+        ]
+        asked = prompts * len(arms)
+        after = model.answer_probabilities(asked, edits=edits, reduce=options.reduce)
+        right = recalled(model, asked, ends=False, edits=edits)
+
+        def by_arm(values: Any) -> dict[str, Any]:
+            table = np.reshape(values, (len(arms), len(prompts))).tolist()
+            return dict(zip(arms, table, strict=True))
+
+        return {
+            "prompts": [prompt.prompt for prompt in prompts],
+            "max_change": options.max_change,
+            "probability": by_arm(after),
+            "right": by_arm(right),
+        }
+
+    def _prompts(self, fact: Fact) -> list[Fact]:
+        """Return the fact with faulty prompts, the same ones for every model."""
+        made = []
+        for kind in PERTURBATIONS:
+            for draw in range(self.options.draws):
+                try:
+                    made.append(perturb(fact, kind, seed=self.seed + draw))
+                except ValueError:  # the prompt has too few words for this kind
+                    continue
+        return made
+
+    def frames(self, rows: Any) -> report.Models:
+        """Return a row per model and fact."""
+        return report.collect(rows)
+
+    def rows(self, frames: report.Models) -> Any:
+        """Return the row per model and fact."""
+        return frames.rows
+
+    def findings(self, frames: report.Models, tables: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the findings in sentences."""
+        return report.findings(frames, tables)
+
+
+def _degeneracy(dkn: DKN) -> dict[str, Any]:
+    return {
+        "n": dkn.n,
+        "excluded": dkn.excluded or dkn.potential_excluded,
+        "jump": dkn.potential_jump,
+        "passed_jump": dkn.jump,
+        "gcr": dkn.gcr,
+        "reason": dkn.reason,
+        "none": dkn.all_suppressed_probability if dkn.n else math.nan,
+    }
 
 
 STUDY = Complexity

@@ -1,52 +1,131 @@
-"""The study ``development`` as it is run by name."""
+"""The study ``development``: how degenerate components form while a model is trained."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from neurotopo.studies.development.findings import findings_of
-from neurotopo.studies.development.options import DevelopmentOptions
-from neurotopo.studies.development.pictures import pictures_of
-from neurotopo.studies.development.rows import collect
-from neurotopo.studies.development.tables import tables_of
-from neurotopo.studies.development.work import items, prepare
+from neurotopo.studies.development import report
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.several_models import UNIT
-from neurotopo.studies.study import Study
-from neurotopo.studies.summarising import Summarise
+from neurotopo.studies.search import SearchOptions
+from neurotopo.studies.several_models import ModelFact, SeveralModelsStudy, Shuffles
+from neurotopo.studies.study import seed_for
+from neurotopo.testbed.folder import finished
+from neurotopo.testbed.snapshots import snapshots_of, step_of
 
-__all__ = ["STUDY", "summarise"]
-
-_TITLE = "Development: how degenerate components come about in a training"
-_NOTES = (
-    "Appendix D of the paper calls its analysis static and leaves open how degenerate neurons "
-    "evolve during training. Here every snapshot of a training is searched anew, and what was "
-    "found is matched between snapshots.",
-    "Clusters are made of weights, and late in a training weights hardly change. That the same "
-    "neurons are grouped in the same way again is then no wonder: it says that a component is a "
-    "lasting thing, and not that it does anything. Whether it does is asked by the jump.",
-    "A component that passed the filter counts, also where it is the only one of its fact.",
-    f"That components are kept is claimed at the level {ALPHA} after Holm's correction, against "
-    "shuffled neurons and against another fact, on facts that both snapshots answer correctly.",
-)
-
-summarise = Summarise(
-    _TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=lambda found: found.rows
-)
+__all__ = ["STUDY", "Development", "DevelopmentOptions"]
 
 
-class Development(Study):
-    """The study ``development``."""
+@dataclass(frozen=True)
+class DevelopmentOptions(SearchOptions):
+    """Options of the study ``development``; see :class:`~neurotopo.studies.search.SearchOptions`.
 
-    name, title, Options = "development", _TITLE, DevelopmentOptions
-    unit = UNIT
-    several = True
-    prepare = staticmethod(prepare)
-    summary = staticmethod(summarise)
+    Parameters
+    ----------
+    n_shuffles : int, default=3
+        How often the neurons of a fact are shuffled among its groups, as the control.
 
-    def items(self, facts: Any, options: Any, seed: int, model: Any) -> Any:
-        """Return what is worked on."""
-        return items(facts, options, seed, model)
+    Examples
+    --------
+    >>> from neurotopo.studies.development.study import DevelopmentOptions
+    >>> DevelopmentOptions(n_shuffles=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: n_shuffles must be a whole number of at least 1, got 0.
+    """
+
+    n_shuffles: int = 3
+
+    QUICK = {"quadrature": "gauss-legendre", "steps": 8, "n_shuffles": 1}
+
+    def __post_init__(self) -> None:
+        self.check_whole(n_shuffles=1)
+        super().__post_init__()
+
+
+class Development(SeveralModelsStudy):
+    """The study ``development``: every fact in every snapshot of a training."""
+
+    name, Options = "development", DevelopmentOptions
+    title = "Development: how degenerate components form while a model is trained"
+    notes = (
+        "Appendix D of the paper calls its analysis static and leaves open how degenerate neurons "
+        "evolve during training. Here the neurons of a fact are found in every snapshot of a "
+        "training, and the components are matched between snapshots.",
+        "Clusters are made of weights, and late in a training weights hardly change. So it is no "
+        "surprise when the same neurons are grouped in the same way again: the component lasts, "
+        "but it need not have an effect. The jump measures the effect.",
+        "A component that passed the filter counts, also where it is the only one of its fact.",
+        f"That components are kept is claimed at the level {ALPHA} after Holm's correction, "
+        "against shuffled neurons and against another fact, on facts that both snapshots answer "
+        "correctly.",
+    )
+    tables = report.TABLES
+    pictures = report.PICTURES
+
+    @staticmethod
+    def models_of(models: Sequence[Any]) -> list[Any]:
+        """Return the models in the order of training; a folder is replaced by its snapshots.
+
+        The model of the folder itself is the last of its snapshots. It follows them if training
+        continued after the last one.
+        """
+        listed: list[Any] = []
+        for model in models:
+            snapshots = snapshots_of(model) if isinstance(model, str) else []
+            listed.extend(str(each) for each in snapshots)
+            if not snapshots or _steps(Path(model)) not in (None, step_of(snapshots[-1])):
+                listed.append(model)
+        return listed
+
+    def measure(self, item: ModelFact) -> dict[str, Any]:
+        """Return the groups of a fact in a snapshot; neurons by their places in ``"neurons"``."""
+        finder = self.finder(item.place)
+        result = finder.find(item.fact)
+        dkn = result.dkn
+        seed = seed_for(self.seed, item.key)
+        shuffles = Shuffles.of(finder, result, self.options.n_shuffles, seed)
+        place = {pair: at for at, pair in enumerate(result.neurons)}
+
+        def places(groups: Sequence[Any]) -> list[list[int]]:
+            return [[place[pair] for pair in group] for group in groups]
+
+        return {
+            **self.asked(item),
+            "relation": item.fact.relation,
+            "neurons": result.neurons.to_array(),
+            "groups": places(dkn.potential),
+            "passed": dkn.passed,
+            "excluded": dkn.excluded,
+            "reason": dkn.reason,
+            "jump": dkn.potential_jump,
+            "jump_excluded": dkn.potential_excluded
+            or any(each.potential_excluded for each in shuffles.judged),
+            "shuffled": [
+                {"groups": places(groups), "n": each.n, "jump": each.potential_jump}
+                for groups, each in zip(shuffles.groups, shuffles.judged, strict=True)
+            ],
+        }
+
+    def frames(self, rows: Any) -> report.Snapshots:
+        """Return a row per snapshot and fact, and a row per pair of snapshots and fact."""
+        return report.collect(rows)
+
+    def rows(self, frames: report.Snapshots) -> Any:
+        """Return the row per snapshot and fact."""
+        return frames.rows
+
+    def findings(self, frames: report.Snapshots, tables: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the findings in sentences."""
+        return report.findings(frames, tables)
+
+
+def _steps(folder: Path) -> int | None:
+    """Return the number of training steps of the model in a folder; None if it is not finished."""
+    about = finished(folder)
+    return None if about is None else int(about["n_steps"])
 
 
 STUDY = Development
