@@ -11,7 +11,7 @@ import pytest
 
 from neurotopo.knowledge.attribution import Attribution
 from neurotopo.plots.attribution import AttributionDisplay
-from tests.plots.cases import new_axes, offsets
+from tests.support.plots import new_axes, offsets
 
 
 def draw(scores, **options):

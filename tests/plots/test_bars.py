@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgba
 
 from neurotopo.plots._series import look
 from neurotopo.plots.bars import BarsDisplay
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 NAN = float("nan")
 UGLY = "_a name that is $very$ long and has no end, or so it seems, until it has one after all"

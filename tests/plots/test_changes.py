@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from neurotopo.plots.changes import NeuronMapsDisplay
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 NAN = float("nan")
 UGLY = "_a name that is $very$ long and has no end, or so it seems, until it has one after all"

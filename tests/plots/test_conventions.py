@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from neurotopo import plots
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.plots._palette import OKABE_ITO, UNCLUSTERED, colors_of, swatches
-from tests.plots.cases import CASES, assert_artists, fitted, new_axes
+from tests.support.plots import CASES, assert_artists, fitted, new_axes
 
 DISPLAYS = [getattr(plots, name) for name in plots.__all__]
 by_name = pytest.mark.parametrize("display", DISPLAYS, ids=lambda each: each.__name__)

@@ -9,7 +9,7 @@ import pytest
 
 from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.studies.statistics import holm, paired
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 NAN = float("nan")
 

@@ -13,7 +13,7 @@ from neurotopo.persistence.inputs import EdgeList
 from neurotopo.plots import GraphDisplay
 from neurotopo.plots._palette import colors_of
 from neurotopo.plots.graph import strengths
-from tests.plots.cases import blobs, fitted, forest, new_axes, offsets
+from tests.support.plots import blobs, fitted, forest, new_axes, offsets
 
 
 def graph(clusterer, **options):

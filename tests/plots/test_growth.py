@@ -10,7 +10,7 @@ from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.plots import GrowthDisplay
 from neurotopo.plots._palette import UNCLUSTERED, colors_of, lighter
 from neurotopo.plots.growth import informative_radii
-from tests.plots.cases import blobs, fitted, new_axes, offsets
+from tests.support.plots import blobs, fitted, new_axes, offsets
 
 PAPER = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.5], [5.0, 0.0]])  # a, b, c, d
 

@@ -12,7 +12,7 @@ from neurotopo import merge_tree
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.plots import BarcodeDisplay, PersistenceDiagramDisplay
 from neurotopo.plots._palette import UNCLUSTERED, colors_of
-from tests.plots.cases import blobs, fitted, forest, new_axes, offsets
+from tests.support.plots import blobs, fitted, forest, new_axes, offsets
 
 DISPLAYS = (PersistenceDiagramDisplay, BarcodeDisplay)
 

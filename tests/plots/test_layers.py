@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurotopo.plots.layers import LayerDisplay
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 
 def draw(counts, **options):

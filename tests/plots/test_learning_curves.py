@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from neurotopo.plots.learning_curves import LearningCurvesDisplay
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 NAN = float("nan")
 PANELS = ["new", "old"]

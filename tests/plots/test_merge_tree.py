@@ -8,7 +8,7 @@ import pytest
 from neurotopo import merge_tree
 from neurotopo.plots import MergeTreeDisplay
 from neurotopo.plots._palette import colors_of
-from tests.plots.cases import blobs, fitted, forest, new_axes
+from tests.support.plots import blobs, fitted, forest, new_axes
 
 
 def dendrogram(clusterer, **options):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neurotopo.plots.panels import PanelsDisplay
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 NAN = float("nan")
 ONE = {"a": ([1.0, 2.0], [0.0, 1.5], [2.0, 2.5]), "b": ([3.0, NAN], [NAN, NAN], [NAN, NAN])}

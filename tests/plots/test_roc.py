@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neurotopo.plots.roc import RocDisplay
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 CURVES = {"dkn": ([0, 0, 0.5, 1], [0, 0.5, 1, 1]), "random": ([0, 1], [0, 1])}
 UGLY = "_a name that is $very$ long and has no end, or so it seems, until it has one after all"

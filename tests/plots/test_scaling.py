@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurotopo.plots.scaling import ScalingDisplay
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 NAN = float("nan")
 MEANS = {

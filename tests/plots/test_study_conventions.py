@@ -18,7 +18,7 @@ from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.plots.suppression import SuppressionDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.plots.sweep import SweepDisplay
-from tests.plots.cases import assert_artists, new_axes
+from tests.support.plots import assert_artists, new_axes
 
 NAN = float("nan")
 UGLY = "_a name that is $very$ long and has no end, or so it seems, until it has one after all"

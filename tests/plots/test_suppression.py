@@ -12,7 +12,7 @@ from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.suppression import SuppressionCurve, subsets
 from neurotopo.neurons import NeuronSet
 from neurotopo.plots.suppression import SuppressionDisplay
-from tests.plots.cases import new_axes, offsets
+from tests.support.plots import new_axes, offsets
 
 NAN = float("nan")
 

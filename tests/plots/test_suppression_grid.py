@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 NAN = float("nan")
 

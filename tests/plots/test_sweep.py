@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from neurotopo.plots.sweep import SweepDisplay
-from tests.plots.cases import new_axes
+from tests.support.plots import new_axes
 
 NAN = float("nan")
 

@@ -20,7 +20,7 @@ import pytest
 from neurotopo.report import files, make_page, write_report
 from neurotopo.report.summary import Picture, Summary, Table
 from neurotopo.studies import run_study, write_run
-from tests.report.example import (
+from tests.support.reports import (
     ABOUT,
     FAILURES,
     HOSTILE,

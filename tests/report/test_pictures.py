@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from neurotopo.report import to_png, to_svg
-from tests.report.example import bars, curves, titled
+from tests.support.reports import bars, curves, titled
 
 LINK = "{http://www.w3.org/1999/xlink}href"
 

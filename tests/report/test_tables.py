@@ -14,7 +14,7 @@ import pytest
 from neurotopo.report import to_csv, to_latex, to_markdown
 from neurotopo.report._cells import CellFormat, columns
 from neurotopo.report.summary import Table
-from tests.report.example import HOSTILE, example_summary
+from tests.support.reports import HOSTILE, example_summary
 
 PLAIN = CellFormat(str, str)
 

@@ -19,7 +19,7 @@ from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.study import summarise
 from neurotopo.studies.acquisition.work import STAGES, AcquisitionWork
 from neurotopo.studies.rows import Row
-from tests.report.example import explored_summary, fact_row, fact_rows
+from tests.support.reports import explored_summary, fact_row, fact_rows
 
 FACT = nt.Fact("The capital of France is _X_", "Paris", id="paris")
 
