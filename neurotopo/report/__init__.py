@@ -1,6 +1,6 @@
-"""What a run came to, as files to read: a page, its tables and pictures, and the rows behind them.
+"""Report of a run: a page, its tables and pictures, and the rows behind them.
 
-The names are loaded when they are first used.
+Names are loaded at first use.
 """
 
 from __future__ import annotations

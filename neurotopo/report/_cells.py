@@ -1,4 +1,4 @@
-"""Cells of a table as text, the same in every format but for its signs."""
+"""Cells of a table as text; formats differ only in signs and escapes."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from neurotopo.report.summary import Table
 __all__ = ["DASH", "CellFormat", "Column", "clean", "columns", "one_line"]
 
 DASH = "\N{EN DASH}"
-_SMALLEST_P = 1e-300  # what is below it may be an underflow, and no p-value is zero
-_WHOLE = 1e15  # floats below it are told apart from their neighbours
-# What no format can show: control characters, halves of surrogate pairs.
+_SMALLEST_P = 1e-300  # smaller values may be underflows: no p-value is zero
+_WHOLE = 1e15  # above, neighbouring whole numbers may be equal as floats
+# Characters that no format can show: control characters, halves of surrogate pairs.
 _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
 class CellFormat:
-    """How a format writes what is not plain text.
+    """Signs and escapes of a format.
 
     Attributes
     ----------
     text : callable
-        Escapes text of any kind.
+        Escapes text.
     number : callable
-        Escapes a number that is written already.
+        Escapes a formatted number.
     infinity : str
-        The sign.
+        Sign of infinity.
     minus_infinity : str
-        The sign with a minus.
+        Sign of minus infinity.
     thousands : bool
-        Whether whole numbers have separators.
+        Whether whole numbers have thousands separators.
     """
 
     text: Callable[[str], str]
@@ -49,7 +49,7 @@ class CellFormat:
 
 @dataclass(frozen=True)
 class Column:
-    """A column as it is shown; ``right`` tells numbers."""
+    """A column as text; ``right`` marks numbers."""
 
     name: str
     cells: tuple[str, ...]
@@ -57,40 +57,40 @@ class Column:
 
 
 def clean(text: str) -> str:
-    """Return text without the characters that no format can show, and lines that end alike."""
+    """Return text without unprintable characters, with equal line ends."""
     return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", re.sub("\r\n?", "\n", text))
 
 
 def one_line(text: str) -> str:
-    """Return text in one line, without the characters that no format can show."""
+    """Return text in one line, without unprintable characters."""
     return clean(" ".join(text.split()))
 
 
 def columns(table: Table, signs: CellFormat, most: int | None = None) -> list[Column]:
-    """Return the columns of a table as they are shown.
+    """Return the columns of a table as text.
 
     Parameters
     ----------
     table : Table
         The table.
     signs : CellFormat
-        How the format writes them.
+        Signs of the format.
     most : int, optional
-        Only so many of its rows.
+        Most rows. None: all.
 
     Raises
     ------
     ValueError
-        When a format does not fit the numbers of its column.
+        If a format does not fit the numbers of its column.
     """
-    found = []
+    shown = []
     for i, label in enumerate(table.frame.columns):
         name = " / ".join(map(str, label)) if isinstance(label, tuple) else str(label)
         values = [_plain(value) for value in table.frame.iloc[:, i].tolist()]
         numbers = [value for value in values if isinstance(value, int | float)]
         right = all(value is None or isinstance(value, int | float) for value in values)
         spec = table.formats.get(label, table.formats.get(name))
-        # Counts with a gap in them are floats in a DataFrame, and are counts nevertheless.
+        # Counts with missing values are floats in a DataFrame; they are shown as counts.
         whole = all(_is_whole(number) for number in numbers if math.isfinite(number))
         try:
             cells = tuple(_shown(value, spec, whole, signs) for value in values[:most])
@@ -98,12 +98,12 @@ def columns(table: Table, signs: CellFormat, most: int | None = None) -> list[Co
             raise ValueError(
                 f"the format {spec!r} of the column {name!r} does not fit its numbers: {error}."
             ) from error
-        found.append(Column(signs.text(name), cells, right and bool(numbers)))
-    return found
+        shown.append(Column(signs.text(name), cells, right and bool(numbers)))
+    return shown
 
 
 def _plain(value: Any) -> Any:
-    """Return numpy's and pandas' values as Python's; None for all kinds of nothing."""
+    """Return a value of numpy or pandas as one of Python; None for a missing value."""
     if isinstance(value, np.number | np.bool_):
         value = value.item()
     if pd.api.types.is_scalar(value) and pd.isna(value):
@@ -138,5 +138,5 @@ def _number(value: float, spec: str | None, whole: bool, thousands: bool) -> str
         text = f"{int(value):,}" if thousands else str(int(value))
     else:
         text = f"{value:.4g}"
-    # A minus that rounding left over.
+    # Rounding may leave a minus before zero.
     return text.replace("-", "", 1) if re.fullmatch("-0(\\.0*)?%?", text) else text

@@ -1,4 +1,4 @@
-"""The files of a report: each is whole or not there, and none of another hand is removed."""
+"""Files of a report: each is written atomically, and only own files are deleted."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["write_report"]
 PAGE, ROWS, LIST, RUN = "report.html", "rows.csv", "report.json", "run.json"
 _KIND, _VERSION = "neurotopo.report", 1
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-# Whatever a list of files says, nothing but these is ever removed.
+# Only files that match are deleted, whatever the list of files says.
 _OURS = re.compile(
     rf"tables/{_NAME}\.({'|'.join(TABLE_FORMATS)})|figures/{_NAME}\.({'|'.join(FIGURE_FORMATS)})"
 )
 
-Hashes = dict[str, list[str]]  # of what was written, by file; several after an interruption
+Hashes = dict[str, list[str]]  # of the content, by file; several after an interruption
 
 
 def write_report(
@@ -43,35 +43,35 @@ def write_report(
     Parameters
     ----------
     summary : Summary
-        What the report says.
+        Content of the report.
     folder : path-like
-        The folder; it is made if it is not there.
+        The folder; it is created if needed.
     about : mapping, optional
-        What the run was made with. A ``command`` in it, text or a list of words, is shown as
-        what does the run again. None: as the ``run.json`` of the folder says, if there is one.
+        Settings of the run. Its ``command``, text or a list of words, is shown as the command that
+        repeats the run. None: the settings in ``run.json`` of the folder, if it exists.
     failures : mapping of str to str, optional
-        Why facts failed, by key. None: only their number is shown, if it is known.
+        Reasons of failed facts, by key. None: only their number is shown, if known.
 
     Returns
     -------
     list of Path
-        What was written: ``tables/*.csv``, ``.md`` and ``.tex``, ``figures/*.svg`` and ``.png``,
-        ``rows.csv``, ``report.json``, and at last ``report.html``.
+        The files: ``tables/*.csv``, ``.md`` and ``.tex``, ``figures/*.svg`` and ``.png``,
+        ``rows.csv``, ``report.json``, and last ``report.html``.
 
     Raises
     ------
     ImportError
-        Without the package jinja2; nothing is written then.
+        If jinja2 is not installed; then nothing is written.
     OSError
-        In one sentence, when a file cannot be written. A file that was there before stays.
+        If a file cannot be written. An earlier file is kept.
     ValueError
-        When a name cannot be that of a file, a format does not fit the numbers of its column, or
-        ``run.json`` is something else; nothing is written then.
+        If a name is no valid file name, a format does not fit the numbers of its column, or
+        ``run.json`` is another kind of file; then nothing is written.
 
     Notes
     -----
-    ``report.json`` lists the tables and pictures with the hashes of what was written. Those of an
-    earlier report that are no more part of it are removed, unless they were changed since.
+    ``report.json`` lists the tables and pictures with their hashes. Files of an earlier report that
+    are no longer part of it are deleted, unless they were changed since.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def write_report(
     >>> [path.name for path in write_report(summary, tempfile.mkdtemp())]
     ['sizes.csv', 'sizes.md', 'sizes.tex', 'rows.csv', 'report.json', 'report.html']
     """
-    page_template()  # without jinja2 it ends here, before the work
+    page_template()  # fails early without jinja2
     folder = Path(folder)
     _check_names(summary)
     if about is None and (folder / RUN).is_file():
@@ -101,7 +101,7 @@ def write_report(
     for place in (folder, *sorted({(folder / name).parent for name in parts})):
         with _sentence("make the folder", place):
             place.mkdir(parents=True, exist_ok=True)
-    # Listed before they are written: an interruption leaves no file that is not known as ours.
+    # Listed before they are written: after an interruption all own files are known.
     _write_list(
         folder / LIST,
         {name: [*new.get(name, []), *earlier.get(name, [])] for name in {**earlier, **new}},
@@ -129,7 +129,7 @@ def _check_names(summary: Summary) -> None:
                 raise ValueError(
                     f"{name!r} cannot be the name of a file: letters of ASCII, digits and _.- only."
                 )
-            # Many disks do not tell them apart.
+            # Many file systems ignore case.
             if seen.setdefault(name.lower(), name) != name:
                 raise ValueError(f"{name!r} and {seen[name.lower()]!r} would be the same file.")
 
@@ -155,7 +155,7 @@ def _figures(summary: Summary, svgs: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def _read_list(path: Path) -> Hashes:
-    """Return what an earlier report wrote; a list that is none of ours lists nothing."""
+    """Return the files of an earlier report; none if the list is another kind of file."""
     try:
         whole = json.loads(path.read_text(encoding="utf-8"))
         if whole["kind"] != _KIND or whole["version"] != _VERSION:
@@ -176,7 +176,7 @@ def _write_list(path: Path, files: Hashes) -> None:
 
 
 def _remove(path: Path, hashes: list[str]) -> None:
-    """Remove a file that we wrote and that nobody changed since."""
+    """Delete an own file, unless it was changed since."""
     with _sentence("remove", path):
         if path.is_symlink() or not path.is_file():
             return

@@ -1,4 +1,4 @@
-"""The page of a report: one file that needs no network and no font, and can do without script."""
+"""The page of a report: one file that needs no network, no fonts and no script."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ TABLE_FORMATS, FIGURE_FORMATS = ("csv", "md", "tex"), ("svg", "png")
 _MOST_ROWS, _MOST_FAILURES, _LONGEST = 500, 50, 400
 _COUNTS = {
     "n_facts": "asked for",
-    "n_there": "with results from before",
-    "n_done": "with results now",
+    "n_there": "with earlier results",
+    "n_done": "with results",
     "n_failed": "failed",
 }
 _TIMES = {"started": "started", "written": "written"}
 _PARTS = ("model", "options", "settings", "seeds", "versions")
 _STATUS = {
-    "interrupted": "The run was interrupted; the same command goes on from here.",
-    "running": "The run had not ended when this was written, or it was killed.",
+    "interrupted": "The run was interrupted; the same command continues it.",
+    "running": "The run was not finished when this was written, or it was killed.",
     "stopped": "The run stopped at the first fact that failed.",
 }
 
@@ -42,30 +42,30 @@ def make_page(
     failures: Mapping[str, str] | None = None,
     svgs: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the page of a report, whose links lead to the files beside it.
+    """Return the page of a report; its links are relative to the folder of the report.
 
     Parameters
     ----------
     summary : Summary
-        What to show.
+        Content of the report.
     about : mapping, optional
-        What the run was made with, as :func:`~neurotopo.studies.read_run` returns it.
+        Settings of the run, as :func:`~neurotopo.studies.read_run` returns them.
     failures : mapping of str to str, optional
-        Why facts failed, by key. None: unknown.
+        Reasons of failed facts, by key. None: unknown.
     svgs : mapping of str to str, optional
-        The pictures by name, if they are drawn already.
+        SVG of the pictures by name. None: they are drawn.
 
     Returns
     -------
     str
-        HTML. Whatever comes from data is text in it and nothing else.
+        HTML. All data is escaped.
 
     Raises
     ------
     ImportError
-        Without the package jinja2.
+        If jinja2 is not installed.
     ValueError
-        When a format of a table does not fit its numbers.
+        If a format of a table does not fit its numbers.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def page_template() -> Any:
     Raises
     ------
     ImportError
-        Without the package jinja2.
+        If jinja2 is not installed.
     """
     try:
         import jinja2
@@ -131,7 +131,7 @@ def page_template() -> Any:
 
 
 def _facts(explorer: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is said about the facts to look at, and the facts as JSON."""
+    """Return the note on the facts, and the facts as JSON."""
     return {"note": clean(str(explorer["note"])), "data": json_in_html(explorer)}
 
 
@@ -140,12 +140,12 @@ def _count(about: Mapping[str, Any], name: str) -> int | None:
 
 
 def _unit(about: Mapping[str, Any]) -> str:
-    """Return what was worked on, in the singular; files of before do not say it."""
+    """Return the unit of the study in the singular; early run files have none."""
     return one_line(str(about.get("unit") or "fact"))
 
 
 def _under(about: Mapping[str, Any]) -> Iterator[str]:
-    """Say below the title what the report is of."""
+    """Yield the subtitle: study, model, number of facts, date."""
     if about.get("study") is not None:
         yield f"study {one_line(str(about['study']))}"
     model = about.get("model")
@@ -164,14 +164,14 @@ def _under(about: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _partial(about: Mapping[str, Any], n_failed: int) -> str:
-    """Say that facts may be missing, and how many; nothing if none are."""
+    """Return a sentence on missing facts, empty if there are none."""
     asked, done = _count(about, "n_facts"), _count(about, "n_done")
     sentence = _STATUS.get(str(about.get("status")), "")
     if asked is None or done is None:
         return sentence
     missing = asked - done - n_failed
     if missing <= 0:
-        return f"{sentence} Every {_unit(about)} had been worked on." if sentence else ""
+        return f"{sentence} Every {_unit(about)} has a result." if sentence else ""
     verb = "is" if missing == 1 else "are"
     count = f"{missing:,} of {pluralize(asked, _unit(about))} {verb} missing here."
     return f"{count} {sentence}".rstrip()
@@ -205,7 +205,7 @@ def _picture(summary: Summary, name: str, svg: str | None) -> dict[str, Any]:
 
 
 def _made(about: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Return all that is known of a run, as headings with names and values."""
+    """Yield the settings of a run: headings with names and values."""
     if not about:
         return
     known = {*_COUNTS, *_TIMES, *_PARTS, "kind", "unit", "version", "command"}
@@ -232,7 +232,7 @@ def _made(about: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _rows(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Return a value, and those nested in it, under their names with dots."""
+    """Yield a value and the values nested in it, under dotted names."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from _rows(f"{name}.{key}" if name else str(key), inner)

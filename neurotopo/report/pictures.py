@@ -1,8 +1,7 @@
-"""Pictures as SVG and PNG, equal files for equal figures.
+"""Pictures as SVG and PNG: equal files for equal figures.
 
-Letters of an SVG are drawn as shapes. As text they could be marked and searched, but they would
-be set in a font that a reader may not have, in other widths than those that the picture was laid
-out with, and labels would overlap. What a picture says is in its note and in the tables.
+Text in an SVG is drawn as shapes: with a font that the reader lacks, widths would change and labels
+would overlap.
 """
 
 from __future__ import annotations
@@ -27,21 +26,20 @@ _REFERENCE = re.compile(r"url\(#")
 
 
 def to_svg(figure: Figure, name: str) -> str:
-    """Return a figure as SVG, for a file or in the middle of a page.
+    """Return a figure as SVG, for a file or within a page.
 
     Parameters
     ----------
     figure : matplotlib Figure
         The figure.
     name : str
-        Its name. Pictures of different names have no id in common, so that many of them fit in
-        one page.
+        Name of the picture. Pictures with different names share no ids, so one page can hold
+        many.
 
     Returns
     -------
     str
-        An ``svg`` element that refers to nothing outside of it; without a date, so that it is the
-        same for equal figures.
+        A self-contained ``svg`` element without a date: equal for equal figures.
 
     Examples
     --------
@@ -85,9 +83,9 @@ def to_png(figure: Figure) -> bytes:
 
 
 class _Renamed(XMLGenerator):
-    """Writes an SVG again, with a prefix before every id and every reference to one.
+    """Writer of an SVG with a prefix before every id and every reference to an id.
 
-    What comes before the root element and the comments, which repeat every text, are left out.
+    It leaves out comments, which repeat every text, and everything before the root element.
     """
 
     def __init__(self, out: io.StringIO, prefix: str) -> None:
@@ -95,7 +93,7 @@ class _Renamed(XMLGenerator):
         self._prefix = prefix
 
     def startDocument(self) -> None:
-        """Leave out the line that says that it is XML."""
+        """Leave out the XML declaration."""
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:
         """Write the beginning of an element."""
@@ -107,6 +105,6 @@ class _Renamed(XMLGenerator):
                 if value.startswith("#"):
                     value = f"#{self._prefix}{value[1:]}"
                 elif not value.startswith("data:image/"):
-                    continue  # a page that is opened from a disk leads nowhere else
+                    continue  # the page links to nothing outside
             renamed[key] = _REFERENCE.sub(f"url(#{self._prefix}", value)
         super().startElement(name, AttributesImpl(renamed))

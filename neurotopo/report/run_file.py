@@ -1,4 +1,4 @@
-"""``run.json``: what a run was made with, and how far it came."""
+"""``run.json``: settings and progress of a run."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _VERSION = 1
 
 
 def write_run(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
-    """Write what a run was made with; the file is replaced when all is written.
+    """Write the settings of a run; the file is replaced atomically.
 
     Parameters
     ----------
     path : path-like
         The file.
     about : mapping
-        Anything that JSON can hold; versions of the packages are added.
+        Settings, JSON-serialisable; versions of the packages are added.
 
     Raises
     ------
     OSError
-        When it cannot be written; an earlier file stays as it was.
+        If the file cannot be written; an earlier file is kept.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from neurotopo.studies import read_run, write_run
+    >>> from neurotopo.report.run_file import read_run, write_run
     >>> path = Path(tempfile.mkdtemp()) / "run.json"
     >>> write_run(path, {"study": "sizes", "options": {"tau": 0.5}, "seeds": {"groups": 0}})
     >>> read_run(path)["options"]
@@ -53,18 +53,18 @@ def write_run(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
 
 
 def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what :func:`write_run` wrote.
+    """Read the file that :func:`write_run` wrote.
 
     Raises
     ------
     ValueError
-        When the file is something else.
+        If it is another kind of file.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from neurotopo.studies import read_run, write_run
+    >>> from neurotopo.report.run_file import read_run, write_run
     >>> path = Path(tempfile.mkdtemp()) / "run.json"
     >>> write_run(path, {"study": "sizes", "options": {"tau": 0.5}})
     >>> read_run(path)["study"], "numpy" in read_run(path)["versions"]

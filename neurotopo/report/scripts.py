@@ -1,4 +1,4 @@
-"""The script and the style of a report's page, and the policy that allows them and no others."""
+"""Script, style and content security policy of a report's page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def page_script(explorer: bool) -> str:
     Parameters
     ----------
     explorer : bool
-        Whether there are facts to look at one by one. Without, it only sorts and filters tables.
+        Whether the page shows single facts. Otherwise the script only sorts and filters tables.
 
     Examples
     --------
@@ -31,14 +31,14 @@ def page_script(explorer: bool) -> str:
 
 
 def page_style(explorer: bool) -> str:
-    """Return the style sheet of a page, with that of the explorer if it is there."""
+    """Return the style sheet of a page, including that of the explorer if needed."""
     return (explorer_style() if explorer else "") + _asset("report.css")
 
 
 def page_policy(script: str) -> str:
     """Return the content security policy of a page that runs one script.
 
-    Styles are not restricted: those of pictures stand in the elements of their SVG.
+    Styles are not restricted: pictures have styles in the elements of their SVG.
 
     Examples
     --------

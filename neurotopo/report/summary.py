@@ -1,4 +1,4 @@
-"""What a study is done for: findings in words, tables, pictures, and the rows behind them."""
+"""Summary of a run: findings in words, tables, pictures, and the rows behind them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Claim", "Picture", "Summary", "Table", "free_axes"]
 
 
 class Claim(str):
-    """A finding that says there is an effect, and not merely what was measured.
+    """Finding that states an effect, not only a measurement.
 
-    It is made where a difference of the direction in question stands at the study's level after
-    correction for many tests, against the control that could prove it wrong, and on a model that
-    knows what it is asked.
+    A study makes a claim if a difference in the expected direction is significant after correction
+    for multiple tests, against the control that could refute it, and on a model that knows the
+    facts.
 
     Examples
     --------
@@ -38,19 +38,20 @@ class Table:
     Attributes
     ----------
     frame : DataFrame
-        Its cells; the index is not shown. nan and None are cells without a value.
+        The cells; the index is not shown. nan and None are missing values.
     title : str
         One line.
     note : str
-        What the cells are and from which columns of the rows they are made.
+        Meaning of the cells, and the columns of the rows that they are computed from.
     formats : mapping of str to str
-        Format of a column's numbers, ``{"p": ".2g"}`` say. Others have four significant digits.
+        Format of a column's numbers, for example ``{"p": ".2g"}``. The default is four significant
+        digits.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from neurotopo.report import to_markdown
-    >>> from neurotopo.studies import Table
+    >>> from neurotopo.report.summary import Table
     >>> frame = pd.DataFrame({"method": ["ntc", "random"], "p": [0.0012, 0.4]})
     >>> table = Table(frame, "Table 1. Methods", "p: Wilcoxon.", formats={"p": ".2g"})
     >>> to_markdown(table).splitlines()[-3]
@@ -70,16 +71,16 @@ class Picture:
     Attributes
     ----------
     figure : matplotlib Figure
-        Made without pyplot, so that nothing has to be closed.
+        Made without pyplot, so that it need not be closed.
     title : str
         One line.
     note : str
-        What is to be seen; it is the alternative text too.
+        Description of the picture, also its alternative text.
 
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from neurotopo.studies import Picture
+    >>> from neurotopo.report.summary import Picture
     >>> figure = Figure()
     >>> _ = figure.subplots().plot([0.0, 0.5, 2.0])
     >>> Picture(figure, "Fall of the probability", note="It is convex.").title
@@ -93,31 +94,31 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What is made of the rows of a run.
+    """Result of a run: findings, tables and pictures.
 
     Attributes
     ----------
     title : str
-        What was asked.
+        The question.
     findings : tuple of str
-        What was found and what was not, a sentence each, by rules from the numbers. Those that say
-        there is an effect are of the type :class:`Claim`.
+        One sentence each, made from the numbers by rules. Those that state an effect are of type
+        :class:`Claim`.
     tables : dict of str to Table
-        The tables in their order; the names are names of files.
+        The tables in order; the names are file names.
     pictures : dict of str to Picture
-        The pictures in their order; the names are names of files.
+        The pictures in order; the names are file names.
     rows : DataFrame
-        What tables and pictures are made of.
+        Data behind the tables and pictures.
     notes : tuple of str
-        What a reader has to know about all of it: seeds, what was left out.
+        Notes on the whole report: seeds, omissions.
     explorer : dict or None
-        What the page shows fact by fact, JSON-able; see
+        Data of the single facts for the page, JSON-serialisable; see
         :func:`neurotopo.studies.acquisition.explorer.explorer_of`.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> from neurotopo.studies import Summary, Table
+    >>> from neurotopo.report.summary import Summary, Table
     >>> rows = pd.DataFrame({"fact": ["peru", "chile"], "n": [3, 5]})
     >>> mean = Table(pd.DataFrame({"mean": [rows["n"].mean()]}), "Neurons of a fact")
     >>> Summary("Sizes", ("A fact has 4 neurons on average.",), {"sizes": mean}, {}, rows)
@@ -134,7 +135,7 @@ class Summary:
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """The findings that say there is an effect."""
+        """The findings that state an effect."""
         return tuple(finding for finding in self.findings if isinstance(finding, Claim))
 
     def __repr__(self) -> str:
@@ -147,7 +148,7 @@ class Summary:
 
 
 def free_axes(width: float, height: float) -> Any:
-    """Return axes of a figure that pyplot does not know, so that nothing has to be closed.
+    """Return axes of a figure made without pyplot, so that it need not be closed.
 
     Parameters
     ----------

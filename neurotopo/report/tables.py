@@ -1,9 +1,9 @@
 """Tables as CSV, Markdown and LaTeX.
 
-CSV is for programs: every digit, nothing where there is no value, ``inf``, True and False. The
-others are for readers: four significant digits or the format of the column, a dash where there is
-no value, yes and no. A column with the format ``"p"`` holds p-values, which are never shown as
-zero; one with ``"d"`` holds whole numbers without separators, years say.
+CSV is for programs: every digit, empty cells for missing values, ``inf``, True and False. The
+others are for readers: four significant digits or the format of the column, a dash for a missing
+value, yes and no. The format ``"p"`` is for p-values, which are never shown as zero; ``"d"`` is for
+whole numbers without separators, for example years.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     **{sign: f"\\{sign}" for sign in "#$%&_{}"},
-    # At the beginning of a row these would belong to the line break before it.
+    # At the start of a row LaTeX would take these for options of the line break before it.
     **{sign: f"{{{sign}}}" for sign in "[]*"},
 }
 
@@ -42,8 +42,8 @@ def to_csv(table: Table) -> str:
     Returns
     -------
     str
-        Numbers keep every digit and read back as they were. Cells without a value are empty.
-        Line breaks within a cell are ``\n``.
+        Numbers keep every digit. Missing values are empty cells. Line breaks within a cell are
+        ``\n``.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def to_csv(table: Table) -> str:
 
 
 def csv_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame as pandas can write it: it would not quote a lone carriage return."""
+    """Return a frame without carriage returns, which pandas does not quote."""
     whole = frame.copy(deep=False)
     for i, kind in enumerate(frame.dtypes):
         if kind.kind == "O":  # text, or anything
@@ -70,7 +70,7 @@ def csv_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_markdown(table: Table) -> str:
-    r"""Return a table in Markdown, as GitHub and most others read it.
+    r"""Return a table in GitHub's Markdown.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ def to_markdown(table: Table) -> str:
     Returns
     -------
     str
-        Its title, the cells and its note. Nothing of them is taken for Markdown or HTML.
+        Title, cells and note, all escaped.
 
     Raises
     ------
     ValueError
-        When a format does not fit the numbers of its column.
+        If a format does not fit the numbers of its column.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def to_markdown(table: Table) -> str:
         ]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
     if table.note.strip():
-        # A paragraph that begins like this would be a list, a heading or a rule.
+        # Unescaped, this start of a paragraph would make a list, a heading or a rule.
         parts.append(re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", _markdown(table.note)))
     return "\n\n".join(parts) + "\n"
 
@@ -124,18 +124,18 @@ def to_latex(table: Table, label: str | None = None) -> str:
     table : Table
         The table.
     label : str, optional
-        What it is referred to by. None: ``tab:`` and the title.
+        Label of the table. None: ``tab:`` and the title.
 
     Returns
     -------
     str
-        A float to be read with ``\\input``. Where the package booktabs is not loaded, its lines
-        are plain ones; no other package is needed. Letters outside of ASCII stay as they are.
+        A float to read with ``\\input``. Without the package booktabs its rules are plain lines; no
+        other package is needed. Letters outside of ASCII are kept.
 
     Raises
     ------
     ValueError
-        When a format does not fit the numbers of its column.
+        If a format does not fit the numbers of its column.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def _markdown(text: str) -> str:
 
 def _latex(text: str) -> str:
     escaped = "".join(_LATEX.get(sign, sign) for sign in one_line(text))
-    return re.sub("-(?=-)", "-{}", escaped)  # else a dash
+    return re.sub("-(?=-)", "-{}", escaped)  # two hyphens make a dash
 
 
 def _latex_number(text: str) -> str:

@@ -82,7 +82,7 @@ def test_a_fact_is_found_by_search_and_keyboard_alone(opened):
     opened.evaluate("neurotopoFacts.list.focus()")
     opened.key("Home")
     assert _head(opened) == "The capital of land 0 is Town0"
-    assert _texts(opened, ".fact > .soft")[0].startswith("not known to the model, so that")
+    assert _texts(opened, ".fact > .soft")[0].startswith("not known to the model: changes")
     opened.key("End")
     shown = opened.evaluate(
         "(() => { const o = document.querySelector('[aria-selected=true]').getBoundingClientRect();"
@@ -91,7 +91,7 @@ def test_a_fact_is_found_by_search_and_keyboard_alone(opened):
     )
     assert shown
     _type(opened, "no such fact")
-    assert _texts(opened, ".facts-list li") == ["No fact is like that."]
+    assert _texts(opened, ".facts-list li") == ["No fact matches."]
     opened.key("Enter")
     _type(opened, "en:capital:004")
     assert _texts(opened, ".facts-list .facts-text") == ["The capital of land 4 is Town4"]

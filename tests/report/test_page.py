@@ -173,13 +173,13 @@ def test_what_was_found_comes_first_and_everything_is_there():
     page = Page(_page(example_summary(), about=ABOUT, failures=FAILURES))
     heads = page.words["h2"]
     order = [
-        "What was found",
+        "Findings",
         "Notes",
         "Pictures",
         "Tables",
-        "How it was made",
+        "How the report was made",
         "Where the numbers come from",
-        "What failed",
+        "Failures",
     ]
     assert heads == "".join(order)
     said = page.said()
@@ -208,7 +208,7 @@ def test_what_was_found_comes_first_and_everything_is_there():
 def test_facts_come_before_the_notes_and_claims_are_marked():
     text = _page(explored_summary(fact_rows()), about=ABOUT)
     page = Page(text)
-    assert page.words["h2"].startswith("What was foundFact by factNotesTables")
+    assert page.words["h2"].startswith("FindingsFact by factNotesTables")
     claims = [attrs for tag, attrs in page.elements if attrs.get("class") == "claim"]
     assert len(claims) == 1
     assert '<strong class="mark">Claim.</strong> NTC exceeds its random groups.</li>' in text
@@ -222,10 +222,10 @@ def test_facts_come_before_the_notes_and_claims_are_marked():
     ("changes", "words"),
     [
         ({}, "8 of 420 facts are missing here. The run was interrupted"),
-        ({"n_done": 360}, "The run was interrupted; the same command goes on from here. Every"),
+        ({"n_done": 360}, "The run was interrupted; the same command continues it. Every"),
         ({"status": "complete", "n_done": 359}, "1 of 420 facts is missing here."),
         ({"status": "complete", "n_done": 360}, None),
-        ({"status": "running", "n_done": None}, "had not ended"),
+        ({"status": "running", "n_done": None}, "was not finished"),
         ({"status": "stopped", "n_done": None}, "stopped at the first fact that failed"),
     ],
 )
@@ -247,9 +247,9 @@ def test_long_tables_are_cut_and_empty_ones_say_so():
         "nothing": Table(pd.DataFrame(), "nothing"),
     }
     said = Page(_page(Summary("t", (), tables, {}, pd.DataFrame()))).said()
-    assert "And 1,200 more rows" in said
-    assert said.count("It has no rows.") == 2
-    assert "Nothing can be said from these results." in said
+    assert "1,200 more rows are in the files" in said
+    assert said.count("This table has no rows.") == 2
+    assert "These results support no finding." in said
 
 
 def test_the_files_of_a_report(tmp_path):

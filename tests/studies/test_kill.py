@@ -164,7 +164,7 @@ def test_interrupted_it_leaves_a_report_of_what_there_is(start, whole, tmp_path)
     about = read_run(out / "run.json")
     assert (about["status"], about["n_done"]) == ("interrupted", len(before))
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "The run was interrupted; the same command goes on from here." in page
+    assert "The run was interrupted; the same command continues it." in page
     assert len((out / "tables" / "facts.csv").read_bytes().splitlines()) > 1
     assert main(words(out, N)) == 0
     same_in_the_end(out, before, whole, N)

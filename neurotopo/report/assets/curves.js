@@ -4,7 +4,7 @@ const LOOKS = {
   ntc: [COLORS[0], "circle", ""], "random:ntc": [COLORS[4], "square", "5 4"],
   oracle: [COLORS[2], "diamond", ""], "random:oracle": [COLORS[3], "up", "2 3"],
 };
-const HINT = "Point at a point, or move with Tab and the arrow keys, to read its value.";
+const HINT = "To read a value, point at it, or move with Tab and the arrow keys.";
 
 class CurveChart {
   /** The chart goes into one element, its legend and the value pointed at into another. */

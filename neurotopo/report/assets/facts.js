@@ -70,8 +70,8 @@ class Facts {
     const words = make("div");
     words.append(
       make("h4", "", "Suppressing its components"),
-      make("p", "soft", "How much of the answer's probability is lost while 1, 2, ... of the components "
-        + "that passed the filter are suppressed, on average over the choices. Degeneracy would show as a "
+      make("p", "soft", "The share of the answer's probability that is lost when 1, 2, ... of the components "
+        + "that passed the filter are suppressed, averaged over all subsets. Degeneracy appears as a "
         + "curve that stays low and jumps at its last point, more than random groups do.")
     );
     const drawing = make("div");
@@ -79,14 +79,14 @@ class Facts {
     this.chart = new CurveChart(drawing, words);
     this.methods = make("section", "fact-methods");
     this.methods.append(
-      make("h4", "", "What every method finds"),
-      make("p", "soft", "Jumps in points of the answer's probability: what the last group takes more than "
-        + "all but one. Before the filter it is that of all clusters, beside random groups in their sizes.")
+      make("h4", "", "Groups of every method"),
+      make("p", "soft", "Jumps in percentage points of the answer's probability: the loss with all groups minus the loss with "
+        + "all but one. \"Before the filter\" means all clusters, compared with random groups of the same sizes.")
     );
     this.scroll = make("div", "scroll");
     this.scroll.tabIndex = 0;
     this.scroll.setAttribute("role", "region");
-    this.scroll.setAttribute("aria-label", "What every method finds");
+    this.scroll.setAttribute("aria-label", "Groups of every method");
     this.methods.appendChild(this.scroll);
     box.append(this.head, this.about, this.place, this.none, curves, this.methods);
     element.appendChild(box);
@@ -101,7 +101,7 @@ class Facts {
       if (fits && (!this.only.checked || fact.components >= 2)) this.shown.push(k);
     });
     const options = this.shown.map((k) => this.options[k]);
-    this.list.replaceChildren(...(options.length ? options : [make("li", "facts-none", "No fact is like that.")]));
+    this.list.replaceChildren(...(options.length ? options : [make("li", "facts-none", "No fact matches.")]));
     this.count.textContent = `${this.shown.length} of ${counted(this.facts.length, "fact", "facts")}`;
     this.mark();
   }
@@ -122,7 +122,7 @@ class Facts {
     this.mark();
     const fact = this.facts[k];
     this.head.replaceChildren(...asked(fact));
-    const about = [fact.known ? "known to the model" : "not known to the model, so that changes of its probability mean little"];
+    const about = [fact.known ? "known to the model" : "not known to the model: changes of its probability mean little"];
     if (fact.probability !== null) about.push(`probability of the answer ${Number(fact.probability.toPrecision(3))}`);
     about.push(counted(fact.neurons, "knowledge neuron", "knowledge neurons"));
     if (fact.clusters !== null) {
