@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import neurotopo
+from neurotopo._moved import MOVED
 
 
 def test_the_version_is_that_of_the_installed_distribution():
@@ -42,3 +43,10 @@ def test_the_clusterer_loads_no_torch_and_no_plotting():
     loaded = _modules_after("from neurotopo import NTCClusterer")
     assert "sklearn" in loaded
     assert not loaded & {"torch", "transformers", "matplotlib"}
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_an_old_module_names_its_new_place(old):
+    with pytest.raises(ModuleNotFoundError, match=f"import {MOVED[old]} instead"):
+        importlib.import_module(old)
+    assert importlib.import_module(MOVED[old]).__name__ == MOVED[old]
