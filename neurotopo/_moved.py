@@ -13,7 +13,6 @@ MOVED = {
     "neurotopo._lazy": "neurotopo._extras",
     "neurotopo.explore.shown": "neurotopo.explore.sampled_tree",
     "neurotopo.graphs.neurons": "neurotopo.neurons",
-    "neurotopo.knowledge.sweep": "neurotopo.knowledge.amig",
     "neurotopo.models.device_products": "neurotopo.graphs.device_products",
     "neurotopo.studies.critique.options": "neurotopo.studies.critique.study",
     "neurotopo.studies.front": "neurotopo.studies.run",

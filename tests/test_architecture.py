@@ -11,7 +11,7 @@ PACKAGE = Path(neurotopo.__file__).parent
 
 LAYERS = (
     ("_version",),
-    ("_codec", "_extras", "_files", "_moved", "_upward"),
+    ("_codec", "_extras", "_files", "_moved", "_registry", "_upward"),
     ("persistence", "neurons"),
     ("cluster", "graphs"),
     ("models",),
