@@ -292,7 +292,7 @@ def _keys_of(pairs: Iterable[Any]) -> NDArray[np.int64]:
 
 
 def _pair_array(pairs: Any) -> NDArray[Any]:
-    """Put what the user hands over into an array of shape (k, 2), or say what is wrong."""
+    """Return the pairs as an array of shape (k, 2), after checks."""
     if not hasattr(pairs, "__array__"):
         if isinstance(pairs, str | bytes) or not isinstance(pairs, Iterable):
             raise ValueError(

@@ -1,11 +1,11 @@
-"""The clusterings the paper compares itself with, one signature for all.
+"""Baseline clusterers of the paper, with one signature.
 
 Every function takes a matrix of pairwise distances (the paper's matrix A, for instance) and
 returns one integer label per sample, -1 for a sample in no cluster. The defaults are the settings
 the authors of the paper [1]_ ran, read from their published code where the paper names only the
 method; every one of them can be overridden by keyword. Three conventions hold for all of them:
 
-- *Samples that are nothing to each other.* None of the methods understands an infinite distance,
+- *Infinite distances.* None of the methods understands an infinite distance,
   so ``inf`` (in a sparse matrix: an absent entry) is replaced by a finite number, see `infinite`.
   When no pair at all has a finite distance there is nothing to cluster: every label is -1.
   The same holds for a single sample.
@@ -195,12 +195,8 @@ def dbscan(
         ``max(2, floor(share * n))``.
     share : float, default=0.03
         The authors' 3 %. Ignored when `min_samples` is given.
-    min_cluster_size : int, default=1
-        Smaller clusters are labelled -1.
-    infinite : "max" or float, default="max"
-        See :func:`finite_distances`.
-    random_state : None
-        Not used; accepted so that all baselines can be called alike.
+    min_cluster_size, infinite, random_state
+        As for :func:`kmeans`; nothing is random.
 
     Returns
     -------
@@ -250,12 +246,8 @@ def hierarchical(
         pairs or more are infinite the default cut lies at the stand-in, and all is one cluster.
     height : float, optional
         Cut at this height instead.
-    min_cluster_size : int, default=1
-        Smaller clusters are labelled -1.
-    infinite : "max" or float, default="max"
-        See :func:`finite_distances`.
-    random_state : None
-        Not used; accepted so that all baselines can be called alike.
+    min_cluster_size, infinite, random_state
+        As for :func:`kmeans`; nothing is random.
 
     Returns
     -------

@@ -100,8 +100,7 @@ def _edges(ntc: NTCClusterer) -> tuple[EdgeList, NDArray[np.bool_]]:
             graph = smooth_lengths(graph, ntc.min_samples)
         edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
     if ntc.max_radius is not None:
-        held = edges.length <= ntc.max_radius
-        edges = EdgeList(n, edges.source[held], edges.target[held], edges.length[held])
+        edges = edges.take(edges.length <= ntc.max_radius)
     in_forest = np.zeros(edges.n_edges, dtype=bool)
     in_forest[spanning_edges(n, edges.source, edges.target, edges.length)] = True
     return edges, in_forest

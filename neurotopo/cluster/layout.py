@@ -1,4 +1,4 @@
-"""Positions for the vertices of a graph: always the same for the same graph."""
+"""Positions for the vertices of a graph or the samples of a tree, without randomness."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from neurotopo.persistence.inputs import EdgeList
 
-__all__ = ["layered_positions", "scaled_positions"]
+__all__ = ["MOST_ON_CIRCLE", "layered_positions", "leaf_positions", "scaled_positions"]
 
+MOST_ON_CIRCLE = 300
 _PIVOTS = 250
 _CONTRAST = 30.0  # of the lengths in a drawing; more would draw short edges as points
 
@@ -114,3 +115,44 @@ def _pack(
         x += 2 * radius
         shelf = max(shelf, 2 * radius)
     return positions
+
+
+def leaf_positions(n: int) -> NDArray[np.float64]:
+    """Place n samples in leaf order: on a circle, many of them on a curve that fills a square.
+
+    Either way the members of a cluster are neighbours.
+
+    References
+    ----------
+    .. [1] D. Hilbert, "Ueber die stetige Abbildung einer Linie auf ein Flächenstück",
+       Mathematische Annalen 38, 1891.
+
+    Examples
+    --------
+    >>> from neurotopo.cluster.layout import leaf_positions
+    >>> leaf_positions(4).round(1).tolist()
+    [[0.0, 1.0], [1.0, 0.0], [0.0, -1.0], [-1.0, 0.0]]
+    """
+    if n <= MOST_ON_CIRCLE:
+        angle = 2 * np.pi * np.arange(n) / max(n, 1)
+        return np.column_stack([np.sin(angle), np.cos(angle)])
+    order = int(np.ceil(np.log2(n) / 2))
+    # spread over the whole curve, so that the square is filled
+    return _on_curve((np.arange(n) * (4**order / n)).astype(np.int64), order)
+
+
+def _on_curve(step: NDArray[np.int64], order: int) -> NDArray[np.float64]:
+    """Return the cell of each step of Hilbert's curve through 2**order by 2**order cells."""
+    x, y = np.zeros_like(step), np.zeros_like(step)
+    rest = step.copy()
+    for power in range(order):
+        side = 2**power
+        right = (rest // 2) & 1
+        up = (rest ^ right) & 1
+        flipped = (up == 0) & (right == 1)
+        x[flipped], y[flipped] = side - 1 - x[flipped], side - 1 - y[flipped]
+        swapped = up == 0
+        x[swapped], y[swapped] = y[swapped], x[swapped]
+        x, y = x + side * right, y + side * up
+        rest //= 4
+    return np.column_stack([x, y]).astype(np.float64)

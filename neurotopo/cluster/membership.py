@@ -1,4 +1,4 @@
-"""How firmly samples belong: strengths, outlier scores, and labels for new points."""
+"""Membership strengths, outlier scores, and labels of new points."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def attachment_radii(tree: MergeTree, min_cluster_size: int) -> NDArray[np.float
     """Radius at which each sample is first in a cluster of the given size; ``inf`` if never.
 
     With ``min_cluster_size=1`` every sample is a cluster from the start; the radius of its first
-    merge then still says more than 0 does.
+    merge is more informative than 0.
     """
     first = tree.ancestor_where(tree.size >= max(min_cluster_size, 2))[: tree.n_samples]
     return np.where(first >= 0, tree.birth[first], np.inf)
@@ -132,8 +132,8 @@ def nearest_member_labels(
             for part in gen_batches(n_queries, rows)
         ]
         distance, nearest = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    found = labels[members[nearest]]
-    return np.where(distance < reach[found], found, -1)
+    nearest_label = labels[members[nearest]]
+    return np.where(distance < reach[nearest_label], nearest_label, -1)
 
 
 def _distances_to_samples(queries: Any) -> NDArray[np.float64]:

@@ -296,7 +296,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         return labels
 
     def predict(self, X: Any) -> NDArray[np.intp]:
-        """Assign new points to the clusters found.
+        """Assign new points to the clusters.
 
         A point belongs to the cluster of its nearest clustered sample if it is nearer to it than
         the cluster's death radius (it would have joined while the cluster lived), else to none.
@@ -343,12 +343,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         return X if sp.issparse(X) else np.asarray(X)
 
     def _select(self) -> NTCClusterer:
-        clusters = candidate_clusters(
-            self._whole_tree,
-            min_cluster_size=self.min_cluster_size,
-            condense=self.condense,
-            max_radius=self.max_radius,
-        )
+        clusters = candidate_clusters(self._whole_tree, **self._candidate_options())
         selection = select_clusters(
             clusters,
             rule=self.rule,
@@ -395,10 +390,13 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
             min_samples=self.min_samples,
             random_state=self.random_state,
             n_jobs=self.n_jobs,
-            min_cluster_size=self.min_cluster_size,
-            condense=self.condense,
-            max_radius=self.max_radius,
+            **self._candidate_options(),
         ).p_values
+
+    def _candidate_options(self) -> dict[str, Any]:
+        return {
+            name: getattr(self, name) for name in ("min_cluster_size", "condense", "max_radius")
+        }
 
     @property
     def candidates(self) -> CandidateClusters:

@@ -1,4 +1,4 @@
-"""A page in which a clustering is watched as the radius grows."""
+"""An interactive page that shows the clusters at every radius."""
 
 from __future__ import annotations
 

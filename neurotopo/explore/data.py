@@ -1,4 +1,4 @@
-"""What the explorer's page is made of, as one JSON-able dictionary."""
+"""The data of the explorer's page, as one dictionary for JSON."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def explorer_data(
     unit: tuple[str, str] = ("sample", "samples"),
     remarks: tuple[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """Collect what the explorer shows of a clustering.
+    """Collect the data that the explorer shows of a clustering.
 
     Parameters
     ----------
     source : NTCClusterer or MergeTree
-        A fitted clusterer, or a tree: it knows neither edges nor chosen clusters.
+        A fitted clusterer, or a tree, which has no edges and no chosen clusters.
     positions : array-like, shape (n_samples, 2), optional
         Where to draw the samples. None: by layer where there are strata, else points by their
         first two columns, graphs by scaling of their shortest paths, and the samples of a bare
@@ -53,11 +53,11 @@ def explorer_data(
     names : sequence, optional
         Names of the samples.
     title : str, optional
-        What stands above.
+        The title of the page.
     about : mapping, optional
-        More lines for the list of what was clustered and how.
+        More lines for the list of settings.
     unit : tuple of str, default=("sample", "samples")
-        What a sample is called, in the singular and in the plural.
+        Word for a sample, in the singular and in the plural.
     remarks : tuple, optional
         A heading and a text for every chosen cluster: one more column of their table.
 
@@ -146,12 +146,12 @@ def explorer_data(
 def labels_at(data: Mapping[str, Any], radius: float) -> NDArray[np.intp]:
     """Return the cluster of each sample that the page shows at a radius.
 
-    It follows the same steps as the script of the page, and is there to check them.
+    It follows the steps of the script of the page, to check them.
 
     Parameters
     ----------
     data : mapping
-        What :func:`explorer_data` returned.
+        The result of :func:`explorer_data`.
     radius : float
         Edges of this length or shorter connect.
 
@@ -263,8 +263,8 @@ def _about(
         shown = {"tau", "rule", "scale", "min_cluster_size"}
         default = NTCClusterer().get_params()
         for name, value in clusterer.get_params().items():
-            told = name in shown or (value is not default[name] and value != default[name])
-            if told and name not in ("metric", "engine", "n_jobs"):
+            listed = name in shown or (value is not default[name] and value != default[name])
+            if listed and name not in ("metric", "engine", "n_jobs"):
                 rows.append([name, f"{value:g}" if isinstance(value, float) else str(value)])
         rows.append(["chosen clusters", f"{clusterer.n_clusters_:,}"])
     return rows + [[str(name), str(value)] for name, value in (more or {}).items()]
@@ -299,7 +299,7 @@ def _bars(
     color: NDArray[np.intp],
     radii: _Rounding,
 ) -> tuple[dict[str, list[Any]], list[str]]:
-    """Return the most persistent clusters, column by column, those that were chosen first."""
+    """Return the most persistent clusters, chosen ones first, column by column."""
     scale = "difference" if clusterer is None else clusterer.scale
     persistence = candidates.persistence(scale)
     chosen = np.full(candidates.tree.n_nodes, -1, dtype=np.intp)

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.cluster.drawn_graph import checked_positions, drawn_graph
-from neurotopo.cluster.layout import layered_positions
+from neurotopo.cluster.layout import MOST_ON_CIRCLE, layered_positions, leaf_positions
 from neurotopo.cluster.ntc import NTCClusterer
-from neurotopo.explore.layout import MOST_ON_CIRCLE, leaf_positions
 from neurotopo.explore.sampled_tree import SampledTree
 from neurotopo.persistence.merge_tree import MergeTree
 
@@ -41,7 +40,7 @@ class Drawing:
     source, target, length : ndarray
         Edges between samples shown.
     notes : list of str
-        What the reader has to know about the drawing.
+        Remarks for the reader of the page.
     """
 
     positions: NDArray[np.float64]
@@ -119,12 +118,12 @@ def drawing_of_tree(
         at = leaf_positions(n)
         circle = n <= MOST_ON_CIRCLE
     if circle:
-        notes.append("A tree knows no edges: samples lie in leaf order, and the tree grows inside.")
+        notes.append("A tree has no edges: samples lie in leaf order, and the tree grows inside.")
     elif positions is None and strata is None:
         source = np.flatnonzero(np.isfinite(shown.joining))
         target, length = source + 1, shown.joining[source]
         notes.append(
-            "A tree knows no edges: samples lie in leaf order, and a line joins neighbours once "
+            "A tree has no edges: samples lie in leaf order, and a line joins neighbours once "
             "they are in one cluster."
         )
     return Drawing(at, layer, layers, False, circle, source, target, length, notes)

@@ -1,4 +1,4 @@
-"""Points, distances and graphs from files, with errors that say where they are wrong."""
+"""Points, distances and graphs from files, with errors that name the place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TOO_LONG = 30
 
 @dataclass(frozen=True)
 class Read:
-    """What a file holds.
+    """Content of a file.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Read:
     names : list of str or None
         Names of the samples.
     graph : bool
-        Whether it is a sparse graph, and so lengths without being asked.
+        Whether it is a sparse graph, whose entries are lengths.
     """
 
     samples: Any
@@ -62,8 +62,8 @@ def read_samples(path: Path, *, distances: bool = False) -> Read:
     Raises
     ------
     ValueError
-        When it is something else. The message names the file and, of a text file, the line and
-        the column.
+        When the content is invalid. The message names the file and, in a text file, the line
+        and the column.
     OSError
         When it cannot be read.
     """
@@ -136,7 +136,7 @@ def _is_heading(lines: list[tuple[int, list[str]]]) -> bool:
         # one cell of text before numbers is a name; alone above a number it is a heading
         below = lines[1][1] if len(lines) > 1 else cells
         return len(cells) == 1 and _number(cells[0]) is None and _number(below[0]) is not None
-    # a faulty first line is told from headings by its numbers, unless headings are numbers
+    # a faulty first line has numbers, headings have none
     return not any(_number(cell) is not None for cell in cells[1:])
 
 
@@ -164,7 +164,7 @@ def _shown(cell: str) -> str:
 
 def _read_npz(path: Path, distances: bool) -> Read:
     if not zipfile.is_zipfile(path):
-        path.open("rb").close()  # what cannot be read is an error of its own
+        path.open("rb").close()  # a file that cannot be opened raises its OSError
         raise ValueError(f"{path} is not an .npz file.")
     with path.open("rb") as file:
         arrays = _loaded(path, file)

@@ -1,4 +1,4 @@
-"""One file that holds the explorer and its data, and asks no network for anything."""
+"""The explorer and its data in one HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def explorer_script(more: str = "") -> str:
     Parameters
     ----------
     more : str, optional
-        What else is to be run beside it, and may use its functions.
+        Further script, which may use the functions of the explorer.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def explorer_script(more: str = "") -> str:
 
 
 def elements_script(more: str) -> str:
-    """Return a script that has the functions by which elements are made, but no explorer."""
+    """Return a script with the functions that make elements, without the explorer."""
     return _wrapped(_asset("elements.js"), more)
 
 
@@ -101,14 +101,14 @@ def make_page(data: Mapping[str, Any], *, title: str | None = None) -> str:
     Parameters
     ----------
     data : mapping
-        What :func:`~neurotopo.explore.explorer_data` returned.
+        The result of :func:`~neurotopo.explore.explorer_data`.
     title : str, optional
         Another title than that of the data.
 
     Returns
     -------
     str
-        HTML. Whatever comes from data is text in it and nothing else.
+        HTML. Values of the data appear as text only.
     """
     if title is not None:
         data = {**data, "title": title}
@@ -130,12 +130,12 @@ def make_page(data: Mapping[str, Any], *, title: str | None = None) -> str:
 def write_page(
     data: Mapping[str, Any], path: str | os.PathLike[str], *, title: str | None = None
 ) -> Path:
-    """Write the page to a file, which is replaced when all is written.
+    """Write the page to a file, in one step.
 
     Parameters
     ----------
     data : mapping
-        What :func:`~neurotopo.explore.explorer_data` returned.
+        The result of :func:`~neurotopo.explore.explorer_data`.
     path : path-like
         The file.
     title : str, optional
@@ -175,7 +175,7 @@ def write_page(
 
 
 def json_in_html(data: Any) -> str:
-    """Return JSON that can stand inside a script element: nothing in it ends or begins a tag."""
+    """Return JSON that can stand inside a script element: without the characters of tags."""
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for sign, escaped in _ESCAPED.items():
         text = text.replace(sign, escaped)
@@ -183,13 +183,13 @@ def json_in_html(data: Any) -> str:
 
 
 def _wrapped(*parts: str) -> str:
-    """Return one script of several parts, whose names are seen by no other script."""
+    """Return one script of several parts, whose names are private to it."""
     text = "\n".join(parts)
     return f'(function () {{\n"use strict";\n{text}\n}})();\n'
 
 
 def content_hash(text: str) -> str:
-    """Return what a content security policy knows a script or a style by."""
+    """Return the hash of a script or a style for a content security policy."""
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 

@@ -1,15 +1,15 @@
-"""What a page shows of a merge tree: samples in leaf order, clusters as ranges of them."""
+"""The part of a merge tree that a page shows: samples in leaf order, clusters as ranges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from neurotopo.persistence.build import merge_tree
+from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["SampledTree", "branch_colors", "joining_radii", "shown_tree"]
 
@@ -87,7 +87,7 @@ def shown_tree(tree: MergeTree, most: int) -> SampledTree:
 def joining_radii(tree: MergeTree) -> NDArray[np.float64]:
     """Return the radius at which neighbours in leaf order are first in one cluster.
 
-    They are enough to build the tree again: the path through all samples with these lengths has
+    They determine the tree: the path through all samples with these lengths has
     the same clusters at every radius.
 
     Examples
@@ -107,19 +107,16 @@ def joining_radii(tree: MergeTree) -> NDArray[np.float64]:
 
 def _path_tree(joining: NDArray[np.float64]) -> MergeTree:
     """Return the merge tree of a path with these lengths."""
-    n = len(joining) + 1
     held = np.flatnonzero(np.isfinite(joining))
-    ends = np.concatenate([held, held + 1]), np.concatenate([held + 1, held])
-    lengths = np.concatenate([joining[held], joining[held]])
-    return merge_tree(sp.coo_array((lengths, ends), shape=(n, n)))
+    return tree_of_forest(SpanningForest(len(joining) + 1, held, held + 1, joining[held]))
 
 
 def branch_colors(shown: SampledTree, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
     """Give numbers to the branches of a tree, so that a cluster keeps its number while it grows.
 
-    A cluster hands its number on to the cluster it becomes part of, if it is the largest there
-    (of equal ones the older). The branch of chosen cluster k has the number k, the others follow
-    in falling order of their lives.
+    A cluster takes the number of the largest cluster that it contains (of equal ones the older).
+    The branch of chosen cluster k has the number k, the others follow in falling order of their
+    lives.
 
     Parameters
     ----------

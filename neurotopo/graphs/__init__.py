@@ -1,7 +1,7 @@
 """Neurons of a language model to a weighted graph and its metric.
 
-A model is asked for nothing but rows of its matrices
-(:class:`~neurotopo.graphs.connections.RowSource`), so numpy and scipy are all that is needed here.
+A model only has to return rows of its matrices
+(:class:`~neurotopo.graphs.connections.RowSource`); numpy and scipy are all that is needed.
 """
 
 from neurotopo.graphs.connections import Connections, RowSource, connection_weights

@@ -1,9 +1,9 @@
 """The spanning forest of one dense bipartite tile: all weights between two groups of neurons.
 
 A tile holds *strengths*: the greater, the shorter the edge. Its forest is found without sorting
-it, and most of its entries are looked at no more than once or twice:
+it, and most of its entries are read once or twice:
 
-1. The entries above a threshold t are few, so Kruskal's algorithm may have them. Where strengths
+1. The entries above a threshold t are few, so they go to Kruskal's algorithm. Where strengths
    are alike they join nearly all vertices into one giant component G.
 2. Every vertex outside of G is given its strongest entry, as in a round of Boruvka's algorithm.
    Call G' what is joined to G now. From each of its vertices a path leads to G whose edges are at
@@ -85,7 +85,7 @@ class TileForest:
 
 
 class Tile(Protocol):
-    """A matrix of strengths, wherever it lies. An entry above ``least`` is an edge."""
+    """A matrix of strengths, on any device. An entry above ``least`` is an edge."""
 
     shape: tuple[int, int]
     least: float
@@ -142,8 +142,8 @@ class DenseTile:
     def above(self, first: int, last: int, threshold: float) -> tuple[Indices, Strengths]:
         """Return positions and values of the entries of some rows over a threshold."""
         band = self._shown(self._strength[first:last].reshape(-1))
-        found = np.flatnonzero(band > threshold)
-        return found + first * self.shape[1], band[found]
+        at = np.flatnonzero(band > threshold)
+        return at + first * self.shape[1], band[at]
 
     def best_of_rows(self, rows: Indices, without: Indices) -> tuple[Indices, Strengths]:
         """Return column and value of the strongest entry of rows, some columns left out."""
@@ -237,7 +237,7 @@ def tile_forest(tile: Tile) -> TileForest:
 def tile_edges(tile: Tile) -> TileForest:
     """Find edges that hold a maximum spanning forest of a tile: at most two per vertex or so.
 
-    It takes less time than :func:`tile_forest` and will do where the edges are reduced anyway.
+    Faster than :func:`tile_forest`, for edges that are reduced later anyway.
     """
     return TileForest.union(_parts(tile))
 
@@ -367,7 +367,7 @@ def _reduced(shape: tuple[int, int], edges: TileForest) -> TileForest:
 
 
 def _prim(strength: Strengths, least: float) -> TileForest:
-    """Spanning forest by Prim's algorithm; only the other side of a vertex is ever looked at."""
+    """Spanning forest by Prim's algorithm; only the other side of a vertex is read."""
     by_side = strength, _transposed(strength)
     n_rows, n_columns = strength.shape
     # reach[0]: the best known strength of every column, reach[1]: of every row

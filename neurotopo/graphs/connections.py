@@ -1,4 +1,4 @@
-"""Connection weights between neurons of adjacent layers, read off a model's matrices."""
+"""Connection weights between neurons of adjacent layers, from the matrices of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.neurons import NeuronSet
 
-__all__ = ["PATHS_IN", "Connections", "RowSource", "Similarity", "connection_weights"]
+__all__ = [
+    "PATHS_IN",
+    "Connections",
+    "RowSource",
+    "Similarity",
+    "check_activations",
+    "check_row_source",
+    "connection_weights",
+]
 
 PATHS_IN = ("up", "gate", "both")
 _MEMBERS = ("n_layers", "n_neurons", "in_rows", "out_rows")
@@ -21,9 +29,9 @@ Similarity = Callable[[int, NDArray[np.int64]], ArrayLike] | ArrayLike
 
 @runtime_checkable
 class RowSource(Protocol):
-    """What the graphs ask of a model: rows of the two projections of its MLPs.
+    """Interface of a model for the graphs: rows of the two projections of its MLPs.
 
-    Anything with these members will do: a loaded model, a checkpoint read from disk, plain arrays.
+    A loaded model, a checkpoint on disk and plain arrays can have it.
 
     Examples
     --------
@@ -52,33 +60,38 @@ class RowSource(Protocol):
         path: str = "up",
         fold_norm: bool = False,
     ) -> NDArray[np.floating[Any]]:
-        """Return what neurons read: rows of the in-projection, shape (k, d_model).
+        """Return rows of the in-projection, shape (k, d_model).
 
-        Parameters
-        ----------
-        layer : int
-            The layer.
-        indices : array-like of int, optional
-            The neurons, in this order. None: all.
-        path : {"up", "gate"}, default="up"
-            Which in-projection of a gated MLP. A model without gates raises a ValueError for
-            ``"gate"``.
-        fold_norm : bool, default=False
-            Multiply by the gain of the norm before the MLP.
+        ``indices`` selects neurons, in this order (None: all); ``path`` (``"up"`` or ``"gate"``) an
+        in-projection; ``fold_norm`` multiplies by the gain of the norm before the MLP.
         """
         ...
 
     def out_rows(self, layer: int, indices: ArrayLike | None = None) -> NDArray[np.floating[Any]]:
-        """Return what neurons write to the residual stream, shape (k, d_model).
-
-        Parameters
-        ----------
-        layer : int
-            The layer.
-        indices : array-like of int, optional
-            The neurons, in this order. None: all.
-        """
+        """Return rows of the out-projection, shape (k, d_model)."""
         ...
+
+
+def check_row_source(model: Any) -> None:
+    """Raise a TypeError that names the members which a model lacks."""
+    missing = [name for name in _MEMBERS if not hasattr(model, name)]
+    if missing:
+        raise TypeError(
+            f"a {type(model).__name__} is no source of rows: it has no {', '.join(missing)}. Pass "
+            "a NeuronModel, as load_model returns it, or anything else with these members."
+        )
+
+
+def check_activations(activations: ArrayLike, source: RowSource) -> NDArray[Any]:
+    """Return activations as an array of shape (n_layers, n_neurons), not checked for NaN."""
+    array = np.asarray(activations)
+    expected = (source.n_layers, source.n_neurons)
+    if array.shape != expected or array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"activations must be numbers of shape (n_layers, n_neurons) = {expected}, "
+            f"got shape {array.shape} and dtype {array.dtype}."
+        )
+    return array
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +111,8 @@ class Connections:
     >>> from neurotopo import NeuronSet
     >>> from neurotopo.graphs import connection_weights
     >>> from neurotopo.models.examples import random_model
-    >>> found = connection_weights(random_model(), NeuronSet([(0, 3), (1, 2), (1, 7)]))
-    >>> found.source, found.target, found.weight.shape
+    >>> connections = connection_weights(random_model(), NeuronSet([(0, 3), (1, 2), (1, 7)]))
+    >>> connections.source, connections.target, connections.weight.shape
     (array([0, 0]), array([1, 2]), (2,))
     """
 
@@ -174,8 +187,8 @@ def connection_weights(
     ...     def out_rows(self, layer, indices=None):
     ...         return np.array([[0.5, 2.0, 0.0], [0.0, -4.0, 1.0], [1.0, 0.0, 0.0]])[indices]
     >>> neurons = NeuronSet([(0, 0), (0, 1), (1, 0), (1, 1)])
-    >>> found = connection_weights(Model(), neurons)
-    >>> for a, b, w in zip(found.source, found.target, found.weight):
+    >>> connections = connection_weights(Model(), neurons)
+    >>> for a, b, w in zip(connections.source, connections.target, connections.weight):
     ...     print(neurons[a], neurons[b], w)
     (0, 0) (1, 0) 0.5
     (0, 0) (1, 1) 2.0
@@ -183,12 +196,7 @@ def connection_weights(
     """
     if path not in PATHS_IN:
         raise ValueError(f"path must be one of {', '.join(PATHS_IN)}, got {path!r}.")
-    missing = [name for name in _MEMBERS if not hasattr(model, name)]
-    if missing:
-        raise TypeError(
-            f"a {type(model).__name__} cannot be asked for rows, it has no {', '.join(missing)}; "
-            "load_model and NeuronModel turn a language model into something that can."
-        )
+    check_row_source(model)
     neurons.check(model.n_layers, model.n_neurons)
     factors = None if activations is None else _checked_activations(activations, model, neurons)
     similar = None if intra is None else _similarities(intra, neurons)
@@ -272,8 +280,8 @@ def _doubles(rows: Any, indices: NDArray[np.int64], layer: int) -> NDArray[np.fl
     rows = np.asarray(rows, dtype=np.float64)
     if rows.ndim != 2 or len(rows) != len(indices):
         raise ValueError(
-            f"the model was asked for the rows of {len(indices)} neurons of layer {layer} and "
-            f"answered with an array of shape {rows.shape}."
+            f"the model must return the rows of {len(indices)} neurons of layer {layer}, but it "
+            f"returned an array of shape {rows.shape}."
         )
     return rows
 
@@ -303,13 +311,7 @@ def _checked_activations(
     activations: ArrayLike, model: RowSource, neurons: NeuronSet
 ) -> NDArray[np.float64]:
     """One activation per neuron of the set."""
-    array = np.asarray(activations)
-    expected = (model.n_layers, model.n_neurons)
-    if array.shape != expected or array.dtype.kind not in "fiub":
-        raise ValueError(
-            f"activations must be numbers of shape (n_layers, n_neurons) = {expected}, "
-            f"got shape {array.shape} and dtype {array.dtype}."
-        )
+    array = check_activations(activations, model)
     values = array[neurons.layers, neurons.indices].astype(np.float64)
     bad = ~np.isfinite(values)
     if bad.any():

@@ -1,4 +1,4 @@
-"""Tiles formed and searched on a GPU: what comes back to the host are edges, never a tile."""
+"""Tiles formed and searched on a GPU: only edges return to the host, never a tile."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DeviceProducts:
 
     def prepared(self, rows: NDArray[np.floating[Any]]) -> torch.Tensor:
         """Return rows on the device, in the precision of the products."""
-        if not rows.flags.writeable:  # torch warns of these, though nothing is written
+        if not rows.flags.writeable:  # torch warns about read-only arrays
             rows = rows.copy()
         return torch.from_numpy(rows).to(self.device).to(self.dtype)
 
@@ -74,7 +74,7 @@ def _product(out_rows: torch.Tensor, in_rows: torch.Tensor, check: bool) -> torc
 
 
 def _in_single(out_rows: torch.Tensor, in_rows: torch.Tensor) -> torch.Tensor:
-    """Products in single precision or better, whatever the precision of the rows."""
+    """Products in single precision or better, for rows of any precision."""
     if out_rows.dtype in (torch.float32, torch.float64):
         return out_rows @ in_rows.T
     if out_rows.is_cuda:
@@ -110,8 +110,8 @@ class DeviceTile:
     def above(self, first: int, last: int, threshold: float) -> tuple[Indices, Strengths]:
         """Return positions and values of the entries of some rows over a threshold."""
         band = self._strength[first:last].reshape(-1)
-        found = (band > threshold).nonzero().reshape(-1)
-        return _host(found + first * self.shape[1]), _host(band[found])
+        at = (band > threshold).nonzero().reshape(-1)
+        return _host(at + first * self.shape[1]), _host(band[at])
 
     def best_of_rows(self, rows: Indices, without: Indices) -> tuple[Indices, Strengths]:
         """Return column and value of the strongest entry of rows, some columns left out."""

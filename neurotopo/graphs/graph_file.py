@@ -40,7 +40,7 @@ def write_graph(
 
 
 def read_graph(path: str | os.PathLike[str]) -> Parts:
-    """Read the parts of a neuron graph, trusting nothing."""
+    """Read and check the parts of a neuron graph."""
     arrays, options = read_arrays(path, _KIND)
     try:
         neurons = NeuronSet(arrays["neurons"])

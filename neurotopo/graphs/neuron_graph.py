@@ -123,13 +123,13 @@ class NeuronGraph:
         activations: ArrayLike | None = None,
         intra: Similarity | None = None,
     ) -> NeuronGraph:
-        """Read the graph of the given neurons off a model.
+        """Build the graph of some neurons of a model.
 
         Parameters
         ----------
         model : RowSource
-            A :class:`~neurotopo.NeuronModel`, or anything else that hands out the rows of its
-            MLPs (:class:`~neurotopo.graphs.connections.RowSource`).
+            A :class:`~neurotopo.NeuronModel` or another
+            :class:`~neurotopo.graphs.connections.RowSource`.
         neurons : NeuronSet or iterable of (int, int)
             Layer and index of each neuron.
         path : {"up", "gate", "both"}, default="up"
@@ -210,18 +210,18 @@ class NeuronGraph:
     @cached_property
     def edges(self) -> EdgeList:
         """The direct edges, each once: the connections of finite length."""
-        source, target = self.connections.source, self.connections.target
         length = self.connection_lengths
-        held = np.isfinite(length)
-        if not held.all():
-            source, target, length = source[held], target[held], length[held]
-        return EdgeList(len(self.neurons), source, target, length)
+        edges = EdgeList(
+            len(self.neurons), self.connections.source, self.connections.target, length
+        )
+        finite = np.isfinite(length)
+        return edges if finite.all() else edges.take(finite)
 
     @cached_property
     def weights(self) -> sp.csr_array:
         """Connection weights, symmetric; absent where there is no connection."""
-        found = self.connections
-        return symmetric_csr(EdgeList(len(self.neurons), found.source, found.target, found.weight))
+        each = self.connections
+        return symmetric_csr(EdgeList(len(self.neurons), each.source, each.target, each.weight))
 
     @cached_property
     def lengths(self) -> sp.csr_array:
@@ -270,7 +270,7 @@ class NeuronGraph:
         return self.options.aggregation != "product" or bool((self.edges.length >= 1).all())
 
     def clustering_input(self) -> NDArray[np.float64] | sp.csr_array:
-        """Return what :class:`~neurotopo.NTCClusterer` has to be fitted on.
+        """Return the input for :class:`~neurotopo.NTCClusterer`.
 
         Returns
         -------
@@ -334,8 +334,8 @@ class NeuronGraph:
         graph = nx.Graph()
         nodes = list(self.neurons)
         graph.add_nodes_from((node, {"layer": node[0]}) for node in nodes)
-        found = self.connections
-        columns = (found.source, found.target, found.weight, self.connection_lengths)
+        each = self.connections
+        columns = (each.source, each.target, each.weight, self.connection_lengths)
         for a, b, weight, length in zip(*(c.tolist() for c in columns), strict=True):
             if length < np.inf:
                 graph.add_edge(nodes[a], nodes[b], weight=weight, length=length)
@@ -348,7 +348,7 @@ class NeuronGraph:
         ----------
         path : path-like
             Ends in ``.npz`` or ``.safetensors``. Nothing is pickled; of a length that is a
-            function the name is kept. A file that is there already is replaced at once.
+            function the name is kept. An existing file is replaced in one step.
         """
         write_graph(path, self.neurons, self.connections, self.connection_lengths, self.options)
 

@@ -76,7 +76,7 @@ class NeuronTree(MergeTree):
     def from_tree(
         cls, tree: MergeTree, first_layer: int, n_layers: int, n_neurons: int
     ) -> NeuronTree:
-        """Say of a merge tree which neurons its samples are.
+        """Add to a merge tree which neurons its samples are.
 
         Parameters
         ----------
@@ -244,16 +244,16 @@ class NeuronTree(MergeTree):
 
         if n < 0 or n_members < 0:
             raise ValueError(f"n and n_members must not be negative, got {n} and {n_members}.")
-        found = candidate_clusters(self, min_cluster_size=min_cluster_size, condense=condense)
-        persistence = found.persistence(scale)
-        wide = np.flatnonzero(self.layers_spanned()[found.node] >= min_layers)
+        clusters = candidate_clusters(self, min_cluster_size=min_cluster_size, condense=condense)
+        persistence = clusters.persistence(scale)
+        wide = np.flatnonzero(self.layers_spanned()[clusters.node] >= min_layers)
         order = wide[np.lexsort((wide, -persistence[wide]))][:n]
-        nodes = found.node[order]
+        nodes = clusters.node[order]
         return pd.DataFrame(
             {
                 "node": nodes,
-                "birth": found.birth[order],
-                "death": found.death[order],
+                "birth": clusters.birth[order],
+                "death": clusters.death[order],
                 "persistence": persistence[order],
                 "size": self.size[nodes],
                 "first_layer": self.lowest_layer[nodes],
@@ -281,8 +281,8 @@ class NeuronTree(MergeTree):
         Parameters
         ----------
         path : path-like
-            Ends in ``.npz`` or ``.safetensors``. Nothing is pickled. A file that is there already
-            is replaced at once.
+            Ends in ``.npz`` or ``.safetensors``. Nothing is pickled. An existing file is
+            replaced in one step.
         """
         arrays = {
             name: getattr(self, name).astype(np.int64)
@@ -318,7 +318,7 @@ def _whole_number(value: Any) -> int:
 
 
 def _checked(arrays: dict[str, NDArray[Any]]) -> tuple[Any, ...]:
-    """Return the fields of a MergeTree from what a file held, trusting nothing."""
+    """Return the fields of a MergeTree from the arrays of a file, after checks."""
     birth = arrays["birth"].astype(np.float64, casting="safe")
     parent, size, leaf_order, start = (
         arrays[name].astype(np.intp, casting="safe")

@@ -1,4 +1,4 @@
-"""The options of a neuron graph, as it remembers them."""
+"""The options of a neuron graph."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class GraphOptions:
     length : str
         As given, or the name of the function.
     length_is_function : bool
-        The lengths were made by a function of the user, which only its name tells of.
+        The lengths were made by a function of the user; ``length`` is its name.
     activations, intra : bool
         Whether weights were multiplied by activations, and whether there are edges within layers.
 

@@ -1,4 +1,4 @@
-"""From the rows of two layers to a tile of strengths, in memory that is used again and again."""
+"""From the rows of two layers to a tile of strengths, in reused memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Products(Protocol):
     """Makes tiles of strengths of the rows of two layers, in two steps that may overlap."""
 
     def prepared(self, rows: NDArray[np.floating[Any]]) -> Any:
-        """Return rows, given in the precision of the host, at the place of the products."""
+        """Return rows of the host on the device of the products."""
 
     def multiply(self, out_rows: Any, in_rows: Sequence[Any], *, check: bool) -> Any:
         """Form the weights of all pairs.
@@ -77,7 +77,7 @@ class HostProducts:
         *,
         check: bool,
     ) -> NDArray[np.floating[Any]]:
-        """Form the weights of all pairs; the call after the next one takes their memory."""
+        """Form the weights of all pairs; the call after the next reuses their memory."""
         memory = self._free.pop(0)
         self._free.append(memory)
         shape = (len(out_rows), len(in_rows[0]))
@@ -110,7 +110,7 @@ class HostProducts:
     ) -> NDArray[np.floating[Any]]:
         """Weights of all pairs in the memory given: one matrix, or a pair where two are needed."""
         weights = memory if memory.ndim == 2 else memory[0]
-        with np.errstate(all="ignore"):  # what overflows is looked for where it can happen
+        with np.errstate(all="ignore"):  # overflow is checked below, where it can happen
             np.matmul(out_rows, in_rows[0].T, out=weights)
             if check:
                 _check_finite(weights, first)

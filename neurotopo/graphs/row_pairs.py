@@ -1,4 +1,4 @@
-"""Rows of one pair of adjacent layers after the other, read ahead and checked."""
+"""Rows of each pair of adjacent layers, read ahead and checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.graphs.connections import RowSource
+from neurotopo.graphs.connections import RowSource, check_activations
 
 __all__ = ["RowPair", "checked_activations", "row_pairs"]
 
@@ -19,16 +19,16 @@ Rows = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class RowPair:
-    """What is needed for the weights between a layer and the next one.
+    """Rows for the weights between a layer and the next one.
 
     Attributes
     ----------
     layer : int
         The earlier layer.
     out_rows : ndarray, shape (n_neurons, d_model)
-        What its neurons write.
+        Out-rows of its neurons.
     in_rows : tuple of ndarray
-        What the neurons of the next layer read, one matrix per path.
+        In-rows of the neurons of the next layer, one matrix per path.
     may_overflow : bool
         Whether some weight, or a partial sum of it, may be too large for the precision.
     """
@@ -145,14 +145,7 @@ def checked_activations(
     """Return activations in double precision, one per neuron of the model."""
     if activations is None:
         return None
-    values = np.asarray(activations)
-    expected = (source.n_layers, source.n_neurons)
-    if values.shape != expected or values.dtype.kind not in "fiub":
-        raise ValueError(
-            f"activations must be numbers of shape (n_layers, n_neurons) = {expected}, "
-            f"got shape {values.shape} and dtype {values.dtype}."
-        )
-    values = values.astype(np.float64)
+    values = check_activations(activations, source).astype(np.float64)
     if not np.isfinite(values).all():
         layer, index = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(f"the activation of neuron ({layer}, {index}) is {values[layer, index]}.")

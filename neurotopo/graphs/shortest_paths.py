@@ -59,7 +59,7 @@ def check_aggregation(aggregation: str, paths: str | None, max_span: int | None)
 
 
 def check_products(edges: EdgeList, layers: NDArray[np.int64], paths: str) -> None:
-    """Refuse products of lengths below 1 where a path may run to and fro over such an edge.
+    """Refuse products of lengths below 1 where a path may use such an edge repeatedly.
 
     Every further turn makes that product smaller: there is no shortest path.
     """
@@ -145,11 +145,11 @@ def path_lengths(
         if aggregation == "max":
             return _bottlenecks(edges)
         if aggregation == "product":
-            found = _products(edges)
+            lengths = _products(edges)
         else:
             # csgraph keeps the explicit zeros of a sparse graph: edges of length 0 count
-            found = shortest_path(symmetric_csr(edges), directed=True)
-    return np.minimum(found, found.T)  # the same path, added up from either end
+            lengths = shortest_path(symmetric_csr(edges), directed=True)
+    return np.minimum(lengths, lengths.T)  # the same path, added up from either end
 
 
 def _monotone(direct: Matrix, slices: Layers, aggregation: str) -> Matrix:

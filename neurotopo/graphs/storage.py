@@ -1,4 +1,4 @@
-"""Arrays and options in one file: .npz or .safetensors, written at once or not at all."""
+"""Arrays and options in one file, .npz or .safetensors, written in one step."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_arrays(
         Ends in ``.npz`` or ``.safetensors``. A file that is already there is replaced when the
         new one is complete, and stays as it is if anything fails.
     kind : str
-        What the file holds; :func:`read_arrays` asks for the same word.
+        Kind of content; :func:`read_arrays` needs the same word.
     arrays : dict of str to ndarray
         Numbers only.
     options : object
@@ -57,7 +57,7 @@ def read_arrays(path: str | os.PathLike[str], kind: str) -> tuple[Arrays, Any]:
     path : path-like
         The file.
     kind : str
-        What it should hold.
+        The expected kind of content.
 
     Returns
     -------
@@ -78,12 +78,12 @@ def read_arrays(path: str | os.PathLike[str], kind: str) -> tuple[Arrays, Any]:
     arrays, text = read(path)
     try:
         header = json.loads(text)
-        found, version, options = header["kind"], header["version"], header["options"]
+        stored, version, options = header["kind"], header["version"], header["options"]
         names = header["arrays"]
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} was not written by neurotopo.") from error
-    if found != kind:
-        raise ValueError(f"{path} holds a {found}, not a {kind}.")
+    if stored != kind:
+        raise ValueError(f"{path} holds a {stored}, not a {kind}.")
     if version != _VERSION:
         raise ValueError(f"{path} is of version {version}, and only {_VERSION} can be read.")
     if sorted(arrays) != names:

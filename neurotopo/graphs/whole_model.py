@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurotopo._upward import checkpoint_rows
 from neurotopo.graphs.bipartite import tile_edges
-from neurotopo.graphs.connections import RowSource
+from neurotopo.graphs.connections import RowSource, check_row_source
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.products import NotFiniteError, Products
 from neurotopo.graphs.row_pairs import RowPair
@@ -189,12 +189,7 @@ def whole_model_forest(
 def _opened(model: RowSource | str | Path) -> RowSource:
     if isinstance(model, str | Path):
         return checkpoint_rows(model)
-    for name in ("n_layers", "n_neurons", "in_rows", "out_rows"):
-        if not hasattr(model, name):
-            raise TypeError(
-                f"model must be a NeuronModel or another source of rows, or the path of a folder "
-                f"of safetensors; {type(model).__name__} has no {name}."
-            )
+    check_row_source(model)
     return model
 
 
@@ -259,11 +254,11 @@ def _tiles(
 
 
 def _tile_edges(products: Products, weights: Any, first_row: int, first_column: int) -> _Edges:
-    found = tile_edges(products.tile(weights))
+    edges = tile_edges(products.tile(weights))
     return _Edges(
-        (found.row + first_row).astype(np.int32),
-        (found.column + first_column).astype(np.int32),
-        found.strength,
+        (edges.row + first_row).astype(np.int32),
+        (edges.column + first_column).astype(np.int32),
+        edges.strength,
     )
 
 
@@ -272,10 +267,10 @@ def _searched(searches: Iterator[Callable[[], _Edges]]) -> Iterator[_Edges]:
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="neurotopo-tiles") as searcher:
         pending: Future[_Edges] | None = None
         for search in searches:
-            found = None if pending is None else pending.result()
+            edges = None if pending is None else pending.result()
             pending = searcher.submit(search)
-            if found is not None:
-                yield found
+            if edges is not None:
+                yield edges
         if pending is not None:
             yield pending.result()
 

@@ -1,4 +1,4 @@
-"""Graphs and distances to diagrams and merge trees. Knows nothing of neurons."""
+"""Diagrams and merge trees of graphs, distances and points."""
 
 from neurotopo.persistence.bootstrap import ConfidenceBand, bottleneck_band
 from neurotopo.persistence.build import merge_tree

@@ -67,7 +67,7 @@ class ConfidenceBand:
 
     @property
     def width(self) -> float:
-        """Persistence up to which a bar cannot be told from none: twice the radius.
+        """Persistence up to which a bar may be noise: twice the radius.
 
         A point of persistence p is p/2 from the diagonal in the distance of the plane that the
         bottleneck distance uses.
@@ -75,7 +75,7 @@ class ConfidenceBand:
         return 2.0 * self.radius
 
     def significant(self, diagram: ArrayLike | None = None) -> NDArray[np.bool_]:
-        """Tell which bars are longer than the width of the band.
+        """Return which bars are longer than the width of the band.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ def bottleneck_band(
     random_state: int | np.random.RandomState | None = None,
     n_jobs: int | None = None,
 ) -> ConfidenceBand:
-    """Resample a point cloud to see which bars of its diagram are more than noise.
+    """Compute a confidence band of the diagram of a point cloud, by resampling.
 
     Parameters
     ----------
@@ -169,8 +169,8 @@ def bottleneck_band(
     **No theorem says that it covers the diagram of M**, and it does not: the error is driven
     by the largest gaps of the sample, whose distribution the bootstrap does not reproduce. Samples
     of one square or one normal distribution often show a second "significant" component, and the
-    loop of a circle is not covered. Read it as what it is, a measure of how the diagram depends
-    on single points: a significant bar survives, moved by less than half its length, in a share
+    loop of a circle is not covered. It measures how the diagram depends on
+    single points: a significant bar survives, moved by less than half its length, in a share
     of 1 - alpha of the resamples.
 
     If some distances are infinite, resamples may miss a component; where that is likely the width
@@ -200,10 +200,10 @@ def bottleneck_band(
         raise ValueError('subsample_size is for method="subsample".')
     diagram, distance = _RESAMPLING[method](X, metric, dimension, mass, subsample_size)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
-    found = Parallel(n_jobs=n_jobs, prefer="threads")(
+    results = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(distance)(np.random.default_rng(seed)) for seed in seeds.tolist()
     )
-    distances = np.array(found, dtype=np.float64)
+    distances = np.array(results, dtype=np.float64)
     # the smallest t that is exceeded by a share of at most alpha
     radius = float(np.quantile(distances, 1 - alpha, method="inverted_cdf"))
     if method == "subsample":
@@ -333,10 +333,10 @@ def _matrix(X: Any, metric: Any) -> NDArray[np.float64]:
 
 
 def _parts(X: Any, metric: Any, dimension: int) -> tuple[Callable[[Points], tuple[Any, Any]], int]:
-    """How to take some of the points, with their metric, and how many there are.
+    """Return a function that takes some of the points, with their metric, and their number.
 
-    Parts are cut out of a matrix of distances, which is computed once; or are points, if
-    dimension 0 is had from these without a matrix.
+    Parts are blocks of a matrix of distances, which is computed once; or points, where
+    dimension 0 needs no matrix.
     """
     if dimension == 0 and not isinstance(X, EdgeList) and np.ndim(X) == 2 and not sp.issparse(X):
         points = np.asarray(X)

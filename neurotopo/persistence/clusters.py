@@ -43,12 +43,12 @@ class CandidateClusters:
     >>> from neurotopo import merge_tree
     >>> from neurotopo.persistence import candidate_clusters
     >>> tree = merge_tree([[0.0], [1.0], [4.0], [6.0]], metric="euclidean")
-    >>> found = candidate_clusters(tree)
-    >>> found.diagram
+    >>> clusters = candidate_clusters(tree)
+    >>> clusters.diagram
     array([[ 1.,  3.],
            [ 2.,  3.],
            [ 3., inf]])
-    >>> found.persistence()
+    >>> clusters.persistence()
     array([2., 1., 0.])
     """
 
@@ -79,7 +79,7 @@ class CandidateClusters:
     def unit(self) -> float:
         """The smallest positive radius at which anything merges (1 if there is none).
 
-        Measures that need ratios take smaller radii, zero above all, for this one.
+        Measures that need ratios replace smaller radii (zero, for one) by it.
         """
         clusters = self.tree.birth[self.tree.n_samples :]
         positive = clusters[clusters > 0]
@@ -94,7 +94,7 @@ class CandidateClusters:
 
         It is the stability of HDBSCAN in units of 1/``unit``, so that it neither overflows nor
         depends on the scale of the lengths. A cluster that never merges is counted down to
-        1/R = 0; one that alone is left has nothing to exceed and gets 0.
+        1/R = 0; a single one that is left gets 0.
         """
         tree = self.tree
         big = np.flatnonzero(self.cluster_of >= 0)
@@ -137,9 +137,8 @@ def candidate_clusters(
         Let a cluster survive merges with fewer than ``min_cluster_size`` samples: its life ends
         only when it meets another cluster.
     max_radius : float or None, default=None
-        End of observation. None: the last merge of the forest. (If condensed clusters leave only
-        one that never merges, it has nothing left to be told apart from, and observation ends
-        when it is born.)
+        End of observation. None: the last merge of the forest. (If only one condensed
+        cluster never merges, observation ends when it is born.)
 
     Returns
     -------

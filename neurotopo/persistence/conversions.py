@@ -1,4 +1,4 @@
-"""Persistence diagrams in the forms in which other libraries hold them.
+"""Conversions of persistence diagrams from and to the forms of other libraries.
 
 Here, as in ripser and persim, the diagrams of one space are a list of (n, 2) arrays of births and
 deaths, one per dimension from 0 on, and a bar that never dies has death ``inf``.
@@ -27,7 +27,7 @@ Diagram = NDArray[np.float64]
 
 
 def check_diagram(diagram: ArrayLike, name: str = "diagram") -> Diagram:
-    """Return a diagram as a float64 array of shape (n, 2), or say what is wrong with it.
+    """Return a diagram as a float64 array of shape (n, 2), after checks.
 
     Births are finite, no death precedes its birth, and an empty list is an empty diagram.
     """
@@ -149,7 +149,7 @@ def to_giotto(
     collection : sequence of sequences of array-like
         For every space its diagrams, one per dimension.
     infinity_value : float
-        What to write for the death of a bar that never dies. It has to exceed the births of these
+        What to write for the death of a bar that never dies. It must exceed the births of these
         bars; ``inf`` leaves them as they are.
     dimensions : sequence of int or None, default=None
         The dimensions that the diagrams of a space belong to. None: 0, 1, 2, ...
@@ -226,7 +226,7 @@ def from_giotto(
     array : array-like of shape (n_spaces, n_rows, 3)
         Rows (birth, death, dimension). Rows whose birth equals their death are padding.
     infinity_value : float or None, default=None
-        The death that stands for ``inf``. None: no death does.
+        The death that is read as ``inf``. None: no death is.
     max_dimension : int or None, default=None
         The last dimension of the answer. None: the highest one that occurs.
 
@@ -266,12 +266,11 @@ def _read_rows(rows: NDArray[np.float64], dimension: int, infinity_value: float 
 
 
 class DiagramList(list[Any]):
-    """A list of diagrams, one entry per space, that knows how to become an array.
+    """A list of diagrams, one entry per space, with a conversion to an array.
 
-    It is an ordinary list, whose entries are diagrams (or, if several dimensions were asked for,
-    lists of them). Beyond that ``np.asarray`` turns it into the padded array of
-    :func:`to_giotto`, padded by zeros and with infinite deaths left infinite, and it can be indexed
-    by an array.
+    The entries are diagrams (or, for several dimensions, lists of them). ``np.asarray`` turns it
+    into the padded array of :func:`to_giotto`, padded by zeros and with infinite deaths left
+    infinite, and it can be indexed by an array.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def _check_options(max_dimension: int, engine: str, max_radius: float | None, co
         raise ValueError(f"max_dimension must be at least 0, got {max_dimension}.")
     if engine == "tree" and max_dimension > 0:
         raise ValueError(
-            f'engine="tree" knows dimension 0 only, but max_dimension is {max_dimension}.'
+            f'engine="tree" supports dimension 0 only, but max_dimension is {max_dimension}.'
         )
     if max_radius is not None and not max_radius >= 0:
         raise ValueError(f"max_radius must be a non-negative number or None, got {max_radius}.")
@@ -148,12 +148,7 @@ def as_graph(
 def _within(graph: Graph, radius: float) -> Graph:
     """Leave out long edges; a dense matrix with edges missing becomes a list of edges."""
     if isinstance(graph, EdgeList):
-        if radius == np.inf:
-            return graph
-        held = graph.length <= radius
-        return EdgeList(
-            graph.n_vertices, graph.source[held], graph.target[held], graph.length[held]
-        )
+        return graph if radius == np.inf else graph.take(graph.length <= radius)
     graph = graph.astype(np.float64, copy=False)  # single precision would round the radius
     if graph.max() <= radius and np.isfinite(graph).all():
         return graph

@@ -1,15 +1,16 @@
-"""Minimum spanning forests by several engines: one contract, one answer.
+"""Minimum spanning forests by several engines, with the same result.
 
 Every engine takes the canonical forms of :mod:`neurotopo.persistence.inputs` and returns a
 :class:`~neurotopo.persistence.forest.SpanningForest` whose lengths are bit for bit those of the
 input. Engines that compare lengths in single precision (ripser) or that take short ones for
-absent (csgraph) are given the *ranks* of the lengths instead: persistence only compares, so ranks
-lose nothing, and each answer is read back as the length it stands for.
+absent (csgraph) get the *ranks* of the lengths instead: persistence only compares, so ranks
+lose nothing, and each rank in the result is replaced by its length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def forest_for_tree(
     min_samples: int = 1,
     n_jobs: int | None = None,
 ) -> SpanningForest:
-    """Find the cheapest forest with the merge tree of X: Prim's visiting path will do."""
+    """Find a forest with the merge tree of X; it may be the path in which Prim visits."""
     return _forest(X, metric, engine, min_samples, n_jobs, as_path=True)
 
 
@@ -167,33 +168,32 @@ def core_distances(graph: Graph, min_samples: int) -> NDArray[np.float64]:
 def smooth_lengths(graph: Graph, min_samples: int) -> Graph:
     """Make every edge at least as long as the core distances of its ends.
 
-    An edge with an infinite core distance at one end is no edge any more.
+    Edges with an infinite core distance at one end are removed.
     """
     core = core_distances(graph, min_samples)
     if not isinstance(graph, EdgeList):
         return np.maximum(np.maximum(graph, core[:, None]), core[None, :])
     ends = np.maximum(core[graph.source], core[graph.target])
     length = np.asarray(np.maximum(graph.length, ends), dtype=np.float64)
-    held = np.isfinite(length)
-    return EdgeList(graph.n_vertices, graph.source[held], graph.target[held], length[held])
+    return replace(graph, length=length).take(np.isfinite(length))
 
 
 def _forest_from_deaths(edges: EdgeList, engine: str) -> SpanningForest:
     """Turn the 0-dimensional deaths that gudhi or ripser find into a spanning forest.
 
-    The deaths are the engine's own; edges with those lengths are then joined in order, and the
-    number of merges at every length has to be the number of deaths there.
+    The deaths come from the engine; edges with those lengths are then joined in order, and the
+    number of merges at every length must be the number of deaths there.
     """
     # Ranks from 1 on: a diagram leaves out bars of length zero, and merges at 0 have to count.
     n = edges.n_vertices
     values, rank = np.unique(edges.length, return_inverse=True)
     rank = rank.reshape(-1)
-    ranked = EdgeList(n, edges.source, edges.target, (rank + 1).astype(np.float64))
+    ranked = replace(edges, length=(rank + 1).astype(np.float64))
     deaths = rips_diagrams(ranked, engine, 0)[0][:, 1]
     death_ranks = deaths[np.isfinite(deaths)].astype(np.intp) - 1
     wanted = np.bincount(death_ranks, minlength=len(values))
     at = np.flatnonzero(wanted[rank] > 0)
     chosen = at[spanning_edges(n, edges.source[at], edges.target[at], edges.length[at])]
     if not np.array_equal(np.bincount(rank[chosen], minlength=len(values)), wanted):
-        raise RuntimeError(f"the deaths that {engine} found are not the merge heights of X.")
+        raise RuntimeError(f"the deaths of {engine} are not the merge heights of X.")
     return SpanningForest(n, edges.source[chosen], edges.target[chosen], edges.length[chosen])

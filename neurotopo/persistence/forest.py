@@ -1,4 +1,4 @@
-"""The minimum spanning forest: all of a weighted graph that 0-dimensional persistence sees."""
+"""The minimum spanning forest, which determines 0-dimensional persistence."""
 
 from __future__ import annotations
 

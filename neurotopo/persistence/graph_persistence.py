@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -57,7 +58,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     max_radius : float or None, default=None
         Longer edges are left out.
     essential : {"keep", "drop", "cap"} or float, default="keep"
-        What becomes of bars that never die: they keep their death ``inf``; or are left out; or end
+        How bars that never die are written: with death ``inf``; not at all; or with their end
         at ``max_radius`` (None: at the longest edge of their graph); or at the number given. Most
         of ``gudhi.representations`` takes finite bars only. A bar that would end at or before its
         birth is left out.
@@ -100,7 +101,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     :class:`~neurotopo.persistence.conversions.DiagramList`: ``np.asarray`` makes of it the padded
     array of giotto-tda. For tables its shape does not depend on the rows.
 
-    Nothing is learnt in ``fit`` but the number of columns.
+    ``fit`` learns the number of columns only.
 
     Examples
     --------
@@ -276,10 +277,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
             return sample
         if isinstance(sample, EdgeList):
             length = self._lengths(sample.length)
-            held = ~np.isposinf(length)
-            return EdgeList(
-                sample.n_vertices, sample.source[held], sample.target[held], length[held]
-            )
+            return replace(sample, length=length).take(~np.isposinf(length))
         if sp.issparse(sample):
             entries = sample.tocoo()
             held = entries.row != entries.col
@@ -306,7 +304,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         return edge_lengths(weights, length=name, signed=signed, scale=scale)
 
     def _end(self, diagrams: list[NDArray[np.float64]], sample: Any) -> list[NDArray[np.float64]]:
-        """Do with the bars that never die what ``essential`` says."""
+        """Apply ``essential`` to the bars that never die."""
         if self.essential == "keep":
             return diagrams
         if self.essential == "drop":
@@ -368,8 +366,8 @@ def _longest(sample: Any, metric: Any) -> float:
 def _most_bars(n_vertices: int, dimension: int) -> int:
     """Return how many bars a filtered complex on so many vertices has at most.
 
-    A bar of dimension d is begun by a d-simplex whose boundary is no news: there are C(n, d + 1)
-    d-simplices, and C(n - 1, d) of them end bars of dimension d - 1 in the full complex.
+    Every d-simplex begins a bar of dimension d or ends one of dimension d - 1: there are
+    C(n, d + 1) of them, and in the full complex C(n - 1, d) end bars.
     """
     bars = math.comb(n_vertices - 1, dimension + 1)
     return bars + 1 if dimension == 0 else bars

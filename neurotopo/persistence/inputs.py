@@ -1,7 +1,7 @@
-"""What the user hands over, checked once and put into one of two canonical forms.
+"""Checks of the input, which turn it into one of two canonical forms.
 
-Everything after this module may rely on it: a dense matrix is symmetric, has no NaN and no
-negative entry; a sparse one has become an :class:`EdgeList` that holds each edge once.
+All other modules rely on them: a dense matrix is symmetric, without NaN and negative entries; a
+sparse one is an :class:`EdgeList` that holds each edge once.
 """
 
 from __future__ import annotations
@@ -53,6 +53,12 @@ class EdgeList:
     def n_edges(self) -> int:
         """Number of edges."""
         return len(self.length)
+
+    def take(self, chosen: NDArray[Any]) -> EdgeList:
+        """Return some of the edges, by positions in ascending order or by a mask."""
+        return EdgeList(
+            self.n_vertices, self.source[chosen], self.target[chosen], self.length[chosen]
+        )
 
     def to_dense(self) -> NDArray[np.float64]:
         """Return the symmetric matrix: ``inf`` where there is no edge, 0 on the diagonal."""
@@ -145,7 +151,7 @@ def _check_dense(X: NDArray[Any]) -> NDArray[Any]:
         X = X.T  # the same matrix, if it passes; offending pairs are named either way round
     X = np.ascontiguousarray(X)
     if not _is_clean(X):
-        X = _explain_or_mend(X)
+        X = _explain_or_repair(X)
     diagonal = X.diagonal()
     bad = np.isfinite(diagonal) & (diagonal != 0)
     if bad.any():
@@ -169,7 +175,7 @@ def _is_clean(X: NDArray[Any]) -> bool:
     return True
 
 
-def _explain_or_mend(X: NDArray[Any]) -> NDArray[Any]:
+def _explain_or_repair(X: NDArray[Any]) -> NDArray[Any]:
     """Raise the right error for a matrix that is not clean, or symmetrise it."""
     if np.isnan(X).any():
         i, j = np.argwhere(np.isnan(X))[0]
@@ -200,7 +206,7 @@ def _check_sparse(X: sp.sparray | sp.spmatrix) -> EdgeList:
         and np.array_equal(csr.data, csc.data)
     )
     if not exact:
-        return _explain_or_mend_sparse(_above_diagonal(csr), _above_diagonal(csc), csr.dtype)
+        return _explain_or_repair_sparse(_above_diagonal(csr), _above_diagonal(csc), csr.dtype)
     del csc  # a second copy of the graph: gone before the next one is made
     return _above_diagonal(csr)
 
@@ -260,7 +266,7 @@ def _check_sparse_values(csr: sp.csr_array) -> None:
         )
 
 
-def _explain_or_mend_sparse(upper: EdgeList, lower: EdgeList, dtype: np.dtype[Any]) -> EdgeList:
+def _explain_or_repair_sparse(upper: EdgeList, lower: EdgeList, dtype: np.dtype[Any]) -> EdgeList:
     """Raise for a truly asymmetric matrix, otherwise keep the smaller of each pair of entries."""
     keys = [e.source.astype(np.int64) * e.n_vertices + e.target for e in (upper, lower)]
     lonely = np.setxor1d(keys[0], keys[1], assume_unique=True)

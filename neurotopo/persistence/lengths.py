@@ -66,7 +66,7 @@ def register_length(name: str, function: Callable[[NDArray[np.float64]], ArrayLi
 def check_length(
     length: Length = "inverse", power: float = 1.0, *, signed: bool = False, path: str = "up"
 ) -> None:
-    """Raise a ValueError for options that do not exist or do not go together.
+    """Raise a ValueError for unknown or contradictory options.
 
     Parameters
     ----------
@@ -99,8 +99,8 @@ def strength(
     """Return numbers of which a larger one means a shorter edge; ``-inf`` means no edge.
 
     Lengths are needed only of the few edges that a spanning forest keeps; to find them, this
-    order is enough and much cheaper. (Edges whose length overflows are not told apart here. They
-    are the longest ones, so they may be dropped from the forest afterwards.)
+    order is enough and much cheaper. (Edges whose length overflows are not marked here. They are
+    the longest ones, so they can be dropped from the forest afterwards.)
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def strength(
     length : str or callable, default="inverse"
         As for :func:`edge_lengths`. All names have the same order.
     out : ndarray, optional
-        Where to put the answer; it may be ``weights`` itself.
+        Where to write the result; it may be ``weights`` itself.
 
     Returns
     -------
@@ -174,8 +174,8 @@ def edge_lengths(
     Returns
     -------
     ndarray of float64
-        ``inf`` where there is no edge, be it that the weight is 0 or that the length is too large
-        for double precision.
+        ``inf`` where there is no edge: the weight is 0, or the length is too large for double
+        precision.
 
     References
     ----------
@@ -210,7 +210,7 @@ def edge_lengths(
 def _called(
     length: Callable[[NDArray[Any]], ArrayLike], weights: NDArray[Any], signed: bool
 ) -> NDArray[np.float64]:
-    """Lengths by the user's function, which is shown nothing but edges."""
+    """Return lengths by the user's function, which is called with edges only."""
     lengths = np.full(weights.shape, np.inf)
     held = weights > 0 if signed else weights != 0
     given = weights[held]

@@ -1,4 +1,4 @@
-"""MergeTree: every cluster that ever exists as the radius grows, as flat arrays."""
+"""MergeTree: the clusters at all radii, as flat arrays."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ class MergeTree(Explorable):
     def ancestor_where(self, condition: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Return, for every node, the nearest node from itself upwards that meets a condition.
 
-        -1 where there is none. All nodes are answered together, by pointer doubling.
+        -1 where there is none. Computed for all nodes at once, by pointer doubling.
 
         Parameters
         ----------
@@ -271,7 +271,7 @@ class MergeTree(Explorable):
                 return lowest
             node, above = node[inside], above[inside]
             np.minimum.at(lowest, above, lowest[node])
-            # after round t every node has told its ancestor 2**t above
+            # after round t every value has reached the ancestor 2**t above
             jump = np.full(self.n_nodes, -1, dtype=np.intp)
             jump[node] = above
             above = jump[above]

@@ -1,10 +1,10 @@
 """Exact minimum spanning trees of points without a matrix of distances.
 
 The forest of a k-nearest-neighbour graph is nearly always the whole answer; what takes time is to
-know it. Here every merge is proved by a cut: a component A that merges at height h is safe if no
+prove it. Here every merge is proved by a cut: a component A that merges at height h is safe if no
 point of A has an outside point nearer than h, and that is known without looking whenever the
-k-th neighbour of each point of A is at least as far as h. Only where this fails, points are asked
-for more neighbours, and large components for anything nearer outside.
+k-th neighbour of each point of A is at least as far as h. Where this fails, more
+neighbours are searched for, and large components are searched for nearer points outside.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _ORDERS = {
 _SMALL = 300  # below this a dense matrix is faster
 _TREE_DIMENSIONS = 15  # above this a k-d tree visits nearly every point
 _MORE_NEIGHBOURS = 128
-_AT_ONCE = 10_000  # points that are asked together: bounds the memory of the new edges
+_AT_ONCE = 10_000  # points per search: bounds the memory of the new edges
 _GROUPS = 16  # components that are searched one by one, the largest first
 _ULPS = 1e-12  # a search's own rounding: its distances are only used with this margin
 
@@ -58,7 +58,7 @@ def minkowski_order(metric: Any) -> float | None:
 
 
 def prefers_points_engine(X: Any, metric: Any) -> bool:
-    """Tell whether :func:`points_forest` is the best way for these points."""
+    """Return whether :func:`points_forest` is the fastest engine for these points."""
     return minkowski_order(metric) is not None and not sp.issparse(X) and X.shape[0] > _SMALL
 
 
@@ -170,7 +170,7 @@ def points_forest(
 
 
 class _Proof:
-    """The state of one search: a candidate forest, and what is known of every point."""
+    """State of one search: a candidate forest, and bounds for every point."""
 
     def __init__(self, X: NDArray[np.float64], order: float, min_samples: int, workers: int):
         self.X, self.order, self.workers = X, order, workers
@@ -212,8 +212,8 @@ class _Proof:
                 asked[timid] = True
                 self._ask_for_more(timid)
                 continue
-            found = [self._shortcuts(tree, *doubt) for doubt in doubts]
-            self._add(*(np.concatenate(part) for part in zip(*found, strict=True)))
+            edges = [self._shortcuts(tree, *doubt) for doubt in doubts]
+            self._add(*(np.concatenate(part) for part in zip(*edges, strict=True)))
 
     def _raw_lengths(self, i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.float64]:
         return _lengths(self.X[i], self.X[j], self.order)
@@ -224,7 +224,7 @@ class _Proof:
         return SpanningForest(self.n, i[chosen], j[chosen], length[chosen])
 
     def _add(self, i: NDArray[np.intp], j: NDArray[np.intp]) -> None:
-        """Let new edges compete with those of the forest; what lost before loses again."""
+        """Replace the forest by the best one of its edges and the new ones."""
         if len(i):
             self.forest = self._best_forest(
                 np.append(self.forest.source, i), np.append(self.forest.target, j)
@@ -251,7 +251,7 @@ class _Proof:
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Search all of some points; the second value is a lower bound on the k-th distance.
 
-        The Euclidean search expands the square, so it errs by an amount that has to be allowed.
+        The Euclidean search expands the square, so its error is subtracted.
         """
         metric = {2.0: "euclidean", 1.0: "manhattan"}.get(self.order, "chebyshev")
         search = NearestNeighbors(
@@ -294,7 +294,7 @@ class _Proof:
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Edges shorter than ``height`` from a component to the nearest points outside it.
 
-        The outside is searched component by component: two of them are mostly told apart by
+        The outside is searched component by component: two of them are mostly separated by
         their projections, which leaves few points to search for.
         """
         label = tree.cut(float(np.nextafter(height, 0.0)))
@@ -354,7 +354,7 @@ class _Proof:
         """Edges that join the components into one tree, short but not proved shortest.
 
         Components are joined along the spanning tree of their centres, each pair between two
-        points found by going to and fro between them.
+        points that are searched for in turns.
         """
         label = tree_of_forest(self.forest).cut(np.inf)
         by_label = np.argsort(label, kind="stable")

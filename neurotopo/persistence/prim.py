@@ -37,7 +37,7 @@ def prim_visit(n: int, row: Rows) -> tuple[NDArray[np.intp], NDArray[np.float64]
     -----
     The order alone carries the whole hierarchy: the smallest radius at which ``order[i]`` and
     ``order[j]``, ``i < j``, are connected is ``max(heights[i + 1 : j + 1])``. So the path through
-    the vertices in this order may stand in for the minimum spanning tree, and the end points of
+    the vertices in this order can replace the minimum spanning tree, and the end points of
     its edges, whose bookkeeping costs as much as the search, need not be tracked.
     """
     reach = np.full(n, np.inf)

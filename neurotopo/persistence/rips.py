@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ __all__ = ["RIPS_ENGINES", "diagrams_with_births", "n_vertices", "rips_diagrams"
 Graph = EdgeList | NDArray[np.floating[Any]]
 Diagram = NDArray[np.float64]
 
-_RIPSER_RANKS = 2**24  # single precision tells fewer integers than this apart
+_RIPSER_RANKS = 2**24  # integers from here on are not exact in single precision
 _RIPSER_SIMPLICES = 2**55  # ripser keeps 8 of 63 bits for the coefficient
 
 
@@ -39,7 +40,7 @@ def n_vertices(graph: Graph) -> int:
 
 
 def _once(edges: EdgeList) -> sp.coo_matrix:
-    """Every edge once, as gudhi wants it."""
+    """Return the matrix of gudhi, with every edge once."""
     ends = (edges.source.astype(np.int32), edges.target.astype(np.int32))
     return sp.coo_matrix((edges.length, ends), shape=(edges.n_vertices,) * 2)
 
@@ -77,14 +78,12 @@ def _simplex_tree(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]
 def _ripser(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]:
     """Run ripser on the ranks of the lengths, which single precision holds exactly.
 
-    Rank 0 stands for 0, where vertices enter, and 1, 2, ... for the distinct lengths: so edges of
-    length 0 are not taken for absent, and lengths that single precision rounds together, to 0 or
-    to inf, stay apart.
+    Rank 0 is radius 0, where vertices enter; 1, 2, ... are the distinct lengths. So edges of
+    length 0 are not read as absent, and lengths that are equal in single precision stay distinct.
     """
-    n = n_vertices(graph)
     edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
     values, rank = _ranks(edges.length)
-    ranked = EdgeList(n, edges.source, edges.target, rank + 1.0)
+    ranked = replace(edges, length=rank + 1.0)
     # a complete graph goes in dense: ripser then stops where the complex becomes a cone
     matrix = _once(ranked) if isinstance(graph, EdgeList) else ranked.to_dense()
     return _run_ripser(matrix, max_dimension, coeff, np.append(0.0, values))
@@ -112,7 +111,7 @@ def _ranks(lengths: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     values, rank = np.unique(lengths, return_inverse=True)
     if len(values) >= _RIPSER_RANKS:
         raise ValueError(
-            f"ripser tells at most {_RIPSER_RANKS - 1} lengths apart in single precision, and "
+            f"ripser distinguishes at most {_RIPSER_RANKS - 1} lengths, in single precision, and "
             f'the graph has {len(values)} distinct ones. Use engine="gudhi".'
         )
     return values, rank.reshape(-1).astype(np.float64)

@@ -1,8 +1,8 @@
-"""Is a cluster more persistent than chance? A permutation null on the weights of a graph."""
+"""Permutation tests of the persistence of clusters, under shuffled weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -56,7 +56,7 @@ class PermutationTest:
     n_permutations: int
 
     def discoveries(self, level: float = 0.05) -> NDArray[np.bool_]:
-        """Clusters that stand when the false-discovery rate is held at ``level``."""
+        """Return the clusters that are significant at a false-discovery rate of ``level``."""
         return benjamini_hochberg(self.p_values, level)
 
 
@@ -78,7 +78,7 @@ def permutation_test(
 
     The hypothesis tested is that the weights are exchangeable: the graph has the edges it has,
     and which of them are short is chance. Strata restrict the shuffle to edges between the same
-    two groups, so that a layer with large weights throughout is not taken for structure.
+    two groups, so that a layer of large weights does not count as structure.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def run_permutations(
     n_jobs: int | None = None,
     **options: Any,
 ) -> PermutationTest:
-    """Test clusters that are known already; ``options`` are those that made them."""
+    """Test given clusters; ``options`` are those of :func:`candidate_clusters`."""
     if statistic == "auto":
         statistic = "persistence" if options["condense"] else "joint"
     if statistic not in ("joint", "persistence"):
@@ -188,8 +188,9 @@ def run_permutations(
     def one(stream: np.random.SeedSequence) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         shuffled = shuffle_lengths(edges, group, np.random.default_rng(stream))
         tree = tree_of_forest(graph_forest(shuffled, min_samples=min_samples))
-        found = candidate_clusters(tree, **options)
-        return found.persistence(scale), found.tree.size[found.node]
+        drawn_clusters = candidate_clusters(tree, **options)
+        sizes = drawn_clusters.tree.size[drawn_clusters.node]
+        return drawn_clusters.persistence(scale), sizes
 
     drawn = Parallel(n_jobs=n_jobs)(delayed(one)(stream) for stream in streams)
     null = np.concatenate([persistence for persistence, _ in drawn])
@@ -234,7 +235,7 @@ def shuffle_lengths(
         length = np.empty_like(edges.length)
         random = np.lexsort((rng.random(edges.n_edges), group))
         length[np.argsort(group, kind="stable")] = edges.length[random]
-    return EdgeList(edges.n_vertices, edges.source, edges.target, length)
+    return replace(edges, length=length)
 
 
 def pooled_p_values(
@@ -247,7 +248,7 @@ def pooled_p_values(
 
 
 def benjamini_hochberg(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:
-    """Tell which hypotheses are rejected when the false-discovery rate is held at ``level``.
+    """Return which hypotheses are rejected at a false-discovery rate of ``level``.
 
     Parameters
     ----------
@@ -259,7 +260,7 @@ def benjamini_hochberg(p_values: ArrayLike, level: float) -> NDArray[np.bool_]:
     Returns
     -------
     ndarray of bool, shape (n,)
-        The rejected ones.
+        True for the rejected ones.
 
     Examples
     --------

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurotopo as nt
+from neurotopo.cluster.layout import leaf_positions
 from neurotopo.explore import data as data_module
 from neurotopo.explore import drawing, explorer_data, labels_at, write_page
-from neurotopo.explore.layout import leaf_positions
 from neurotopo.explore.page import json_in_html, make_page
 
 LINE = [[0.0], [1.0], [3.0], [10.0], [10.5], [30.0]]

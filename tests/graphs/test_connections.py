@@ -142,7 +142,7 @@ def test_weights_that_overflow_are_named():
 def test_rows_of_the_wrong_shape():
     model = ArrayModel(2)
     model.in_rows = lambda layer, indices, **options: model.up[layer][:1]
-    with pytest.raises(ValueError, match=r"rows of 2 neurons of layer 1 .* of shape \(1, 6\)"):
+    with pytest.raises(ValueError, match=r"rows of 2 neurons of layer 1.* of shape \(1, 6\)"):
         connection_weights(model, TWO)
 
 

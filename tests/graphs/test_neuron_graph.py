@@ -414,7 +414,7 @@ def test_bad_neurons_and_rows_are_named():
     model.up[2, 5, 0] = np.nan
     with pytest.raises(ValueError, match=r"in-row of neuron \(2, 5\) holds NaN"):
         NeuronGraph.from_model(model, [(1, 0), (2, 4), (2, 5)])
-    with pytest.raises(TypeError, match="a str cannot be asked for rows"):
+    with pytest.raises(TypeError, match="a str is no source of rows"):
         NeuronGraph.from_model("gpt2", [(0, 0)])
 
 

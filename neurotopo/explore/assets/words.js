@@ -1,4 +1,4 @@
-/* What is said about the clusters beside the pictures. */
+/* Texts about the clusters. */
 
 const MOST_KEYS = 8;
 const MOST_NAMED = 6;
@@ -23,7 +23,7 @@ function legendItems(entries, mode, data) {
   return sorted.length ? items : [make("li", "", none)];
 }
 
-/** Tell about the cluster that is lit up, null for none. */
+/** Describe the highlighted cluster, null for none. */
 function detailText(lit, data, nameOf, kept) {
   if (!lit) return `Point at a ${data.unit[0]}, a bar or a point of the diagram to see its cluster.`;
   const sample = lit.sample === undefined ? null : nameOf(lit.sample);
@@ -36,13 +36,13 @@ function detailText(lit, data, nameOf, kept) {
     lit.death === null ? "never dies" : `dies at ${radiusText(lit.death)}`,
     lit.bar < 0 ? "" : `, persistence ${radiusText(data.bars.persistence[lit.bar])}`,
     `. Members: ${memberText(lit, data, nameOf, MOST_NAMED)}.`,
-    kept ? " (Kept; Escape lets go.)" : "",
+    kept ? " (Kept; Escape releases it.)" : "",
   ].join("");
 }
 
-/** Tell which clusters the barcode shows, and how to use it. */
+/** Describe which clusters the barcode shows, and how to use it. */
 function barText(data, shown) {
-  const help = "Point at a bar, or move with Tab and the arrow keys; Enter keeps it, Escape lets go.";
+  const help = "Point at a bar, or move with Tab and the arrow keys; Enter keeps it, Escape releases it.";
   if (!data.n_bars) return `There is no cluster of two or more ${data.unit[1]}.`;
   if (data.n_bars <= shown) return help;
   const first = data.chosen === null ? "" : ", chosen ones first";
