@@ -368,7 +368,7 @@ def test_wrong_options(options, message):
 
 
 def test_a_thing_without_rows():
-    with pytest.raises(TypeError, match="list has no n_layers"):
+    with pytest.raises(TypeError, match="a list is no source of rows: it has no n_layers"):
         whole_model_tree([1, 2])
 
 
