@@ -13,7 +13,15 @@ from neurotopo.graphs import LENGTHS, edge_lengths, register_length, whole_model
 from neurotopo.knowledge.potential import check_clusterer, potential_components
 from neurotopo.plots import BarcodeDisplay
 from neurotopo.studies.acquisition.options import AcquisitionOptions
-from neurotopo.studies.methods import METHODS, GroupingInput, groups_by, in_order, label_of
+from neurotopo.studies.groupings import (
+    GROUPINGS,
+    METHODS,
+    GroupingInput,
+    groups_by,
+    in_order,
+    label_of,
+    register_grouping,
+)
 from tests.graphs.sources import ArrayModel
 
 NEURONS = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
@@ -22,7 +30,7 @@ NEURONS = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
 @pytest.fixture(autouse=True)
 def _as_before():
     """Remove every entry that a test added."""
-    registries = (BASELINES, CLUSTERER_LABELS, RULES, LENGTHS)
+    registries = (BASELINES, CLUSTERER_LABELS, RULES, LENGTHS, GROUPINGS)
     before = [dict(registry) for registry in registries]
     yield
     for registry, entries in zip(registries, before, strict=True):
@@ -37,6 +45,19 @@ def model():
 
 def halves(distances, *, random_state=None):
     return np.arange(len(distances)) * 2 // len(distances)
+
+
+def test_a_way_of_grouping(model):
+    graph = nt.NeuronGraph.from_model(model, NEURONS)
+    register_grouping("single", "One group", lambda given: [given.neurons])
+    groups = groups_by(["single"], GroupingInput(graph, pairs=lambda: None, shape=(3, 4)))
+    assert groups["single"] == [graph.neurons]
+    assert label_of("random:single") == "Random groups in the sizes of single"
+    assert in_order(["random:single", "oracle", "single"]) == ["oracle", "single", "random:single"]
+    assert AcquisitionOptions(methods=["single"]).methods == ["single"]
+    for name in ("", "single", "kmeans", "anywhere", "random:ntc"):
+        with pytest.raises(ValueError, match="a method cannot have the name"):
+            register_grouping(name, "", lambda given: [])
 
 
 def test_a_baseline(model):

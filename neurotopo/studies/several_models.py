@@ -11,10 +11,10 @@ import numpy as np
 
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.methods import shuffled
+from neurotopo.studies.groupings import shuffled
 from neurotopo.studies.models import identity_of_model, model_for
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder
 from neurotopo.studies.rows import Row
-from neurotopo.studies.search import FactNeurons, NeuronFinder
 from neurotopo.studies.study import Study
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class SeveralModelsStudy(Study):
     Examples
     --------
     >>> from neurotopo.models.examples import random_model
-    >>> from neurotopo.studies.search import SearchOptions
+    >>> from neurotopo.studies.neurons import SearchOptions
     >>> from neurotopo.studies.several_models import SeveralModelsStudy
     >>> study = SeveralModelsStudy([random_model(seed=0), random_model(seed=1)], SearchOptions())
     >>> study.finder(1).model is study.models[1]

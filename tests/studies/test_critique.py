@@ -280,7 +280,7 @@ def row_of(item, result):
 
 
 def test_effects_are_those_of_the_neurons_they_are_said_to_be(work, stored):
-    from neurotopo.studies.search import NeuronFinder
+    from neurotopo.studies.neurons import NeuronFinder
 
     found = collect([row_of(item, result) for item, result in stored.items()])
     searcher = NeuronFinder(work.model, OPTIONS)

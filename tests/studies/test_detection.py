@@ -367,7 +367,7 @@ def test_scores_are_mean_attributions(model, trial, payload):
     """Against each fact by itself, from the attributions of all neurons."""
     options = DetectionOptions.quick(steps=4)
     amig = options.search().amig()
-    from neurotopo.studies.search import NeuronFinder
+    from neurotopo.studies.neurons import NeuronFinder
 
     train = [pair.true_fact for pair in trial.pairs if pair.train]
     found = [NeuronFinder(model, options.search()).find(one) for one in train]

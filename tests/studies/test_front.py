@@ -18,7 +18,7 @@ from neurotopo.studies import InlineEngine, read_run, seed_for
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.work import AcquisitionWork, prepare
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.methods import METHODS
+from neurotopo.studies.groupings import METHODS
 from neurotopo.studies.run import report, run
 from neurotopo.studies.study import STUDIES, study_named
 

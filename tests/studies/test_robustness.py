@@ -18,11 +18,11 @@ from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
 from neurotopo.models.recall import recalled
 from neurotopo.studies.facts import facts_for
+from neurotopo.studies.neurons import NeuronFinder, size_matched
 from neurotopo.studies.robustness.options import RobustnessOptions
 from neurotopo.studies.robustness.rows import collect
 from neurotopo.studies.robustness.work import RobustnessWork
 from neurotopo.studies.rows import Row
-from neurotopo.studies.search import NeuronFinder, size_matched
 from neurotopo.studies.study import seed_for
 
 FAST = {"quadrature": "gauss-legendre", "steps": 8}

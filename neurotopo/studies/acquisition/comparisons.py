@@ -10,7 +10,7 @@ import numpy as np
 
 from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition.rows import POINTS, Collected
-from neurotopo.studies.methods import METHODS, control_of
+from neurotopo.studies.groupings import METHODS, control_of
 from neurotopo.studies.statistics import holm, independent, paired
 
 if TYPE_CHECKING:

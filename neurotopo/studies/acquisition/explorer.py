@@ -11,7 +11,7 @@ import numpy as np
 
 from neurotopo.explore.data import explorer_data
 from neurotopo.studies.acquisition.graph import clusterer_of
-from neurotopo.studies.methods import control_of, in_order, label_of
+from neurotopo.studies.groupings import control_of, in_order, label_of
 from neurotopo.studies.rows import Row
 
 __all__ = ["explorer_of", "fact_shown"]

@@ -19,7 +19,7 @@ from neurotopo.studies.findings import (
     stands,
     upper_first,
 )
-from neurotopo.studies.methods import label_of
+from neurotopo.studies.groupings import label_of
 
 if TYPE_CHECKING:
     import pandas as pd

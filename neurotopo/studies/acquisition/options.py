@@ -10,8 +10,8 @@ from typing import Any
 from neurotopo.cluster.baselines import CLUSTERER_LABELS
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.knowledge.degeneracy import DKNFinder
-from neurotopo.studies.methods import METHODS
-from neurotopo.studies.search import SearchOptions
+from neurotopo.studies.groupings import METHODS
+from neurotopo.studies.neurons import SearchOptions
 
 __all__ = ["AcquisitionOptions"]
 
@@ -25,14 +25,14 @@ class AcquisitionOptions(SearchOptions):
     Parameters
     ----------
     methods : sequence of str, optional
-        Which methods are compared, keys of :data:`~neurotopo.studies.methods.METHODS`. None: all,
+        Which methods are compared, keys of :data:`~neurotopo.studies.groupings.METHODS`. None: all,
         ``"oracle"`` where the model was trained to have groups.
     threshold, rule, scope, baseline, steps, quadrature
         How neurons are found, :class:`~neurotopo.AMIG`.
     path, fold_norm, length, aggregation
         How they are connected, :class:`~neurotopo.NeuronGraph`.
     tau, tau_absolute, tau_log, level, min_cluster_size
-        Thresholds of the rules of NTC, :class:`~neurotopo.studies.methods.GroupingInput`.
+        Thresholds of the rules of NTC, :class:`~neurotopo.studies.groupings.GroupingInput`.
     tau2, criterion, relative, max_drop, positions, reduce, max_exact, n_samples, max_change
         The filter, and how degeneracy is measured, :class:`~neurotopo.DKNFinder`.
     n_pairs : int, default=20

@@ -14,7 +14,7 @@ from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.plots.sweep import SweepDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.acquisition.rows import LARGEST, Collected
-from neurotopo.studies.methods import control_of
+from neurotopo.studies.groupings import control_of
 
 __all__ = ["pictures_of"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo.knowledge.gcr import straight_line_gcr
-from neurotopo.studies.methods import in_order
+from neurotopo.studies.groupings import in_order
 from neurotopo.studies.rows import Row
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from neurotopo.studies.acquisition.rows import Collected, collect
 from neurotopo.studies.acquisition.tables import tables_of
 from neurotopo.studies.acquisition.work import STAGES, prepare
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.methods import label_of
+from neurotopo.studies.groupings import label_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.study import Study
 

@@ -14,7 +14,7 @@ from neurotopo.knowledge.gcr import straight_line_gcr
 from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition.comparisons import controls_table, table7, table7_paired
 from neurotopo.studies.acquisition.rows import EXCLUDED, LARGEST, POINTS, Collected
-from neurotopo.studies.methods import label_of
+from neurotopo.studies.groupings import label_of
 from neurotopo.studies.statistics import finite_mean, mean_interval
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.acquisition.graph import stored_graph
 from neurotopo.studies.acquisition.options import AcquisitionOptions
-from neurotopo.studies.methods import METHODS, GroupingInput, control_of, groups_by, shuffled
+from neurotopo.studies.groupings import METHODS, GroupingInput, control_of, groups_by, shuffled
 from neurotopo.studies.models import model_for
 from neurotopo.studies.study import seed_for
 

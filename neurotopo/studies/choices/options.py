@@ -11,7 +11,7 @@ from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.persistence.lengths import check_length
 from neurotopo.studies.choices.variations import CHOICES
-from neurotopo.studies.search import SearchOptions
+from neurotopo.studies.neurons import SearchOptions
 
 __all__ = ["ChoicesOptions"]
 

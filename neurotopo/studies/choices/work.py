@@ -17,7 +17,7 @@ from neurotopo.studies.choices.agreement import jaccard, rand_index, same_groups
 from neurotopo.studies.choices.grouping import Grouper
 from neurotopo.studies.choices.options import ChoicesOptions
 from neurotopo.studies.choices.variations import DEFAULT, Variation, variations_for
-from neurotopo.studies.methods import shuffled
+from neurotopo.studies.groupings import shuffled
 from neurotopo.studies.models import model_for
 from neurotopo.studies.statistics import finite_mean
 from neurotopo.studies.study import seed_for

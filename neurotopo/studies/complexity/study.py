@@ -15,7 +15,7 @@ from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.complexity import report
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.search import FactNeurons, NeuronFinder, SearchOptions, size_matched
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions, size_matched
 from neurotopo.studies.several_models import ModelFact, SeveralModelsStudy, Shuffles, n_parameters
 from neurotopo.studies.study import seed_for
 
@@ -28,7 +28,7 @@ __all__ = ["STUDY", "Complexity", "ComplexityOptions"]
 
 @dataclass(frozen=True)
 class ComplexityOptions(SearchOptions):
-    """Options of the study ``complexity``; see :class:`~neurotopo.studies.search.SearchOptions`.
+    """Options of the study ``complexity``; see :class:`~neurotopo.studies.neurons.SearchOptions`.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from neurotopo.models.prompts import split_prompt
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.critique.pairs import digest_of
-from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.study import seed_for
 from neurotopo.tuning.tuner import NeuronTuner
 

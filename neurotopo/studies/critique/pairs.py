@@ -25,7 +25,7 @@ from neurotopo.models.passes import Query, log_probabilities
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.critique.measures import rank_one_share, shuffled_share
-from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.study import seed_for
 from neurotopo.testbed.agreement import draw_pairs
 

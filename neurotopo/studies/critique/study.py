@@ -20,7 +20,7 @@ from neurotopo.studies.critique.pairs import (
 )
 from neurotopo.studies.critique.report import ARMS, PICTURES, TABLES, collect, findings_of
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.search import NeuronFinder, SearchOptions
+from neurotopo.studies.neurons import NeuronFinder, SearchOptions
 from neurotopo.studies.study import Study
 
 __all__ = ["STUDY", "Critique", "CritiqueOptions"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from neurotopo.cluster.baselines import CLUSTERER_LABELS
 from neurotopo.studies.acquisition.options import AcquisitionOptions
-from neurotopo.studies.search import SearchOptions
+from neurotopo.studies.neurons import SearchOptions
 
 __all__ = ["CrosslingualOptions"]
 
@@ -28,7 +28,7 @@ class CrosslingualOptions(SearchOptions):
         have ``threshold``.
     methods : sequence of str
         How neurons are grouped in each language, keys of
-        :data:`~neurotopo.studies.methods.METHODS`.
+        :data:`~neurotopo.studies.groupings.METHODS`.
     scales : sequence of float
         The factors on edited neurons: 0 suppresses, 2 enhances.
     least_change : float, default=0.01
@@ -41,7 +41,7 @@ class CrosslingualOptions(SearchOptions):
     threshold, rule, scope, baseline, steps, quadrature, path, fold_norm, length, aggregation, tau,
     min_cluster_size, tau2, criterion, relative, max_drop, positions, reduce, max_change
         How neurons are found, connected and judged,
-        :class:`~neurotopo.studies.search.SearchOptions`. ``max_change`` is the limit of a
+        :class:`~neurotopo.studies.neurons.SearchOptions`. ``max_change`` is the limit of a
         relative change by an edit too.
 
     Examples

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neurotopo.studies.search import SearchOptions
+from neurotopo.studies.neurons import SearchOptions
 
 __all__ = ["SWEPT", "THRESHOLDS_BY", "DetectionOptions"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.detection.options import SWEPT, DetectionOptions
-from neurotopo.studies.search import size_matched
+from neurotopo.studies.neurons import size_matched
 
 __all__ = ["Swept", "random_sets", "shared", "swept_sets"]
 

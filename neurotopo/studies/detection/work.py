@@ -18,7 +18,7 @@ from neurotopo.studies.detection.options import DetectionOptions
 from neurotopo.studies.detection.sets import Swept, random_sets, shared, swept_sets
 from neurotopo.studies.detection.trials import RelationTrial
 from neurotopo.studies.models import model_for
-from neurotopo.studies.search import FactNeurons, NeuronFinder
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder
 from neurotopo.studies.study import seed_for
 
 __all__ = ["DetectionWork", "prepare"]

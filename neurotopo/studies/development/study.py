@@ -9,7 +9,7 @@ from typing import Any
 
 from neurotopo.studies.development import report
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.search import SearchOptions
+from neurotopo.studies.neurons import SearchOptions
 from neurotopo.studies.several_models import ModelFact, SeveralModelsStudy, Shuffles
 from neurotopo.studies.study import seed_for
 from neurotopo.testbed.folder import finished
@@ -20,7 +20,7 @@ __all__ = ["STUDY", "Development", "DevelopmentOptions"]
 
 @dataclass(frozen=True)
 class DevelopmentOptions(SearchOptions):
-    """Options of the study ``development``; see :class:`~neurotopo.studies.search.SearchOptions`.
+    """Options of the study ``development``; see :class:`~neurotopo.studies.neurons.SearchOptions`.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.facts import Fact
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.search import size_matched
+from neurotopo.studies.neurons import size_matched
 from neurotopo.tuning.changes import (
     OverlapCurve,
     binned,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurotopo.report.summary import Table
-from neurotopo.studies.methods import control_of
+from neurotopo.studies.groupings import control_of
 from neurotopo.studies.robustness.exclusions import subsets_kept
 from neurotopo.studies.robustness.rows import NONE, WHERE, Collected
 from neurotopo.studies.statistics import holm, independent, paired

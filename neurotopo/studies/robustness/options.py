@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurotopo.models.prompts import PLACEHOLDERS
-from neurotopo.studies.search import SearchOptions
+from neurotopo.studies.neurons import SearchOptions
 
 __all__ = ["ENHANCE", "RobustnessOptions"]
 

@@ -11,7 +11,7 @@ from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.panels import PanelsDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
-from neurotopo.studies.methods import control_of
+from neurotopo.studies.groupings import control_of
 from neurotopo.studies.robustness.comparisons import POINTS
 from neurotopo.studies.robustness.exclusions import subsets_kept
 from neurotopo.studies.robustness.rows import ARMS, AVERAGE, KINDS, NONE, WHERE, Collected

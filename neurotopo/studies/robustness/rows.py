@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurotopo.datasets.perturbation import PERTURBATIONS
+from neurotopo.studies.neurons import ARM_LABELS
 from neurotopo.studies.robustness.measures import MEASURES, measures
 from neurotopo.studies.rows import Row
-from neurotopo.studies.search import ARM_LABELS
 from neurotopo.studies.statistics import finite_mean
 
 if TYPE_CHECKING:

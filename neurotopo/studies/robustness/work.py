@@ -12,11 +12,11 @@ from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.suppression import subsets
 from neurotopo.models.prompts import describe_fact
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.methods import control_of, shuffled
+from neurotopo.studies.groupings import control_of, shuffled
 from neurotopo.studies.models import model_for
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.robustness.options import ENHANCE, RobustnessOptions
 from neurotopo.studies.robustness.rows import MOST, NO_PROMPT, NOT_KNOWN
-from neurotopo.studies.search import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.study import seed_for
 
 __all__ = ["STAGES", "RobustnessWork", "prepare"]

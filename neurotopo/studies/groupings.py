@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from neurotopo.knowledge.pairs import DegeneratePairs
 
 __all__ = [
+    "GROUPINGS",
     "LABELS",
     "METHODS",
     "GroupingInput",
@@ -32,6 +32,7 @@ __all__ = [
     "groups_by",
     "in_order",
     "label_of",
+    "register_grouping",
     "shuffled",
 ]
 
@@ -42,30 +43,10 @@ ANYWHERE = "anywhere"
 _AUTHORS_SPAN = 3
 _AUTHORS_QUANTILE = 0.2
 
-LABELS: Mapping[str, str] = ChainMap(
-    {
-        "ntc": "NTC (persistence above half of the largest)",
-        "ntc-nested": "NTC, nested clusters too (Eq 9 as it is written)",
-        "ntc-log": "NTC, persistence as log(death / birth)",
-        "ntc-absolute": "NTC, absolute threshold",
-        "ntc-gap": "NTC, cut at the largest gap",
-        "ntc-mass": "NTC, excess of mass",
-        "ntc-significance": "NTC, significant clusters only",
-        "ntc-pairs": "NTC, clusters of two neurons only",
-        "authors": "The authors' program (one fixed cut)",
-        "pairs": "AMIG, the degenerate pair of the largest fall",
-        "pair-groups": "AMIG, disjoint degenerate pairs as components",
-        "oracle": "The groups the model was trained to have",
-        ANYWHERE: "Random neurons of the whole model, in NTC's sizes",
-    },
-    CLUSTERER_LABELS,
-)
-"""What each method is, by name."""
-
 
 @dataclass(frozen=True, eq=False)
 class GroupingInput:
-    """What is known about a fact before its neurons are grouped.
+    """The neurons of a fact and the settings of the methods that group them.
 
     Attributes
     ----------
@@ -94,7 +75,7 @@ class GroupingInput:
     --------
     >>> from neurotopo import NeuronGraph
     >>> from neurotopo.models.examples import random_model
-    >>> from neurotopo.studies.methods import GroupingInput
+    >>> from neurotopo.studies.groupings import GroupingInput
     >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
     >>> graph = NeuronGraph.from_model(random_model(), neurons)
     >>> searched = GroupingInput(graph, pairs=lambda: None, shape=(3, 24))
@@ -150,66 +131,120 @@ def _pairs_only(searched: GroupingInput) -> Groups:
 
 def _baseline(name: str) -> Callable[[GroupingInput], Groups]:
     def grouped(searched: GroupingInput) -> Groups:
-        found = potential_components(name, searched.graph, searched.seed)
-        return [group for group in found if len(group) >= searched.min_cluster_size]
+        groups = potential_components(name, searched.graph, searched.seed)
+        return [group for group in groups if len(group) >= searched.min_cluster_size]
 
     return grouped
 
 
 def _best_pair(searched: GroupingInput) -> Groups:
-    found = searched.found_pairs.found()
-    return [NeuronSet([neuron]) for neuron in found[0]] if found else []
+    pairs = searched.found_pairs.found()
+    return [NeuronSet([neuron]) for neuron in pairs[0]] if pairs else []
 
 
-def _oracle(searched: GroupingInput) -> Groups:
-    return list(searched.planted or [])
+Group: TypeAlias = Callable[[GroupingInput], Groups]
 
-
-_OWN: dict[str, Callable[[GroupingInput], Groups]] = {
-    "ntc": lambda searched: searched.cut(),
-    "pairs": _best_pair,
-    "pair-groups": lambda searched: searched.found_pairs.disjoint(),
-    "ntc-nested": lambda searched: searched.cut(nested=True),
-    "ntc-log": lambda searched: searched.cut(scale="log", tau=searched.tau_log),
-    "ntc-absolute": lambda searched: searched.cut(rule="absolute", tau=searched.tau_absolute),
-    "ntc-gap": lambda searched: searched.cut(rule="gap"),
-    "ntc-mass": lambda searched: searched.cut(rule="mass"),
-    "ntc-significance": lambda searched: searched.cut(rule="significance", tau=searched.level),
-    "ntc-pairs": _pairs_only,
-    "authors": lambda searched: authors_components(searched.graph),
-    "oracle": _oracle,
+GROUPINGS: dict[str, tuple[str, Group]] = {
+    "ntc": ("NTC (persistence above half of the largest)", lambda given: given.cut()),
+    "pairs": ("AMIG, the degenerate pair of the largest fall", _best_pair),
+    "pair-groups": (
+        "AMIG, disjoint degenerate pairs as components",
+        lambda given: given.found_pairs.disjoint(),
+    ),
+    "ntc-nested": (
+        "NTC, nested clusters too (Eq 9 as it is written)",
+        lambda given: given.cut(nested=True),
+    ),
+    "ntc-log": (
+        "NTC, persistence as log(death / birth)",
+        lambda given: given.cut(scale="log", tau=given.tau_log),
+    ),
+    "ntc-absolute": (
+        "NTC, absolute threshold",
+        lambda given: given.cut(rule="absolute", tau=given.tau_absolute),
+    ),
+    "ntc-gap": ("NTC, cut at the largest gap", lambda given: given.cut(rule="gap")),
+    "ntc-mass": ("NTC, excess of mass", lambda given: given.cut(rule="mass")),
+    "ntc-significance": (
+        "NTC, significant clusters only",
+        lambda given: given.cut(rule="significance", tau=given.level),
+    ),
+    "ntc-pairs": ("NTC, clusters of two neurons only", _pairs_only),
+    "authors": (
+        "The authors' program (one fixed cut)",
+        lambda given: authors_components(given.graph),
+    ),
+    "oracle": ("The groups the model was trained to have", lambda given: list(given.planted or [])),
 }
+"""Label and function of each method but the baselines; see :func:`register_grouping`."""
 
 
-class _Methods(Mapping[str, Callable[[GroupingInput], Groups]]):
-    """NTC, the registered baselines, and the other methods."""
+class _Column(Mapping[str, Any]):
+    """A column of the table: NTC, the registered baselines, the other methods."""
 
-    def __getitem__(self, name: str) -> Callable[[GroupingInput], Groups]:
-        return _baseline(name) if name in CLUSTERER_LABELS else _OWN[name]
+    def __init__(self, column: int) -> None:
+        self.column = column
+
+    def __getitem__(self, name: str) -> Any:
+        if name in CLUSTERER_LABELS:
+            return (CLUSTERER_LABELS[name], _baseline(name))[self.column]
+        return GROUPINGS[name][self.column]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(("ntc", *CLUSTERER_LABELS, *_OWN)))
+        return iter(dict.fromkeys(("ntc", *CLUSTERER_LABELS, *GROUPINGS)))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
 
 
-METHODS: Mapping[str, Callable[[GroupingInput], Groups]] = _Methods()
+LABELS: Mapping[str, str] = _Column(0)
+"""The description of each method, by name."""
+
+METHODS: Mapping[str, Group] = _Column(1)
 """The methods by name; each takes a :class:`GroupingInput` and returns potential components."""
 
 
-def label_of(method: str) -> str:
-    """Return what a method is, also that of a control.
+def register_grouping(name: str, label: str, group: Group) -> None:
+    """Register a method, so that the studies can compare it.
+
+    Parameters
+    ----------
+    name : str
+        The name, not yet taken and without a colon.
+    label : str
+        Description, one line.
+    group : callable
+        ``group(given)`` takes a :class:`GroupingInput` and returns a list of
+        :class:`~neurotopo.NeuronSet`, the potential components.
 
     Examples
     --------
-    >>> from neurotopo.studies.methods import label_of
+    >>> from neurotopo.studies.groupings import label_of, register_grouping
+    >>> register_grouping("single", "All neurons in one group", lambda given: [given.neurons])
+    >>> label_of("single")
+    'All neurons in one group'
+    """
+    if not name or ":" in name or name == ANYWHERE or name in METHODS:
+        raise ValueError(f"a method cannot have the name {name!r}: it is empty, taken or has ':'.")
+    GROUPINGS[name] = (label, group)
+
+
+def label_of(method: str) -> str:
+    """Return the description of a method or of a control.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.groupings import label_of
     >>> label_of("kmeans"), label_of("random:kmeans")
     ('K-Means', 'Random groups in the sizes of kmeans')
     """
     if method.startswith(_CONTROL):
         return f"Random groups in the sizes of {method.removeprefix(_CONTROL)}"
-    return LABELS[method]
+    return (
+        "Random neurons of the whole model, in NTC's sizes"
+        if method == ANYWHERE
+        else LABELS[method]
+    )
 
 
 def control_of(method: str) -> str:
@@ -222,7 +257,7 @@ def in_order(names: Collection[str]) -> list[str]:
 
     Examples
     --------
-    >>> from neurotopo.studies.methods import in_order
+    >>> from neurotopo.studies.groupings import in_order
     >>> in_order(["anywhere", "kmeans", "ntc", "random:ntc"])
     ['ntc', 'random:ntc', 'kmeans', 'anywhere']
     """
@@ -251,7 +286,7 @@ def groups_by(methods: Sequence[str], searched: GroupingInput) -> dict[str, Grou
     --------
     >>> from neurotopo import NeuronGraph
     >>> from neurotopo.models.examples import random_model
-    >>> from neurotopo.studies.methods import GroupingInput, groups_by
+    >>> from neurotopo.studies.groupings import GroupingInput, groups_by
     >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
     >>> graph = NeuronGraph.from_model(random_model(), neurons)
     >>> groups = groups_by(["ntc"], GroupingInput(graph, pairs=lambda: None, shape=(3, 24)))
@@ -296,7 +331,7 @@ def shuffled(groups: Sequence[NeuronSet], pool: NeuronSet, rng: np.random.Genera
     --------
     >>> import numpy as np
     >>> from neurotopo import NeuronSet
-    >>> from neurotopo.studies.methods import shuffled
+    >>> from neurotopo.studies.groupings import shuffled
     >>> pool = NeuronSet([(0, 0), (0, 1), (1, 0), (1, 1)])
     >>> first, second = shuffled([pool[:2], pool[2:3]], pool, np.random.default_rng(0))
     >>> len(first), len(second), first.isdisjoint(second)
@@ -337,7 +372,7 @@ def authors_components(graph: NeuronGraph) -> Groups:
     --------
     >>> from neurotopo import NeuronGraph
     >>> from neurotopo.models.examples import random_model
-    >>> from neurotopo.studies.methods import authors_components
+    >>> from neurotopo.studies.groupings import authors_components
     >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
     >>> authors_components(NeuronGraph.from_model(random_model(), neurons))
     [NeuronSet([(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]), NeuronSet([(1, 3), (2, 2), (2, 3)])]

@@ -9,7 +9,7 @@ import pytest
 
 from neurotopo import NeuronGraph, NeuronSet, NTCClusterer
 from neurotopo.knowledge.pairs import DegeneratePairs
-from neurotopo.studies.methods import (
+from neurotopo.studies.groupings import (
     LABELS,
     METHODS,
     GroupingInput,

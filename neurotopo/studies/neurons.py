@@ -63,7 +63,7 @@ class SearchOptions(StudyOptions):
 
     Examples
     --------
-    >>> from neurotopo.studies.search import SearchOptions
+    >>> from neurotopo.studies.neurons import SearchOptions
     >>> SearchOptions(tau2=0.5).finder().tau2
     0.5
     """
@@ -167,7 +167,7 @@ class NeuronFinder:
     --------
     >>> from neurotopo import Fact
     >>> from neurotopo.models.examples import random_model
-    >>> from neurotopo.studies.search import SearchOptions, NeuronFinder
+    >>> from neurotopo.studies.neurons import SearchOptions, NeuronFinder
     >>> searcher = NeuronFinder(random_model(), SearchOptions(threshold=0.1))
     >>> found = searcher.find(Fact("The capital of France is _X_", "Paris"))
     >>> found.degenerate <= found.neurons, found.degenerate & found.others
@@ -249,7 +249,7 @@ def size_matched(
     --------
     >>> import numpy as np
     >>> from neurotopo import NeuronSet
-    >>> from neurotopo.studies.search import size_matched
+    >>> from neurotopo.studies.neurons import size_matched
     >>> degenerate, others = NeuronSet([(0, 0), (0, 1), (1, 0)]), NeuronSet([(1, 2)])
     >>> sets = size_matched(degenerate, others, np.random.default_rng(0), n_layers=2, n_neurons=8)
     >>> {name: len(neurons) for name, neurons in sets.neurons.items()}, sets.topped_up
