@@ -1,4 +1,4 @@
-"""Facts, and where a model keeps them."""
+"""Facts, and the neurons of a model that store them."""
 
 from neurotopo.knowledge.facts import Fact, FactSet
 

@@ -1,4 +1,4 @@
-"""From knowledge neurons to degenerate ones: clusters that each express the fact alone."""
+"""Degenerate knowledge neurons: clusters that each express a fact alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["DKN", "DKNFinder"]
 
 CRITERIA = ("active", "dispensable")
 
-# All subsets of so few potential components cost less than a second call to the model.
+# Up to this number of potential components, all subsets cost less than a second call.
 _ASK_AHEAD = 4
 _MOST_EXACT = 16
 
@@ -40,10 +40,9 @@ class DKNFinder:
     Parameters
     ----------
     clusterer : estimator, str or callable, default=NTCClusterer()
-        What finds potential components in the distances between neurons:
+        Finds the potential components from the distances between neurons:
 
-        - an :class:`~neurotopo.NTCClusterer`, which is fitted on the graph, whatever its
-          ``metric`` says;
+        - an :class:`~neurotopo.NTCClusterer`, fitted on the graph; its ``metric`` is ignored;
         - another clusterer with the methods of scikit-learn, with ``metric="precomputed"`` if it
           has a ``metric``. One that has none (:class:`sklearn.cluster.KMeans`) gets the rows of
           the distance matrix as features. Infinite distances are replaced as by
@@ -56,34 +55,32 @@ class DKNFinder:
     tau2 : float, default=0.3
         Threshold of ``criterion="active"``.
     criterion : {"active", "dispensable"}, default="active"
-        Which components are kept. ``"active"``: those that express the fact alone,
+        The components to keep. ``"active"``: those that express the fact alone,
         Prob(B) >= tau2 p0, where Prob(B) is the probability of the answer with every other neuron
         of the potential components suppressed, and p0 that with none. ``"dispensable"``: those
-        that can be spared, whose suppression makes p0 fall by less than ``max_drop`` p0 (as the
-        authors' program does).
+        whose suppression lowers p0 by less than ``max_drop`` p0 (as in the authors' program).
     relative : bool, default=True
-        False: the thresholds are probabilities and no multiples of p0 (the literal Eq 10).
+        False: the thresholds are probabilities, not multiples of p0 (the literal Eq 10).
     max_drop : float, default=0.05
         Threshold of ``criterion="dispensable"``.
     positions : {"all", "last"}, default="all"
         Where neurons are suppressed, :class:`~neurotopo.Edit`. ``"last"`` lets a causal model
         compute the prompt once for all suppressions.
     reduce : {"best", "sum"}, default="best"
-        What is made of several answers, :meth:`~neurotopo.NeuronModel.answer_probability`.
+        How several answers are combined, :meth:`~neurotopo.NeuronModel.answer_probability`.
     max_exact : int, default=10
-        Up to so many components, at most 16, every subset is suppressed.
+        Largest number of components, at most 16, for which every subset is suppressed.
     n_samples : int, default=200
-        Above, at most this many subsets of each size, drawn at random.
+        Above ``max_exact``: largest number of random subsets of each size.
     tolerance : float, default=0.2
-        Eq 2, Prob(D) ≈ Prob(B), is taken to hold if they differ by at most this fraction of
-        Prob(D).
+        Eq 2, Prob(D) ≈ Prob(B), holds if they differ by at most this fraction of Prob(D).
     contrast : float, default=0.5
-        Eq 3, Prob(∅) ≪ Prob(B), is taken to hold if Prob(∅) is at most this fraction of Prob(B).
+        Eq 3, Prob(∅) ≪ Prob(B), holds if Prob(∅) is at most this fraction of Prob(B).
     max_change : float, default=9.0
-        A fact is marked as excluded if a value of its curve is larger, in either direction: Eq 18,
-        with its 900 read as per cent.
+        A fact is excluded if a value of its curve is larger in size: Eq 18, with its 900 read as
+        per cent.
     random_state : int, default=0
-        Seed of subsets, and of a clusterer that has none of its own.
+        Seed of the subsets, and of a clusterer without a seed.
 
     See Also
     --------
@@ -91,12 +88,12 @@ class DKNFinder:
 
     Notes
     -----
-    The changes are :math:`\Delta Prob = (before - after) / before`. As a fall cannot exceed 1, a
-    limit on falls alone, as Eq 18 is written, would exclude nothing; facts that the model has not
-    mastered show as rises to many times a tiny probability.
+    The changes are :math:`\Delta Prob = (before - after) / before`. A fall cannot exceed 1, so a
+    limit on falls alone, as Eq 18 is written, would exclude nothing. For facts that the model
+    does not know, a tiny probability may rise to many times its value.
 
-    Each set of neurons is suppressed once, and all of them in one batch: one call to the model for
-    up to four potential components, and at most two for more.
+    All sets of neurons are suppressed in one batch: one call to the model for up to four potential
+    components, and at most two for more.
 
     References
     ----------
@@ -115,7 +112,7 @@ class DKNFinder:
     >>> bool((found.probabilities >= 0.3 * found.base_probability).all())
     True
 
-    Groups that come from elsewhere are judged in the same way:
+    Given groups are evaluated in the same way:
 
     >>> halves = [neurons[:6], neurons[6:]]
     >>> DKNFinder().evaluate(model, fact, halves).n_subsets
@@ -175,12 +172,11 @@ class DKNFinder:
         model : NeuronModel
             The model.
         fact : Fact
-            Whose answer is asked for.
+            The fact.
         neurons : NeuronSet or iterable of (layer, index)
-            Knowledge neurons of the fact. There may be none.
+            Knowledge neurons of the fact, possibly none.
         graph : NeuronGraph, optional
-            The graph of exactly these neurons, if it was made before or with options of its own.
-            None: ``NeuronGraph.from_model(model, neurons)``.
+            The graph of exactly these neurons. None: ``NeuronGraph.from_model(model, neurons)``.
 
         Returns
         -------
@@ -228,18 +224,18 @@ class DKNFinder:
         *,
         neurons: Iterable[tuple[int, int]] | None = None,
     ) -> DKN:
-        """Filter potential components that are given, and measure their degeneracy.
+        """Filter given potential components and measure their degeneracy.
 
         Parameters
         ----------
         model : NeuronModel
             The model.
         fact : Fact
-            Whose answer is asked for.
+            The fact.
         components : iterable of NeuronSet
             The potential components. They may overlap. An empty one never passes.
         neurons : NeuronSet, optional
-            The neurons they were chosen from, to be kept with the result. None: their union.
+            The neurons they were chosen from, kept in the result. None: their union.
 
         Returns
         -------
@@ -256,21 +252,21 @@ class DKNFinder:
         neurons: Iterable[tuple[int, int]] | None = None,
         under: Suppressions | None = None,
     ) -> list[DKN]:
-        """Do :meth:`evaluate` for several groupings, with two calls to the model for all of them.
+        """Evaluate several groupings with at most two calls to the model.
 
         Parameters
         ----------
         model : NeuronModel
             The model.
         fact : Fact
-            Whose answer is asked for.
+            The fact.
         groupings : iterable of iterable of NeuronSet
             The potential components of each grouping.
         neurons : NeuronSet, optional
-            The neurons they were chosen from. None: their union, for each grouping its own.
+            The neurons they were chosen from. None: the union of each grouping.
         under : Suppressions, optional
-            What is known about the fact from earlier calls, for all neurons of the groupings; what
-            is asked for now is added. Filters with other thresholds then cost next to nothing.
+            Results of earlier calls for the fact, over all neurons of the groupings; new results
+            are added. Other thresholds then need hardly any new passes.
 
         Returns
         -------
@@ -316,7 +312,7 @@ class DKNFinder:
         ]
 
     def _first(self, member: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-        """Return what is suppressed for the filter, and more where that saves a call."""
+        """Return the sets to suppress for the filter, and further ones if that saves a call."""
         nothing = np.zeros((1, member.shape[1]), dtype=bool)
         union: NDArray[np.bool_] = np.asarray(member.any(axis=0, keepdims=True))
         first = [nothing, union, union & ~member, member]
@@ -363,7 +359,7 @@ class DKNFinder:
         )
 
     def _suppressed(self, member: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-        """Return what is suppressed to judge components: all, all but each, every subset."""
+        """Return the sets that measure components: all, all but each, every subset."""
         every: NDArray[np.bool_] = np.asarray(member.any(axis=0, keepdims=True))
         return [every, every & ~member, _unions(self._subsets(len(member)), member)]
 
@@ -375,13 +371,13 @@ class DKNFinder:
                 return np.asarray(alone >= self.tau2)
             return np.asarray(base - without < self.max_drop)
         if self.criterion == "active":
-            # with p0 = 0 everything would pass that has no probability either
+            # with p0 = 0, components of probability 0 would pass
             return np.asarray((alone >= self.tau2 * base) & (base > 0))
         return np.asarray(relative_drops(base, without) < self.max_drop)
 
 
 class _Filtered(NamedTuple):
-    """What the filter saw of one grouping."""
+    """Result of the filter for one grouping."""
 
     base: float
     everything: float

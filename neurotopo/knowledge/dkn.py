@@ -1,4 +1,4 @@
-"""DKN: the degenerate knowledge neurons of one fact, with all that was measured on the way."""
+"""DKN: the degenerate knowledge neurons of one fact, with all measurements."""
 
 from __future__ import annotations
 
@@ -31,25 +31,24 @@ REASONS = (
 
 @dataclass(frozen=True, eq=False)
 class DKN:
-    r"""Components that each express a fact alone, and what their suppression does to it.
+    r"""Components that each express a fact alone, and the effect of their suppression.
 
-    Made by :meth:`neurotopo.DKNFinder.find`. Every change of a probability is given as
+    Returned by :meth:`neurotopo.DKNFinder.find`. Every change of a probability is
     :math:`\Delta Prob = (before - after) / before`: a fall is positive and at most 1, a rise is
     negative.
 
     Attributes
     ----------
     neurons : NeuronSet
-        The knowledge neurons that were searched.
+        The knowledge neurons.
     potential : list of NeuronSet
         The potential components, in the order of the clusterer.
     potential_probabilities : ndarray of float64, shape (len(potential),)
-        Prob(B): the answer's probability with all neurons of the other potential components
-        suppressed and B left alone.
+        Prob(B): the probability of the answer with all other potential components suppressed.
     potential_without : ndarray of float64, shape (len(potential),)
-        The probability with B alone suppressed.
+        The probability with only B suppressed.
     passed : ndarray of bool, shape (len(potential),)
-        Which potential components passed the functional filter. They are the components.
+        Which potential components passed the functional filter; these are the components.
     base_probability : float
         Prob(D): the probability with nothing suppressed.
     all_suppressed_probability : float
@@ -58,14 +57,14 @@ class DKN:
     potential_suppressed_probability : float
         The probability with all potential components suppressed.
     active_probabilities : ndarray of float64, shape (n,)
-        The probability with one component left alone among the components, the others of which
-        are suppressed. It differs from ``probabilities`` where a potential component did not pass.
+        The probability with all other components suppressed. It differs from ``probabilities`` if
+        a potential component did not pass.
     suppression : SuppressionCurve
         The probability under suppression of every subset of the components, or of a sample.
     tolerance : float
-        How close Eq 2 asks probabilities to be.
+        Tolerance of Eq 2.
     contrast : float
-        How far apart Eq 3 asks them to be.
+        Contrast of Eq 3.
     max_change : float
         The limit of Eq 18.
 
@@ -135,7 +134,7 @@ class DKN:
 
     @property
     def is_defined(self) -> bool:
-        """Whether the answer has any probability to lose; if not, drops are nan."""
+        """Whether the answer has a positive probability; if not, drops are nan."""
         return self.base_probability > 0
 
     @property
@@ -172,13 +171,13 @@ class DKN:
     def potential_jump(self) -> float:
         """The last step of the curve of all potential components; nan for fewer than two.
 
-        The filter keeps groups for what they do, so that of random groups those are left which
-        happen to work; this is what there was before it.
+        The filter selects groups by their effect, also among random groups; this value is from
+        before the filter.
         """
         if len(self.potential) < 2 or not self.is_defined:
             return math.nan
         left = float(self.potential_probabilities.mean()) - self.potential_suppressed_probability
-        with np.errstate(over="ignore"):  # of a probability that is all but 0
+        with np.errstate(over="ignore"):  # the probability may be tiny
             return float(np.float64(left) / self.base_probability)
 
     @property
@@ -199,9 +198,9 @@ class DKN:
 
     @property
     def satisfies_eq2(self) -> bool:
-        """Whether every component alone gives about what all give: ``eq2_gap <= tolerance``.
+        """Whether every component alone is about as good as all: ``eq2_gap <= tolerance``.
 
-        False where there is no component.
+        False without components.
         """
         return bool(self.eq2_gap <= self.tolerance)
 
@@ -209,7 +208,7 @@ class DKN:
     def eq3_ratio(self) -> float:
         """Eq 3: the probability with all suppressed, relative to the least of a component alone.
 
-        nan where there is no component; ``inf`` where one gives 0, and nothing gives more.
+        nan without components; ``inf`` where a component gives 0 and the empty set more.
         """
         if not self.n:
             return math.nan
@@ -221,35 +220,35 @@ class DKN:
 
     @property
     def satisfies_eq3(self) -> bool:
-        """Whether nothing gives far less than any component: ``eq3_ratio <= contrast``.
+        """Whether the empty set gives far less than any component: ``eq3_ratio <= contrast``.
 
-        False where there is no component.
+        False without components.
         """
         return bool(self.eq3_ratio <= self.contrast)
 
-    # What is counted
+    # Exclusion
 
     @property
     def largest_change(self) -> float:
-        """Largest size of dProb on the curve; 0 where there is no component, nan undefined."""
+        """Largest absolute dProb of the curve; 0 without components, nan where undefined."""
         if not self.is_defined:
             return math.nan
         return float(np.abs(self.curve).max(initial=0.0))
 
     @property
     def excluded(self) -> bool:
-        """Whether the fact is one that the model does not know, to be left out of means.
+        """Whether the model does not know the fact, which is then left out of means.
 
-        That is a probability of 0, or a change of the curve in either direction by more than
+        True for a probability of 0, or a change of the curve in either direction by more than
         ``max_change`` (Eq 18).
         """
         return self.reason in ("probability zero", "extreme change")
 
     @property
     def reason(self) -> str | None:
-        """Why there is no GCR to count; None if there is one.
+        """Why there is no GCR; None if there is one.
 
-        In the order in which they are looked for: ``"probability zero"``, ``"no neurons"``, ``"no
+        In the order of the checks: ``"probability zero"``, ``"no neurons"``, ``"no
         potential components"``, ``"no component passed"``, ``"extreme change"`` (Eq 18), ``"one
         component"``, ``"no spread"`` (sigma is 0).
         """
@@ -272,8 +271,8 @@ class DKN:
     def to_pandas(self) -> pd.DataFrame:
         """Return a row per potential component.
 
-        ``probability`` is that with the component left alone, ``without`` that with it suppressed
-        alone, ``drop_without`` the dProb of the latter.
+        ``probability``: with all others suppressed; ``without``: with only this one suppressed;
+        ``drop_without``: dProb of the latter.
 
         Returns
         -------
@@ -300,9 +299,9 @@ class DKN:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the single subsets as plain numbers and lists, for JSON.
+        """Return everything but the single subsets as JSON values.
 
-        What is nan or infinite is None.
+        nan and infinite numbers become None.
 
         Returns
         -------
@@ -339,7 +338,7 @@ class DKN:
 
 
 def _plain(value: Any) -> Any:
-    """Put None for what JSON has no number for."""
+    """Replace numbers that JSON lacks with None."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Facts: what is asked of a model, and what it should answer."""
+"""Facts: prompts with their valid answers."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ class Fact:
     Parameters
     ----------
     prompt : str
-        Where the answer goes is marked by ``_X_`` (or ``[MASK]``, ``<mask>``, ``___``), once. It
-        may be in any place; without it the answer follows the prompt.
+        One placeholder ``_X_`` (or ``[MASK]``, ``<mask>``, ``___``) marks the place of the answer.
+        Without it the answer follows the prompt.
     answers : str or sequence of str
-        The valid answers, the preferred one first. Space around them is taken off.
+        The valid answers, the preferred one first. Surrounding space is removed.
     relation : str, optional
-        Name of the relation, ``"P36"`` say. Needed to turn a prompt round by a template.
+        Name of the relation, for example ``"P36"``. Templates of prompts need it.
     date : str, optional
-        When the answers hold.
+        Time at which the answers are valid.
     id : str, optional
         Name of the fact, unique in a :class:`FactSet`.
     subject : str, optional
         Name of the subject.
     language : str, default="en"
-        Code of the language of the prompt, ``"zh"`` or ``"zh-Hans"`` say.
+        Code of the language of the prompt, for example ``"zh"`` or ``"zh-Hans"``.
 
     Attributes
     ----------
@@ -53,8 +53,8 @@ class Fact:
     TypeError
         When a field has the wrong type.
     ValueError
-        When the prompt is blank, has two placeholders or ``[X]`` or ``[Y]`` not filled in, or
-        when there is no answer or a blank one.
+        When the prompt is blank or has two placeholders, ``[X]`` or ``[Y]``, or when there is no
+        answer or a blank one.
 
     Examples
     --------
@@ -100,14 +100,14 @@ class Fact:
 
     @property
     def key(self) -> str:
-        """The ``id``, or else a name made from all other fields, the same in every run."""
+        """The ``id``, or else a reproducible name made from all other fields."""
         if self.id is not None:
             return self.id
         content = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
         return f"fact-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as a dictionary that JSON can hold, without those that are None.
+        """Return the fields that are not None as a dictionary of JSON values.
 
         Returns
         -------
@@ -182,10 +182,10 @@ class FactSet(Sequence[Fact]):
     Raises
     ------
     TypeError
-        When something else than a fact is among them.
+        When an item is not a fact.
     ValueError
         When two facts have the same :attr:`Fact.key`: the same ``id``, or no ``id`` and the same
-        content. Results are kept by key, so a second fact of that key would be lost.
+        content.
 
     Examples
     --------
@@ -244,17 +244,17 @@ class FactSet(Sequence[Fact]):
 
     @property
     def relations(self) -> tuple[str, ...]:
-        """The relations that occur, in order of their first fact."""
+        """The relations, in order of their first fact."""
         named = (fact.relation for fact in self if fact.relation is not None)
         return tuple(dict.fromkeys(named))
 
     def by_relation(self) -> dict[str | None, FactSet]:
-        """Return the facts of each relation; those without one are under None.
+        """Return the facts by relation; the key None is for facts without one.
 
         Returns
         -------
         dict of str or None to FactSet
-            In the order in which the relations occur.
+            In order of the first fact of each relation.
         """
         groups: dict[str | None, list[Fact]] = {}
         for fact in self:
@@ -269,14 +269,14 @@ class FactSet(Sequence[Fact]):
         date: str | Collection[str] | None = None,
         predicate: Callable[[Fact], bool] | None = None,
     ) -> FactSet:
-        """Return the facts that meet all conditions, in order.
+        """Return the facts that satisfy all conditions, in order.
 
         Parameters
         ----------
         relation, language, date : str or collection of str, optional
-            The value, or the values, that the field may have.
+            Accepted value or values of the field.
         predicate : callable, optional
-            Takes a fact, tells whether to keep it.
+            Function of a fact; True keeps the fact.
 
         Returns
         -------
@@ -295,14 +295,14 @@ class FactSet(Sequence[Fact]):
         )
 
     def sample(self, n: int, seed: int = 0) -> FactSet:
-        """Return n of the facts, drawn without replacement, in the order they have here.
+        """Return n facts, drawn without replacement, in their original order.
 
         Parameters
         ----------
         n : int
-            How many.
+            Number of facts.
         seed : int, default=0
-            The same seed draws the same facts.
+            Seed of the draw.
 
         Returns
         -------
@@ -335,7 +335,7 @@ class FactSet(Sequence[Fact]):
         ----------
         path : path-like
             A UTF-8 file. The fields are those of :class:`Fact`; ``prompt`` and ``answers`` are
-            needed. Blank lines, Windows line ends and a byte order mark are put up with.
+            required. Blank lines, Windows line ends and a byte order mark are accepted.
 
         Returns
         -------
@@ -344,8 +344,8 @@ class FactSet(Sequence[Fact]):
         Raises
         ------
         ValueError
-            When a line is not such an object, when two lines have the same :attr:`Fact.key`, or
-            when there is no fact. The message names file, line and field.
+            When a line is invalid, when two lines have the same :attr:`Fact.key`, or when there is
+            no fact. The message names file, line and field.
         """
         facts: list[Fact] = []
         first: dict[str, int] = {}
@@ -383,7 +383,7 @@ class FactSet(Sequence[Fact]):
 
 
 def same_key(fact: Fact) -> str:
-    """Say of two facts with the same key what they share."""
+    """Describe what two facts with the same key share."""
     if fact.id is not None:
         return f"have the same id {fact.id!r}"
     return f"are the same and have no id: {describe_fact(fact)}"
@@ -424,7 +424,7 @@ def fact_of_line(line: bytes) -> Fact:
 
 
 def distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of a JSON file, and refuse one in which a field occurs twice."""
+    """Return a JSON object; raise an error if a field occurs twice."""
     record = dict(pairs)
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]

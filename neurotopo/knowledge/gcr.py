@@ -1,4 +1,4 @@
-"""How sudden the last step of a suppression curve is: the GCR, its floor, and the jump."""
+"""Measures of the last step of a suppression curve: the GCR, its floor and the jump."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def gcr(drops: ArrayLike) -> float:
               \frac{|\Delta_n - \mu(\Delta_1, \ldots, \Delta_{n-1})|}
                    {\sigma(\Delta_1, \ldots, \Delta_{n-1})} ,
 
-    with the population's standard deviation, and :math:`|\Delta_2 - \Delta_1|` for n = 2, which
-    is a difference of drops and no ratio: it is not to be averaged with the others.
+    with the population standard deviation. For n = 2 it is :math:`|\Delta_2 - \Delta_1|`, a
+    difference and not a ratio: do not average it with the others.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ def gcr(drops: ArrayLike) -> float:
     Returns
     -------
     float
-        nan where it is undefined: for n below 2, for equal drops before the last (sigma = 0), and
-        for drops that are not finite.
+        nan for n below 2, for equal drops before the last (sigma = 0), and for drops that are not
+        finite.
 
     See Also
     --------
-    straight_line_gcr : What a curve without any jump scores.
-    jump : The last step itself.
+    straight_line_gcr : The GCR of a curve without a jump.
+    jump : The last step.
 
     References
     ----------
@@ -63,9 +63,9 @@ def gcr(drops: ArrayLike) -> float:
 
 
 def partial_spread(drops: ArrayLike) -> float:
-    """Return sigma, the standard deviation of all drops but the last; 0 for equal ones.
+    """Return sigma, the standard deviation of all drops but the last.
 
-    Drops that differ by no more than rounding are equal. nan for fewer than three drops.
+    0 for drops that are equal up to rounding; nan for fewer than three drops.
 
     Parameters
     ----------
@@ -87,16 +87,15 @@ def partial_spread(drops: ArrayLike) -> float:
     partial = _checked(drops)[:-1]
     if len(partial) < 2 or not np.isfinite(partial).all():
         return math.nan
-    # a drop is 1 - after / before, so its rounding is that of numbers near 1, however small it is
+    # a drop is 1 - after / before, so it is rounded like a number near 1
     rounding = 16 * np.finfo(np.float64).eps * max(1.0, float(np.abs(partial).max()))
     return float(partial.std()) if float(np.ptp(partial)) > rounding else 0.0
 
 
 def straight_line_gcr(n: int) -> float:
-    r"""Return the GCR of a straight line, on which every component matters as much.
+    r"""Return the GCR of a straight line, on which all components have equal effect.
 
-    It is :math:`\sqrt{3 n / (n - 2)}`, whatever the slope: the floor above which a GCR begins to
-    say something.
+    It is :math:`\sqrt{3 n / (n - 2)}` for every slope. Only a larger GCR indicates a jump.
 
     Parameters
     ----------
@@ -106,7 +105,7 @@ def straight_line_gcr(n: int) -> float:
     Returns
     -------
     float
-        nan for n below 3, where there is no such number.
+        nan for n below 3.
 
     Examples
     --------
@@ -120,7 +119,7 @@ def straight_line_gcr(n: int) -> float:
 
 
 def jump(drops: ArrayLike) -> float:
-    """Return the last step of a suppression curve, the last drop less the one before.
+    """Return the last step of a suppression curve: the last drop minus the one before.
 
     Parameters
     ----------

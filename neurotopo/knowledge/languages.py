@@ -1,4 +1,4 @@
-"""Neurons that carry one fact in several languages, and edits that cross from one to another."""
+"""Knowledge neurons of one fact in several languages, and edits across languages."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ AnyFact = TypeVar("AnyFact", bound=FactLike)
 def group_by_language(
     facts: Iterable[AnyFact], by: Callable[[AnyFact], str | None] | None = None
 ) -> dict[str, dict[str, AnyFact]]:
-    """Collect what is one fact in several languages.
+    """Group facts that state the same in several languages.
 
     Parameters
     ----------
     facts : iterable of Fact
         The facts in all languages.
     by : callable, optional
-        Gives the name of what a fact states, the same in all languages. None: its ``id``.
+        Returns the name of a statement, the same in all languages. None: the ``id``.
 
     Returns
     -------
     dict of dict
-        By name and by language, in order of appearance. A fact may be in one language only.
+        By name and language, in order of appearance. A group may have one language only.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def group_by_language(
 
 @dataclass(frozen=True)
 class SharedNeurons:
-    """The neurons of one fact by language, and those that all languages have.
+    """The neurons of one fact by language, and those shared by all languages.
 
     Attributes
     ----------
@@ -111,19 +111,19 @@ class SharedNeurons:
 
     @property
     def shared(self) -> NeuronSet:
-        """The language-independent neurons: those of every language."""
+        """The language-independent neurons, present in every language."""
         return fold(lambda a, b: a & b, self.by_language.values())
 
     @property
     def remainders(self) -> dict[str, NeuronSet]:
-        """The neurons of each language that are not shared by all."""
+        """The neurons of each language without the shared ones."""
         shared = self.shared
         return {language: own - shared for language, own in self.by_language.items()}
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a table of all neurons: ``layer``, ``index``, ``n_languages``, ``shared``.
 
-        The further columns are named by the languages and tell whether a neuron is one of theirs.
+        One further column per language says whether the neuron is one of its neurons.
         """
         import pandas as pd
 
@@ -155,8 +155,8 @@ def shared_neurons(
         The model.
     facts_by_language : mapping of str to Fact
         The fact in at least two languages, by ``Fact.language``.
-    attributor : AMIG or alike, optional
-        How neurons are located; its threshold may depend on the language,
+    attributor : Attributor, optional
+        Locates the neurons; its threshold may depend on the language,
         ``AMIG(threshold={"en": 0.3, "zh": 0.2})``. None: ``AMIG()``.
 
     Returns
@@ -196,7 +196,7 @@ def shared_neurons(
 
 @dataclass(frozen=True)
 class Asked:
-    """What one arm of a cross-lingual edit did to the answer in one language.
+    """Effect of one arm of a cross-lingual edit on the answer in one language.
 
     Attributes
     ----------
@@ -207,11 +207,11 @@ class Asked:
     asked : str
         The language of the question.
     n_neurons : int
-        Number of neurons edited, those edited twice counted once.
+        Number of distinct neurons edited.
     before, after : float
         The probability of the answer.
     success : bool
-        Whether it changed by enough in the direction that was wanted.
+        Whether the probability changed enough in the intended direction.
 
     Examples
     --------
@@ -231,7 +231,7 @@ class Asked:
 
     @property
     def change(self) -> float:
-        """(after - before) / before, nan where the answer had the probability 0 before."""
+        """(after - before) / before; nan where ``before`` is 0."""
         return _relative_change(self.before, self.after)
 
     @property
@@ -242,7 +242,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class CrossLingualEdit:
-    """What edits of the neurons of two languages did to the answers in both.
+    """Effects of edits of the neurons of two languages on the answers in both.
 
     Attributes
     ----------
@@ -270,7 +270,7 @@ class CrossLingualEdit:
     results: tuple[Asked, ...]
 
     def result(self, arm: str, asked: str) -> Asked:
-        """Return what one arm did to the answer in one language."""
+        """Return the effect of one arm on the answer in one language."""
         if arm not in ARMS:
             raise ValueError(f"arm must be one of {', '.join(ARMS)}, got {arm!r}.")
         if asked not in self.languages:
@@ -278,12 +278,12 @@ class CrossLingualEdit:
         return next(r for r in self.results if (r.arm, r.asked) == (arm, asked))
 
     def succeeded(self, arm: str) -> bool:
-        """Tell whether an arm changed the answers in both languages as wanted."""
+        """Return whether an arm changed the answers in both languages as intended."""
         return all(self.result(arm, language).success for language in self.languages)
 
     @property
     def n_undefined(self) -> int:
-        """Number of results without a relative change, the answer having had probability 0."""
+        """Number of results without a relative change, as the probability was 0 before."""
         return sum(math.isnan(result.change) for result in self.results)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -324,16 +324,15 @@ def cross_lingual_edit(
     least_change: float = 0.01,
     reduce: Literal["best", "sum"] = "best",
 ) -> CrossLingualEdit:
-    """Edit the neurons of one language and ask in another.
+    """Edit the neurons of one language and query the fact in another.
 
-    There are four arms, and each is asked in both languages:
+    There are four arms, each queried in both languages:
 
-    - ``"shared"``: the neurons that the languages share are edited;
-    - ``"first"``: the neurons of the first language, which asked in the second is the edit that
-      crosses;
-    - ``"second"``: the neurons of the second language;
-    - ``"sequential"``: those of the first and then, in the model so edited, those of the second.
-      Both edits are in force, so a neuron of both languages is scaled twice.
+    - ``"shared"``: edits the neurons that both languages share;
+    - ``"first"``: edits the neurons of the first language;
+    - ``"second"``: edits the neurons of the second language;
+    - ``"sequential"``: edits the neurons of the first and then those of the second language. Both
+      edits are active, so a neuron of both languages is scaled twice.
 
     Parameters
     ----------
@@ -344,18 +343,18 @@ def cross_lingual_edit(
     neurons : SharedNeurons or mapping of str to NeuronSet
         The neurons of each of the two languages.
     shared : NeuronSet, optional
-        The neurons of the first arm. None: those that both languages have. To edit only what a
-        language has for itself, give ``found.remainders`` and ``shared=found.shared``.
+        The neurons of the first arm. None: those of both languages. To edit only the other
+        neurons of each language, pass ``result.remainders`` and ``shared=result.shared``.
     scale : float, default=0.0
         The factor on the neurons: 0 suppresses, 2 enhances.
     where, positions
-        What is scaled and where, :class:`~neurotopo.Edit`.
+        Target and positions of the edit, :class:`~neurotopo.Edit`.
     least_change : float, default=0.01
         An edit is a success when the probability falls (``scale < 1``) or rises (``scale > 1``)
         by more than this fraction. Less than about 1e-5 is rounding. With ``scale=1``, with no
         neurons or with an answer of probability 0 there is no success.
     reduce : {"best", "sum"}, default="best"
-        What is made of several answers, :meth:`~neurotopo.NeuronModel.answer_probability`.
+        How several answers are combined, :meth:`~neurotopo.NeuronModel.answer_probability`.
 
     Returns
     -------
@@ -424,8 +423,8 @@ def cross_lingual_edit(
 def _probabilities(
     model: NeuronModel, fact: FactLike, arms: list[tuple[Edit, ...]], reduce: Literal["best", "sum"]
 ) -> tuple[float, list[float]]:
-    """Return the probability of the answer as it is and in every arm."""
-    # rows of a batch differ by rounding: an edit that edits nothing has to be the unedited model
+    """Return the probability of the answer without edits and in every arm."""
+    # rows of a batch differ by rounding: an edit without effect must equal the unedited model
     rows = [tuple(e for e in edits if len(e.neurons) and e.scale != 1) for edits in arms]
     distinct = list(dict.fromkeys([(), *rows]))
     values = model.answer_probability(fact, edits=distinct, reduce=reduce)
@@ -443,7 +442,7 @@ def _relative_change(before: float, after: float) -> float:
 
 
 def _is_success(change: float, scale: float, least_change: float) -> bool:
-    """Tell whether a probability moved as wanted; a change that is nan or 0 did not."""
+    """Return whether a probability changed as intended; False for nan and 0."""
     return (change if scale > 1 else -change) > least_change
 
 

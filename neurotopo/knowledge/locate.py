@@ -1,4 +1,4 @@
-"""Knowledge neurons of many facts, each asked for in one wording or in several."""
+"""Knowledge neurons of many facts, each in one or several wordings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMBINATIONS = ("shared", "union", "mean")
 
 
 class Attributor(Protocol):
-    """What scores neurons and says which scores count; :class:`~neurotopo.AMIG` is one.
+    """Interface of attributions: scores of neurons and a threshold; :class:`~neurotopo.AMIG`.
 
     Examples
     --------
@@ -61,11 +61,11 @@ class Attributor(Protocol):
 
     @property
     def rule(self) -> str:
-        """What the threshold means."""
+        """Meaning of the threshold."""
 
     @property
     def scope(self) -> str:
-        """Whether it holds for the model or for each layer by itself."""
+        """Whether it applies to the model or to each layer separately."""
 
     def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
         """Score every neuron."""
@@ -88,11 +88,10 @@ class Located:
     scores : dict of str to ndarray
         The neurons' scores, the mean over the wordings, in the order of the set.
     shares : dict of str to ndarray
-        In which share of the wordings by themselves each neuron was found.
+        Share of the wordings in which each neuron was found.
     gaps : dict of str to float
-        By how much the scores of a layer miss the change of the target
-        (:attr:`~neurotopo.knowledge.attribution.Attribution.relative_gap`), the greatest of the
-        wordings; nan where that has no meaning.
+        Largest :attr:`~neurotopo.knowledge.attribution.Attribution.relative_gap` of the wordings;
+        nan for attributions without paths.
 
     Examples
     --------
@@ -220,8 +219,8 @@ def locate(
         The model.
     facts : iterable of Fact or sequence of Fact
         The facts. A sequence holds one fact in several wordings; its key is that of the first.
-    attributor : AMIG or similar, optional
-        What scores the neurons and says which scores count. None: ``AMIG()``.
+    attributor : Attributor, optional
+        Scores and selects the neurons. None: ``AMIG()``.
     combine : {"shared", "union", "mean"}, default="shared"
         The neurons of a fact in several wordings: ``"shared"`` those found in more than ``share``
         of its wordings, as Dai et al. refine them; ``"union"`` those found in any; ``"mean"``
@@ -229,9 +228,9 @@ def locate(
     share : float, default=0.5
         For ``"shared"``; a share of exactly this size is not enough.
     out : path-like, optional
-        A file to which the result of each fact is written as soon as it is there, one JSON object
-        a line. If it is there already, facts that it holds are not computed again, so that work
-        that was interrupted goes on; a line that was not finished is done again.
+        A file with one JSON object per fact, written as soon as the result exists. Facts in an
+        existing file are not computed again, which resumes interrupted work; an incomplete last
+        line is computed again.
     progress : bool, default=False
         Show a progress bar.
 
@@ -244,7 +243,7 @@ def locate(
     ------
     ValueError
         When two facts have the same key, when ``out`` was made with another model or other
-        options, and when a fact is wrong for the model: its name comes first.
+        options, and when a fact is invalid for the model; the message starts with the fact.
 
     References
     ----------
@@ -311,7 +310,7 @@ def _found(
     done: Mapping[str, dict[str, Any]],
     progress: bool,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the record of each fact, those that are done as they are."""
+    """Yield the record of each fact; finished records are not changed."""
     waiting = [fact for key, group in wordings.items() if key not in done for fact in group]
     found_in_turn = attributions(model, waiting, attributor)
     for key, group in _shown(wordings, done, progress):
@@ -353,7 +352,7 @@ def _found(
 def attributions(
     model: NeuronModel, facts: Sequence[FactLike], attributor: Attributor
 ) -> Iterator[Attribution]:
-    """Attribute facts in turn, several at a time where the attributor can do that."""
+    """Attribute facts in order, several at a time if the attributor supports it."""
     many = getattr(attributor, "attribute_many", None)
     if many is not None:
         yield from many(model, facts)
@@ -382,7 +381,7 @@ def _dicts(group: Sequence[Fact]) -> list[dict[str, Any]]:
 
 
 def _named(error: Exception, fact: Fact) -> Exception:
-    """Return an exception of the like whose message says which fact it was."""
+    """Return an exception of the same kind whose message names the fact."""
     name = describe_fact(fact)
     for kind in (ValueError, TypeError, MemoryError, OSError):
         if isinstance(error, kind):
@@ -393,7 +392,7 @@ def _named(error: Exception, fact: Fact) -> Exception:
 def _header(
     model: NeuronModel, attributor: Attributor, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what results depend on, the facts aside."""
+    """Return everything that results depend on, except the facts."""
     given = {
         name: dict(value) if isinstance(value, Mapping) else value
         for name, value in sorted(vars(attributor).items())

@@ -1,4 +1,4 @@
-"""Simpler attributions to compare AMIG with, behind the same interface."""
+"""Simpler attributions with the interface of AMIG, for comparison."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class _Selecting:
-    """What turns scores into neurons, as in :class:`~neurotopo.AMIG`."""
+    """Selection of neurons by score, as in :class:`~neurotopo.AMIG`."""
 
     threshold: float | Mapping[str, float] = 0.2
     rule: str = "relative"
@@ -65,7 +65,7 @@ class ActivationAttribution(_Selecting):
     Parameters
     ----------
     threshold, rule, scope
-        What :meth:`locate` keeps, as in :class:`~neurotopo.AMIG`.
+        Selection of :meth:`locate`, as in :class:`~neurotopo.AMIG`.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class GradientTimesActivation(_Selecting):
     Parameters
     ----------
     threshold, rule, scope
-        What :meth:`locate` keeps, as in :class:`~neurotopo.AMIG`.
+        Selection of :meth:`locate`, as in :class:`~neurotopo.AMIG`.
     target : {"joint", "log", "first"}, default="joint"
         F, as in :class:`~neurotopo.AMIG`.
 
@@ -133,18 +133,18 @@ class GradientTimesActivation(_Selecting):
 
 @dataclass(frozen=True)
 class RandomAttribution(_Selecting):
-    """Scores drawn evenly from [0, 1), the same for a fact whenever it is asked for.
+    """Scores drawn uniformly from [0, 1), always the same for a fact.
 
     Parameters
     ----------
     threshold : float or mapping, default=20
-        What :meth:`locate` keeps.
+        Threshold of :meth:`locate`.
     rule : str, default="top"
-        The meaning of the threshold; for a comparison the number of neurons should be given.
+        Meaning of the threshold; use a number of neurons for comparisons.
     scope : str, default="model"
         As in :class:`~neurotopo.AMIG`.
     seed : int, default=0
-        Another seed draws other scores for every fact.
+        Seed of the scores.
 
     Examples
     --------

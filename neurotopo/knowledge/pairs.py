@@ -1,4 +1,4 @@
-"""Degenerate pairs: neurons that can each be spared, but not both."""
+"""Degenerate pairs: the answer survives the loss of either neuron, but not of both."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ __all__ = ["DegeneratePairs", "degenerate_pairs", "pairs_grid"]
 
 @dataclass(frozen=True, eq=False)
 class DegeneratePairs:
-    r"""The answer under suppression of every neuron, and of every two, of a set.
+    r"""Probabilities of the answer with every neuron and every two neurons of a set suppressed.
 
-    A pair {A, B} is degenerate when each of its neurons alone can be spared and both cannot:
+    A pair {A, B} is degenerate when either neuron alone can be suppressed, but not both:
 
     .. math:: p_A \ge (1 - t_{low}) p_0, \quad p_B \ge (1 - t_{low}) p_0, \quad
               p_{AB} < (1 - t_{high}) p_0 .
@@ -45,9 +45,9 @@ class DegeneratePairs:
     pairs : ndarray of float64, shape (k, k)
         The probability with two neurons suppressed; symmetric, ``singles`` on the diagonal.
     t_low : float
-        The greatest relative fall with which a neuron counts as spared.
+        Largest relative fall that single neurons may cause.
     t_high : float
-        The relative fall that the pair has to exceed.
+        Relative fall that the pair must exceed.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class DegeneratePairs:
 
     @property
     def is_defined(self) -> bool:
-        """Whether the answer has any probability to lose; if not, no pair is degenerate."""
+        """Whether the answer has a positive probability; if not, no pair is degenerate."""
         return self.base_probability > 0
 
     @property
@@ -90,8 +90,8 @@ class DegeneratePairs:
     @property
     def degenerate(self) -> NDArray[np.bool_]:
         """Which pairs are degenerate, shape (k, k); symmetric, False on the diagonal."""
-        # With p0 = 0 no probability is below a fraction of it, so there are no pairs; and as t_high
-        # is not below t_low, a neuron that is spared is no pair with itself.
+        # With p0 = 0 there are no pairs, as no probability is below a fraction of it. As t_high is
+        # not below t_low, no neuron is a pair with itself.
         spared = self.singles >= (1 - self.t_low) * self.base_probability
         falls = self.pairs < (1 - self.t_high) * self.base_probability
         return spared[:, None] & spared[None, :] & falls
@@ -102,7 +102,7 @@ class DegeneratePairs:
         return int(self.degenerate.sum()) // 2
 
     def found(self) -> list[NeuronSet]:
-        """Return the degenerate pairs, that of the largest fall first."""
+        """Return the degenerate pairs, the largest fall first."""
         first, second = np.nonzero(np.triu(self.degenerate))
         order = np.argsort(self.pairs[first, second], kind="stable")
         return [self.neurons[[a, b]] for a, b in zip(first[order], second[order], strict=True)]
@@ -110,8 +110,8 @@ class DegeneratePairs:
     def disjoint(self) -> list[NeuronSet]:
         """Return degenerate pairs without common neurons.
 
-        They are chosen greedily: the pair of the largest fall, then that of the largest fall
-        among those that share no neuron with it, and so on.
+        Greedy choice: the largest fall first, then the largest among the pairs that share no
+        neuron with those chosen.
         """
         taken: set[tuple[int, int]] = set()
         chosen = []
@@ -122,11 +122,11 @@ class DegeneratePairs:
         return chosen
 
     def with_thresholds(self, t_low: float, t_high: float) -> DegeneratePairs:
-        """Return the same probabilities judged by other thresholds."""
+        """Return the same probabilities with other thresholds."""
         return replace(self, t_low=t_low, t_high=t_high)
 
     def restrict(self, neurons: Iterable[tuple[int, int]]) -> DegeneratePairs:
-        """Return what was found about some of the neurons."""
+        """Return the result restricted to some of the neurons."""
         wanted = NeuronSet(neurons)
         if not wanted <= self.neurons:
             raise ValueError(f"neuron {(wanted - self.neurons)[0]} is not among those evaluated.")
@@ -136,7 +136,7 @@ class DegeneratePairs:
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a table of all pairs, that of the largest fall first.
+        """Return a table of all pairs, the largest fall first.
 
         The columns ``p_a``, ``p_b`` and ``p_both`` are probabilities, ``drop_a``, ``drop_b`` and
         ``drop_both`` relative falls, which are nan where the unedited probability is 0.
@@ -176,31 +176,30 @@ def degenerate_pairs(
     positions: Literal["all", "last"] = "last",
     reduce: Literal["best", "sum"] = "best",
 ) -> DegeneratePairs:
-    """Suppress every neuron and every two neurons of a set, and find the degenerate pairs.
+    """Find the degenerate pairs of a set of neurons by suppression.
 
     Parameters
     ----------
     model : NeuronModel
         The model.
     fact : Fact
-        Whose answer is asked for.
+        The fact.
     neurons : NeuronSet or iterable of (layer, index)
-        Knowledge neurons of the fact. There may be none or one, and then there are no pairs.
+        Knowledge neurons of the fact. With fewer than two there are no pairs.
     scores : Attribution or ndarray of shape (n_layers, n_neurons), optional
-        By which the n neurons are chosen. Needed where there are more than n.
+        Scores by which n neurons are chosen. Required for more than n neurons.
     n : int or None, default=20
-        Most neurons, those of the highest scores, of equal ones the first; None: all. The number
-        of pairs grows with its square.
+        Largest number of neurons; those of the highest scores are kept. None: all. The number of
+        pairs grows with its square.
     t_low : float, default=0.2
-        A neuron is spared when the probability without it falls by at most this fraction.
+        Largest relative fall that single neurons may cause.
     t_high : float, default=0.25
-        A pair is missed when the probability without it falls by more than this fraction; not
-        less than ``t_low``.
+        Relative fall that a pair must exceed; at least ``t_low``.
     positions : {"all", "last"}, default="last"
         Where neurons are suppressed, :class:`~neurotopo.Edit`. ``"last"`` lets a causal model
         compute the prompt once for all pairs.
     reduce : {"best", "sum"}, default="best"
-        What is made of several answers, :meth:`~neurotopo.NeuronModel.answer_probability`.
+        How several answers are combined, :meth:`~neurotopo.NeuronModel.answer_probability`.
 
     Returns
     -------
@@ -246,8 +245,7 @@ def pairs_grid(
 ) -> pd.DataFrame:
     """Count degenerate pairs over a grid of thresholds.
 
-    Every fact is attributed once, and the probability under each pair of neurons that any ``tau``
-    selects is computed once; only thresholds vary.
+    Each fact is attributed once, and each probability is computed once; only thresholds vary.
 
     Parameters
     ----------
@@ -255,16 +253,16 @@ def pairs_grid(
         The model.
     facts : Fact or iterable of Fact
         The facts.
-    attributor : AMIG or alike, optional
-        How neurons are scored, and by which ``rule`` and ``scope`` a ``tau`` selects them; its own
-        threshold is not used. None: ``AMIG()``.
+    attributor : Attributor, optional
+        Scores the neurons; its ``rule`` and ``scope`` apply to ``tau``, its threshold is not used.
+        None: ``AMIG()``.
     tau : sequence of float
         Thresholds of attribution.
     t_low, t_high : sequence of float
         Thresholds of single neurons and of pairs, :func:`degenerate_pairs`. Settings with
-        ``t_high < t_low`` mean nothing and are left out.
+        ``t_high < t_low`` are left out.
     n, positions, reduce
-        As in :func:`degenerate_pairs`; n holds for every ``tau`` by itself.
+        As in :func:`degenerate_pairs`; n applies to each ``tau`` separately.
 
     Returns
     -------
@@ -336,7 +334,7 @@ def pairs_grid(
 
 
 def _counts(found: DegeneratePairs) -> tuple[int, ...]:
-    """Return what one fact adds to a row of the grid."""
+    """Return the counts of one fact for a row of the grid."""
     k, n_degenerate = len(found.neurons), found.n_degenerate
     return (
         1,

@@ -17,7 +17,7 @@ __all__ = ["check_clusterer", "potential_components"]
 
 
 def check_clusterer(clusterer: Any) -> None:
-    """Raise an error that says what a clusterer has to be, if it is none."""
+    """Raise an error if the object is not a supported clusterer."""
     names = ("ntc", *CLUSTERER_LABELS)
     if isinstance(clusterer, str):
         if clusterer not in names:
@@ -50,17 +50,17 @@ def potential_components(
     Parameters
     ----------
     clusterer : estimator, str or callable
-        As for :class:`neurotopo.DKNFinder`. An estimator is left as it is; a copy is fitted.
+        As for :class:`neurotopo.DKNFinder`. A copy of an estimator is fitted.
     graph : NeuronGraph
         The graph.
     random_state : int, default=0
-        Seed of a clusterer that has none.
+        Seed of a clusterer without one.
 
     Returns
     -------
     list of NeuronSet
-        In the order of ``clusters_`` for an NTCClusterer, of the labels for others. Neurons with a
-        negative label are in none.
+        In the order of ``clusters_`` for an NTCClusterer, of the labels for others. Neurons with
+        negative labels are left out.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def _labels(clusterer: Any, graph: NeuronGraph, random_state: int) -> np.ndarray
         found = clusterer(graph.distances(), **seed)
     else:
         finite = finite_distances(graph.distances())
-        if finite is None:  # no neuron has anything to do with another
+        if finite is None:  # no two neurons are connected
             return np.full(len(graph.neurons), -1)
         if hasattr(clusterer, "get_params"):
             fitted = clone(clusterer).set_params(**_seed(clusterer, random_state))

@@ -1,4 +1,4 @@
-"""Rules for the integral along a path: where it is looked at, and with what weight."""
+"""Integration rules along a path: nodes and weights."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def quadrature_nodes(rule: str, steps: int) -> tuple[NDArray[np.float64], NDArra
     Parameters
     ----------
     rule : {"right", "left", "midpoint", "trapezoid", "gauss-legendre"}
-        With N steps: ``"right"`` looks at k/N for k = 1, ..., N, as the paper writes it;
-        ``"left"`` at k = 0, ..., N - 1, as its authors' program does; ``"midpoint"`` in the
-        middle of each step; ``"trapezoid"`` at all N + 1 ends; ``"gauss-legendre"`` at the N
-        nodes that integrate every polynomial of degree 2N - 1 exactly.
+        With N steps: ``"right"`` uses the nodes k/N for k = 1, ..., N, as in the paper;
+        ``"left"`` k = 0, ..., N - 1, as in its authors' program; ``"midpoint"`` the middle of
+        each step; ``"trapezoid"`` all N + 1 ends; ``"gauss-legendre"`` the N nodes that integrate
+        every polynomial of degree 2N - 1 exactly.
     steps : int
         N. Every node costs one row of a forward and backward pass per layer.
 

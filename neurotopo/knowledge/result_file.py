@@ -1,4 +1,4 @@
-"""A file of results that grows line by line, and can be gone on with after an interruption."""
+"""A file of results that grows line by line, so that interrupted work can be resumed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _KIND = "neurotopo.locate"
 
 
 class ResultFile:
-    """JSON objects, one a line, below a line that says what they were made with.
+    """JSON objects, one per line, below a header line with the options.
 
     Parameters
     ----------
     path : Path
-        The file. If it is there its complete records are read, and an unfinished last line is cut
-        off.
+        The file. The complete records of an existing file are read; an incomplete last line is
+        removed.
     options : mapping
-        What the results depend on, as JSON can hold it.
+        Everything the results depend on, as JSON values.
 
     Attributes
     ----------
     records : list of dict
-        The records that were there.
+        The records of the existing file.
 
     Raises
     ------
@@ -64,7 +64,7 @@ class ResultFile:
             self._file.close()
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add a record; it is in the file when this returns."""
+        """Add a record and flush it to disk."""
         self._write(_line(record))
 
     def _write(self, line: bytes) -> None:
@@ -103,7 +103,7 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 
 def _difference(there: Any, header: Mapping[str, Any]) -> str:
-    """Say which option differs, and how."""
+    """Describe the option that differs."""
     here = header["options"]
     if isinstance(there, dict):
         for name in [*here, *there]:

@@ -1,4 +1,4 @@
-"""An answer under suppression of many sets of neurons: which sets, and what they make of it."""
+"""Probability of an answer under suppression of many sets of neurons."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 __all__ = ["SuppressionCurve", "Suppressions", "relative_drops", "subsets"]
 
-# A batch of edits holds a factor for each of its rows and neurons; this keeps it to megabytes.
+# A batch of edits holds a factor for each row and neuron; this limits it to megabytes.
 _ROWS_PER_CALL = 8192
 
 
 def subsets(
     n: int, *, max_exact: int = 10, n_samples: int = 200, random_state: int = 0
 ) -> NDArray[np.bool_]:
-    """Return the non-empty subsets of n things, the small ones first.
+    """Return the non-empty subsets of n items, ordered by size.
 
     Parameters
     ----------
     n : int
-        Number of things.
+        Number of items.
     max_exact : int, default=10
-        Up to this n all subsets are returned.
+        Largest n for which all subsets are returned.
     n_samples : int, default=200
-        Above it, at most this many of each size: all where there are no more, else different ones
-        that are drawn.
+        Above ``max_exact``: largest number of subsets of each size. They are distinct and drawn at
+        random where there are more.
     random_state : int, default=0
-        Seed. What is drawn depends on it, on n and on the size, and on nothing else.
+        Seed. The draw depends only on it, n and the size.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def subsets(
 
 
 def _drawn(n: int, size: int, n_samples: int, seed: int) -> list[tuple[int, ...]]:
-    """Draw different subsets of one size, every choice of them being equally likely."""
+    """Draw distinct subsets of one size, uniformly."""
     rng = np.random.default_rng([seed, n, size])
     found: dict[tuple[int, ...], None] = {}
     while len(found) < n_samples:
@@ -83,18 +83,18 @@ def relative_drops(before: float, after: NDArray[np.float64]) -> NDArray[np.floa
     """Return dProb = (before - after) / before: a fall is positive; nan where before is 0."""
     if not before > 0:
         return np.full(np.shape(after), np.nan)
-    with np.errstate(over="ignore"):  # of a probability that is all but 0
+    with np.errstate(over="ignore"):  # the probability may be tiny
         return np.asarray((before - after) / before, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
 class SuppressionCurve:
-    """The answer with every subset of some components suppressed, or with a sample of subsets.
+    """Probabilities of the answer with every subset of components suppressed, or a sample.
 
     Attributes
     ----------
     subsets : ndarray of bool, shape (m, n)
-        Which of the n components each of the m subsets holds (:func:`subsets`).
+        Membership of the n components in the m subsets (:func:`subsets`).
     probabilities : ndarray of float64, shape (m,)
         The probability of the answer with the subset suppressed.
     base_probability : float
@@ -135,9 +135,9 @@ class SuppressionCurve:
 
     @property
     def is_exact(self) -> NDArray[np.bool_]:
-        """Whether these are all subsets of that size, and not a sample."""
+        """Whether all subsets of the size are present, not a sample."""
         possible = [comb(self.n, size) for size in range(1, self.n + 1)]
-        # an object array, as the numbers outgrow 64 bits
+        # an object array: the numbers exceed 64 bits
         return np.asarray(np.array(possible, dtype=object) == self.n_subsets, dtype=bool)
 
     @property
@@ -178,25 +178,25 @@ class SuppressionCurve:
 
 
 class Suppressions:
-    """Probabilities of one fact's answer with sets of neurons suppressed, each asked for once.
+    """Probabilities of one fact's answer with sets of neurons suppressed, each computed once.
 
     Parameters
     ----------
     model : NeuronModel
         The model.
     fact : Fact
-        Whose answer is asked for.
+        The fact.
     neurons : NeuronSet
-        The neurons that the sets are made of.
+        The neurons of which the sets consist.
     positions : {"all", "last"}, default="all"
         Where neurons are suppressed, :class:`~neurotopo.Edit`.
     reduce : {"best", "sum"}, default="best"
-        What is made of several answers.
+        How several answers are combined.
 
     Attributes
     ----------
     n_calls : int
-        How often the model was called so far.
+        Number of calls to the model so far.
     """
 
     def __init__(
@@ -217,7 +217,7 @@ class Suppressions:
 
     @property
     def n_sets(self) -> int:
-        """How many sets the model was asked about so far."""
+        """Number of sets evaluated so far."""
         return len(self._known)
 
     def ask(self, rows: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""From scores of all neurons to the neurons that count."""
+"""Selection of neurons by their scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCOPES = ("model", "layer")
 def select_neurons(
     scores: NDArray[np.float64], threshold: float, rule: str = "relative", scope: str = "model"
 ) -> NeuronSet:
-    """Select neurons by their scores. Only positive scores are ever selected.
+    """Select neurons by their scores. Only positive scores are selected.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def select_neurons(
         above ``threshold``; ``"percentile"``: scores above that percentile of all; ``"top"``: the
         ``threshold`` greatest, all of a tie at the end or none.
     scope : {"model", "layer"}, default="model"
-        Whether the rule sees all neurons or the neurons of each layer by themselves.
+        Whether the rule applies to all neurons together or to each layer separately.
 
     Returns
     -------
     NeuronSet
-        It may be empty: where no score is positive, nothing is selected.
+        Empty where no score is positive.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def select_neurons(
 
 
 def check_threshold(threshold: float, rule: str) -> None:
-    """Raise a ValueError for a threshold that its rule has no use for.
+    """Raise a ValueError for a threshold outside the range of its rule.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def check_threshold(threshold: float, rule: str) -> None:
 
 
 def _bar(scores: NDArray[np.float64], threshold: float, rule: str) -> float:
-    """Return what a score has to exceed."""
+    """Return the value that a score must exceed."""
     if rule == "absolute":
         return threshold
     if rule == "relative":
