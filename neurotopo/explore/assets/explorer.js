@@ -238,7 +238,7 @@ class Explorer {
     this.update();
   }
 
-  /** Keep a cluster lit and go to a radius at which it lives; a second time lets it go. */
+  /** Keep a cluster highlighted and go to a radius at which it lives; a second time releases it. */
   pick(range, stay) {
     this.stop();
     const same = this.pinned && this.pinned.start === range.start && this.pinned.count === range.count;
@@ -343,7 +343,7 @@ class Explorer {
     return Array.from(count, ([k, size]) => [k, size, `cluster ${k}: `]);
   }
 
-  /** Tell what is shown, in the order of the samples: for tests and for other scripts. */
+  /** Return what is shown, in the order of the samples: for tests and for other scripts. */
   state() {
     const { id } = this.data.vertices;
     const lit = this.hovered || this.pinned;
