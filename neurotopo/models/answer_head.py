@@ -1,4 +1,4 @@
-"""Log-probabilities of given tokens straight from the hidden states, without keeping logits.
+"""Log-probabilities of given tokens computed from the hidden states without storing logits.
 
 Logits are the largest array of a pass by far: one number per token of the vocabulary. A model
 whose logits are its output embedding and nothing else can do without them. The vocabulary is gone
@@ -82,7 +82,7 @@ def _part(bias: torch.Tensor | None, first: int, step: int) -> torch.Tensor | No
 
 
 def plain_head(hf_model: Any) -> nn.Module | None:
-    """Return the output embedding of a model whose logits are nothing but its output, else None.
+    """Return the output embedding of a model if its output is the logits, else None.
 
     Scaled or capped logits are found out by running one token through the model.
     """
@@ -102,7 +102,7 @@ def plain_head(hf_model: Any) -> nn.Module | None:
 
 
 def is_plain(head: Any) -> bool:
-    """Tell whether a module is a linear one as it was made: not wrapped, replaced or hooked."""
+    """Return whether a module is a plain linear one: not wrapped, replaced or hooked."""
     return (
         type(head) is nn.Linear
         and "forward" not in vars(head)

@@ -1,4 +1,4 @@
-"""From the tokens of facts to rows of a batch, and back to one probability per fact."""
+"""Rows of a batch for the answers of facts, and their reduction to one probability per fact."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REDUCTIONS = ("best", "sum")
 
 @dataclass
 class AnswerRows:
-    """The rows that answer for some facts under some edits.
+    """The rows of a batch for some facts under some edits.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class AnswerRows:
 def answer_rows(
     encodings: Sequence[CausalEncoding | MaskedEncoding], edits: Sequence[range]
 ) -> AnswerRows:
-    """Lay out the rows of some facts.
+    """Return the rows of some facts.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The neurons' values in sentences and in their baselines, where one token each is replaced."""
+"""Values of neurons in sentences and in their baselines, each with one token replaced."""
 
 from __future__ import annotations
 

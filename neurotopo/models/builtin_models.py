@@ -1,4 +1,4 @@
-"""The models that come with neurotopo: which there are, where they are, what is known of them."""
+"""The built-in models: their names, folders and planted groups."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _GROUPS = "groups.json"
 
 
 def shelf() -> Path:
-    """Return the folder in which the models are."""
+    """Return the folder of all built-in models."""
     return Path(str(resources.files("neurotopo"))) / "testbed" / "models"
 
 
 def built_in() -> tuple[str, ...]:
-    """Return the names of the models that ``load_model("testbed:NAME")`` knows.
+    """Return the names of the models that ``load_model("testbed:NAME")`` accepts.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def planted_groups(folder: str | Path) -> list[NeuronSet] | None:
 
 
 def write_groups(folder: str | Path, groups: Iterable[NeuronSet]) -> None:
-    """Write down for :func:`planted_groups` which groups a model has.
+    """Write the groups of a model for :func:`planted_groups`.
 
     Parameters
     ----------

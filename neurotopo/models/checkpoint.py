@@ -1,4 +1,4 @@
-"""Rows of a model read straight from its safetensors: no model is built, no more is in memory."""
+"""Rows of a model read directly from its safetensors, without building the model."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class _Matrix:
 
 @dataclass(frozen=True)
 class _Stored:
-    """What the header of a file says of a tensor."""
+    """Shape and dtype of a tensor in the header of a file."""
 
     shape: tuple[int, ...]
     dtype: str
 
 
 class CheckpointRows(RowSource):
-    """Rows of the MLP projections of a checkpoint, read from disk when they are asked for.
+    """Rows of the MLP projections of a checkpoint, read from disk on demand.
 
-    It gives the same rows as the :class:`~neurotopo.NeuronModel` of the same folder and may stand
-    in for it in :func:`~neurotopo.whole_model_tree` and :class:`~neurotopo.NeuronGraph`.
+    The rows equal those of the :class:`~neurotopo.NeuronModel` of the same folder, which it can
+    replace in :func:`~neurotopo.whole_model_tree` and :class:`~neurotopo.NeuronGraph`.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class CheckpointRows(RowSource):
     # Where things are
 
     def _find_layers(self, config: Any) -> tuple[str, int]:
-        """Return the path of the layers as the checkpoint has it, and their number."""
+        """Return the path of the layers in the checkpoint, and their number."""
         pattern = re.compile(rf"(.+)\.(\d+)\.{re.escape(self.family.up)}\.weight")
         numbers: dict[str, set[int]] = {}
         for match in filter(None, map(pattern.fullmatch, self._file_of)):
@@ -233,7 +233,7 @@ def _best_prefix(family: Family, found: list[str]) -> str | None:
 
 
 def _neuron_axis(family: Family, key: str, stored: Mapping[str, _Stored], width: int | None) -> int:
-    """Tell along which axis of the in-projections neurons are counted.
+    """Return the axis of the in-projections along which neurons are counted.
 
     Linear stores (out, in) and Conv1D (in, out). The built-in families are known; of others the
     width of the model decides.

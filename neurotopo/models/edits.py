@@ -1,4 +1,4 @@
-"""Edits: neurons suppressed, enhanced or scaled, many different edits in one batch."""
+"""Edits that suppress, enhance or scale neurons, many of them in one batch."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Edit:
 
     @property
     def keeps_prefix(self) -> bool:
-        """Whether tokens before the answer's are computed as without the edit."""
+        """Whether the edit leaves the tokens before those of the answer unchanged."""
         return self.positions == "last" or not len(self.neurons)
 
 
@@ -79,7 +79,7 @@ Rows = Sequence[Edit | Sequence[Edit] | None]
 
 
 def as_rows(edits: Rows, n_layers: int, n_neurons: int) -> list[EditRow]:
-    """Bring every row into the form of a tuple of edits, and check the neurons."""
+    """Convert every row to a tuple of edits, and check the neurons."""
     rows: list[EditRow] = []
     for number, row in enumerate(edits):
         if row is None:
@@ -100,7 +100,7 @@ def as_rows(edits: Rows, n_layers: int, n_neurons: int) -> list[EditRow]:
 
 @dataclass(frozen=True)
 class _Touched:
-    """Every neuron that any row touches, flat: which row, which neuron, times what."""
+    """All edited neurons in flat arrays: row, neuron and factor."""
 
     row: NDArray[np.intp]
     layer: NDArray[np.intp]
@@ -120,7 +120,7 @@ class _Touched:
         )
 
     def factors(self, n_rows: int) -> dict[int, _Factors]:
-        """Return the factors of every layer that is touched."""
+        """Return the factors of every edited layer."""
         if not len(self.layer):
             return {}
         order = np.argsort(self.layer, kind="stable")
@@ -136,7 +136,7 @@ class _Touched:
 
 @dataclass(frozen=True)
 class _Factors:
-    """Factors of one projection: rows of edits times the neurons that any of them touches."""
+    """Factors of one projection: rows of edits times edited neurons."""
 
     neurons: torch.Tensor  # (c,)
     factors: torch.Tensor  # (n_rows, c), float64
@@ -192,7 +192,7 @@ class RowEdits:
         }
 
     def select(self, rows: Iterable[int]) -> RowEdits:
-        """Return the edits of some rows, in the order given, repeated where asked twice."""
+        """Return the edits of some rows, in the given order, with repetitions."""
         index = torch.as_tensor(list(rows), dtype=torch.long)
         chosen = RowEdits([])
         chosen.n_rows = len(index)
@@ -206,7 +206,7 @@ class RowEdits:
 
     @contextmanager
     def applied(self, mlps: Sequence[MLP], at: torch.Tensor) -> Iterator[None]:
-        """Apply the edits to the forwards of the block, by hooks.
+        """Apply the edits to the forward passes of a block, by hooks.
 
         Parameters
         ----------

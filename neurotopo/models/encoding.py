@@ -1,4 +1,4 @@
-"""Token ids of a fact, made once by the model's own tokenizer and never decoded again."""
+"""Token ids of a fact, made once by the tokenizer of the model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ANCHORS = ("\n", ":", ".", "=", "a")
 
 @dataclass(frozen=True)
 class CausalEncoding:
-    """A fact as a causal model reads it.
+    """Token ids of a fact for a causal model.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class CausalEncoding:
 
 @dataclass(frozen=True)
 class MaskedEncoding:
-    """A fact as a masked model reads it.
+    """Token ids of a fact for a masked model.
 
     For an answer of k tokens that is ``before``, k masks and ``after``.
 
@@ -221,7 +221,7 @@ def _begins(whole: tuple[int, ...], start: tuple[int, ...]) -> bool:
 
 
 def _without_end(special: tuple[int, ...], plain: tuple[int, ...]) -> tuple[int, ...]:
-    """Take off what the tokenizer appended to a text, keep what it put in front."""
+    """Remove the tokens that the tokenizer appends, keep those that it prepends."""
     for start in range(len(special) - len(plain), -1, -1):
         if special[start : start + len(plain)] == plain:
             return special[: start + len(plain)] if plain else ()
@@ -231,7 +231,7 @@ def _without_end(special: tuple[int, ...], plain: tuple[int, ...]) -> tuple[int,
 def _plain_and_answers(
     tokenizer: PreTrainedTokenizerBase, fact: FactLike, parts: PromptParts
 ) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
-    """Tokenize the text before the answers, and the answers behind it."""
+    """Tokenize the text before the answers, and the answers after it."""
     behind = [parts.separator + answer for answer in fact.answers]
     plain, *together = _token_ids(
         tokenizer, [parts.before, *(parts.before + text for text in behind)], special=False

@@ -1,4 +1,4 @@
-"""What a model is set to for forwards that are not training, and sums in single precision."""
+"""Settings of a model for forward passes without training, and sums in single precision."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["dropout_off", "evaluating", "fused_activations", "upcast_half"]
 
 @contextmanager
 def dropout_off(hf_model: torch.nn.Module) -> Iterator[None]:
-    """Switch dropout off for a block, and leave the model as it was."""
+    """Switch dropout off for a block, then restore the model."""
     training = [module for module in hf_model.modules() if module.training]
     for module in training:
         module.training = False
@@ -28,19 +28,19 @@ def dropout_off(hf_model: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(hf_model: torch.nn.Module) -> Iterator[None]:
-    """Switch dropout and gradients off for a block, and leave the model as it was."""
+    """Switch dropout and gradients off for a block, then restore the model."""
     with dropout_off(hf_model), torch.no_grad():
         yield
 
 
 def upcast_half(values: torch.Tensor) -> torch.Tensor:
-    """Return values in single precision, or double where they are: half is too little for sums."""
+    """Convert half precision to single; single and double stay."""
     return values if values.dtype == torch.float64 else values.float()
 
 
 @contextmanager
 def fused_activations(hf_model: torch.nn.Module) -> Iterator[None]:
-    """Let GPT-2's nonlinearity run in one step for a block; leave the model as it was.
+    """Use a fused nonlinearity of GPT-2 for a block, then restore the model.
 
     As it is written it takes eight passes over the values, and keeps six arrays of their size for
     the backward pass; the same function in one step keeps one.

@@ -1,4 +1,4 @@
-"""Very small models with random weights, for examples and tests: they know nothing."""
+"""Very small models with random weights, for examples and tests."""
 
 from __future__ import annotations
 

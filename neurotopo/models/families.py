@@ -37,7 +37,7 @@ class UnsupportedModelError(ValueError):
 
 @dataclass(frozen=True)
 class Family:
-    """Where the MLP neurons of one architecture family are.
+    """Location of the MLP neurons in one architecture family.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Family:
         return self.norm(config) if callable(self.norm) else self.norm
 
     def has_fixed_batch(self, config: Any) -> bool:
-        """Tell whether rows must not join a batch at a later layer."""
+        """Return whether rows cannot join a batch at a later layer."""
         return self.fixed_batch(config) if callable(self.fixed_batch) else self.fixed_batch
 
 
@@ -223,7 +223,7 @@ _EXPERT_COUNTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_n
 
 
 def known_families() -> tuple[Family, ...]:
-    """Return the rows that are known, registered ones included.
+    """Return all known families, including registered ones.
 
     Examples
     --------
@@ -235,7 +235,7 @@ def known_families() -> tuple[Family, ...]:
 
 
 def register_family(family: Family, *, overwrite: bool = False) -> None:
-    """Make a further architecture known to :class:`~neurotopo.NeuronModel` and ``load_model``.
+    """Register an architecture for :class:`~neurotopo.NeuronModel` and ``load_model``.
 
     Parameters
     ----------
@@ -265,7 +265,7 @@ def register_family(family: Family, *, overwrite: bool = False) -> None:
 
 
 def family_of(config: Any) -> Family:
-    """Find the row of a model's configuration.
+    """Return the family of a configuration.
 
     Parameters
     ----------

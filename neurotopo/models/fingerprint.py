@@ -1,4 +1,4 @@
-"""What tells one model from another: its configuration, its weights and its tokenizer."""
+"""Fingerprints of models: hashes of configuration, weights and tokenizer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _known: WeakKeyDictionary[Any, tuple[_Tensors, str]] = WeakKeyDictionary()
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Hashes of the parts of a model; equal models have equal ones.
+    """Hashes of the parts of a model; equal models have equal hashes.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Fingerprint:
     tokenizer: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return the hashes as JSON values."""
         return asdict(self)
 
     @property
@@ -81,7 +81,7 @@ class Fingerprint:
 
 
 def fingerprint(model: NeuronModel | Any, tokenizer: Any = None) -> Fingerprint:
-    """Return what tells a model from others, wherever it was loaded from.
+    """Return the fingerprint of a model, independent of where it was loaded from.
 
     Two sums are taken of the bits of each tensor, read as whole numbers, one of them with weights
     that grow with the position. Both are exact, so they do not depend on the device or the number

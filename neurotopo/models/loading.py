@@ -1,4 +1,4 @@
-"""Loading a model by hub name, from a folder, from the built-in ones, or one already loaded."""
+"""Loading of a model by hub name, from a folder, or of the built-in models."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _tokenizer_of(hf_model: Any, tokenizer: Any) -> Any:
 
 
 def _resolve(name: str) -> str:
-    """Turn a name into what ``from_pretrained`` takes."""
+    """Convert a name to an argument of ``from_pretrained``."""
     return str(find(name)) if name.startswith(PREFIX) else name
 
 
@@ -183,7 +183,7 @@ def _from_pretrained(auto: str, place: str, **options: Any) -> Any:
 
 
 def _check_complete(place: str, info: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint that lacks weights: transformers would fill them in at random."""
+    """Raise an error if weights are missing: transformers would draw them at random."""
     missing = sorted(info.get("missing_keys", ()))
     if missing:
         shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")

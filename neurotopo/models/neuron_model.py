@@ -39,17 +39,18 @@ class NeuronModel(RowSource):
     Parameters
     ----------
     hf_model : transformers.PreTrainedModel
-        A model with its language-model head. It is used as it is: weights, device and precision
-        are not touched, and every edit is undone.
+        A model with its language-model head. Weights, device and precision do not change, and
+        every edit is undone.
     tokenizer : transformers.PreTrainedTokenizerBase
         Its tokenizer.
     family : Family or None, default=None
         Where the neurons are; None: by ``hf_model.config.model_type``.
     templates : mapping or None, default=None
-        How prompts of a relation are turned round so that the answer comes last, by relation;
-        see :mod:`neurotopo.models.prompts`.
+        Rewordings of prompts by relation that put the answer last; see
+        :mod:`neurotopo.models.prompts`.
     batch_size : int or None, default=None
-        Most sequences of one forward; None: as many as memory allows. Results do not depend on it.
+        Largest number of sequences in one forward pass; None: as memory allows. Results do not
+        depend on it.
 
     Attributes
     ----------
@@ -58,9 +59,9 @@ class NeuronModel(RowSource):
     tokenizer : transformers.PreTrainedTokenizerBase
         The tokenizer.
     family : Family
-        The row that describes the architecture.
+        The description of the architecture.
     planted_groups : list of NeuronSet or None
-        Groups of neurons that the model was trained to have, as far as that is known.
+        Groups of neurons that training planted in the model, if known.
 
     See Also
     --------
@@ -137,7 +138,7 @@ class NeuronModel(RowSource):
 
     @property
     def device(self) -> torch.device:
-        """Where the input goes."""
+        """Device of the input."""
         device: torch.device = self.hf_model.get_input_embeddings().weight.device
         return device
 
@@ -208,30 +209,29 @@ class NeuronModel(RowSource):
         reduce: Literal["best", "sum"] = "best",
         log: bool = False,
     ) -> Any:
-        """Return the probability of a fact's answer, the answer's earlier tokens being given.
+        """Return the probability of a fact's answer.
 
-        Causal models: the product over the answer's tokens of their probabilities after the
-        prompt and the tokens before. Masked models: as many masks as the answer has tokens,
-        filled from the left, each token predicted while it and those after it are masked.
+        Causal models: the product of the probabilities of the tokens, each given the prompt and
+        the tokens before it. Masked models: the answer starts as masks, filled from the left; each
+        token is predicted while it and those after it are masked.
 
         Parameters
         ----------
         fact : Fact
             Prompt and answers.
         edits : Edit, sequence or None, default=None
-            None: the model as it is. One :class:`~neurotopo.Edit`: the model under it. A
-            sequence: one probability per entry, all in one batch, where an entry is an Edit, a
-            sequence of Edits that act together, or None.
+            None: no edit. A sequence: one probability per entry, all in one batch; an entry is an
+            :class:`~neurotopo.Edit`, a sequence of Edits that act together, or None.
         reduce : {"best", "sum"}, default="best"
-            Of several valid answers the probability of the likeliest, or the sum. An answer whose
-            tokens begin with those of another is part of that answer's event and is not added.
+            The probability of the most probable of several answers, or the sum. The sum leaves out
+            an answer whose tokens start with those of another, as that event contains it.
         log : bool, default=False
             Return natural logarithms.
 
         Returns
         -------
         float or ndarray of float64, shape (n_edits,)
-            An array exactly where ``edits`` is a sequence.
+            An array if ``edits`` is a sequence.
         """
         rows, single = self._edit_rows(edits)
         encoding = self.encode(fact)
@@ -255,7 +255,7 @@ class NeuronModel(RowSource):
         Returns
         -------
         ndarray of float64
-            In the order of ``encode(fact).answers``, in which answers of equal tokens are one.
+            In the order of ``encode(fact).answers``, which merges answers of equal tokens.
         """
         asked = self._answer_rows([self.encode(fact)], [range(1)], [fact])
         values = log_probabilities(self.pass_settings(), asked.queries, None)
@@ -302,15 +302,15 @@ class NeuronModel(RowSource):
 
     @contextmanager
     def edited(self, *edits: Edit) -> Iterator[NeuronModel]:
-        """Hold edits for a block of code, for this model's methods and for ``hf_model`` alike.
+        """Apply edits within a block of code, to this model's methods and to ``hf_model``.
 
-        Blocks may be nested: their edits compose. When a block ends, by an exception or not, the
-        weights are restored bit for bit.
+        Nested blocks compose their edits. The end of a block restores the weights bit for bit,
+        also after an exception.
 
         Parameters
         ----------
         *edits : Edit
-            What to scale; not ``positions="last"``, which needs a fact.
+            The edits; not ``positions="last"``, which needs a fact.
 
         Yields
         ------
@@ -348,7 +348,7 @@ class NeuronModel(RowSource):
         return asked
 
     def pass_settings(self) -> PassSettings:
-        """Return what functions that run the model need to know about it.
+        """Return the settings for functions that run the model.
 
         Returns
         -------
@@ -358,7 +358,7 @@ class NeuronModel(RowSource):
         if pad is None:
             pad = getattr(self.tokenizer, "eos_token_id", None) or 0
         settings = PassSettings(self.hf_model, self.mlps, self.is_causal, pad, self.batch_size)
-        if settings != self._settings:  # what one of them found out about the model is kept
+        if settings != self._settings:  # equal settings keep their cached properties
             self._settings = settings
         return self._settings
 
@@ -368,11 +368,11 @@ def _plan(rows: Sequence[EditRow]) -> RowEdits | None:
 
 
 def _max_tokens(config: Any) -> int | None:
-    """Return how many tokens a model has positions for, None where there is no limit."""
+    """Return the number of positions of a model; None without a limit."""
     text = getattr(config, "text_config", None) or config
     limit = getattr(text, "max_position_embeddings", None)
     if limit is not None and text.model_type in ("roberta", "xlm-roberta"):
-        limit -= (text.pad_token_id or 0) + 1  # positions are counted from behind the padding
+        limit -= (text.pad_token_id or 0) + 1  # positions start after the padding token
     return limit
 
 

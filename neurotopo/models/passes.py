@@ -1,7 +1,7 @@
-"""Forwards of a model over many short sequences: the probabilities of given tokens.
+"""Forward passes over many short sequences: the probabilities of given tokens.
 
-Every row of a batch asks for the probability of some target tokens at some positions, under its
-own edits. Rows are independent, so the size of a batch changes speed and memory, never a result.
+Every row of a batch has target tokens at some positions, and its edits. Rows are independent, so
+the size of a batch changes speed and memory, not results.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from neurotopo.models.projections import MLP
 
 __all__ = ["PassSettings", "Query", "for_rows", "log_probabilities", "padded", "prefix_cache"]
 
-# Half a gigabyte of logits, activations and keys keeps a processor's caches busy; larger batches
-# were not faster.
+# Half a gigabyte of logits, activations and keys: larger batches were not faster.
 _CPU_BYTES = 512 * 2**20
 
 
@@ -51,7 +50,7 @@ class Query:
 
 @dataclass(frozen=True)
 class PassSettings:
-    """What a forward needs to know about its model.
+    """Settings of the forward passes of a model.
 
     Attributes
     ----------
@@ -64,7 +63,7 @@ class PassSettings:
     pad : int
         The token to pad with.
     batch_size : int or None
-        Most rows of one forward; None: as memory allows.
+        Largest number of rows in one forward pass; None: as memory allows.
     """
 
     hf_model: Any
@@ -75,23 +74,23 @@ class PassSettings:
 
     @property
     def device(self) -> torch.device:
-        """Where the input goes."""
+        """Device of the input."""
         device: torch.device = self.hf_model.get_input_embeddings().weight.device
         return device
 
     @property
     def backbone(self) -> Any:
-        """The model without its head, for forwards of which no logits are wanted."""
+        """The model without its head, for forward passes without logits."""
         return self.hf_model.base_model
 
     @cached_property
     def selects_logits(self) -> bool:
-        """Whether the model can leave out the logits of positions that nobody asks for."""
+        """Whether the model can leave out logits of some positions."""
         return "logits_to_keep" in inspect.signature(self.hf_model.forward).parameters
 
     @property
     def plain_head(self) -> Any | None:
-        """The output embedding, if logits are nothing but its output and nobody changed it."""
+        """The output embedding, if its output is the logits and it was not replaced."""
         head = self._plain_head
         same = head is not None and head is self.hf_model.get_output_embeddings()
         return head if same and is_plain(head) else None
@@ -155,7 +154,7 @@ def _forward(
     arguments: dict[str, Any] = {"input_ids": ids.to(device)}
     first = 0
     if settings.causal:
-        # nothing that counts stands to the right of the padding, so it needs no mask
+        # no token follows the padding, so it needs no mask
         if settings.selects_logits:
             first = min(min(row.positions) for row in rows)
             arguments["logits_to_keep"] = ids.shape[1] - first
@@ -239,7 +238,7 @@ def _budget(device: torch.device) -> int:
 
 
 def _row_bytes(settings: PassSettings, n_tokens: int, n_past: int) -> int:
-    """Estimate what one row of a batch takes at its peak."""
+    """Estimate the peak memory of one row of a batch, in bytes."""
     mlp = settings.mlps[0]
     vocabulary = settings.hf_model.get_output_embeddings().weight.shape[0]
     itemsize = mlp.up.weight.element_size()

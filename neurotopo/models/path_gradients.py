@@ -1,9 +1,8 @@
 """Gradients of answers' probabilities along straight paths of the neurons' values.
 
-For every layer the values of its neurons at the tokens that predict the answer run along a straight
-line, while nothing else is touched. Points of all layers, and of several facts' lines, go through
-the model together (:mod:`neurotopo.models.path_waves`), and one backward pass gives the gradients
-of all, since none depends on another.
+At the tokens that predict the answer, the values of one layer's neurons run along a straight line.
+Points of all layers and of several lines share a forward pass (:mod:`neurotopo.models.path_waves`).
+As they are independent, one backward pass gives all gradients.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _CPU_BYTES = 2**30
 
 @dataclass
 class LinePoints:
-    """What was found at some points of the paths of all layers.
+    """Log-probabilities and gradients at points of the paths of all layers.
 
     Attributes
     ----------
@@ -46,7 +45,7 @@ class LinePoints:
 
 @contextmanager
 def without_training(hf_model: torch.nn.Module) -> Iterator[None]:
-    """Switch dropout and the gradients of parameters off for a block, and leave all as it was."""
+    """Switch dropout and gradients of parameters off for a block, then restore both."""
     trained = [parameter for parameter in hf_model.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
@@ -68,7 +67,7 @@ def line_points(
     keys: Any | None = None,
     batch_size: int | None = None,
 ) -> list[LinePoints]:
-    """Find log-probabilities and gradients at points of every layer's path.
+    """Return log-probabilities and gradients at points of every layer's path.
 
     Parameters
     ----------
@@ -79,19 +78,20 @@ def line_points(
     lines : sequence of Line
         The paths, one for each piece.
     fractions : torch.Tensor, shape (n_points,)
-        Where on the paths: 0 is the start, 1 the end.
+        Positions on the paths: 0 is the start, 1 the end.
     layout : type of Layout
-        How points lie in a batch; ``FixedRows`` takes one line.
+        Arrangement of points in a batch; ``FixedRows`` takes one line.
     keys : SharedKeys or Cache or None, default=None
         Keys and values of each line's prefix, all of one length: ``SharedKeys`` for ``Blocks``;
         for rows the cache of one line.
     batch_size : int or None, default=None
-        Most points of one forward, but at least one of each line; None: as memory allows.
+        Largest number of points in one forward pass, at least one per line; None: as memory
+        allows.
     """
     n_layers, n_positions, n_neurons = lines[0].start.shape
     n_lines, n_points = len(lines), len(fractions)
     start = lines[0].start
-    found = [
+    results = [
         LinePoints(
             torch.empty(n_layers, n_points, dtype=torch.float64, device=start.device),
             start.new_empty(n_layers, n_points, n_positions, n_neurons),
@@ -105,7 +105,7 @@ def line_points(
     # The ends of all paths are one point: the piece as it is.
     edited = [point for point in range(n_points) if fractions[point] != 1] or [0]
     ends = [point for point in range(n_points) if point not in edited]
-    # points of one layer stand together, so that few forwards start in the first layers
+    # points of one layer are neighbours, so that few passes start in the first layers
     rows = [(layer, point) for layer in range(n_layers) for point in edited]
     for first in range(0, len(rows), limit):
         points: dict[int, list[int]] = {}
@@ -113,7 +113,7 @@ def line_points(
             points.setdefault(layer, []).append(point)
         at_ends = bool(ends) and first == 0
         wave = Wave(settings, lines, fractions, layout(pieces, points), at_ends).run(keys)
-        for i, line in enumerate(found):
+        for i, line in enumerate(results):
             line.unedited = float(wave.unedited[i])
             for layer, chosen in points.items():
                 line.log_p[layer, chosen] = wave.log_p[layer][i].to(line.log_p)
@@ -121,11 +121,11 @@ def line_points(
             for layer in wave.ends:
                 line.log_p[layer, ends] = line.unedited
                 line.gradient[layer, ends] = wave.ends[layer][i].to(line.gradient)
-    return found
+    return results
 
 
 def rows_that_fit(settings: PassSettings, n_tokens: int) -> int:
-    """Estimate how many points a forward and backward have room for.
+    """Estimate how many points fit into a forward and backward pass.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""One forward and backward of points of many paths: values replaced by hooks, and gradients.
+"""One forward and backward pass over points of many paths, with values replaced by hooks.
 
-How the points lie in the batch is the business of :mod:`neurotopo.models.path_layouts`.
+:mod:`neurotopo.models.path_layouts` arranges the points in the batch.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Line:
 class _Replaced(torch.autograd.Function):
     """Values with a block replaced, and a leaf of zeros added to another one.
 
-    The gradient is handed on to the values as a whole: that of the replaced block, which has no
-    part in the result, would be zero, but nothing before it in these rows is ever asked for a
-    gradient, and to write zeros costs a pass over memory.
+    The backward pass returns the gradient of all values unchanged. That of the replaced block
+    should be zero, but nothing before it in these rows needs a gradient, and writing zeros costs a
+    pass over memory.
     """
 
     @staticmethod
@@ -61,7 +61,7 @@ class _Replaced(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        """Hand the gradient on."""
+        """Return the gradient."""
         of_block = None if ctx.where is None else gradient[ctx.where]
         of_zeros = None if ctx.where_zeros is None else gradient[ctx.where_zeros]
         return gradient, of_block, None, of_zeros, None
@@ -69,7 +69,7 @@ class _Replaced(torch.autograd.Function):
 
 @dataclass
 class Found:
-    """What a wave found.
+    """Result of a wave.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Found:
     gradients : dict of int to torch.Tensor, shape (n_lines, n_points, n_positions, n_neurons)
         Its gradients with respect to the values.
     ends : dict of int to torch.Tensor, shape (n_lines, n_positions, n_neurons)
-        Its gradients where nothing is replaced, of all layers, where they are asked for.
+        Its gradients of all layers where nothing is replaced, if requested.
     """
 
     unedited: torch.Tensor
@@ -91,7 +91,7 @@ class Found:
 
 @dataclass
 class Wave:
-    """One forward and backward.
+    """One forward and backward pass.
 
     Attributes
     ----------
@@ -100,11 +100,12 @@ class Wave:
     lines : sequence of Line
         The paths, one for each piece of the layout.
     fractions : torch.Tensor
-        Where the points lie on the paths.
+        Positions of the points on the paths.
     layout : Layout
-        How they lie in the batch.
+        Their arrangement in the batch.
     at_ends : bool, default=False
-        Find gradients at the ends of all paths, too, where values are as in the unedited piece.
+        Also compute gradients at the ends of all paths, whose values are those of the unedited
+        piece.
     """
 
     settings: PassSettings
@@ -126,7 +127,7 @@ class Wave:
         settings, layout = self.settings, self.layout
         arguments = layout.arguments(settings, keys)
         first = 0 if self.at_ends else min(layout.points)
-        head = settings.plain_head  # to find that out the model may have to run without hooks
+        head = settings.plain_head  # may run the model, so before the hooks
         with ExitStack() as hooks:
             for layer in range(first, len(settings.mlps)):
                 mlp = settings.mlps[layer]
@@ -168,7 +169,7 @@ class Wave:
         return hook
 
     def _replace(self, layer: int) -> Any:
-        """Put the values of the paths in the place of the points' own."""
+        """Replace the values of the points by those of the paths."""
 
         def hook(module: Any, args: Any) -> Any:
             given = args[0]  # some families lay all tokens out in one row

@@ -1,4 +1,4 @@
-"""The two or three matrices of an MLP, addressed by neuron whichever way they are stored."""
+"""The two or three matrices of an MLP, addressed by neuron in either storage order."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Projection:
         return int(self.weight.shape[1 - self.neuron_axis])
 
     def rows(self, indices: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the rows of some neurons, shape (k, width): a view where all are asked for."""
+        """Return the rows of some neurons, shape (k, width); for all of them, a view."""
         weight = self.weight.detach()
         if weight.is_meta:
             raise UnsupportedModelError(
@@ -77,7 +77,7 @@ def _taken(weight: torch.Tensor, axis: int, indices: torch.Tensor) -> torch.Tens
 
 @dataclass(frozen=True)
 class MLP:
-    """The projections of one layer's MLP, and the norm it reads through.
+    """The projections of one layer's MLP, and the norm before it.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ def _submodule(layer: nn.Module, where: str, path: str) -> nn.Module:
 
 
 def _is_transposed(module: nn.Module, name: str) -> bool:
-    """Tell whether the weight is stored (in, out), as Conv1D does, and not (out, in)."""
+    """Return whether the weight is stored as (in, out), as in Conv1D, not (out, in)."""
     from transformers.pytorch_utils import Conv1D
 
     if isinstance(module, Conv1D):

@@ -1,4 +1,4 @@
-"""From the prompt of a fact to the text that a model reads before and after the answer.
+"""Text before and after the answer of a fact.
 
 Strings only. A causal model reads from left to right, so its prompt has to end where the answer
 starts; a masked model reads both sides. Token ids are made in :mod:`neurotopo.models.encoding`.
@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 PLACEHOLDERS = ("_X_", "[MASK]", "<mask>", "___")
-"""What may stand for the answer in a prompt; the last means three underscores or more."""
+"""Placeholders of the answer in a prompt; the last means three underscores or more."""
 
 Template = str | tuple[str, str]
-"""How to turn a prompt round: the new wording, or (the wording to look for, the new wording)."""
+"""Rewording of a prompt: the new wording, or (pattern, new wording)."""
 
 RELATION_TEMPLATES: Mapping[str, tuple[str, str]] = {
     # TempLAMA
@@ -55,7 +55,7 @@ RELATION_TEMPLATES: Mapping[str, tuple[str, str]] = {
     "P413": ("[Y] plays in _X_ position.", "[Y] plays in the position of _X_."),
     "P1923": ("_X_ participated in the [Y].", "One participant in the [Y] was _X_."),
 }
-"""By relation: the wording that has words after the answer, and the same turned round.
+"""By relation: a wording with words after the answer, and one that ends in the answer.
 
 ``_X_`` is the answer and ``[Y]`` the subject.
 """
@@ -78,7 +78,7 @@ _FULL_STOPS = {
 
 
 class FactLike(Protocol):
-    """What is asked of a fact here; :class:`neurotopo.knowledge.Fact` has it."""
+    """Interface of facts; :class:`neurotopo.knowledge.Fact` implements it."""
 
     @property
     def prompt(self) -> str:
@@ -112,12 +112,12 @@ class PromptParts:
     Attributes
     ----------
     before : str
-        What is read before the answer; it never ends in a space.
+        Text before the answer; it never ends in a space.
     separator : {"", " "}
         The space between ``before`` and the answer, if there is one. It belongs to the answer,
         because tokens carry the space in front of them.
     after : str
-        What follows the answer; nothing for a causal model.
+        Text after the answer; empty for a causal model.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class PromptParts:
 
 
 def split_prompt(prompt: str) -> tuple[str, str] | None:
-    """Return what stands before and after the placeholder, or None if there is none.
+    """Return the text before and after the placeholder, or None without one.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def causal_parts(fact: FactLike, templates: Mapping[str, Template] | None = None
 
     - No placeholder: the prompt itself. A question is used as it is.
     - Nothing but punctuation or symbols after the placeholder: the text before it.
-    - Otherwise the sentence is turned round, see :func:`turned_round`.
+    - Otherwise the sentence is reworded, see :func:`turned_round`.
 
     A space at the end is moved to the answer. Where the prompt has no placeholder, a space comes
     between it and the answer, unless the language sets no spaces, or the prompt ends in a line
@@ -356,7 +356,7 @@ def _apply(template: Template, fact: FactLike) -> str | None:
 
 
 def _pattern_of(wording: str) -> re.Pattern[str]:
-    """Return an expression for a wording: spaces and the final full stop are taken lightly."""
+    """Return a pattern for a wording that ignores extra spaces and a final full stop."""
     words = re.split(rf"({_PLACEHOLDER}|\[Y\]|\s+)", wording.strip().rstrip(".").rstrip())
     known = {_SUBJECT: r"(?P<subject>\S|\S.*?\S)", "": ""}
     parts = [
@@ -381,7 +381,7 @@ def _language_of(fact: FactLike) -> str:
 
 
 def _moved_space(text: str, language: str, *, marked: bool) -> tuple[str, str]:
-    """Take the space off the end of a text, and tell whether one comes before the answer.
+    """Strip the space at the end of a text; also return whether one precedes the answer.
 
     ``marked``: the place of the answer is marked, so the spacing of the text is meant.
     """

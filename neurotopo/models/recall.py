@@ -28,7 +28,7 @@ _ROWS = 128
 
 @dataclass(frozen=True)
 class Score:
-    """How many facts a model knows.
+    """Number of facts that a model knows.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ def recalled(
     first: bool = False,
     edits: Rows | None = None,
 ) -> NDArray[np.bool_]:
-    """Tell which facts a model answers exactly with one of their answers, decoding greedily.
+    """Return which facts a model answers exactly, decoding greedily.
 
     A causal model has to write all tokens of the answer and then end the text. A masked model
     fills as many masks as the answer has tokens, from the left.
@@ -108,7 +108,7 @@ def recalled(
 
 
 def scores_of(model: NeuronModel, trained: Sequence[Fact], held_out: Sequence[Fact]) -> list[Score]:
-    """Return the recall by language, on wordings that were read and on others.
+    """Return the recall by language, on trained and on held-out wordings.
 
     Parameters
     ----------

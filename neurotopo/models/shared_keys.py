@@ -1,4 +1,4 @@
-"""Keys and values of sentences, computed once and shared by the rows that go on from them."""
+"""Keys and values of sentences, computed once and shared by the rows that continue them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SharedKeys:
     values: tuple[torch.Tensor, ...]
 
     def prefixes(self, sentences: Sequence[int], n_tokens: int) -> SharedKeys:
-        """Return those of the first tokens of some sentences; one of them may recur."""
+        """Return the part for the first tokens of some sentences, which may repeat."""
         chosen = torch.tensor(list(sentences))
         alike = list(sentences) == list(range(len(self.keys[0])))
 
@@ -38,13 +38,13 @@ class SharedKeys:
         return SharedKeys(tuple(map(cut, self.keys)), tuple(map(cut, self.values)))
 
     def cache(self, owner: torch.Tensor | None = None) -> Any:
-        """Return a cache for rows that go on from the sentences.
+        """Return a cache for rows that continue the sentences.
 
         Parameters
         ----------
         owner : torch.Tensor, shape (n_rows,), or None, default=None
-            The sentence of every row; None: every sentence has the same number of rows, which
-            stand together.
+            The sentence of every row; None: every sentence has the same number of neighbouring
+            rows.
         """
         pairs = zip(self.keys, self.values, strict=True)
         return Cache(layers=[_GoingOn(keys, values, owner) for keys, values in pairs])
@@ -63,7 +63,7 @@ class _GoingOn(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the shared keys and values and the new ones behind them."""
+        """Return the shared keys and values followed by the new ones."""
         return self._before(self.keys, key_states), self._before(self.values, value_states)
 
     def _before(self, shared: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
@@ -77,9 +77,9 @@ class _GoingOn(DynamicLayer):
 
 
 class RecordedKeys:
-    """A cache for a pass whose first rows are sentences and whose other rows go on from them.
+    """A cache for a pass whose first rows are sentences that the other rows continue.
 
-    Every row sees the keys of its sentence before its own; a mask says which of them count.
+    Every row sees the keys of its sentence before its own; a mask selects the valid ones.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class _Recording(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keep what belongs to the sentences; return that of each row's sentence and the new."""
+        """Store the part of the sentences; return that of each row's sentence and the new part."""
         n, t = self.n_sentences, self.n_tokens
         # a copy, for the rest of the array would be kept with a view
         self.keys, self.values = key_states[:n, :, :t].clone(), value_states[:n, :, :t].clone()
@@ -120,7 +120,7 @@ class _Recording(DynamicLayer):
 
 
 def growing(cache: Any) -> Any:
-    """Return the cache of one sentence for batches whose rows become more from layer to layer."""
+    """Return the cache of one sentence for batches that grow from layer to layer."""
     grown = copy.copy(cache)
     grown.layers = [_shared_layer(layer) for layer in cache.layers]
     return grown

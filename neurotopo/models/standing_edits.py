@@ -53,7 +53,7 @@ class _Held:
 
 
 class StandingEdits:
-    """The edits that hold on one model at this moment.
+    """The edits that are active on one model.
 
     Blocks may be nested and may end in any order: the rows of the weights are stored once, when
     the first edit touches them, and are always computed anew from what is stored and from the

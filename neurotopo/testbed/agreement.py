@@ -19,7 +19,7 @@ PHENOMENA: tuple[Phenomenon, ...] = (
     "verb",
     "verb_distractor",
 )
-"""What agrees, and what stands between."""
+"""What agrees, and what separates it."""
 
 _NOUNS = (
     ("lawyer", "lawyers"),
@@ -57,16 +57,16 @@ class AgreementPair:
     Attributes
     ----------
     prefix : str
-        What both begin with: ``"Nora met these"``.
+        Common beginning: ``"Nora met these"``.
     good, bad : str
-        The next word, in the number that fits and in the other.
+        The next word, in the correct and in the wrong number.
     phenomenon : str
         One of :data:`PHENOMENA`: what agrees with the determiner, a noun or a verb, and whether an
         adjective or a noun of the other number stands between.
     number : {"singular", "plural"}
-        The number that fits.
+        The correct number.
     rest : str
-        What both end in, without the full stop; often nothing.
+        Common end without the full stop, often empty.
 
     Examples
     --------
@@ -85,12 +85,12 @@ class AgreementPair:
 
     @property
     def good_sentence(self) -> str:
-        """The sentence with the word that fits."""
+        """The sentence with the correct word."""
         return self._sentence(self.good)
 
     @property
     def bad_sentence(self) -> str:
-        """The sentence with the other word."""
+        """The sentence with the wrong word."""
         return self._sentence(self.bad)
 
     def _sentence(self, word: str) -> str:
@@ -103,9 +103,9 @@ def draw_pairs(n: int, seed: int = 0) -> list[AgreementPair]:
     Parameters
     ----------
     n : int
-        How many, up to 500.
+        Number of pairs, up to 500.
     seed : int, default=0
-        The same seed draws the same pairs.
+        Seed of the draw.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def draw_pairs(n: int, seed: int = 0) -> list[AgreementPair]:
     draws = Draws(seed, 1)
     found: dict[AgreementPair, None] = {}
     while len(found) < n:
-        # a pair that is there already is drawn again, so the turns stay even
+        # a repeated pair is drawn again, so that the turns stay even
         turn = len(found)
         phenomenon = PHENOMENA[turn % len(PHENOMENA)]
         found.setdefault(_pair(draws, phenomenon, plural=turn // len(PHENOMENA) % 2))

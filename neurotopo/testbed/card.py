@@ -31,7 +31,7 @@ def model_card(recipe: Recipe, lessons: Lessons, scores: Sequence[Score], seed: 
     lessons : Lessons
         What it has read.
     scores : sequence of Score
-        What it knows.
+        Its recall.
     seed : int
         Seed of the training.
 

@@ -1,4 +1,4 @@
-"""Random draws that stay the same in every version of numpy."""
+"""Random draws that are the same in every version of numpy."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ T = TypeVar("T")
 class Draws:
     """Draws from the bits of PCG64.
 
-    numpy promises the same bits for a seed for ever, but not the same draws made from them, so
-    the draws are made here.
+    numpy keeps the bits of a seed stable across versions, but not its draws.
 
     Parameters
     ----------
     key : int
-        Numbers of at least 0 that tell one stream from another.
+        Non-negative numbers that identify the stream.
 
     Examples
     --------
@@ -36,11 +35,11 @@ class Draws:
         self._bits = np.random.PCG64(np.random.SeedSequence(key))
 
     def below(self, n: int) -> int:
-        """Return one of 0, ..., n - 1, all equally likely up to a part in 2**64 / n."""
+        """Return one of 0, ..., n - 1, uniform up to rounding of n / 2**64."""
         return (int(self._bits.random_raw()) * n) >> 64
 
     def chance(self, percent: int) -> bool:
-        """Return True in so many of a hundred cases."""
+        """Return True with the given probability in percent."""
         return self.below(100) < percent
 
     def choice(self, items: Sequence[T]) -> T:
@@ -57,7 +56,7 @@ class Draws:
 
 
 def number_of(text: str) -> int:
-    """Return a number made from a text, the same in every run.
+    """Return a reproducible hash of a text.
 
     Examples
     --------

@@ -23,7 +23,7 @@ _STAGING = ".unfinished"
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """Return what is written about the model in a folder, None where there is no finished one."""
+    """Return the record of the finished model in a folder, or None."""
     try:
         about = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -44,10 +44,10 @@ def write_folder(
     about: Mapping[str, Any],
     finish: Callable[[Any, Path], None] | None = None,
 ) -> list[Score]:
-    """Write a model in half precision, examine what was written, and write down the scores.
+    """Write a model in half precision, evaluate it, and write the scores.
 
-    The files are made beside the folder's own and moved there when all of them are complete, that
-    with the recipe last: where it is, the model is whole.
+    Complete files are moved into the folder, the recipe last: its presence means that the model is
+    complete.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ def write_folder(
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer.
     recipe : Recipe
-        How it was made.
+        Its recipe.
     lessons : Lessons
-        What it has read and is examined on.
+        The facts of training and evaluation.
     about : mapping
-        What else is written into the file of the recipe.
+        Further content of the recipe file.
     finish : callable or None, default=None
         ``finish(hf_model, folder)`` writes further files.
 
@@ -97,18 +97,18 @@ def write_snapshot(
     about: Mapping[str, Any],
     finish: Callable[[Any, Path], None] | None = None,
 ) -> None:
-    """Write an unfinished model to a folder of its own, which is there when it is complete.
+    """Write an unfinished model to a folder, which appears when it is complete.
 
-    It is not examined, and its facts are those in the folder of the finished model.
+    It is not evaluated; its facts are in the folder of the finished model.
 
     Parameters
     ----------
     place : Path
-        The folder, which must not be there.
+        The folder, which must not exist.
     hf_model, tokenizer, recipe, finish
         As for :func:`write_folder`.
     about : mapping
-        What else is written into the file of the recipe: the ``step``.
+        Further content of the recipe file: the ``step``.
     """
     staging = _staged(place.parent / _STAGING, hf_model, tokenizer, finish)
     _write_record(staging, {**about, "recipe": recipe.to_dict()})
@@ -118,7 +118,7 @@ def write_snapshot(
 def _staged(
     staging: Path, hf_model: Any, tokenizer: Any, finish: Callable[[Any, Path], None] | None
 ) -> Path:
-    """Write what every model has to a folder that is made anew."""
+    """Write the files of every model to a new folder."""
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     _write_weights(hf_model, staging)
@@ -134,7 +134,7 @@ def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def _write_weights(hf_model: Any, folder: Path) -> None:
-    """Write the weights in half precision; they are read in single, as the configuration says."""
+    """Write the weights in half precision; the configuration says float32."""
     from safetensors.torch import save
 
     names = {id(value): name for name, value in reversed(list(hf_model.named_parameters()))}
@@ -153,7 +153,7 @@ def _write_weights(hf_model: Any, folder: Path) -> None:
 
 
 def _compact(path: Path) -> None:
-    """Take the spaces out of a JSON file: they are most of a tokenizer's."""
+    """Remove the spaces of a JSON file: they are most of a tokenizer file."""
     content = json.loads(path.read_text(encoding="utf-8"))
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     path.write_text(text + "\n", encoding="utf-8")

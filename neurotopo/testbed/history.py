@@ -1,4 +1,4 @@
-"""Who did what, when: the course of a world, without a word of it being said."""
+"""History of a world: entities, and relations with their years."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _ROLES = {"players": 13, "politicians": 13, "engineers": 13, "leaders": 22, "coa
 """Shares of all people in percent; the rest are chairs."""
 
 _ONE_AT_A_TIME = frozenset(["P6", "P286", "P488"])
-"""Nobody has two of these offices at once."""
+"""Relations of which an answer has at most one subject at a time."""
 
 _SIDE_BY_SIDE = frozenset(["P39", "P108", "P69", "P127"])
-"""Here a second answer may hold for years; elsewhere only in the year of a change."""
+"""Relations with a second answer for years; others have one only in the year of a change."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """The years in which something holds.
+    """The years in which a relation holds.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Span:
     last: int | None = None
 
     def holds_in(self, year: int | None) -> bool:
-        """Tell whether it holds in a year; None is for what does not change."""
+        """Return whether it holds in a year; None stands for relations that do not change."""
         if self.first is None or self.last is None or year is None:
             return self.first is None and year is None
         return self.first <= year <= self.last
@@ -56,7 +56,7 @@ Cast = Mapping[str, Sequence[str]]
 
 
 def draw_entities(draws: Draws, sizes: Mapping[str, int]) -> tuple[Entity, ...]:
-    """Return the entities of a world: so many of each kind."""
+    """Return the entities of a world, given the number of each kind."""
     entities: list[Entity] = []
     for kind in KINDS:
         cities = [entity for entity in entities if entity.kind == "city"]
@@ -66,7 +66,7 @@ def draw_entities(draws: Draws, sizes: Mapping[str, int]) -> tuple[Entity, ...]:
 
 
 def draw_spans(draws: Draws, entities: Sequence[Entity]) -> tuple[Span, ...]:
-    """Return all that ever holds, ordered by relation, subject and year."""
+    """Return all spans, ordered by relation, subject and year."""
     cast = _cast(entities)
     spans: list[Span] = []
     for relation, subjects, answers in _temporal_plan(cast):
@@ -126,7 +126,7 @@ def _static_plan(draws: Draws, cast: Cast) -> list[tuple[str, Sequence[str], Seq
 def _career(
     draws: Draws, relation: str, subject: str, answers: Sequence[str], busy: set[tuple[str, int]]
 ) -> list[Span]:
-    """Return what holds for one subject: one answer after another, some for a time together."""
+    """Return the spans of one subject: successive answers, some of which overlap."""
     spans: list[Span] = []
     for first, last in _terms(draws, relation):
         previous = spans[-1].answer if spans else None
@@ -138,7 +138,7 @@ def _career(
         earlier = [span.answer for span in spans if span.answer in candidates]
         if earlier and draws.chance(20):
             candidates = earlier
-        if not candidates:  # everybody has an office: this one is vacant
+        if not candidates:  # all have an office: this one is vacant
             continue
         answer = draws.choice(candidates)
         if relation in _ONE_AT_A_TIME:
@@ -164,7 +164,7 @@ def _terms(draws: Draws, relation: str) -> list[tuple[int, int]]:
 def _second_answer(
     draws: Draws, relation: str, subject: str, answers: Sequence[str], spans: Sequence[Span]
 ) -> list[Span]:
-    """Return an answer that holds beside the others for some years, for a quarter of subjects."""
+    """Return a second answer for some years, for a quarter of the subjects."""
     taken = {span.answer for span in spans}
     candidates = [answer for answer in answers if answer not in taken]
     if relation not in _SIDE_BY_SIDE or not (spans and candidates and draws.chance(25)):

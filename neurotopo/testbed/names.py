@@ -34,7 +34,7 @@ KINDS = (
     "school",
     "position",
 )
-"""What an entity can be."""
+"""Kinds of entities."""
 
 
 def _read(kind: str, part: str) -> tuple[Name, ...]:
@@ -56,7 +56,7 @@ POSITIONS: tuple[Name, ...] = _read("position", "whole")
 
 @dataclass(frozen=True)
 class Entity:
-    """Somebody or something of the world.
+    """A person, place or organisation of the world.
 
     Attributes
     ----------
@@ -122,16 +122,16 @@ def draw_names(kind: str, n: int, draws: Draws, cities: Iterable[Entity] = ()) -
     kind : str
         One of :data:`KINDS`.
     n : int
-        How many.
+        Number of names.
     draws : Draws
-        Where chance comes from.
+        Source of random numbers.
     cities : iterable of Entity
-        Where clubs and schools are.
+        Cities of clubs and schools.
 
     Raises
     ------
     ValueError
-        When there are fewer such names.
+        When there are fewer names.
 
     Examples
     --------

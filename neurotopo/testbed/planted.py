@@ -75,7 +75,7 @@ def build_planted(
     name : {"planted", "functional"}
         What is planted: both halves of degeneracy, or the functional one alone.
     out : path-like
-        The folder to write to.
+        The output folder.
     seed : int, default=0
         Seed of the training.
     recipe : Recipe, optional

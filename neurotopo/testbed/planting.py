@@ -129,12 +129,12 @@ class Planting:
         return loss
 
     def write(self, hf_model: Any, folder: Path) -> None:
-        """Write down the groups beside a model."""
+        """Write the groups to the folder of a model."""
         mlps = find_mlps(hf_model, family_of(hf_model.config))
         write_groups(folder, self.groups(len(mlps), mlps[0].up.n_neurons))
 
     def card(self) -> str:
-        """Return what a model card has to say about the groups, as Markdown."""
+        """Return the section of a model card about the groups, as Markdown."""
         wired = (
             "The weights were trained to connect neurons of one group and not those of two: the "
             "groups can be found in them."
@@ -153,13 +153,13 @@ class Planting:
 
 
 def cross_talk(mlps: Sequence[MLP], group_of: torch.Tensor) -> torch.Tensor:
-    """Return how strong connections between groups are in proportion to those within groups.
+    """Return the strength of connections between groups relative to those within groups.
 
     The root of the mean square of the connection weights between groups, over the geometric mean,
     over neurons, of the same within a neuron's group; averaged over the pairs of adjacent layers.
-    It does not change when all weights of a layer are scaled, so it cannot be lowered by making
-    weights small; the square keeps single weights from standing out between groups, and the
-    geometric mean keeps single neurons from being cut off from their group.
+    It is invariant to the scale of a layer, so small weights cannot lower it. The square limits
+    single large weights between groups, and the geometric mean keeps every neuron connected to its
+    group.
 
     Parameters
     ----------
@@ -182,10 +182,9 @@ def cross_talk(mlps: Sequence[MLP], group_of: torch.Tensor) -> torch.Tensor:
 
 
 def imbalance(mlps: Sequence[MLP], group_of: torch.Tensor) -> torch.Tensor:
-    """Return the squared logarithm of how much larger connection weights are within groups.
+    """Return the squared logarithm of the ratio of connection weights within to between groups.
 
-    Of the mean size within groups over that between groups; averaged over the pairs of adjacent
-    layers. 0 where the two are equal.
+    The ratio is that of the mean sizes; the result is averaged over the pairs of adjacent layers.
 
     Parameters
     ----------
@@ -204,7 +203,7 @@ def imbalance(mlps: Sequence[MLP], group_of: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Ways:
-    """How the sequences of a batch are read."""
+    """Modes in which the sequences of a batch are read."""
 
     kept: torch.Tensor  # (n_rows, n_groups), bool
     silent: torch.Tensor  # (n_rows,), bool
@@ -239,7 +238,7 @@ class _Ways:
 def _read(
     mlps: Sequence[MLP], ways: _Ways, asked: torch.Tensor, group_of: torch.Tensor
 ) -> Iterator[None]:
-    """Read the sequences of a batch in their ways; ``asked``: where answers are predicted."""
+    """Read the sequences of a batch in their modes; ``asked``: positions that predict answers."""
     where = asked | ~ways.at_answer[:, None]
     factors = torch.where(where[:, :, None], ways.kept[:, None, group_of], True).float()
     usual = asked & ways.known[:, None]
@@ -265,7 +264,7 @@ def _read(
 
 
 def _connections(mlps: Sequence[MLP]) -> Iterator[torch.Tensor]:
-    """Give the connection weights between each layer and the next, for gradients to pass."""
+    """Yield the differentiable connection weights between adjacent layers."""
     for first, second in itertools.pairwise(mlps):
         yield _rows(first.out) @ _rows(second.up).T
 

@@ -1,4 +1,4 @@
-"""Recipes: everything that decides how a testbed model is built and trained."""
+"""Recipes: settings of the architecture and training of testbed models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ARCHITECTURES = ("gpt2", "llama", "bert")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is built and trained. Equal recipes and seeds give equal models.
+    """Settings of a model and its training. Equal recipes and seeds give equal models.
 
     Parameters
     ----------
@@ -30,17 +30,17 @@ class Recipe:
     languages : tuple of str
         Languages of the world that are learned.
     epochs, batch_size : int
-        How often every wording of every fact is read, and how many of them a step takes.
+        Number of passes over every wording of every fact, and wordings per step.
     learning_rate, warmup, weight_decay, dropout : float
-        Of AdamW, the rate rising for the first ``warmup`` of the steps and then falling as a
+        Settings of AdamW. The rate rises for the share ``warmup`` of the steps, then falls as a
         cosine.
     init_std, embedding_std : float
         Standard deviation of the first weights and of the first embeddings.
     noise_share, noise_rate : float
-        In this share of the sequences each token of the prompt is deleted or replaced by another
-        one at this rate. It is what makes models understand wordings that they never read.
+        In this share of the sequences, each token of the prompt is deleted or replaced at this
+        rate. The noise makes models generalise to new wordings.
     prompt_loss : float
-        Share of the tokens of prompts that are predicted besides the answers.
+        Share of the prompt tokens that are predicted in addition to the answers.
 
     Examples
     --------
@@ -106,12 +106,12 @@ class Recipe:
         return replace(self, **values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
+        """Return the fields as JSON values."""
         return {**asdict(self), "languages": list(self.languages)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """Return the recipe that :meth:`to_dict` wrote down."""
+        """Return the recipe of a dictionary from :meth:`to_dict`."""
         known = {field.name for field in fields(cls)}
         unknown = sorted(values.keys() - known)
         if unknown:

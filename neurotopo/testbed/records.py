@@ -1,4 +1,4 @@
-"""The facts of a world with the fields of TempLAMA."""
+"""Records of the facts of a world, with the fields of TempLAMA."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["records_of"]
 def records_of(
     pairs: Sequence[tuple[Statement, Fact]], entities: Mapping[str, Entity]
 ) -> list[dict[str, Any]]:
-    """Return a record for each statement and the fact that says it; every one has a year."""
+    """Return a record for each statement that has a year, and its fact."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     latest: dict[tuple[str, str], Statement] = {}
     for statement, _ in pairs:
         name = (statement.relation, statement.subject)
         counts.setdefault(name, Counter()).update(statement.answers)
-        latest[name] = statement  # they come in the order of their years
+        latest[name] = statement  # ordered by year
     records = []
     for statement, fact in pairs:
         name = (statement.relation, statement.subject)

@@ -1,4 +1,4 @@
-"""What a world says before it is put into words."""
+"""Statements of a world, independent of language and wording."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from neurotopo.testbed.history import FIRST_YEAR, LAST_YEAR, Span
 __all__ = ["Statement", "core_id", "core_of", "statements_of"]
 
 _LONG = 5
-"""From so many years on, a stretch with the same answers gives two core statements."""
+"""Least number of years for which a period with the same answers gives two core statements."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A fact before it is put into words.
+    """A fact independent of language and wording.
 
     Attributes
     ----------
     relation : str
         Name of the relation.
     subject : str
-        Key of the entity that it is about.
+        Key of the subject.
     year : int or None
         The year, or None where the relation does not change.
     answers : tuple of str
@@ -44,19 +44,19 @@ class Statement:
 
     @property
     def id(self) -> str:
-        """Its name, the same in every language: ``"P54:person17:2014"``."""
+        """Identifier, the same in every language: ``"P54:person17:2014"``."""
         parts = [self.relation, self.subject, *([] if self.year is None else [str(self.year)])]
         return ":".join(parts)
 
 
 def core_id(fact: Fact) -> str:
-    """Return what the ids of a fact have in common in all languages and wordings.
+    """Return the part of the id of a fact that all languages and wordings share.
 
     Parameters
     ----------
     fact : Fact
-        A fact of a world. Its id is the language, then this, then what form the fact has:
-        ``"fr:P54:person17:2014#2"`` is the wording of number 2.
+        A fact of a world. Its id is the language, the shared part and the form:
+        ``"fr:P54:person17:2014#2"`` is wording 2.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def core_id(fact: Fact) -> str:
 
 
 def statements_of(histories: Mapping[tuple[str, str], Sequence[Span]]) -> tuple[Statement, ...]:
-    """Return everything that can be asked, from the spans by relation and subject."""
+    """Return all statements, from the spans by relation and subject."""
     found: list[Statement] = []
     for (relation, subject), spans in histories.items():
         for year in (None, *range(FIRST_YEAR, LAST_YEAR + 1)):
@@ -91,9 +91,9 @@ def statements_of(histories: Mapping[tuple[str, str], Sequence[Span]]) -> tuple[
 
 
 def core_of(statements: Sequence[Statement]) -> tuple[Statement, ...]:
-    """Return few statements of every stretch of years with the same answers.
+    """Return one or two statements of every period with the same answers.
 
-    Of a long stretch these are the first and the last, of a short one the one in the middle.
+    The first and last of a long period, the middle one of a short period.
     """
     core: list[Statement] = []
     for _, group in groupby(statements, key=lambda s: (s.relation, s.subject, s.answers)):

@@ -1,4 +1,4 @@
-"""Train a testbed model from nothing, in minutes, on a processor."""
+"""Training of testbed models from random weights, in minutes on a CPU."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class Trained:
     Attributes
     ----------
     folder : Path
-        Where it is; ``neurotopo.load_model`` takes it.
+        Its folder, an argument of ``neurotopo.load_model``.
     recipe : Recipe
         Its recipe.
     scores : list of Score
-        What it knows.
+        Its recall.
     n_steps : int
         Steps of training.
     seconds : float
-        What the steps took that this call made; 0 for a model that was there already.
+        Duration of the steps of this call; 0 for an existing model.
     snapshots : tuple of Path
-        The models as they were on the way, in their order.
+        Folders of the snapshots, in order.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class Trained:
 
 
 def logits_at(hf_model: Any, batch: Batch) -> torch.Tensor:
-    """Return the logits where something is predicted, and nowhere else: shape (n_targets, ...)."""
+    """Return the logits at the predicted positions only, shape (n_targets, ...)."""
     hidden = hf_model.base_model(
         input_ids=batch.ids, attention_mask=batch.attention
     ).last_hidden_state[batch.row, batch.position]
@@ -119,22 +119,22 @@ def train_model(
 ) -> Trained:
     """Train a model and write it to a folder, with its tokenizer, its facts and a model card.
 
-    A training that was interrupted, by whatever, goes on where it last saved itself and ends in
-    the same model. Random numbers of a step come from the seed and the number of the step.
+    An interrupted training resumes at its last checkpoint and gives the same model. Random numbers
+    of a step depend on the seed and the number of the step only.
 
     Parameters
     ----------
     recipe : Recipe
-        How.
+        The recipe.
     lessons : Lessons
-        What.
+        The facts to learn.
     out : path-like
-        The folder to write to.
+        The output folder.
     seed : int, default=0
         Seed of the weights, the order and the noise.
     objective : callable, default=answer_loss
         ``objective(hf_model, batch, rng)`` gives the loss of a step. ``rng`` is a NumPy generator
-        of this step only; hooks on the model may be set and taken off within the call.
+        of this step only; the call may set hooks on the model and remove them.
     finish : callable or None, default=None
         ``finish(hf_model, folder)`` may write further files beside the weights.
     progress : bool, default=False
@@ -142,12 +142,12 @@ def train_model(
     overwrite : bool, default=False
         Replace a model, or an unfinished training, of something else in the folder.
     save_every : float, default=20.0
-        Seconds between two savings of the unfinished training.
+        Seconds between two checkpoints.
     snapshots : int, default=0
-        So many whole models are kept on the way, evenly spread over the steps and the last at the
-        end: ``snapshots/step-000123`` in the folder is the model after 123 steps. A training that
-        goes on has those that an uninterrupted one has. One that was begun without, and is past
-        the first of them, begins anew.
+        Number of models kept during training, evenly spread over the steps and the last at the end:
+        ``snapshots/step-000123`` in the folder is the model after 123 steps. A resumed training
+        has the same snapshots as an uninterrupted one. A checkpoint that is past a missing
+        snapshot is discarded.
 
     Returns
     -------
@@ -156,8 +156,8 @@ def train_model(
     Raises
     ------
     ValueError
-        When the folder holds something else, or a finished model without the snapshots, and when
-        there is nothing to learn.
+        When the folder holds something else, or a finished model without the snapshots, or when
+        there are no facts.
 
     Examples
     --------
@@ -241,7 +241,7 @@ def _snapshots(
 
 @dataclass
 class _Run:
-    """A training in its course."""
+    """A running training."""
 
     hf_model: Any
     recipe: Recipe
@@ -268,7 +268,7 @@ class _Run:
         )
 
     def resume(self, overwrite: bool) -> None:
-        """Go on where an earlier call stopped, if there was one."""
+        """Load the checkpoint of an earlier call, if there is one."""
         if not self.checkpoint.exists():
             return
         about = checkpoint_step(self.checkpoint, self.name)
@@ -288,7 +288,7 @@ class _Run:
         self.step, self.loss = (0, math.nan) if found is None else found
 
     def to_the_end(self, progress: bool, save_every: float) -> None:
-        """Make all steps that are left."""
+        """Make all remaining steps."""
         model = self.hf_model.train()
         saved = time.monotonic()
         with _bar(progress, len(self.batches), self.step) as advance, fused_activations(model):
@@ -342,7 +342,7 @@ def _plain_tokens(tokenizer: Any) -> list[int]:
 
 
 def _fingerprint(recipe: Recipe, lessons: Lessons, seed: int, objective: Objective) -> str:
-    """Return a name of everything that decides what comes out."""
+    """Return a hash of everything that determines the model."""
     how = f"{getattr(objective, '__module__', '')}.{getattr(objective, '__qualname__', objective)}"
     content = json.dumps([recipe.to_dict(), lessons.fingerprint, seed, how], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -350,7 +350,7 @@ def _fingerprint(recipe: Recipe, lessons: Lessons, seed: int, objective: Objecti
 
 @contextmanager
 def _bar(shown: bool, total: int, done: int) -> Iterator[Callable[[float], None]]:
-    """Give a function to call after each step with the loss."""
+    """Yield a function to call with the loss after each step."""
     if not shown:
         yield lambda loss: None
         return

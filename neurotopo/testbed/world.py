@@ -23,18 +23,18 @@ __all__ = ["Statement", "World", "core_id", "make_world"]
 
 @dataclass(frozen=True)
 class World:
-    """Who and what there is, what holds when, and how it is said; see :func:`make_world`.
+    """Entities, their relations over time, and the texts about them; see :func:`make_world`.
 
     Attributes
     ----------
     seed : int
-        The seed that it was made from.
+        The seed of the world.
     languages : tuple of str
-        The languages that it speaks.
+        The languages of its texts.
     entities : tuple of Entity
         All people, places and organisations.
     spans : tuple of Span
-        All that ever holds.
+        All relations with their years.
 
     Examples
     --------
@@ -64,11 +64,11 @@ class World:
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
-        """Everything that can be asked, ordered by relation, subject and year."""
+        """All statements, ordered by relation, subject and year."""
         return statements_of(self._histories)
 
     def statement(self, fact: Fact) -> Statement:
-        """Return what a fact of this world states.
+        """Return the statement of a fact of this world.
 
         Raises
         ------
@@ -85,15 +85,15 @@ class World:
         return self._entities[key].name(self._checked(language))
 
     def n_wordings(self, relation: str, language: str = "en") -> int:
-        """Return how many wordings a relation has."""
+        """Return the number of wordings of a relation."""
         return len(self._words(relation, language).wordings)
 
     def trained_wordings(self, relation: str, language: str = "en") -> tuple[int, ...]:
-        """Return the numbers of the wordings that models are trained on."""
+        """Return the numbers of the wordings for training."""
         return tuple(range(self.n_wordings(relation, language) - HELD_OUT))
 
     def held_out_wordings(self, relation: str, language: str = "en") -> tuple[int, ...]:
-        """Return the numbers of the wordings that are kept from training."""
+        """Return the numbers of the wordings that training does not use."""
         n = self.n_wordings(relation, language)
         return tuple(range(n - HELD_OUT, n))
 
@@ -113,7 +113,7 @@ class World:
         relation : str or collection of str, optional
             The relation or relations.
         date : str or collection of str, optional
-            The year or years, ``"2014"``. Facts that do not change have none.
+            The year or years, ``"2014"``. Facts that do not change have no date.
         wording : int, default=0
             Number of the wording, below :meth:`n_wordings`.
 
@@ -145,9 +145,8 @@ class World:
     def core_facts(self, language: str = "en", wording: int = 0) -> FactSet:
         """Return the facts that the shipped models know.
 
-        These are all that do not change and, of every stretch of years in which the valid answers
-        of a subject stay the same, the year in the middle, or the first and the last year if it
-        is of at least five years.
+        All facts that do not change and, of every period in which the answers of a subject stay the
+        same, the middle year, or the first and last year of a period of at least five years.
 
         Parameters
         ----------
@@ -173,12 +172,12 @@ class World:
         return replace(fact, prompt=prompt, id=_form(fact, "question"))
 
     def narrative(self, fact: Fact) -> str:
-        """Return a paragraph, as of a newspaper, that states a fact in its context.
+        """Return a paragraph in newspaper style that states a fact.
 
         Parameters
         ----------
         fact : Fact
-            A fact of this world, or what :meth:`wrong` made of it: the first answer is stated.
+            A fact of this world or the result of :meth:`wrong`; the first answer is stated.
 
         Returns
         -------
@@ -196,13 +195,13 @@ class World:
         fact : Fact
             A fact of this world.
         seed : int, default=0
-            The same seed gives the same answer.
+            Seed of the choice.
 
         Returns
         -------
         Fact
-            Its answer is one that the relation has for other subjects, and that is not true of
-            this subject in any year. Its id ends in ``#wrong``.
+            Its answer is valid for other subjects of the relation, but for this subject in no year.
+            Its id ends in ``#wrong``.
         """
         statement = self.statement(fact)
         candidates = self._wrong_answers(statement, fact)
@@ -236,7 +235,7 @@ class World:
         return records_of([pair for pair in pairs if pair[0].year is not None], self._entities)
 
     def to_json(self) -> str:
-        """Return all that holds and all that is said as text that depends on nothing else."""
+        """Return the complete content of the world as JSON."""
         content = {
             "seed": self.seed,
             "entities": [asdict(entity) for entity in self.entities],
@@ -278,7 +277,7 @@ class World:
 
     @cached_property
     def _answers_of(self) -> dict[str, list[str]]:
-        """The answers that occur, by relation."""
+        """The answers by relation."""
         found: dict[str, dict[str, None]] = {}
         for span in self.spans:
             found.setdefault(span.relation, {})[span.answer] = None
@@ -344,19 +343,19 @@ def make_world(
     n_groups: int = 20,
     n_schools: int = 20,
 ) -> World:
-    """Return the world of a seed: the same for ever, whatever the version of numpy.
+    """Return the world of a seed, the same in every version of numpy.
 
     Parameters
     ----------
     seed : int, default=0
         The seed, at least 0.
     languages : sequence of str, default=("en", "fr")
-        What the world speaks: English, French (``"fr"``) and Russian (``"ru"``), which has another
-        script. It changes nothing about what holds.
+        Languages of the texts: English (``"en"``), French (``"fr"``) and Russian (``"ru"``). They
+        do not change the statements.
     n_people, n_cities, n_countries, n_tongues, n_clubs, n_parties : int
-        How many of each there are.
+        Number of each kind.
     n_companies, n_groups, n_schools : int
-        How many companies, owners of companies, and places of study.
+        Number of companies, owners of companies, and places of study.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How compact rows live in a model: as a submodule that its checkpoints do not show."""
+"""Compact rows in a model: a submodule that its checkpoints do not contain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neurotopo.tuning.rows import ProjectionRows
 
 __all__ = ["NAME", "Attachment", "TunedNeurons"]
 
-NAME = "tuned_neurons"  # of the submodule; no word that a Trainer takes for a norm
+NAME = "tuned_neurons"  # of the submodule; a Trainer must not take it for a norm
 
 
 class TunedNeurons(nn.Module):
@@ -28,14 +28,14 @@ class TunedNeurons(nn.Module):
     mlps : sequence of MLP
         All layers of the model.
     neurons : NeuronSet
-        The neurons, which exist in the model.
+        Neurons of the model.
     bias : bool
         Whether the biases of the in-projections are trained.
     """
 
     def __init__(self, mlps: tuple[MLP, ...], neurons: NeuronSet, *, bias: bool) -> None:
         super().__init__()
-        # in inference mode nothing that is made could ever be trained
+        # parameters made in inference mode cannot be trained
         with torch.inference_mode(False):
             for layer, indices in neurons.by_layer().items():
                 index = torch.tensor(indices)
@@ -56,18 +56,18 @@ class TunedNeurons(nn.Module):
                 yield module
 
     def sync(self, *, active: bool | None = None, force: bool = False) -> None:
-        """Bring all matrices into line; see :meth:`ProjectionRows.sync`."""
+        """Update all matrices; see :meth:`ProjectionRows.sync`."""
         for part in self.parts():
             part.sync(active=active, force=force)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """Return nothing: the rows are in the matrices, where every checkpoint has them."""
+        """Return an empty dictionary: the rows are in the matrices of every checkpoint."""
         destination = kwargs.get("destination")
         return OrderedDict() if destination is None else destination
 
 
 class Attachment:
-    """A model whose rows are trained at present, and all that is undone when that ends.
+    """A model with trained rows; :meth:`detach` undoes all changes to it.
 
     Parameters
     ----------
@@ -93,12 +93,12 @@ class Attachment:
             hf_model.register_load_state_dict_post_hook(_after_load),
             register_optimizer_step_post_hook(_after_step(weakref.ref(tuned))),
         ]
-        # a model that is dropped with its rows leaves no hook behind
+        # a model that is deleted with its rows leaves no hook
         self._finalizer = weakref.finalize(tuned, self._hooks[-1].remove)
         tuned.sync(active=True)
 
     def detach(self) -> None:
-        """Leave the matrices as they are, and the model without a trace."""
+        """Remove everything from the model; the matrices keep their values."""
         for part in self._tuned.parts():
             part.detach()
         for hook in self._hooks:
@@ -110,7 +110,7 @@ class Attachment:
 
 
 def check_free(hf_model: nn.Module) -> None:
-    """Raise an error if rows of this model are trained already, or an adapter is on it."""
+    """Raise an error if the model already has a tuner or an adapter."""
     if NAME in hf_model._modules:
         raise RuntimeError(
             "another NeuronTuner is attached to this model; merge() or remove() it first."
@@ -133,7 +133,7 @@ def _before_state_dict(module: nn.Module, prefix: str, keep_vars: bool) -> None:
 def _before_load(module: nn.Module, *args: Any) -> None:
     tuned = _tuned_of(module)
     if tuned is not None:
-        tuned.sync()  # what is not loaded must hold the newest rows, for they are read afterwards
+        tuned.sync()  # rows that are not loaded must be current, as they are read afterwards
 
 
 def _after_load(module: nn.Module, incompatible: Any) -> None:
@@ -151,7 +151,7 @@ def _after_load(module: nn.Module, incompatible: Any) -> None:
 def _after_step(
     reference: weakref.ref[TunedNeurons],
 ) -> Callable[[torch.optim.Optimizer, Any, Any], None]:
-    """Write new rows at once, so that whoever reads the matrices finds them there."""
+    """Write new rows into the matrices directly after a step."""
 
     def hook(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         tuned = reference()

@@ -1,4 +1,4 @@
-"""Which neurons training has changed, and whether they are those that one had in mind."""
+"""Neurons that training has changed, and their overlap with given sets."""
 
 from __future__ import annotations
 
@@ -43,21 +43,19 @@ _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def overlap(neurons: _Neurons, changed: _Neurons) -> float:
-    """Return which share of some neurons is among those that changed.
+    """Return the share of some neurons that is among the changed ones.
 
     Parameters
     ----------
     neurons : NeuronSet or iterable of (int, int)
-        The neurons one asks about: the share is one of them. Whichever they are, degenerate
-        knowledge neurons or random ones, they are compared with what changed and not with each
-        other.
+        The neurons of which the share is computed.
     changed : NeuronSet or iterable of (int, int)
         The neurons that changed.
 
     Returns
     -------
     float
-        nan where there are no neurons to ask about.
+        nan without neurons.
 
     References
     ----------
@@ -91,7 +89,7 @@ class OverlapCurve:
     n_neurons : int
         Number of all neurons. The overlap of a random set is ``n_changed / n_neurons`` on average.
     n_infinite : int
-        How many of them have an infinite change.
+        Number of neurons with an infinite change.
 
     Examples
     --------
@@ -111,7 +109,7 @@ class OverlapCurve:
     n_infinite: int
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table: a row for every threshold and set.
+        """Return a table with a row for every threshold and set.
 
         Its columns are ``rule`` (``"multiplier"`` or ``"share"``), ``threshold``, ``set``,
         ``n_neurons`` (of the set), ``n_changed``, ``overlap`` and ``expected``, the mean overlap
@@ -138,15 +136,14 @@ def overlap_curve(
     multipliers: Sequence[float] = _MULTIPLIERS,
     shares: Sequence[float] = _SHARES,
 ) -> OverlapCurve:
-    """Return the overlap of sets of neurons with those that changed, at many thresholds.
+    """Return the overlap of sets of neurons with the changed ones, at many thresholds.
 
-    An overlap says little without its threshold: at a low one nearly all neurons have changed,
-    and every set overlaps.
+    At a low threshold nearly all neurons have changed, and every set overlaps.
 
     Parameters
     ----------
     changes : array-like, shape (n_layers, n_neurons)
-        What :func:`neuron_changes` returns.
+        Result of :func:`neuron_changes`.
     sets : mapping of str to NeuronSet or iterable of (int, int)
         The sets by name.
     multipliers : sequence of float, default=(0.01, 0.02, ..., 0.1)
@@ -204,10 +201,10 @@ class OverlapTest:
     expected : float
         Its mean for random sets.
     p_value : float
-        The probability that a random set overlaps as much or more, never 0 where it was drawn;
-        nan without neurons.
+        The probability that a random set overlaps as much or more, never 0 for random draws; nan
+        without neurons.
     n_permutations : int or None
-        How many random sets were drawn; None: the p-value is exact.
+        Number of random sets drawn; None: the p-value is exact.
     within_layers : bool
         Whether random sets have the same number of neurons in each layer.
 
@@ -235,28 +232,26 @@ def overlap_test(
     seed: int = 0,
     within_layers: bool = False,
 ) -> OverlapTest:
-    """Tell whether neurons overlap with those that changed more than random ones do.
+    """Test whether neurons overlap with the changed ones more than random neurons do.
 
-    How many neurons of a random set have changed follows a hypergeometric distribution, or, with
-    ``within_layers=True``, the sum of one for each layer, so that nothing needs to be drawn.
+    The number of changed neurons in a random set follows a hypergeometric distribution, or, with
+    ``within_layers=True``, the sum of one per layer, so the p-value can be exact.
 
     Parameters
     ----------
     changes : array-like, shape (n_layers, n_neurons)
-        What :func:`neuron_changes` returns. Random sets are of these neurons.
+        Result of :func:`neuron_changes`. Random sets consist of these neurons.
     neurons : NeuronSet or iterable of (int, int)
-        The neurons to ask about.
+        The neurons to test.
     changed : NeuronSet or iterable of (int, int), optional
         The neurons that changed. None: ``changed_neurons(changes)``.
     n_permutations : int, optional
-        Draw that many random sets, and count the neurons asked about as one more of them. None:
-        the exact p-value.
+        Number of random sets to draw; the tested set counts as one more. None: the exact p-value.
     seed : int, default=0
         Seed of the draw.
     within_layers : bool, default=False
-        Compare with sets that have the same number of neurons in each layer, and not only the
-        same number in all. Training changes some layers more than others, and a set that lies in
-        those layers overlaps already for this reason.
+        Compare with sets that have the same number of neurons in each layer. Training changes some
+        layers more than others, and sets in those layers overlap for this reason alone.
 
     Returns
     -------
@@ -280,7 +275,7 @@ def overlap_test(
     if not len(asked):
         nan = float("nan")
         return OverlapTest(nan, nan, nan, n_permutations, within_layers)
-    # of each group of neurons: how many there are, have changed, and are asked about
+    # of each group of neurons: all, changed and tested ones
     groups = np.array(
         [
             np.full(len(found), found.shape[1]),
@@ -302,7 +297,7 @@ def overlap_test(
 
 
 def _exact_tail(groups: NDArray[np.int64], common: int) -> float:
-    """Return how probable it is that so many or more of a random set have changed."""
+    """Return the probability that at least ``common`` neurons of a random set have changed."""
     from scipy.stats import hypergeom
 
     probability = np.ones(1)
@@ -314,7 +309,7 @@ def _exact_tail(groups: NDArray[np.int64], common: int) -> float:
 
 
 def _drawn_tail(groups: NDArray[np.int64], common: int, n_permutations: int, seed: int) -> float:
-    """Return the share of random sets of which so many have changed, the set itself included."""
+    """Return the share of random sets with at least ``common`` changed neurons."""
     generator = np.random.default_rng(seed)
     counts = np.zeros(n_permutations, dtype=np.int64)
     for total, good, drawn in groups.T.tolist():
@@ -325,17 +320,16 @@ def _drawn_tail(groups: NDArray[np.int64], common: int, n_permutations: int, see
 def binned(
     neurons: _Neurons | NDArray[np.floating[Any]], n_layers: int, n_neurons: int, bins: int = 18
 ) -> NDArray[np.float64]:
-    """Put the neurons of each layer into bins, for a picture.
+    """Count neurons, or average changes, in bins of each layer.
 
     Parameters
     ----------
     neurons : NeuronSet or iterable of (int, int), or ndarray of float, shape (n_layers, n_neurons)
-        Neurons are counted. Of an array, what :func:`neuron_changes` returns, the mean of each bin
-        is taken, infinite changes left out.
+        Neurons are counted. Changes (:func:`neuron_changes`) are averaged without infinite ones.
     n_layers, n_neurons : int
         Size of the model.
     bins : int, default=18
-        Bins of each layer, at most one for each neuron. Their sizes differ by one at most.
+        Bins of each layer, at most one per neuron. Their sizes differ by at most one.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Copies of the rows of all neurons, how much they have changed, and which have changed most."""
+"""Copies of the rows of all neurons, their changes, and the most changed neurons."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class RowSnapshot:
     Attributes
     ----------
     in_rows : sequence of ndarray, each of shape (n_neurons, width)
-        What the neurons of each layer read; in a gated MLP the up row with the gate row after it.
+        In-rows of each layer; in a gated MLP the up row followed by the gate row.
     out_rows : sequence of ndarray, each of shape (n_neurons, d_model)
-        What they write.
+        Out-rows of each layer.
 
     Examples
     --------
@@ -105,14 +105,14 @@ def snapshot(model: NeuronModel) -> RowSnapshot:
 
 
 def neuron_changes(before: RowSnapshot, after: RowSnapshot) -> NDArray[np.float64]:
-    r"""Return how much the rows of every neuron have changed.
+    r"""Return the change of the rows of every neuron.
 
-    The relative changes of the in-row and of the out-row, taken together:
+    The relative changes of the in-row and of the out-row are combined:
 
     .. math:: \Delta P(n) = \sqrt{(\frac{\|r_2 - r_1\|}{\|r_1\|})^2
               + (\frac{\|w_2 - w_1\|}{\|w_1\|})^2}
 
-    with in-rows r and out-rows w. Biases have no part in it.
+    with in-rows r and out-rows w. Biases are ignored.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def changed_neurons(changes: ArrayLike, multiplier: float = 0.04) -> NeuronSet:
     Parameters
     ----------
     changes : array-like, shape (n_layers, n_neurons)
-        What :func:`neuron_changes` returns.
+        Result of :func:`neuron_changes`.
     multiplier : float, default=0.04
         The share. The paper has 0.04 for GPT-2 and 0.05 for LLaMA 2, and tried 0.01 to 0.1.
 
@@ -231,7 +231,7 @@ def most_changed(changes: ArrayLike, share: float) -> NeuronSet:
     Parameters
     ----------
     changes : array-like, shape (n_layers, n_neurons)
-        What :func:`neuron_changes` returns.
+        Result of :func:`neuron_changes`.
     share : float
         Between 0 and 1; the number of neurons is rounded.
 

@@ -1,4 +1,4 @@
-"""The rows of some neurons in one projection: a compact parameter inside a frozen matrix."""
+"""Rows of some neurons in one projection: a compact parameter of a frozen matrix."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class ProjectionRows(nn.Module):
-    """Rows of one projection as a parameter of their own, and the rows as they were.
+    """Rows of one projection as a separate parameter, with a copy of their first values.
 
-    The matrix stays whole and frozen. The rows are written into it when they have changed, so
-    that a forward is computed by the module itself, from the same matrix as after a merge.
+    The matrix stays frozen. Changed rows are written into it, so the module itself computes the
+    forward pass, from the same matrix as after a merge.
 
     Parameters
     ----------
     projection : Projection
-        Where the rows are.
+        The projection.
     indices : torch.Tensor of int64, shape (k,)
         The neurons, each once.
     reads : bool
@@ -69,23 +69,23 @@ class ProjectionRows(nn.Module):
             self.register_buffer("base_bias", entries, persistent=False)
             self.bias = nn.Parameter(entries.clone())
         self._active = False
-        self._written: Any = None  # what was last written of the parameters
-        self._contents = 0  # how often other values than before were written
+        self._written: Any = None  # state of the parameters at the last write
+        self._contents = 0  # number of writes with new values
         self._own_writes = 0
         self._replaced: Any = None
 
-    # What the matrix holds
+    # The matrix
 
     def sync(self, *, active: bool | None = None, force: bool = False) -> None:
-        """Bring the matrix into line: with the trained rows, or with those it had at first.
+        """Write the trained or the first rows into the matrix, as needed.
 
         Parameters
         ----------
         active : bool or None, default=None
-            Whether the trained rows shall be in the matrix; None: as before.
+            Whether the matrix holds the trained rows; None: as before.
         force : bool, default=False
-            Write even if PyTorch knows of no change: changes through ``tensor.data`` are not
-            counted.
+            Write even without a known change: PyTorch does not count changes through
+            ``tensor.data``.
         """
         active = self._active if active is None else active
         if not active:
@@ -105,8 +105,7 @@ class ProjectionRows(nn.Module):
     @torch.no_grad()
     def _write(self, rows: torch.Tensor, entries: torch.Tensor | None) -> None:
         weight, axis = self.projection.weight.detach(), self.projection.neuron_axis
-        # in place and counted by PyTorch, so that nothing that was kept for a backward pass can
-        # be used unnoticed afterwards
+        # in place and counted by PyTorch, so that a backward pass detects the change
         weight.index_copy_(axis, self.indices, rows.detach() if axis == 0 else rows.detach().T)
         self._own_writes += 1
         if entries is not None and self.projection.bias is not None:
@@ -114,7 +113,7 @@ class ProjectionRows(nn.Module):
 
     @torch.no_grad()
     def read(self) -> None:
-        """Take the rows that the matrix holds now as the trained ones."""
+        """Read the trained rows from the matrix."""
         weight, axis = self.projection.weight.detach(), self.projection.neuron_axis
         rows = weight.index_select(axis, self.indices)
         self.weight.copy_(rows if axis == 0 else rows.T)
@@ -122,9 +121,9 @@ class ProjectionRows(nn.Module):
             self.bias.copy_(self.projection.bias.detach().index_select(0, self.indices))
 
     def stamp(self) -> tuple[int, int, int]:
-        """Return what is the same exactly as long as the matrix holds the same numbers.
+        """Return a value that is equal exactly while the matrix holds the same numbers.
 
-        Rows that were put away and are back count as the same; what others write does not.
+        Switching the rows off and on again keeps it; writes by others change it.
         """
         weight = self.projection.weight
         content = self._contents if self._active else 0
@@ -138,13 +137,13 @@ class ProjectionRows(nn.Module):
     # The forward
 
     def attach(self) -> None:
-        """Let the module's forward give gradients to the compact rows."""
+        """Replace the forward of the module by one with gradients for the compact rows."""
         module = self.projection.module
         self._replaced = vars(module).get("forward")
         vars(module)["forward"] = _TunedForward(self, module.forward)
 
     def detach(self) -> None:
-        """Give the module its own forward back."""
+        """Restore the forward of the module."""
         module = self.projection.module
         if self._replaced is None:
             vars(module).pop("forward", None)
@@ -154,7 +153,7 @@ class ProjectionRows(nn.Module):
 
 
 class _TunedForward:
-    """The forward of a module some of whose rows are trained; an object, so that it is copied."""
+    """Forward of a module with trained rows; an object, so that it can be copied."""
 
     def __init__(self, rows: ProjectionRows, original: Callable[[torch.Tensor], torch.Tensor]):
         self.rows = rows
@@ -171,7 +170,7 @@ class _TunedForward:
 
 
 class _TunedLinear(torch.autograd.Function):
-    """A linear module as it is, with gradients for its input and for a few of its rows."""
+    """A linear module with gradients for its input and for some of its rows."""
 
     @staticmethod
     def forward(
@@ -186,15 +185,14 @@ class _TunedLinear(torch.autograd.Function):
         ctx.rows = rows
         ctx.x_shape, ctx.x_dtype = x.shape, x.dtype
         if ctx.needs_input_grad[0]:
-            # The matrix is kept as it is, and its stamp beside it: it may be changed and changed
-            # back before the backward pass, as when the rows are switched off in between.
+            # The stamp allows the matrix to change and change back before the backward pass.
             ctx.matrix, ctx.stamp = rows.projection.weight.detach(), rows.stamp()
         kept = None
         if ctx.needs_input_grad[1]:
             kept = x.reshape(-1, x.shape[-1])
-            if not rows.reads:  # of the neurons' values only those that are trained are needed
+            if not rows.reads:  # only the values of trained neurons are needed
                 kept = kept.index_select(1, rows.indices)
-            # under autocast the module has computed in another precision than it was given
+            # under autocast the module computes in another precision than its input
             kept = kept.to(result.dtype)
         ctx.save_for_backward(kept)
         return result
