@@ -1,4 +1,4 @@
-"""Where the work of a study is done; here: in this process."""
+"""Engines: where the work of a study runs. The default runs in this process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ logger = logging.getLogger(__name__)
 
 
 class Item(Protocol):
-    """What is worked on; a :class:`~neurotopo.Fact` is one."""
+    """One piece of work, such as a :class:`~neurotopo.Fact`."""
 
     @property
     def key(self) -> str:
-        """Its name, unique among those of a run and the same in every run."""
+        """The name: unique in a run, and the same in every run."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, as JSON can hold it."""
+        """Return the content in types that JSON can hold."""
 
 
 Work: TypeAlias = Callable[[Any], Mapping[str, Any]]
@@ -31,7 +31,7 @@ Work: TypeAlias = Callable[[Any], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Task:
-    """One fact to be worked on; ``number`` is its place among those of the run.
+    """A fact to work on; ``number`` is its position in the run.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Finished:
-    """What came of a task: a payload, or else an error.
+    """Result of a task: a payload or an error.
 
     Examples
     --------
@@ -65,10 +65,10 @@ class Finished:
 
 
 class Engine(AbstractContextManager["Engine"], Protocol):
-    """Where the work is done.
+    """Interface of the engines.
 
-    What was prepared is kept for the next call, until another work is prepared or the engine is
-    closed. As a context manager an engine is closed at the end of the block.
+    An engine keeps the prepared work until another work is prepared or the engine is closed. As a
+    context manager it is closed at the end of the block.
 
     Examples
     --------
@@ -86,16 +86,16 @@ class Engine(AbstractContextManager["Engine"], Protocol):
     """
 
     def run(self, tasks: Iterable[Task], prepare: Callable[[], Work]) -> Iterator[Finished]:
-        """Work on tasks and yield what comes of each, in any order.
+        """Work on tasks and yield their results, in any order.
 
         Parameters
         ----------
         tasks : iterable of Task
-            To be taken only as fast as they are finished, so that any number of them fits.
+            The tasks; taken lazily, so that any number fits in memory.
         prepare : callable
-            Returns the function that is called with each fact. It is called once in every process
-            that works, and not at all without tasks: it may load a model. What it raises ends the
-            run; what the function raises belongs to the fact.
+            Returns the function that is called with each fact. It is called once in each working
+            process, and never without tasks, since it may load a model. Its exceptions end the
+            run; those of the function are stored as errors of the fact.
 
         Yields
         ------
@@ -103,27 +103,27 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         """
 
     def ask(self, prepare: Callable[[], Work], question: Callable[[Work], Any]) -> Any:
-        """Prepare the work in a process that works, and ask it something.
+        """Prepare the work in a working process, and call a function with it.
 
         Parameters
         ----------
         prepare : callable
-            As for :meth:`run`, which prepares nothing again if it is given an equal one.
+            As for :meth:`run`, which then does not prepare the same work again.
         question : callable
-            Called with the work, where that is.
+            Called with the work in the working process.
 
         Returns
         -------
         object
-            What the question returns.
+            The result of the function.
         """
 
     def close(self) -> None:
-        """Let go of what was prepared; more than once does no harm."""
+        """Release the prepared work. Idempotent."""
 
 
 class InlineEngine:
-    """Work in this process, one fact after the other.
+    """Engine that works in this process, one fact after another.
 
     Examples
     --------
@@ -154,11 +154,11 @@ class InlineEngine:
             yield work_on(task, work)
 
     def ask(self, prepare: Callable[[], Work], question: Callable[[Work], Any]) -> Any:
-        """Prepare the work here and ask it; see :class:`Engine`."""
+        """Prepare the work here; see :class:`Engine`."""
         return question(self._prepared(prepare))
 
     def close(self) -> None:
-        """Let go of what was prepared; more than once does no harm."""
+        """Release the prepared work. Idempotent."""
         self._kept = None
 
     def _prepared(self, prepare: Callable[[], Work]) -> Work:
@@ -169,7 +169,7 @@ class InlineEngine:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Tell whether two calls would prepare the same, as far as that can be seen."""
+    """Tell whether two functions certainly prepare the same work."""
     if a is b:
         return True
     if type(a) is not type(b):  # 1 and True are equal, and may mean different things
@@ -189,7 +189,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def work_on(task: Task, work: Work) -> Finished:
-    """Call the work for one fact; what it raises becomes part of the result."""
+    """Call the work for one fact; an exception becomes the error of the result."""
     start = time.perf_counter()
     try:
         payload, error = work(task.fact), None
@@ -200,5 +200,5 @@ def work_on(task: Task, work: Work) -> Finished:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the kind of an exception and what it says."""
+    """Return the class and the message of an exception."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""The model of a study, and what tells it from others."""
+"""The model of a study, and its identity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODEL_SETTINGS = ("device", "dtype", "device_map", "batch_size", "trust_remote_c
 
 
 def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:
-    """Load the model of a study, unless it is there.
+    """Return the model of a study; load it if it is a name.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:
 
 
 def identity_of(work: Any) -> dict[str, Any]:
-    """Return what tells the model of some work from others, wherever it was loaded from.
+    """Return the identity of the model of some work; it does not depend on the source.
 
-    Work with several models has a method ``identity`` that says it.
+    Work with several models has a method ``identity``.
     """
     own = getattr(work, "identity", None)
     if own is not None:
@@ -53,7 +53,7 @@ def identity_of(work: Any) -> dict[str, Any]:
 
 
 def identity_of_model(model: NeuronModel) -> dict[str, Any]:
-    """Return what tells a model from others."""
+    """Return the identity of a model."""
     from neurotopo.models.fingerprint import fingerprint
 
     found = fingerprint(model).to_dict()

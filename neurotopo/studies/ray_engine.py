@@ -1,4 +1,4 @@
-"""The work of a study, spread over processes and machines with Ray."""
+"""Studies on several processes and machines with Ray."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_PROMPT_ENABLED": "0"}
 class RayEngine:
     """Work in several processes, on this machine or on all those of a Ray cluster.
 
-    Every worker prepares the work once, so each has a model of its own. Results are those of
+    Every worker prepares the work once, so each loads the model. Results are those of
     :class:`InlineEngine`, in another order.
 
     Parameters
     ----------
     workers : int, default=2
-        Number of processes. Fewer are started where there are fewer facts.
+        Number of processes; fewer if there are fewer facts.
     address : str, optional
-        A Ray cluster, ``"auto"`` for the one that this machine belongs to. None: Ray is started
-        here, and ended when the engine is closed. A Ray that the program has initialised is used
-        either way, and left as it is.
+        A Ray cluster; ``"auto"`` is the cluster of this machine. None: start Ray here, and stop
+        it when the engine is closed. If the program has initialised Ray, that Ray is used and is
+        not stopped.
     gpus : float, default=0.0
         GPUs of each worker; others are hidden from it.
     cpus : float, optional
         Cores of each worker. None: the cores there are, divided by the workers.
     deaths : int, default=3
-        After so many dead workers, the last of them with nothing else to do, a fact has failed.
-        After so many in a row that die while they prepare, the run ends.
+        Number of dead workers after which a fact fails; the last of them has no other task. The
+        run ends after the same number of deaths in a row during preparation.
     waiting : int, default=1
-        How many facts a worker has at hand beside the one it works on.
+        Number of facts that a worker holds beside the one it works on.
     threads : int, optional
-        Threads of each worker. None: as many as it has cores.
+        Threads of each worker. None: one for each of its cores.
 
     Raises
     ------
@@ -58,11 +58,10 @@ class RayEngine:
 
     Notes
     -----
-    What is prepared and asked is pickled, and so are facts and results: the functions of the
-    study must be those of a module that all machines have, and the model a name or a folder that
-    all of them can read.
+    The study, the facts and the results are pickled. The study must be in a module that all
+    machines have, and the model must be a name or a folder that all machines can read.
 
-    A worker that dies is replaced, and what it had begun is done again by another.
+    A dead worker is replaced, and another worker repeats its tasks.
 
     Examples
     --------
@@ -138,7 +137,7 @@ class RayEngine:
             return pool.ask(pickled)
 
     def close(self) -> None:
-        """End the workers, and Ray if it was started here; more than once does no harm."""
+        """End the workers, and Ray if it was started here. Idempotent."""
         if self._pool is not None:
             self._pool.kill()
         ray, ours = self._ray, self._ours
@@ -149,7 +148,7 @@ class RayEngine:
     @contextmanager
     def _working(self, prepare: Callable[[], Work]) -> Iterator[Pool]:
         if self._busy:
-            raise ValueError("the engine is at work already: take or close what it yields first.")
+            raise ValueError("the engine is already in use: exhaust or close its iterator first.")
         pickled = _pickled(
             prepare, "the study: its functions must be those of a module, and the model a name"
         )

@@ -1,4 +1,4 @@
-"""Workers of Ray: started, replaced when they die, and what they were at done again."""
+"""A pool of Ray workers that replaces dead workers and repeats their tasks."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerError(OSError):
-    """Workers cannot be started, or die before they have done anything, in one sentence."""
+    """Workers cannot be started, or die before they finish any task."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one worker has of its machine."""
+    """Resources of one worker."""
 
     cpus: float
     gpus: float
@@ -39,7 +39,7 @@ class Share:
 
 @dataclass(eq=False)
 class _Member:
-    """A worker; ``preparing`` is None once it is ready, and tasks in hand are done in turn."""
+    """A worker. ``preparing`` is None when it is ready; it works on its tasks in order."""
 
     actor: Any
     preparing: Any
@@ -47,11 +47,11 @@ class _Member:
 
     @property
     def refs(self) -> list[Any]:
-        """What it will say something about."""
+        """References of the results that are still to come."""
         return [*self.in_hand, *([] if self.preparing is None else [self.preparing])]
 
     def has_room(self, most: int, apart: Mapping[int, int]) -> bool:
-        """Tell whether it can take a task; beside some tasks there must be no other."""
+        """Tell whether it can take a task. A task in ``apart`` must be alone with its worker."""
         return (
             self.preparing is None
             and len(self.in_hand) < most
@@ -62,20 +62,25 @@ class _Member:
 class Pool:
     """Workers that have prepared the same work.
 
+    Ray's own restarts (``max_restarts``, ``max_task_retries``) and its ``ActorPool`` are not used:
+    with them, Ray repeats or fails every task that a dead worker held, and does not say which task
+    killed it. This pool gives a task whose worker died a worker for itself. So only the fact that
+    kills its workers fails, and the facts beside it keep their results.
+
     Parameters
     ----------
     ray : module
         Ray.
     prepare : bytes
-        What they prepare, pickled.
+        The pickled function that prepares the work.
     size : int
-        At most so many of them.
+        Greatest number of workers.
     share : Share
-        What each of them has.
+        Resources of each worker.
     deaths : int
-        How many deaths are put up with, for a fact and in a row while preparing.
+        Number of deaths after which a fact fails, or the preparation.
     waiting : int
-        How many tasks a worker has beside the one it works on.
+        Number of tasks that a worker holds beside the one it works on.
     """
 
     def __init__(
@@ -96,7 +101,7 @@ class Pool:
         )
 
     def run(self, redo: deque[Task], source: Iterator[Task]) -> Iterator[Finished]:
-        """Work on the tasks of both; ``redo``, at most as many as workers, comes first."""
+        """Work on ``redo`` (at most a task for each worker), then on ``source``."""
         deaths: dict[int, int] = {}  # of tasks whose worker died, by number
         while True:
             in_hand = sum(len(member.in_hand) for member in self._members)
@@ -125,7 +130,7 @@ class Pool:
                 yield finished
 
     def ask(self, question: bytes) -> Any:
-        """Return what one of them answers."""
+        """Return the answer of one worker."""
         for _ in range(self._most_deaths):
             while (member := next((m for m in self._members if m.preparing is None), None)) is None:
                 self._grow(1)
@@ -147,7 +152,7 @@ class Pool:
         )
 
     def kill(self) -> None:
-        """End all of them at once, whatever they are at."""
+        """End all workers at once."""
         while self._members:
             self._remove(self._members[-1])
 
@@ -166,10 +171,10 @@ class Pool:
     def _hand_out(
         self, redo: deque[Task], source: Iterator[Task], deaths: Mapping[int, int]
     ) -> Iterator[Finished]:
-        """Give tasks to those that are ready, a new one only where there is nothing to redo.
+        """Give tasks to workers that are ready; tasks to repeat come first.
 
-        A task whose worker died has the next one for itself, so that what it does is not laid to
-        the charge of others.
+        A task whose worker died is then alone with a worker, so that a second death blames that
+        task alone.
         """
         while True:
             free = [m for m in self._members if m.has_room(self._most_in_hand, deaths)]
@@ -189,20 +194,18 @@ class Pool:
             member.in_hand[member.actor.do.remote(fact)] = task
 
     def _news(self) -> tuple[_Member, Any] | None:
-        """Wait until something is done; return whose it is, or None if nothing is for long."""
+        """Wait for a result; return its worker and reference, or None after the timeout."""
         refs = {ref: member for member in self._members for ref in member.refs}
         done, _ = self._ray.wait(list(refs), num_returns=1, timeout=_PATIENCE)
         if done:
             return refs[done[0]], done[0]
         at_work = any(member.preparing is None for member in self._members)
         if not at_work and not room_for(self._ray, self._share.cpus, self._share.gpus):
-            raise WorkerError(
-                f"no machine of Ray has room any more for a worker with {self._share}."
-            )
+            raise WorkerError(f"no machine of Ray has room for a worker with {self._share}.")
         return None
 
     def _settle(self, member: _Member) -> None:
-        """See whether a worker has prepared its work."""
+        """Read the result of a preparation."""
         try:
             raised = self._ray.get(member.preparing)
         except self._ray_error as error:
@@ -225,10 +228,10 @@ class Pool:
     def _bury(
         self, member: _Member, deaths: dict[int, int], redo: deque[Task]
     ) -> Iterator[Finished]:
-        """Save what a dead worker had done; the rest is to be done again.
+        """Keep the finished tasks of a dead worker, and repeat the others.
 
-        Tasks are done in turn, so it died of the first that has no result; or of the next, if
-        the result was still on its way. So a task fails only if it was alone with its worker.
+        A worker takes its tasks in order, so the first one without a result killed it; or the
+        next one, if a result was lost on its way. So a task fails only if it was alone.
         """
         self._remove(member)
         alone = len(member.in_hand) == 1
@@ -259,7 +262,7 @@ class Pool:
 
 
 def room_for(ray: Any, cpus: float, gpus: float) -> int:
-    """Return how many workers the machines of Ray have room for, if they had nothing else."""
+    """Return the number of workers that fit on the machines of Ray when these are idle."""
     wanted = {name: each for name, each in (("CPU", cpus), ("GPU", gpus)) if each}
     there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return sum(int(min(has.get(name, 0.0) // wanted[name] for name in wanted)) for has in there)

@@ -1,4 +1,4 @@
-"""What runs in the processes of :class:`~neurotopo.studies.RayEngine`, and what they send back."""
+"""The worker processes of :class:`~neurotopo.studies.RayEngine`, and what they return."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
 
 
 def pickler() -> Any:
-    """Return the module of Ray that pickles; others than it cannot pickle every function."""
+    """Return Ray's pickle module; the standard one cannot pickle every function."""
     return importlib.import_module("ray.cloudpickle")
 
 
 @dataclass(frozen=True)
 class Raised:
-    """An exception on its way to another process.
+    """An exception that is sent to another process.
 
     Attributes
     ----------
     whole : bytes or None
-        All of it, if it can be pickled.
+        The pickled exception, if it can be pickled.
     kind : type
-        The nearest kind that every process knows.
+        The nearest built-in base class.
     message : str
-        What it says.
+        The message.
     where : str
-        Its traceback.
+        The traceback.
     """
 
     whole: bytes | None
@@ -74,7 +74,7 @@ class Worker:
     Parameters
     ----------
     threads : int
-        How many threads the work may have.
+        Number of threads of the work.
     """
 
     def __init__(self, threads: int) -> None:
@@ -84,7 +84,7 @@ class Worker:
             os.environ[name] = str(threads)
 
     def prepare(self, pickled: bytes) -> Raised | None:
-        """Prepare the work; return what was raised, if anything was."""
+        """Prepare the work; return the exception, if there is one."""
         try:
             prepare = _read(pickled)
             self._limit_threads()  # of what came in with the function

@@ -68,7 +68,7 @@ class FactError(ValueError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to.
+    """Counts and summary of a run.
 
     Attributes
     ----------
@@ -138,16 +138,16 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a study came to.
+    """Result of a study: findings, tables, pictures and files.
 
     Attributes
     ----------
     outcome : Outcome
-        How many facts were done, failed, were there before.
+        Counts of facts: done, failed, done before.
     summary : Summary
         Findings, tables, pictures and the rows behind them.
     files : tuple of Path
-        What was written; empty without a folder.
+        The files that were written; empty without a folder.
 
     Examples
     --------
@@ -177,17 +177,17 @@ class Result:
 
     @property
     def rows(self) -> pd.DataFrame:
-        """What tables and pictures are made of."""
+        """The rows behind tables and pictures."""
         return self.summary.rows
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What was found and what was not, in words."""
+        """The findings, one sentence each."""
         return self.summary.findings
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """The findings that say there is an effect, at the study's level and by its rules."""
+        """The findings that claim an effect, by the rules of the study."""
         return self.summary.claims
 
     @property
@@ -220,7 +220,7 @@ def run(
     Parameters
     ----------
     study : str
-        Its name, one of :data:`STUDIES`.
+        The name, one of :data:`STUDIES` or a registered one.
     model : str, path-like or NeuronModel, or several of them
         The model, or where to load it from: a name on the Hugging Face hub, a folder, or
         ``"testbed:NAME"``. Several processes need a name. Studies that compare models take a list,
@@ -229,18 +229,18 @@ def run(
         A file of facts, ``"factworld"``, ``"factworld:N"``, or facts
         (:func:`neurotopo.studies.facts.facts_for`).
     out : path-like, optional
-        Folder of the run. Results are stored there fact by fact; the same call goes on where an
-        earlier one was interrupted. Tables, figures and ``report.html`` are written at the end.
-        None: keep all in memory.
+        Folder of the run. Results are stored there fact by fact, and the same call resumes an
+        interrupted run. Tables, figures and ``report.html`` are written at the end. None: keep
+        everything in memory.
     engine : {"inline", "ray"} or Engine, default="inline"
-        Where the work is done: in this process, or in several with Ray.
+        Where the work runs: in this process, or in several processes with Ray.
     workers, address, gpus
         For ``"ray"``: number of processes (2 if not given), the address of a cluster, GPUs of
         each process.
     quick : bool, default=False
-        The smallest honest setting: at most 50 facts, and what the study calls quick.
+        Fast preset that keeps every control: at most 50 facts, and the study's quick options.
     seed : int, default=0
-        Seed of all that is random.
+        Seed of every random choice.
     retry : bool, default=True
         Work again on facts that failed before.
     stop : bool, default=False
@@ -248,7 +248,7 @@ def run(
     progress : bool, default=False
         Show a progress bar.
     tell : callable, optional
-        Called with what the user should know.
+        Called with messages for the user.
     command : sequence of str, optional
         The words of the command line, for the report.
     **options
@@ -313,7 +313,7 @@ def run(
 
 
 def report(folder: str | os.PathLike[str]) -> Result:
-    """Make tables, figures and ``report.html`` again from what is stored in a folder.
+    """Make tables, figures and ``report.html`` again from the stored results of a folder.
 
     Parameters
     ----------
@@ -370,7 +370,7 @@ def report(folder: str | os.PathLike[str]) -> Result:
 
 
 def _read_about(place: Path) -> dict[str, Any]:
-    """Read the run file of a folder and see that it has what a report needs."""
+    """Read the run file of a folder and check that it has what a report needs."""
     about = read_run(place / RUN)
     wanted: dict[str, type] = {"study": str, "run": str, "settings": dict}
     for name, kind in wanted.items():
@@ -396,34 +396,34 @@ def run_study(
     progress: bool = False,
     tell: Callable[[str], None] = logger.info,
 ) -> Outcome:
-    """Work on every fact that has no results yet, and sum up all of them.
+    """Work on every fact that has no results yet, and summarise all of them.
 
     Parameters
     ----------
     study : Study
-        What to do.
+        The study.
     facts : iterable of Fact
-        What to do it with; anything with a ``key`` and a ``to_dict``.
+        The facts, or any items with a ``key`` and a ``to_dict``.
     model : object, optional
-        Handed to the study as it is.
+        Passed to the study.
     identity : object, optional
         What tells the model from others, such as
         :meth:`~neurotopo.models.fingerprint.Fingerprint.to_dict` of its fingerprint. A function
         is called with the prepared work, where that is done, and returns it. None: the model
         itself, if it is a string.
     options : mapping, optional
-        What the results depend on, as JSON can hold it.
+        Options that the results depend on, in types that JSON can hold.
     settings : mapping, optional
-        What the results do not depend on, such as the size of batches. The study gets options,
-        seeds and settings in one mapping.
+        Settings that the results do not depend on, such as the batch size. The study gets
+        options, seeds and settings in one mapping.
     seeds : mapping of str to int, optional
         Seeds of what is random; see :func:`seed_for`.
     out : path-like, optional
         A folder for ``results.sqlite`` and ``run.json``. None: keep all in memory.
     engine : Engine, optional
-        Where the work is done; it is left open. None: an :class:`InlineEngine`.
+        Where the work runs; it is not closed. None: an :class:`InlineEngine`.
     alone : bool, default=True
-        Refuse a folder with results of other options. False: keep both, each by itself.
+        Refuse a folder with results of other options. False: keep both.
     retry : bool, default=True
         Work again on facts that failed before.
     stop : bool, default=False
@@ -431,17 +431,17 @@ def run_study(
     progress : bool, default=False
         Show a progress bar.
     tell : callable, optional
-        Called with what the user should know: how much was there.
+        Called with messages for the user.
 
     Returns
     -------
     Outcome
-        Also after an interruption by Ctrl-C, with what there is.
+        Also after an interruption by Ctrl-C, with the results so far.
 
     Raises
     ------
     StoreError
-        In one sentence, when results cannot be stored; those stored before stay.
+        If results cannot be stored; earlier results are kept.
     FactError
         When a fact failed and ``stop`` is set.
     ValueError

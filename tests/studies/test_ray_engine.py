@@ -299,7 +299,7 @@ def test_tasks_are_not_run_ahead_of(local, ready):
 def test_a_run_closed_early_leaves_no_workers(engine, ready, tmp_path):
     found = engine.run(tasks(50), ready(seconds=0.3))
     next(found)
-    with pytest.raises(ValueError, match="at work already"):
+    with pytest.raises(ValueError, match="already in use"):
         next(engine.run(tasks(1), ready()))
     pids = prepared(tmp_path)
     assert alive(pids)
