@@ -23,7 +23,6 @@ FINGERPRINTS = {
     0: "da145188e7f68afc9691fe287f6e26ca963551f624e0aeb8d426db54cee195e5",
     1: "7c720d111c0b2a82a4a2bc1d849e819d02844f5ac764383641f0b89773ecaa82",
 }
-YEARS = [str(year) for year in range(2010, 2021)]
 SEEDS = st.integers(0, 2**32)
 
 
@@ -35,14 +34,6 @@ def _worded(world: World, language: str) -> list[Fact]:
         for wording in range(world.n_wordings(relation, language))
         for fact in world.facts(language, relation, wording=wording)
     ]
-
-
-def _years_of_truth(world: World) -> dict[tuple[str, str], set[str]]:
-    """Return the answers that are ever true, worked out from the spans alone."""
-    true = defaultdict(set)
-    for span in world.spans:
-        true[span.relation, span.subject].add(span.answer)
-    return true
 
 
 # the same for ever
