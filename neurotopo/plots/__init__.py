@@ -1,8 +1,8 @@
-"""Pictures, in the manner of scikit-learn's displays: one class per picture.
+"""Pictures: one class each, in the style of scikit-learn's displays.
 
-Every display is made by a classmethod ``from_estimator`` (some also by ``from_tree`` or
-``from_diagrams``), draws on the axes given as ``ax`` or on a new figure, and keeps what it drew
-in ``ax_``, ``figure_`` and further attributes. Nothing is shown and no global setting is touched.
+Create a display with a class method ``from_*``. It draws on ``ax`` or on a new figure, and stores
+the artists in ``ax_``, ``figure_`` and further attributes. It shows no window and changes no global
+setting.
 """
 
 from neurotopo.plots.barcode import BarcodeDisplay

@@ -1,4 +1,4 @@
-"""What all displays share: their axes, methods that draw at once, and parts of their docstrings."""
+"""Base of all displays: axes, construction with drawing, shared parts of docstrings."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ _PARTS = {
     "legend_": "legend_ : matplotlib Legend or None\n    The legend.",
     "log": "log : bool, optional\n"
     "    Logarithmic axis. None: if the scale of the persistence is logarithmic.",
+    "kept": "threshold : float, optional\n"
+    "    Persistence above which clusters were kept; it is marked.",
+    "labels": "labels : array-like of int, shape (n,), optional\n"
+    "    Colour of each interval, -1 for grey (not chosen).",
+    "classes": "names : list of str, optional\n    Names of the labels in the legend.",
+    "unit": "unit : float, default=0.0\n"
+    "    Smaller births count as this one on the logarithmic scale.",
     "names": "names : sequence of str, optional\n    Names of the samples.",
     "note_": "note_ : matplotlib Text or None\n    A remark, if there is nothing to draw.",
     "notes_": "notes_ : list of matplotlib Text\n    Remarks where a value is missing.",
@@ -55,7 +62,7 @@ class Display:
 
     ax_: Axes
     figure_: Any
-    # artists, by name or in a list; which of them a display has, and of what kind, is in its docs
+    # artists; the docstring of each display lists those it has
     bands_: Any
     bars_: Any
     colorbars_: Any

@@ -41,9 +41,9 @@ def chosen_rows(clusterer: NTCClusterer) -> NDArray[np.intp]:
 
 
 def chosen_stages(clusterer: NTCClusterer) -> NDArray[np.intp]:
-    """Return, for every node of the tree, the chosen cluster it is a stage of, else -1.
+    """Return, for every node of the tree, the chosen cluster that it is a stage of, else -1.
 
-    A cluster is one node, except with ``condense=True``: it then lives through several.
+    A cluster is one node; with ``condense=True`` it can be several.
     """
-    chosen = np.append(chosen_rows(clusterer), -1)  # the last entry answers -1
+    chosen = np.append(chosen_rows(clusterer), -1)  # the last entry is -1
     return chosen[clusterer.candidates.cluster_of]

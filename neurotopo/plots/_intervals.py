@@ -1,4 +1,4 @@
-"""What diagrams and barcodes have in common: births, deaths, and which of them were chosen."""
+"""Base of diagrams and barcodes: births, deaths and chosen clusters."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ Self = TypeVar("Self", bound="IntervalDisplay")
 
 
 class IntervalDisplay(Display):
-    """Base of the displays that draw intervals from a birth to a death.
-
-    The parameters are those of the displays themselves.
-    """
+    """Base of the displays of intervals; its subclasses document the parameters."""
 
     def __init__(
         self,
@@ -51,10 +48,6 @@ class IntervalDisplay(Display):
         self.names = None if names is None else list(names)
         self.threshold, self.scale, self.unit = threshold, scale, unit
         self.end_of_observation = end_of_observation
-
-    def plot(self: Self, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw the picture."""
-        raise NotImplementedError
 
     @classmethod
     def from_estimator(cls: type[Self], estimator: Any, *, ax: Any = None, **kwargs: Any) -> Self:
@@ -87,7 +80,7 @@ class IntervalDisplay(Display):
         ----------
         {tree}
         min_size : int, default=2
-            Fewest samples of a cluster.
+            Smallest size of a cluster.
         {ax}
         {kwargs}
         """
@@ -106,7 +99,7 @@ class IntervalDisplay(Display):
         ----------
         diagrams : list of array-like of shape (n, 2)
             The diagrams of dimension 0, 1, 2, ... as :func:`neurotopo.persistence_diagrams`
-            returns them. One array of shape (n, 2) is taken for dimension 0.
+            returns them. A single array of shape (n, 2) is dimension 0.
         {ax}
         {kwargs}
         """
@@ -125,7 +118,7 @@ class IntervalDisplay(Display):
 
     @property
     def _shown_radii(self) -> NDArray[np.float64]:
-        """All radii that the picture must have room for."""
+        """All radii that the picture must show."""
         end = [] if self.end_of_observation is None else [self.end_of_observation]
         return np.concatenate([self.diagram.ravel(), end])
 
@@ -133,7 +126,7 @@ class IntervalDisplay(Display):
         return self.scale == "log" if log is None else log
 
     def _name(self, label: int) -> str:
-        """Return what a legend says of one label."""
+        """Return the entry of a label in the legend."""
         if self.names is not None:
             return self.names[label]
         if self.sizes is None:

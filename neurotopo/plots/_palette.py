@@ -1,4 +1,4 @@
-"""Colours that readers with a colour vision deficiency can tell apart, and legends made of them."""
+"""Colours that are distinct with colour vision deficiencies, and legends of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNCLUSTERED = "#9A9A9A"
 
 
 def _cycle() -> NDArray[np.float64]:
-    """Return the palette, its darker and its paler tones: 21 colours before any comes again."""
+    """Return the palette with darker and paler tones: 21 distinct colours."""
     base = np.array([to_rgb(color) for color in OKABE_ITO])
     return np.vstack([base, 0.55 * base, 0.5 + 0.5 * base])
 
@@ -33,7 +33,7 @@ def colors_of(labels: ArrayLike) -> NDArray[np.float64]:
 
 
 def lighter(colors: ArrayLike, amount: float) -> NDArray[np.float64]:
-    """Mix colours with white. Unlike transparency, overlapping areas keep one tone."""
+    """Mix colours with white. Unlike with transparency, overlaps keep the tone."""
     rows = np.asarray(colors, dtype=np.float64)
     return rows + (1.0 - rows) * amount
 
@@ -41,7 +41,7 @@ def lighter(colors: ArrayLike, amount: float) -> NDArray[np.float64]:
 def swatches(
     labels: Sequence[int], names: Sequence[str], *, marker: str = "o", most: int = 8
 ) -> list[Any]:
-    """Make legend entries for the first labels and one that says how many more there are."""
+    """Return legend entries for the first labels, and one with the number of the others."""
     entries = []
     for label, name in list(zip(labels, names, strict=True))[:most]:
         (color,) = colors_of([label])

@@ -1,4 +1,4 @@
-"""Radii on an axis: where zero goes on a logarithmic one, and where infinity goes on any."""
+"""Axis of radii, with places for infinity and for zero on a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["RadiusAxis", "threshold_death"]
 
 _LARGEST = float(np.finfo(np.float64).max)
-_LOG_RANGE = (-323.0, 308.2)  # powers of ten that a float can hold
-_NARROW = 3.0  # powers of ten, below which plain numbers are written on a logarithmic axis
-_GAP = 0.07  # of the span: from the finite radii to where zero or infinity is drawn
+_LOG_RANGE = (-323.0, 308.2)  # range of powers of ten of a float
+_NARROW = 3.0  # powers of ten: shorter logarithmic axes have plain numbers
+_GAP = 0.07  # distance of zero or infinity from the finite radii, relative to the span
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class RadiusAxis:
     log : bool
         Whether the axis is logarithmic.
     low, high : float
-        The finite radii to be shown lie between these.
+        Range of the finite radii.
     zero : float
-        Where the radius 0 is drawn.
+        Position of the radius 0.
     infinity : float
-        Where the radius ``inf`` is drawn.
+        Position of the radius ``inf``.
     limits : tuple of float
         Limits of the axis.
     has_zero, has_infinity : bool
-        Whether there is anything to be drawn there.
+        Whether there are such radii.
     """
 
     log: bool
@@ -50,7 +50,7 @@ class RadiusAxis:
 
     @classmethod
     def of(cls, radii: ArrayLike, *, log: bool, from_zero: bool = False) -> RadiusAxis:
-        """Find the range that shows some radii.
+        """Return the range that shows the given radii.
 
         Parameters
         ----------
@@ -59,8 +59,8 @@ class RadiusAxis:
         log : bool
             Whether the axis is logarithmic.
         from_zero : bool
-            Begin a linear axis at 0 in any case. Otherwise it begins there unless the radii are
-            all far from it.
+            Whether a linear axis always starts at 0. Otherwise it does unless all radii are far
+            from 0.
         """
         values = np.asarray(radii, dtype=np.float64).ravel()
         finite = values[np.isfinite(values)]
@@ -93,7 +93,7 @@ class RadiusAxis:
         return float(min(at, _LARGEST))
 
     def place(self, radii: ArrayLike) -> NDArray[np.float64]:
-        """Return the coordinates at which radii are drawn."""
+        """Return the coordinates of radii."""
         values = np.asarray(radii, dtype=np.float64)
         drawn = np.where(np.isinf(values), self.infinity, values)
         return np.maximum(drawn, self.zero) if self.log else drawn
@@ -106,7 +106,7 @@ class RadiusAxis:
         return np.linspace(low, high, count)
 
     def apply(self, ax: Axes, which: Literal["x", "y"]) -> None:
-        """Set scale and limits of an axis, and write 0 where a logarithmic one shows it."""
+        """Set scale and limits of an axis, and mark 0 on a logarithmic one."""
         scale = "log" if self.log else "linear"
         if which == "x":
             ax.set(xscale=scale, xlim=self.limits)
@@ -119,7 +119,7 @@ class RadiusAxis:
             line(self.zero, color="0.8", linewidth=0.8, linestyle=":", zorder=0)
 
     def _write_ticks(self, axis: Axis) -> None:
-        """Mark the place of 0, and at least 1, 2, 5 of each power of ten on a short axis."""
+        """Set ticks: 0, and on a short axis 1, 2, 5 of each power of ten."""
         low, high = self.limits
         narrow = np.log10(high) - np.log10(low) < _NARROW
         if narrow:
@@ -134,7 +134,7 @@ class RadiusAxis:
 
 
 class _LogLabels(LogFormatterSciNotation):
-    """Labels of a logarithmic axis; one place may stand for 0."""
+    """Labels of a logarithmic axis; one position may be 0."""
 
     def __init__(self, zero: float | None, plain: bool) -> None:
         super().__init__()
@@ -149,9 +149,9 @@ class _LogLabels(LogFormatterSciNotation):
 def threshold_death(
     birth: ArrayLike, threshold: float, scale: str, unit: float
 ) -> NDArray[np.float64]:
-    """Return the death at which a cluster of that birth has the persistence ``threshold``.
+    """Return the deaths at which clusters have the persistence ``threshold``.
 
-    ``unit`` is the radius below which the logarithmic scale does not tell radii apart.
+    On the logarithmic scale, births below ``unit`` count as ``unit``.
     """
     births = np.asarray(birth, dtype=np.float64)
     if scale == "difference":

@@ -1,4 +1,4 @@
-"""Several named things in one picture: their looks, their names, and a legend below them."""
+"""Several series in one picture: looks, names, panels and legends."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ __all__ = [
     "size_of",
 ]
 
-# Black in the place of yellow, which is weak as a thin line on white. The numbers of colours and
-# of markers have no common divisor: 56 things look different before any pair comes again.
+# Black replaces yellow, which is weak as a thin line on white. The numbers of colours and markers
+# have no common divisor: there are 56 different pairs.
 _COLORS = (*OKABE_ITO[:6], "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
@@ -41,7 +41,7 @@ LARGEST = 1e300  # greater numbers count as infinite: axes around them overflow
 
 
 def look(k: int) -> dict[str, Any]:
-    """Return colour, marker and dash of the k-th thing."""
+    """Return colour, marker and dash of the k-th series."""
     return {
         "color": _COLORS[k % len(_COLORS)],
         "marker": _MARKERS[k % len(_MARKERS)],
@@ -50,9 +50,9 @@ def look(k: int) -> dict[str, Any]:
 
 
 def short(name: Any, most: int = 48) -> str:
-    """Return a name for a picture: no formula, and cut in its middle where it is long.
+    """Return a name without formulas; a long one is cut in the middle.
 
-    The end is kept, as long names often differ there only.
+    The end is kept: long names often differ only there.
     """
     text = " ".join(str(name).split())
     if len(text) > most:
@@ -62,7 +62,7 @@ def short(name: Any, most: int = 48) -> str:
 
 
 def drops_in_percent(values: ArrayLike, what: str, n: int | None = None) -> NDArray[np.float64]:
-    """Check a curve of dProb; in per cent, with nan for whatever can not be drawn."""
+    """Check a curve of dProb; return per cent, with nan for values that cannot be drawn."""
     drops = np.asarray(values, dtype=np.float64)
     if drops.ndim != 1 or (n is not None and len(drops) != n):
         wanted = "(n,)" if n is None else f"({n},)"
@@ -71,9 +71,9 @@ def drops_in_percent(values: ArrayLike, what: str, n: int | None = None) -> NDAr
 
 
 def size_of(ax: Axes) -> tuple[float, float]:
-    """Return about how wide and high axes are, in inches.
+    """Return approximate width and height of axes, in inches.
 
-    Layout comes later, when the figure is drawn; it leaves narrower margins than there are now.
+    The final layout, made when the figure is drawn, has narrower margins.
     """
     assert ax.figure is not None
     wider = 1.0 if ax.figure.get_layout_engine() is None else 1.15

@@ -16,7 +16,7 @@ from neurotopo.plots._display import Display
 
 __all__ = ["AttributionDisplay"]
 
-_DECADES = 2  # a logarithmic scale is linear below a hundredth of the greatest score
+_DECADES = 2  # a logarithmic scale is linear below a hundredth of the largest score
 
 
 class _Scored(Protocol):
@@ -27,8 +27,8 @@ class _Scored(Protocol):
 class AttributionDisplay(Display):
     """Scores of all neurons: a row per layer, the neurons from left to right.
 
-    Where a layer has more neurons than the picture has columns, neighbours share a column, which
-    shows the score of greatest size among them. Chosen neurons are marked by circles.
+    If a layer has more neurons than the picture has columns, neighbours share a column, which shows
+    the score with the largest absolute value. Chosen neurons are marked by circles.
 
     Use :meth:`from_attribution`.
 
@@ -45,7 +45,7 @@ class AttributionDisplay(Display):
     image_ : matplotlib AxesImage
         The heat-map.
     colorbar_ : matplotlib Colorbar or None
-        Its colours.
+        The colour bar.
     marks_ : matplotlib PathCollection
         The circles.
 
@@ -90,9 +90,9 @@ class AttributionDisplay(Display):
         Parameters
         ----------
         attribution : Attribution or array-like, shape (n_layers, n_neurons)
-            What ``attribute`` returns, or scores.
+            Result of ``attribute``, or scores.
         neurons : NeuronSet or iterable of (int, int), default=()
-            Neurons to mark, ``attribution.neurons()`` say.
+            Neurons to mark, for example ``attribution.neurons()``.
         {ax}
         {kwargs}
         """
@@ -114,14 +114,14 @@ class AttributionDisplay(Display):
         ----------
         {ax}
         columns : int, default=200
-            Most columns.
+            Largest number of columns.
         scale : {"log", "linear"}, default="log"
-            How colours follow the size of scores. ``"log"``: two decades below the greatest,
-            for either sign, since one layer often drowns the others.
+            Scale of the colours. ``"log"`` covers two decades below the largest score, for both
+            signs, since the scores of one layer often exceed all others.
         cmap : str or Colormap, default="RdBu_r"
-            Colours, the middle one for 0.
+            Colours; the middle one is 0.
         colorbar : bool, default=True
-            Say what the colours mean.
+            Whether to draw a colour bar.
         """
         if columns < 1:
             raise ValueError(f"columns must be at least 1, got {columns}.")
@@ -146,7 +146,7 @@ class AttributionDisplay(Display):
             edgecolors="black",
             linewidths=1.0,
             zorder=3,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],  # seen on any colour
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],  # visible on any colour
         )
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=ax) if colorbar else None
         if self.colorbar_ is not None:
@@ -164,13 +164,13 @@ class AttributionDisplay(Display):
 
 
 def _starts(n_neurons: int, columns: int) -> NDArray[np.intp]:
-    """Return the first neuron of each column; columns are equal, as an image has them."""
+    """Return the first neuron of each column; all columns have the same width."""
     n_columns = min(columns, n_neurons)
     return (np.arange(n_columns) * n_neurons) // n_columns
 
 
 def _largest(scores: NDArray[np.float64], starts: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return of each column the score of greatest size, with its sign."""
+    """Return for each column the score with the largest absolute value."""
     high = np.maximum.reduceat(scores, starts, axis=1)
     low = np.minimum.reduceat(scores, starts, axis=1)
     return np.where(high >= -low, high, low)
@@ -179,7 +179,7 @@ def _largest(scores: NDArray[np.float64], starts: NDArray[np.intp]) -> NDArray[n
 def _middles(
     neurons: NeuronSet, starts: NDArray[np.intp], n_neurons: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return where neurons are drawn: in the middle of their column."""
+    """Return the positions of neurons: the middle of their column."""
     column = np.searchsorted(starts, neurons.indices, side="right") - 1
     width = n_neurons / len(starts)
     return (column + 0.5) * width - 0.5, neurons.layers
@@ -193,7 +193,7 @@ def _norm(largest: float, scale: str) -> Any:
 
 
 def _ticks(largest: float) -> list[float]:
-    """Return powers of ten, those at the linear part left out: they would cover the zero."""
+    """Return powers of ten, without those in the linear part, which would overlap the zero."""
     if not largest > 0:
         return [0.0]
     most = int(np.floor(np.log10(largest)))

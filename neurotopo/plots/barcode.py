@@ -17,7 +17,7 @@ from neurotopo.plots._radii import RadiusAxis, threshold_death
 __all__ = ["BarcodeDisplay"]
 
 _HALF = 0.36  # half the thickness of a bar, in rows
-_MOST_COUNTS = 80  # more texts than this can not be read
+_MOST_COUNTS = 80  # more texts are unreadable
 
 
 class BarcodeDisplay(IntervalDisplay):
@@ -29,26 +29,22 @@ class BarcodeDisplay(IntervalDisplay):
     ----------
     diagram : array-like, shape (n, 2)
         Births and deaths. A bar with an ``inf`` death ends in an arrow at the end of observation.
-    labels : array-like of int, shape (n,), optional
-        Colour of each bar, -1 for grey (not chosen).
+    {labels}
     sizes : array-like of int, shape (n,), optional
         Samples in each cluster, written at the end of the bar.
-    names : list of str, optional
-        What the legend calls each label.
-    threshold : float, optional
-        Persistence above which clusters were kept. Bars that reach it are marked where they do.
+    {classes}
+    {kept}
     scale : {"difference", "log"}, default="difference"
         Scale of that persistence, and of the order of the bars.
-    unit : float, default=0.0
-        Smaller births count as this one on the logarithmic scale.
+    {unit}
     end_of_observation : float, optional
-        Radius up to which infinite bars are drawn and counted. None: the largest finite one.
+        Radius at which infinite bars end. None: the largest finite one.
 
     Attributes
     ----------
     {ax_}
     rows_ : ndarray of int
-        The rows of ``diagram`` that were drawn, from the top bar to the lowest.
+        The drawn rows of ``diagram``, from top to bottom.
     bars_ : matplotlib PolyCollection
         The bars, in the order of ``rows_``; the first is drawn at height 0, the next at -1.
     arrows_ : matplotlib Line2D
@@ -56,11 +52,11 @@ class BarcodeDisplay(IntervalDisplay):
     counts_ : list of matplotlib Text
         The numbers of samples, in the order of ``rows_``.
     threshold_marks_ : matplotlib LineCollection or None
-        Where bars reach the threshold; those that do not have no mark.
+        Marks where bars reach the threshold.
     end_line_ : matplotlib Line2D or None
         The end of observation.
     note_ : matplotlib Text or None
-        Says how many bars are left out.
+        Number of omitted bars.
     {legend_}
 
     See Also
@@ -81,7 +77,7 @@ class BarcodeDisplay(IntervalDisplay):
     >>> plt.close(display.figure_)
     """
 
-    def plot(  # type: ignore[override]
+    def plot(
         self,
         ax: Any = None,
         *,
@@ -96,9 +92,9 @@ class BarcodeDisplay(IntervalDisplay):
         ----------
         {ax}
         order : {"persistence", "birth"}, default="persistence"
-            What the bars are sorted by: the most persistent, or the first born, at the top.
+            Order of the bars from the top: the most persistent, or the first born, first.
         max_bars : int or None, default=40
-            Draw only that many bars, the chosen and the most persistent ones. None: all.
+            Largest number of bars; chosen and persistent ones come first. None: all.
         {log}
         {legend}
         """
@@ -120,7 +116,7 @@ class BarcodeDisplay(IntervalDisplay):
 
     @property
     def _end(self) -> float:
-        """Where infinite bars end."""
+        """Radius at which infinite bars end."""
         if self.end_of_observation is not None:
             return self.end_of_observation
         return float(self.diagram[np.isfinite(self.diagram)].max(initial=0.0))
@@ -137,11 +133,11 @@ class BarcodeDisplay(IntervalDisplay):
         birth = self.diagram[:, 0]
         unit = self.unit if self.unit > 0 else float(np.min(birth[birth > 0], initial=1.0))
         life = lifetime(birth, self._drawn_deaths(), self.scale, unit)
-        # of equal lives those that go on come first, then the larger ones, then the older ones
+        # ties: infinite bars first, then larger clusters, then earlier births
         sizes = np.zeros(len(life)) if self.sizes is None else self.sizes
         keys = (birth, -sizes, ~np.isinf(self.diagram[:, 1]), -life)
         rows = np.lexsort(keys)
-        if max_bars is not None:  # the chosen ones are not to be left out
+        if max_bars is not None:  # chosen bars are kept
             kept = np.lexsort((*keys, self.labels < 0))[:max_bars]
             rows = rows[np.isin(rows, kept)]
         return rows[np.argsort(birth[rows], kind="stable")] if order == "birth" else rows
@@ -160,7 +156,7 @@ class BarcodeDisplay(IntervalDisplay):
             axis=1,
         )
         colors = colors_of(self.labels[self.rows_])
-        # the outline keeps bars of length zero visible
+        # the outline shows bars of length zero
         self.bars_ = PolyCollection(
             list(corners), facecolors=colors, edgecolors=colors, linewidths=0.8
         )

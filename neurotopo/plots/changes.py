@@ -1,4 +1,4 @@
-"""NeuronMapsDisplay: where sets of neurons lie, side by side."""
+"""NeuronMapsDisplay: sets of neurons by layer and bin, side by side."""
 
 from __future__ import annotations
 
@@ -22,20 +22,18 @@ __all__ = ["NeuronMapsDisplay"]
 class NeuronMapsDisplay(Display):
     """Heat-maps of layers and bins of neurons, one for each set of neurons.
 
-    Figure 5 of the paper: the neurons that training changed, and beside them the sets that are
-    compared with them, each with its overlap. The layers go upwards, the bins of neurons to the
-    right.
-
-    Use :meth:`from_sets`.
+    Figure 5 of the paper [1]_: the neurons that training changed, and the sets compared with them,
+    each with its overlap. Layers are rows from bottom to top, bins of neurons are columns. Use
+    :meth:`from_sets` or :meth:`from_maps`.
 
     Parameters
     ----------
     maps : dict of str to array-like, shape (n_layers, n_bins)
-        The values of each panel, by its name: numbers of neurons say. nan is drawn in grey.
+        Values of each panel, by name, for example numbers of neurons. nan is drawn in grey.
     overlaps : dict of str to float, optional
-        The overlaps of panels that have one, between 0 and 1; nan for that of an empty set.
+        Overlaps of panels, between 0 and 1; nan for an empty set.
     name : str, default="neurons"
-        What the values are.
+        Name of the values.
 
     Attributes
     ----------
@@ -43,9 +41,9 @@ class NeuronMapsDisplay(Display):
     panels_ : dict of str to matplotlib Axes
         The panel of each map.
     images_ : dict of str to matplotlib AxesImage
-        Its heat-map.
+        Heat-map of each panel.
     colorbars_ : dict of str to matplotlib Colorbar
-        Its colours; with ``shared=True`` the same one for all.
+        Colour bar of each panel; with ``shared=True`` the same for all.
 
     See Also
     --------
@@ -105,18 +103,18 @@ class NeuronMapsDisplay(Display):
         ax: Any = None,
         **kwargs: Any,
     ) -> NeuronMapsDisplay:
-        """Draw the neurons that changed, and sets that are compared with them.
+        """Draw the changed neurons, and sets that are compared with them.
 
         Parameters
         ----------
         sets : mapping of str to NeuronSet or iterable of (int, int)
-            The sets by name. All overlaps are with ``changed``.
+            The sets by name. Overlaps are computed with ``changed``.
         changed : NeuronSet or iterable of (int, int)
-            The neurons that changed, which get the first panel.
+            The changed neurons, drawn in the first panel.
         n_layers, n_neurons : int
             Size of the model.
         bins : int, default=18
-            Bins of each layer.
+            Number of bins per layer.
         changed_name : str, default="ΔN"
             Name of the first panel.
         {ax}
@@ -147,8 +145,7 @@ class NeuronMapsDisplay(Display):
         ----------
         {ax}
         shared : bool, default=False
-            One scale of colours for all panels. By default each has its own, since sets of
-            different sizes are compared by where they lie.
+            Whether all panels share one scale of colours.
         cmap : str or Colormap, default="viridis"
             Colours. All scales begin with 0.
         """
@@ -204,17 +201,21 @@ class NeuronMapsDisplay(Display):
 
 def _checked(key: str, values: ArrayLike) -> NDArray[np.float64]:
     """Check the values of a map."""
-    found = np.asarray(values, dtype=np.float64)
-    if found.ndim != 2 or found.size == 0:
-        raise ValueError(f"the map {key!r} must have shape (n_layers, n_bins), got {found.shape}.")
-    wrong = ~(np.isnan(found) | ((found >= 0) & (found < LARGEST)))
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 2 or numbers.size == 0:
+        raise ValueError(
+            f"the map {key!r} must have shape (n_layers, n_bins), got {numbers.shape}."
+        )
+    wrong = ~(np.isnan(numbers) | ((numbers >= 0) & (numbers < LARGEST)))
     if wrong.any():
         layer, bin_ = np.argwhere(wrong)[0]
-        raise ValueError(f"the map {key!r} has {found[layer, bin_]} in layer {layer}, bin {bin_}.")
-    return found
+        raise ValueError(
+            f"the map {key!r} has {numbers[layer, bin_]} in layer {layer}, bin {bin_}."
+        )
+    return numbers
 
 
 def _greatest(values: NDArray[np.float64]) -> float:
-    """Return the end of a scale of colours, never 0."""
+    """Return the upper end of a scale of colours, never 0."""
     known = values[np.isfinite(values)]
     return float(known.max(initial=0.0)) or 1.0

@@ -17,15 +17,14 @@ from neurotopo.plots._palette import colors_of, lighter, swatches
 
 __all__ = ["GraphDisplay"]
 
-_MOST_NAMES = 30  # vertices that are named without being asked
+_MOST_NAMES = 30  # most vertices that are named by default
 
 
 class GraphDisplay(Display):
     """Drawing of a weighted graph: vertices in the colours of their clusters.
 
-    Edges are the wider the shorter they are; those of a minimum spanning forest, which alone
-    decide about the clusters, are dark, or coloured inside a cluster. It is recommended to use
-    :meth:`from_estimator`.
+    Shorter edges are wider. Edges of a minimum spanning forest, which determine the clusters, are
+    dark, or coloured inside a cluster. Use :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -40,7 +39,7 @@ class GraphDisplay(Display):
     ----------
     {ax_}
     positions_ : ndarray of float64, shape (n, 2)
-        Where the vertices are.
+        Positions of the vertices.
     nodes_ : matplotlib PathCollection
         The vertices.
     edges_, forest_ : matplotlib LineCollection
@@ -120,10 +119,10 @@ class GraphDisplay(Display):
         ----------
         {ax}
         max_edges : int or None, default="auto"
-            Draw only so many edges: the spanning forest and the shortest others. None: all;
+            Number of edges to draw: the spanning forest and the shortest others. None: all;
             ``"auto"``: five per vertex, at least 200 and at most 3000.
         max_length : float, default=inf
-            Draw only edges up to this length.
+            Largest length of edges to draw.
         show_names : bool, optional
             Whether to write names (or numbers) on the vertices. None: if they are few.
         {legend}
@@ -200,7 +199,7 @@ class GraphDisplay(Display):
             f"cluster {label} ({size})" if label >= 0 else f"in no cluster ({size})"
             for label, size in zip(present, count, strict=True)
         ]
-        if len(present) and present[0] < 0:  # what is in no cluster comes last, but always
+        if len(present) and present[0] < 0:  # vertices in no cluster come last
             entries = swatches(present[1:].tolist(), names[1:]) + swatches([-1], names[:1])
         else:
             entries = swatches(present.tolist(), names)
@@ -208,7 +207,7 @@ class GraphDisplay(Display):
 
 
 def strengths(length: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return connection strengths 1 / length, relative to a strong one, in [0, 1]."""
+    """Return connection strengths 1 / length, relative to a strong connection, in [0, 1]."""
     positive = length > 0
     strength = np.ones(len(length))
     if positive.any():

@@ -21,19 +21,19 @@ from neurotopo.plots.graph import frame
 
 __all__ = ["GrowthDisplay", "informative_radii"]
 
-_MOST_EDGES = 3000  # edges drawn in one panel beside the forest
+_MOST_EDGES = 3000  # largest number of edges in a panel besides the forest
 
 
 class GrowthDisplay(Display):
     """Clusters as the radius R grows: a panel per radius, and their number below.
 
-    Points in the plane carry discs of radius R/2: two discs touch exactly when the distance of
-    their points is R. (Figure 2 of the paper speaks of circles with radius R; births and deaths
-    here are pair distances throughout.) Graphs, and points whose drawing does not show their true
-    distances, are drawn with all edges no longer than R; the spanning forest is shaded.
+    Points in the plane have discs of radius R/2: two discs touch if the distance of their points is
+    R. (Figure 2 of the paper uses circles of radius R; here, births and deaths are distances of
+    pairs.) Graphs, and points not drawn at their true distances, are drawn with all edges up to
+    length R; the spanning forest is shaded.
 
-    Vertices have the colour of their cluster in every panel. Discs and shades have it where that
-    very cluster exists (R1 <= R < R2) and are grey where the component is another cluster.
+    Vertices have the colour of their cluster in every panel. Discs and shades have it while that
+    cluster exists (R1 <= R < R2), and are grey otherwise.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class GrowthDisplay(Display):
     labels : array-like of int, shape (n,)
         Cluster of each sample, -1 for none.
     stages : array-like of int, shape (n_nodes,)
-        For every node of the tree the chosen cluster it is a stage of, else -1.
+        The chosen cluster that each node is a stage of, else -1.
     scale : {"difference", "log"}, default="difference"
         Scale of the axis of radii.
 
@@ -56,13 +56,13 @@ class GrowthDisplay(Display):
     panels_ : list of matplotlib Axes
         The panels.
     shades_ : list
-        Per panel the collection of discs, or of shaded edges.
+        Discs or shaded edges of each panel.
     nodes_ : list of matplotlib PathCollection
-        Per panel the samples.
+        Samples of each panel.
     edges_ : list of matplotlib LineCollection
-        Per panel the edges no longer than its radius (none where there are discs).
+        Edges of each panel up to its radius (none with discs).
     count_ax_ : matplotlib Axes
-        Below the panels: the number of clusters of two or more samples against R.
+        Axes below the panels: number of clusters of two or more samples by R.
     count_line_ : matplotlib StepPatch
         Its curve.
 
@@ -142,9 +142,8 @@ class GrowthDisplay(Display):
         radii : array-like, optional
             Radii of the panels. None: births and deaths of the chosen clusters.
         max_panels : int, default=4
-            Most panels, where radii are not given.
-        log : bool, optional
-            Logarithmic axis of radii. None: if the scale of the persistence is logarithmic.
+            Largest number of panels if ``radii`` is None.
+        {log}
         """
         if radii is None:
             self.radii_ = informative_radii(self.tree, self.stages, max_panels)
@@ -168,7 +167,7 @@ class GrowthDisplay(Display):
 
     def _draw_panel(self, panel: Axes, radius: float) -> None:
         alive = self.tree.label_in_order(nodes := self.tree.alive(radius))
-        component = nodes[alive]  # of each sample, the node that holds it
+        component = nodes[alive]  # node of each sample
         tones = lighter(colors_of(self.stages[component]), 0.6)
         single = self.tree.size[component] == 1
         tones[single & (self.stages[component] < 0)] = 0.93
@@ -281,14 +280,14 @@ def informative_radii(
     stages : ndarray of int, shape (n_nodes,)
         The chosen cluster that each node is a stage of, else -1.
     max_panels : int
-        Most radii, and most clusters looked at. Where these have more births and deaths, they are
-        thinned evenly, but the radius at which most of the clusters exist is kept.
+        Largest number of radii and of clusters considered. More births and deaths are thinned
+        evenly; the radius at which most of the clusters exist is kept.
 
     Returns
     -------
     radii : ndarray of float64
-        Ascending, 0 first (unless there is one only). Without chosen clusters they are spread
-        over all merges.
+        Ascending, starting with 0 (unless there is only one). Without chosen clusters, they are
+        spread over all merges.
 
     Examples
     --------

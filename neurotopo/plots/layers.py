@@ -1,4 +1,4 @@
-"""LayerDisplay: how neurons are spread over the layers of a model."""
+"""LayerDisplay: distribution of neurons over the layers of a model."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ _HATCHES = ("", "////", "....", "xxxx")  # for bars of a colour that comes again
 class LayerDisplay(Display):
     """Share of neurons in each layer, for one or several kinds of neurons.
 
-    Figure 3 of the paper. The layers go upwards; the shares of a kind sum to 100 per cent, and
-    the legend has the number of neurons they are shares of.
+    Figure 3 of the paper [1]_. Layers are rows from bottom to top. The shares of a kind sum to
+    100 %; the legend has the total number of neurons.
 
     Use :meth:`from_counts`.
 
     Parameters
     ----------
     counts : dict of str to array-like, shape (n_layers,)
-        Number of neurons in each layer, by the name of their kind. They may be weighted, so they
-        need not be whole numbers.
+        Number of neurons in each layer, by kind; may be weighted.
 
     Attributes
     ----------
@@ -40,7 +39,7 @@ class LayerDisplay(Display):
     lines_ : dict of str to matplotlib Line2D
         The line of each kind; empty where bars are drawn.
     note_ : matplotlib Text or None
-        Says that there is no neuron at all.
+        A remark, if there are no neurons.
     legend_ : matplotlib Legend
         The kinds and their numbers of neurons.
 

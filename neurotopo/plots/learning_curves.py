@@ -28,21 +28,19 @@ _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 class LearningCurvesDisplay(Display):
     """Accuracies against steps, a panel per set of questions and a line per arm.
 
-    A line is the mean over the runs of an arm, its band reaches from the least to the greatest of
-    them. Between two evaluations a run is taken to be on a straight line, and after its last one,
-    when training has stopped, to stay as it is; a short line across marks the last one of all
-    runs.
+    A line is the mean over the runs of an arm; its band reaches from the smallest to the largest
+    value. Runs are interpolated linearly between evaluations and constant after the last one. A
+    short vertical line marks the last evaluation of all runs.
 
     Use :meth:`from_runs`.
 
     Parameters
     ----------
     runs : dict of str to sequence of (array-like, array-like)
-        Of each arm, for each run, the steps at which it was evaluated, shape (n,), ascending, and
-        the shares of correct answers, shape (n, n_panels). Values that are not finite are left
-        out.
+        For each arm and run, the steps of its evaluations, shape (n,), ascending, and the shares of
+        correct answers, shape (n, n_panels). Values that are not finite are left out.
     panels : sequence of str
-        What each column of the shares is.
+        Names of the columns of the shares.
 
     Attributes
     ----------
@@ -52,7 +50,7 @@ class LearningCurvesDisplay(Display):
     lines_ : dict of (str, str) to matplotlib Line2D
         The line of each panel and arm, in per cent.
     bands_ : dict of (str, str) to matplotlib PolyCollection
-        The bands, where an arm has more than one run.
+        The bands of arms with more than one run.
     {note_}
     legend_ : matplotlib Legend or None
         The arms and their numbers of runs.
@@ -136,7 +134,7 @@ class LearningCurvesDisplay(Display):
         self, name: str, arm: str, k: int, steps: NDArray[np.float64], values: NDArray[np.float64]
     ) -> None:
         panel, style = self.panels_[name], look(k)
-        # markers of all evaluations would cover the lines: about eight, not at the same steps
+        # about eight markers per line, at different steps, so that the lines stay visible
         every = max(len(steps) // 8, 1)
         (self.lines_[name, arm],) = panel.plot(
             steps,

@@ -17,15 +17,15 @@ from neurotopo.plots._radii import RadiusAxis
 
 __all__ = ["MergeTreeDisplay"]
 
-_MOST_NAMES = 60  # more leaf labels, or labels of clusters, can not be read
+_MOST_NAMES = 60  # more labels are unreadable
 
 
 class MergeTreeDisplay(Display):
     """Dendrogram of a merge tree: a stem per cluster, from its birth to its death.
 
-    Merges of many clusters at one radius are one flat line, and the trees of a disconnected graph
-    stand side by side; their stems end in arrows on a line marked as infinite. It is recommended
-    to use :meth:`from_estimator` or :meth:`from_tree`.
+    Merges at one radius are one horizontal line. The trees of a disconnected graph are drawn side
+    by side; their stems end in arrows on a line marked as infinite. Use :meth:`from_estimator` or
+    :meth:`from_tree`.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class MergeTreeDisplay(Display):
     nodes : array-like of int, optional
         The chosen nodes; the subtree of ``nodes[k]`` gets the k-th colour.
     stages : array-like of int, shape (n_nodes,), optional
-        For every node the position of the chosen cluster whose life it is part of, else -1;
-        those stems are drawn thick. None: the chosen nodes themselves.
+        The chosen cluster that each node is a stage of, else -1; stems of stages are thick. None:
+        the chosen nodes themselves.
     {names}
     scale : {"difference", "log"}, default="difference"
-        Scale of the persistence. ``"log"`` makes the axis logarithmic unless told otherwise.
+        Scale of the persistence. ``"log"`` makes the axis logarithmic by default.
 
     Attributes
     ----------
@@ -155,11 +155,11 @@ class MergeTreeDisplay(Display):
         ----------
         {ax}
         min_size : int, default=1
-            Draw only nodes of at least that many samples.
+            Smallest size of nodes to draw.
         max_nodes : int, optional
-            Draw only that many nodes, the last ones born.
+            Largest number of nodes to draw: the last ones born.
         cut : float, optional
-            Draw a line at this radius.
+            Radius at which to draw a line.
         {log}
         """
         if cut is not None and not cut >= 0:
@@ -186,7 +186,7 @@ class MergeTreeDisplay(Display):
         return self
 
     def _lay_out(self, min_size: int, max_nodes: int | None) -> None:
-        """Find what is drawn, and where: every node above the middle of its leaves."""
+        """Select nodes and place each above the middle of its leaves."""
         tree = self.tree
         drawn = tree.size >= min_size
         if max_nodes is not None:
@@ -206,7 +206,7 @@ class MergeTreeDisplay(Display):
     def _draw(self, axis: RadiusAxis) -> None:
         tree, x, drawn = self.tree, self._x, self.drawn_nodes_
         inside = tree.ancestor_where(np.isin(np.arange(tree.n_nodes), self.nodes))
-        position = np.full(tree.n_nodes + 1, -1, dtype=np.intp)  # the last entry answers -1
+        position = np.full(tree.n_nodes + 1, -1, dtype=np.intp)  # the last entry is -1
         position[self.nodes] = np.arange(len(self.nodes))
         self._node_labels = position[inside]
         bottom, top = axis.place(tree.birth), axis.place(tree.death)

@@ -26,19 +26,15 @@ class PersistenceDiagramDisplay(IntervalDisplay):
     ----------
     diagram : array-like, shape (n, 2)
         Births and deaths; ``inf`` deaths are drawn on a marked line at the top.
-    labels : array-like of int, shape (n,), optional
-        Colour of each point, -1 for grey (not chosen).
+    {labels}
     sizes : array-like of int, shape (n,), optional
         Samples in each cluster; larger ones get larger markers.
-    names : list of str, optional
-        What the legend calls each label.
-    threshold : float, optional
-        Persistence above which clusters were kept; drawn as a line.
+    {classes}
+    {kept}
     scale : {"difference", "log"}, default="difference"
-        Scale of that persistence: the line is ``death = birth + threshold`` or
+        Scale of that persistence. The threshold is the line ``death = birth + threshold`` or
         ``death = birth * exp(threshold)``.
-    unit : float, default=0.0
-        Smaller births count as this one on the logarithmic scale.
+    {unit}
     end_of_observation : float, optional
         Radius up to which the persistence of infinite bars was counted.
 
@@ -69,7 +65,7 @@ class PersistenceDiagramDisplay(IntervalDisplay):
     >>> plt.close(display.figure_)
     """
 
-    def plot(  # type: ignore[override]
+    def plot(
         self, ax: Any = None, *, log: bool | None = None, band: Any = None, legend: bool = True
     ) -> PersistenceDiagramDisplay:
         """Draw the diagram.
@@ -81,7 +77,7 @@ class PersistenceDiagramDisplay(IntervalDisplay):
             Logarithmic axes. None: if the scale of the persistence is logarithmic.
         band : float or object with an attribute ``width``, optional
             Confidence band, as :func:`neurotopo.persistence.bottleneck_band` returns it: points
-            with ``death - birth`` up to the width cannot be told from the diagonal.
+            with ``death - birth`` up to the width do not differ from the diagonal.
         {legend}
         """
         width = None if band is None else _width(band)
@@ -166,7 +162,7 @@ class PersistenceDiagramDisplay(IntervalDisplay):
         ]
 
     def _areas(self) -> NDArray[np.float64]:
-        """Marker areas: between two limits, by the root of the size."""
+        """Return areas of markers: between two limits, by the root of the size."""
         if self.sizes is None:
             return np.full(len(self.diagram), 26.0)
         return 20.0 + 150.0 * np.sqrt(self.sizes / max(self.sizes.max(initial=1), 1))
@@ -189,7 +185,7 @@ class PersistenceDiagramDisplay(IntervalDisplay):
                 )
             )
         entries += [line for line in (self.threshold_line_, self.band_) if line is not None]
-        # below the diagonal there is never a point
+        # no point lies below the diagonal
         if not entries:
             return None
         return self.ax_.legend(handles=entries, loc="lower right", fontsize="small")

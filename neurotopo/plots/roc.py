@@ -1,4 +1,4 @@
-"""RocDisplay: how many true things are found at the price of how many false alarms."""
+"""RocDisplay: true positive rates against false positive rates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neurotopo.plots._series import legend_below, look, note_on, short
 
 __all__ = ["RocDisplay"]
 
-_MARKS = 8  # markers of a line: those of all points would cover it
+_MARKS = 8  # markers per line: one at every point would cover it
 
 _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -21,20 +21,20 @@ _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 class RocDisplay(Display):
     """ROC curves: the share of positives above each threshold against that of negatives.
 
-    The diagonal, on which nothing is told, is drawn in grey.
+    The diagonal, where scores carry no information, is grey.
 
     Use :meth:`from_curves`.
 
     Parameters
     ----------
     curves : dict of str to (array-like, array-like)
-        By name the shares of negatives and of positives, shape (n,) each, between 0 and 1 and
+        By name, the shares of negatives and of positives, shape (n,) each, between 0 and 1 and
         ascending.
     areas : dict of str to float or (float, float, float), optional
-        By name the area, or the area with the bounds of its interval. None: the areas under the
+        By name, the area, or the area with the bounds of its interval. None: computed from the
         curves.
     labels : (str, str), optional
-        What the axes say.
+        Labels of the axes.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""SuppressionDisplay: what suppressing more and more components does to one fact."""
+"""SuppressionDisplay: dProb of one fact by the number of suppressed components."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 __all__ = ["SuppressionDisplay"]
 
-_SPREAD = 0.15  # how far to either side points of one size are spread, lest they hide each other
+_SPREAD = 0.15  # largest shift of points of one size, so that they do not overlap
 
 
 class SuppressionDisplay(Display):
     """dProb against the number of suppressed components of one fact.
 
-    The line is the mean over all subsets of a size, the faint points are the single subsets, side
-    by side in their order. Nothing is lost with nothing suppressed: all curves begin at 0.
+    The line is the mean over all subsets of a size; the faint points are the single subsets, side
+    by side in their order. All curves start at 0, with nothing suppressed.
 
     Use :meth:`from_dkn` or :meth:`from_arrays`.
 
     Parameters
     ----------
     curve : array-like, shape (n,)
-        Mean dProb with 1, ..., n components suppressed. Values that are not finite are left out,
-        and the picture says how many.
+        Mean dProb with 1, ..., n components suppressed. Values that are not finite are left out and
+        counted in the legend.
     sizes : array-like of int, shape (m,), optional
         Number of components in each subset, from 1 to n.
     drops : array-like, shape (m,), optional
         dProb of each subset.
     controls : dict of str to array-like, shape (n,), optional
-        Further curves by their names, from neurons chosen at random say.
+        Further curves by name, for example of random neurons.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class SuppressionDisplay(Display):
     controls_ : dict of str to matplotlib Line2D
         The further curves.
     note_ : matplotlib Text or None
-        Says what is left out.
+        A remark on missing values.
     {legend_}
 
     See Also
@@ -96,9 +96,9 @@ class SuppressionDisplay(Display):
         Parameters
         ----------
         dkn : DKN
-            What :meth:`neurotopo.DKNFinder.find` returns.
+            Result of :meth:`neurotopo.DKNFinder.find`.
         controls : dict of str to array-like, shape (n,), optional
-            Further curves by their names.
+            Further curves by name.
         {ax}
         """
         from neurotopo.knowledge.dkn import DKN
@@ -162,7 +162,7 @@ class SuppressionDisplay(Display):
 
 
 def _curve(ax: Axes, values: NDArray[np.float64], k: int, **options: Any) -> Any:
-    """Draw a curve from the point where nothing is suppressed."""
+    """Draw a curve that starts at 0 with nothing suppressed."""
     (line,) = ax.plot(
         np.arange(len(values) + 1),
         np.append(0.0, values),
@@ -185,7 +185,7 @@ def _sizes(sizes: ArrayLike, m: int, n: int) -> NDArray[np.int64]:
 
 
 def _aside(sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return how far each point is moved to the side; a point alone in its column stays."""
+    """Return horizontal shifts of points, 0 for a single point of a size."""
     aside = np.zeros(len(sizes))
     for size in np.unique(sizes):
         same = np.flatnonzero(sizes == size)

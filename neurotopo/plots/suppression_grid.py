@@ -31,22 +31,21 @@ _Curves = dict[str, dict[int, NDArray[np.float64]]]
 class SuppressionGridDisplay(Display):
     """dProb against the number of suppressed components, a panel per number of components.
 
-    Figure 4 of the paper: every panel shows the facts with n components, with a line per method
-    that is the mean of their curves. A method without such facts is absent from the panel. All
-    panels share the axis of dProb.
+    Figure 4 of the paper [1]_: every panel shows the facts with n components, with the mean curve
+    of each method. A method without such facts is absent from the panel. All panels share the axis
+    of dProb.
 
     Use :meth:`from_curves`.
 
     Parameters
     ----------
     curves : dict of str to dict of int to array-like
-        Of each method, for a number n of components, the mean dProb with 1, ..., n of them
+        For each method and number n of components, the mean dProb with 1, ..., n of them
         suppressed, shape (n,).
     counts : dict of str to dict of int to int
-        Of each method, for n, the number of facts behind the curve. With 0 of them the curve is
-        not drawn.
+        For each method and n, the number of facts. Curves with 0 facts are not drawn.
     errors : dict of str to dict of int to array-like, optional
-        Standard errors of the means. nan, that of a single fact say, is not drawn.
+        Standard errors of the means. nan is not drawn.
 
     Attributes
     ----------
@@ -56,10 +55,10 @@ class SuppressionGridDisplay(Display):
     lines_ : dict of (int, str) to matplotlib Line2D
         The line of each panel and method, in per cent.
     errors_ : dict of (int, str) to matplotlib LineCollection
-        Bars of one standard error to either side.
+        Error bars of one standard error.
     {note_}
     legend_ : matplotlib Legend or None
-        The methods and their numbers of facts, and which n are left out.
+        The methods with their numbers of facts, and omitted n.
 
     See Also
     --------
@@ -126,7 +125,7 @@ class SuppressionGridDisplay(Display):
         ----------
         {ax}
         components : iterable of int, default=range(2, 9)
-            Numbers of components to draw, where any method has such facts.
+            Numbers of components to draw, if a method has such facts.
         """
         pairs = ((name, n) for name, by_n in self.curves.items() for n in by_n)
         present = sorted({n for name, n in pairs if self._has(name, n)})
@@ -171,13 +170,13 @@ class SuppressionGridDisplay(Display):
         ]
 
     def _fitting_labels(self, shown: list[int], width: float, height: float) -> list[str]:
-        """Return the entries of the legend, cut shorter where it would take too much room."""
+        """Return the entries of the legend, shortened if the legend is too high."""
         labels = self._labels(shown, 48)
         for most in (30, 20, 14):
             shorter = self._labels(shown, most)
             names = {short(name, most) for name in self.curves}
             if legend_height(labels, width, title=True) <= height or len(names) < len(self.curves):
-                break  # names that are all the same say nothing
+                break  # names must stay distinct
             labels = shorter
         return labels
 
@@ -215,13 +214,13 @@ class SuppressionGridDisplay(Display):
 
 def _checked(what: str, curves: Mapping[str, Mapping[int, ArrayLike]]) -> _Curves:
     """Check that every curve has as many values as components."""
-    found: _Curves = {}
+    checked: _Curves = {}
     for name, by_n in curves.items():
-        found[name] = {}
+        checked[name] = {}
         for n, values in by_n.items():
             if n != int(n) or n < 1:
                 raise ValueError(f"a number of components must be 1 or more, got {n!r}.")
-            found[name][int(n)] = drops_in_percent(
+            checked[name][int(n)] = drops_in_percent(
                 values, f"the {what} of {name!r} for n = {n}", int(n)
             )
-    return found
+    return checked

@@ -16,15 +16,15 @@ from neurotopo.plots._series import short, size_of
 
 __all__ = ["SweepDisplay"]
 
-_LARGEST, _SMALLEST = 9.0, 4.0  # sizes of the numbers in points; smaller ones are not written
+_LARGEST, _SMALLEST = 9.0, 4.0  # sizes of the numbers in points; smaller ones are omitted
 
 
 class SweepDisplay(Display):
     """Heat-map of a value over two thresholds, with the numbers in the cells.
 
-    Rows are values of the first threshold, from below to above, columns those of the second. A
-    cell without a value (nan) is hatched and has no number. Numbers are left out where they would
-    be too small to be read; axes made for the purpose are large enough for 20 rows and columns.
+    Rows are values of the first threshold, from bottom to top, columns those of the second. A cell
+    without a value (nan) is hatched. Numbers are omitted if they would be too small to read; a new
+    figure is large enough for 20 rows and columns.
 
     Use :meth:`from_values`.
 
@@ -37,7 +37,7 @@ class SweepDisplay(Display):
     tau2 : array-like, shape (n_columns,)
         Second threshold.
     name : str, default="value"
-        What the values are.
+        Name of the values.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class SweepDisplay(Display):
     texts_ : list of matplotlib Text
         The numbers, row by row.
     colorbar_ : matplotlib Colorbar
-        What the colours mean.
+        The colour bar.
 
     Examples
     --------
@@ -99,8 +99,7 @@ class SweepDisplay(Display):
         {ax}
         number_format : str, default=".3g"
             Format of the numbers in the cells.
-        cmap : str or Colormap, default="viridis"
-            Colours.
+        {cmap}
         """
         rows, columns = self.values.shape
         width, height = np.clip([0.5 * columns + 2, 0.35 * rows + 1.5], [4, 3], [14, 10])
@@ -172,17 +171,19 @@ class SweepDisplay(Display):
 
 
 def _thresholds(name: str, values: ArrayLike, n: int, what: str) -> NDArray[np.float64]:
-    """Check that there is a threshold per row, or column."""
-    found = np.asarray(values, dtype=np.float64)
-    if found.shape != (n,):
-        raise ValueError(f"{name} must have one value per {what}, {n}, got shape {found.shape}.")
-    if not np.isfinite(found).all():
-        raise ValueError(f"{name} must be finite, got {found[~np.isfinite(found)][0]}.")
-    return found
+    """Check that there is one threshold per row or column."""
+    thresholds = np.asarray(values, dtype=np.float64)
+    if thresholds.shape != (n,):
+        raise ValueError(
+            f"{name} must have one value per {what}, {n}, got shape {thresholds.shape}."
+        )
+    if not np.isfinite(thresholds).all():
+        raise ValueError(f"{name} must be finite, got {thresholds[~np.isfinite(thresholds)][0]}.")
+    return thresholds
 
 
 def _norm(values: NDArray[np.float64]) -> Normalize:
-    """Return the range of colours, never an empty one."""
+    """Return the range of colours, never empty."""
     if len(values) == 0:
         return Normalize(0.0, 1.0)
     low, high = float(values.min()), float(values.max())
