@@ -17,10 +17,14 @@ from neurotopo.models.examples import random_model
 from neurotopo.studies import run
 from neurotopo.studies.acquisition.options import AcquisitionOptions
 from neurotopo.studies.acquisition.work import AcquisitionWork
-from neurotopo.studies.crosslingual.draws import random_like, some
-from neurotopo.studies.crosslingual.items import common_id, facts_in_languages, language_facts
-from neurotopo.studies.crosslingual.options import CrosslingualOptions
-from neurotopo.studies.crosslingual.work import STAGES, CrosslingualWork
+from neurotopo.studies.crosslingual.items import (
+    common_id,
+    facts_in_languages,
+    language_facts,
+    random_like,
+    some,
+)
+from neurotopo.studies.crosslingual.study import Crosslingual, CrosslingualOptions
 from neurotopo.studies.facts import facts_for
 from neurotopo.testbed import core_id
 
@@ -187,8 +191,8 @@ def model():
 def test_work_is_the_acquisition_study_in_each_language(model):
     (item,) = language_facts(both(["Peru"]), OPTIONS)
     options = replace(OPTIONS, thresholds=("fr:0.3",))
-    result = CrosslingualWork(model, options, 0)(item)
-    assert tuple(result) == STAGES
+    result = Crosslingual(model, options, 0)(item)
+    assert tuple(result) == Crosslingual.stages
     for language, threshold in (("en", 0.1), ("fr", 0.3)):
         own = AcquisitionOptions.quick(methods=OPTIONS.methods, threshold=threshold)
         alone = AcquisitionWork(model, own, 0)(item.facts[language])
@@ -200,7 +204,7 @@ def test_work_is_the_acquisition_study_in_each_language(model):
 
 def test_arms_are_the_edits_they_say(model):
     (item,) = language_facts(both(["Peru"]), OPTIONS)
-    result = CrosslingualWork(model, OPTIONS, 0)(item)
+    result = Crosslingual(model, OPTIONS, 0)(item)
     own = {
         language: NeuronSet(map(tuple, found["fact"]["neurons"].tolist()))
         for language, found in result["languages"].items()
@@ -227,7 +231,7 @@ def test_arms_are_the_edits_they_say(model):
 
 def test_as_many_shared_neurons_as_others_are_edited(model):
     (item,) = language_facts(both(["Peru"]), OPTIONS)
-    result = CrosslingualWork(model, OPTIONS, 0)(item)
+    result = Crosslingual(model, OPTIONS, 0)(item)
     en, fr = (
         NeuronSet(map(tuple, found["fact"]["neurons"].tolist()))
         for found in result["languages"].values()
@@ -242,13 +246,13 @@ def test_as_many_shared_neurons_as_others_are_edited(model):
 
 def test_a_large_change_has_a_reason(model):
     (item,) = language_facts(both(["Peru"]), OPTIONS)
-    result = CrosslingualWork(model, replace(OPTIONS, max_change=1e-12), 0)(item)
+    result = Crosslingual(model, replace(OPTIONS, max_change=1e-12), 0)(item)
     assert "extreme change" in result["edits"]["arms"]["reason"]
 
 
 def test_facts_that_are_not_known_can_be_left_out(model):
     (item,) = language_facts(both(["Peru"]), OPTIONS)
-    result = CrosslingualWork(model, replace(OPTIONS, only_known=True), 0)(item)
+    result = Crosslingual(model, replace(OPTIONS, only_known=True), 0)(item)
     assert result["fact"]["known"] == {"en": False, "fr": False}
     assert result["languages"] == result["edits"] == {}
 

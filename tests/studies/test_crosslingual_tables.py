@@ -9,12 +9,9 @@ import pytest
 
 from neurotopo.knowledge.gcr import gcr, jump, partial_spread
 from neurotopo.report.summary import Claim
-from neurotopo.studies.crosslingual.comparisons import share_interval
-from neurotopo.studies.crosslingual.findings import findings_of
-from neurotopo.studies.crosslingual.overlaps import chance_jaccard, overlaps
-from neurotopo.studies.crosslingual.rows import collect
-from neurotopo.studies.crosslingual.study import summarise
-from neurotopo.studies.crosslingual.tables import tables_of
+from neurotopo.studies.crosslingual.frames import chance_jaccard, collect, overlaps
+from neurotopo.studies.crosslingual.report import share_interval
+from neurotopo.studies.crosslingual.study import Crosslingual
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, paired
 
@@ -140,9 +137,12 @@ def one(frame, **where):
     return frame.iloc[0]
 
 
+def summarise(rows):
+    return Crosslingual().summary(rows)
+
+
 def tables(rows):
-    found = collect(rows)
-    return tables_of(found, overlaps(found))
+    return summarise(rows).tables
 
 
 # Overlaps
@@ -288,8 +288,7 @@ def crossing_rows(n, *, moved, control, answers, known=(True, True)):
 
 def claims_about(rows, words):
     """Return the claims among the sentences that hold some words; there must be such a sentence."""
-    found = collect(rows)
-    said = [text for text in findings_of(found, tables(rows)) if words in text]
+    said = [text for text in summarise(rows).findings if words in text]
     assert said
     return [text for text in said if isinstance(text, Claim)]
 

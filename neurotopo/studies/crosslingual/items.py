@@ -1,22 +1,31 @@
-"""Facts in several languages: how they are loaded, grouped, and handed to the work."""
+"""Facts in several languages, and random neurons that overlap as those of two languages do."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.languages import group_by_language
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.facts import facts_for
 
 if TYPE_CHECKING:
-    from neurotopo.studies.crosslingual.options import CrosslingualOptions
+    from neurotopo.studies.crosslingual.study import CrosslingualOptions
 
-__all__ = ["LanguageFact", "common_id", "facts_in_languages", "language_facts"]
+__all__ = [
+    "DRAWS",
+    "LanguageFact",
+    "common_id",
+    "facts_in_languages",
+    "language_facts",
+    "random_like",
+    "some",
+]
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,11 @@ class LanguageFact:
     Attributes
     ----------
     key : str
-        What the ids of the fact have in common.
+        The part that the ids of the fact share.
     facts : dict of str to Fact
         The fact by language, in the order of the languages.
     missing : tuple of str
-        Languages that it does not have. Such a fact is counted, but not worked on.
+        Languages without the fact. A fact with missing languages is counted, but not measured.
 
     Examples
     --------
@@ -44,22 +53,22 @@ class LanguageFact:
 
     key: str
     facts: Mapping[str, Fact]
-    missing: tuple[str, ...] = field(default=())
+    missing: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts as JSON can hold them."""
+        """Return all fields in types that JSON can hold."""
         facts = {language: fact.to_dict() for language, fact in self.facts.items()}
         return {"key": self.key, "facts": facts, "missing": list(self.missing)}
 
 
 def common_id(fact: Fact) -> str:
-    """Return what the ids of a fact have in common in all languages.
+    """Return the part of the id that a fact has in all languages.
 
     Parameters
     ----------
     fact : Fact
-        A fact with an id. A language in front, ``"fr:P36:5"``, is taken off, and so is the number
-        of a wording behind, ``"#2"``; an id without a language in front is taken as it is.
+        A fact with an id. A language in front, as in ``"fr:P36:5"``, is removed, and so is the
+        number of a wording at the end, ``"#2"``. Other ids stay as they are.
 
     Returns
     -------
@@ -89,7 +98,7 @@ def facts_in_languages(
     most: int | None = None,
     seed: int = 0,
 ) -> list[Fact]:
-    """Return the facts of the study, in all languages there are.
+    """Return the facts of the study in all languages.
 
     Parameters
     ----------
@@ -97,12 +106,12 @@ def facts_in_languages(
         As in :func:`~neurotopo.studies.facts.facts_for`; ``"factworld:N"`` are N facts in all
         languages of the model. Given facts may have the same id in several languages.
     model : str or NeuronModel, optional
-        The model they are for.
+        The model that is asked.
     most : int, optional
-        At most so many, in however many languages, drawn at random; ``"factworld:N"`` is taken as
-        it is.
+        The largest number of facts, drawn at random; a fact counts once for all its languages.
+        Not used for ``"factworld:N"``.
     seed : int, default=0
-        Seed of what is drawn.
+        Seed of the draw.
 
     Returns
     -------
@@ -135,7 +144,7 @@ def facts_in_languages(
 def language_facts(
     facts: Sequence[Fact], options: CrosslingualOptions, seed: int = 0
 ) -> list[LanguageFact]:
-    """Group facts by what they state.
+    """Group facts that state the same in several languages.
 
     Parameters
     ----------
@@ -149,13 +158,13 @@ def language_facts(
     Returns
     -------
     list of LanguageFact
-        In order of appearance, those that lack a language too.
+        In order of appearance, also those with missing languages.
 
     Examples
     --------
     >>> from neurotopo import Fact
     >>> from neurotopo.studies.crosslingual.items import language_facts
-    >>> from neurotopo.studies.crosslingual.options import CrosslingualOptions
+    >>> from neurotopo.studies.crosslingual.study import CrosslingualOptions
     >>> facts = [
     ...     Fact("The capital of France is _X_", "Paris", id="en:1"),
     ...     Fact("La capitale de la France est _X_", "Paris", id="fr:1", language="fr"),
@@ -200,3 +209,67 @@ def _common_languages(groups: Mapping[str, Mapping[str, Fact]]) -> tuple[str, ..
             f"which languages to compare: languages={','.join(sorted(set.union(*several)))}."
         )
     return tuple(sorted(common))
+
+
+DRAWS: Mapping[str, str] = {
+    "own": "the neurons of the fact",
+    "random": "as many random neurons, overlapping as much",
+    "random_layers": "random neurons, as many in each layer, overlapping as much",
+}
+"""The neurons that are edited, by name: those of a fact, and two random controls."""
+
+
+def random_like(
+    by_language: Mapping[str, NeuronSet],
+    rng: np.random.Generator,
+    *,
+    n_layers: int,
+    n_neurons: int,
+    by_layer: bool = False,
+) -> dict[str, NeuronSet]:
+    """Draw random sets that have the sizes and the overlaps of given ones.
+
+    Parameters
+    ----------
+    by_language : mapping of str to NeuronSet
+        The sets.
+    rng : Generator
+        What is drawn from.
+    n_layers, n_neurons : int
+        Number of layers of the model, and of neurons in each.
+    by_layer : bool, default=False
+        Put each neuron into the place of one of the same layer.
+
+    Returns
+    -------
+    dict of str to NeuronSet
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import NeuronSet
+    >>> from neurotopo.studies.crosslingual.items import random_like
+    >>> sets = {"en": NeuronSet([(0, 0), (1, 1)]), "fr": NeuronSet([(1, 1), (1, 2), (2, 0)])}
+    >>> drawn = random_like(sets, np.random.default_rng(0), n_layers=3, n_neurons=8)
+    >>> [len(own) for own in drawn.values()], len(drawn["en"] & drawn["fr"])
+    ([2, 3], 1)
+    """
+    union = NeuronSet(pair for own in by_language.values() for pair in own)
+    if by_layer:
+        counts = np.bincount(union.layers, minlength=n_layers)
+        drawn = [
+            (layer, int(index))
+            for layer, count in enumerate(counts)
+            for index in rng.choice(n_neurons, int(count), replace=False)
+        ]
+    else:
+        places = rng.choice(n_layers * n_neurons, len(union), replace=False)
+        drawn = [(int(place) // n_neurons, int(place) % n_neurons) for place in places]
+    # a set of neurons is ordered by layer, as the draw by layers is
+    instead = dict(zip(union, drawn, strict=True))
+    return {name: NeuronSet(instead[pair] for pair in own) for name, own in by_language.items()}
+
+
+def some(neurons: NeuronSet, n: int, rng: np.random.Generator) -> NeuronSet:
+    """Return n of the neurons, drawn at random."""
+    return neurons[np.sort(rng.permutation(len(neurons))[:n])] if n else NeuronSet()

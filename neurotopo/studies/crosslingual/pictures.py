@@ -1,61 +1,34 @@
-"""The pictures of the study of languages: overlaps, Succ, edits that cross, jumps, layers."""
+"""Pictures of the study ``crosslingual``: overlaps, Succ, edits that cross, jumps, layers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.layers import LayerDisplay
 from neurotopo.plots.means import MeansDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
-from neurotopo.studies.crosslingual.comparisons import ANSWERS, share_interval
-from neurotopo.studies.crosslingual.overlaps import CONTROLS, KINDS
-from neurotopo.studies.crosslingual.rows import Collected
+from neurotopo.studies.crosslingual.frames import CONTROLS, KINDS, LanguageFrames
+from neurotopo.studies.crosslingual.report import by_answers, share_interval
 from neurotopo.studies.statistics import mean_interval
+from neurotopo.studies.study import MakePicture
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["pictures_of"]
+__all__ = ["PICTURES"]
 
 _OWN = "the same fact"
 
 
-def pictures_of(
-    found: Collected, tables: Mapping[str, Table], values: pd.DataFrame
-) -> dict[str, Picture]:
-    """Return all pictures of a run; those that would be empty are left out."""
-    pictures = {}
-    if len(values):
-        pictures["overlap"] = _overlap(values)
-    succ = tables["succ"].frame
-    if len(succ) and succ["n"].any():
-        pictures["succ"] = _succ(succ)
-    crossing = tables["crossing"].frame
-    if len(crossing) and crossing["n"].any():
-        pictures["crossing"] = _crossing(crossing)
-    controls = tables["controls"].frame
-    if len(controls):
-        shown = controls[
-            (controls["measure"] == "all potential")
-            & (controls["over"] == "all")
-            & (controls["n"] > 0)
-        ]
-        if len(shown):
-            pictures["controls"] = _jumps(shown)
-    if any(own for sets in found.neurons.values() for own in sets.values()):
-        pictures["layers"] = _layers(found, tables["layers"].frame)
-    return pictures
-
-
-def _overlap(values: pd.DataFrame) -> Picture:
+def _overlap(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | None:
+    values = frames.overlaps
+    if not len(values):
+        return None
     rows, means = [], {name: [] for name in (_OWN, *CONTROLS.values())}  # type: ignore[var-annotated]
     for (kind, first, second), part in values.groupby(["kind", "first", "second"], sort=False):
-        for answers in ANSWERS:
-            some = part if answers == "all" else part[part["answers"] == answers]
+        for answers, some in by_answers(part):
             text = "" if answers == "all" else f", answers {answers}"
             rows.append(f"{KINDS[str(kind)]}, {first} & {second}{text} (n={len(some)})")
             means[_OWN].append(_percent(some["jaccard"]))
@@ -82,7 +55,10 @@ def _percent(column: pd.Series) -> tuple[float, float, float]:
     return mean, low, high
 
 
-def _succ(frame: pd.DataFrame) -> Picture:
+def _succ(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | None:
+    frame = tables["succ"].frame
+    if not len(frame) or not frame["n"].any():
+        return None
     kept = frame[(frame["over"] == "all") & (frame["n"] > 0)]
     rows: list[str] = []
     shares: dict[str, list[tuple[float, float, float]]] = {
@@ -118,57 +94,58 @@ def _succ(frame: pd.DataFrame) -> Picture:
     )
 
 
-def _crossing(frame: pd.DataFrame) -> Picture:
-    shown = frame[
-        (frame["over"] == "all") & (frame["against"] == "random_layers") & (frame["n"] > 0)
-    ]
+def _effects(
+    shown: pd.DataFrame, names: list[str], height: float, texts: tuple[str, str, str]
+) -> Picture | None:
+    """Draw differences with intervals; ``texts``: label of the axis, title and note."""
+    if not len(shown):
+        return None
+    label, title, note = texts
+    ax = free_axes(8.4, 1.4 + height * len(shown))
+    ends = [shown[name] for name in ("difference", "low", "high")]
+    EffectsDisplay.from_arrays(names, *ends, n=shown["n"], p=shown["p"], label=label, ax=ax)
+    return Picture(ax.figure, title, note)
+
+
+def _crossing(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | None:
+    frame = tables["crossing"].frame
+    over_all = (frame["over"] == "all") & (frame["against"] == "random_layers")
+    shown = frame[over_all & (frame["n"] > 0)]
     names = [
         f"{row.edited} edited, {row.asked} asked, times {row.scale:g}: answers {row.answers}"
         for row in shown.itertuples()
     ]
-    ax = free_axes(8.4, 1.4 + 0.4 * len(shown))
-    EffectsDisplay.from_arrays(
-        names,
-        shown["difference"],
-        shown["low"],
-        shown["high"],
-        n=shown["n"],
-        p=shown["p"],
-        label="change as wanted minus that by random neurons in the same layers (points)",
-        ax=ax,
-    )
-    return Picture(
-        ax.figure,
+    texts = (
+        "change as wanted minus that by random neurons in the same layers (points)",
         "Edits that cross: neurons of one language, question in the other",
         "Mean differences over all facts, paired by fact, with 95 % intervals; p as in the table "
         "crossing. Where the answers are alike the neurons were chosen for the very word that is "
         "asked for. Only where they are different does an effect say that the fact crosses.",
     )
+    return _effects(shown, names, 0.4, texts)
 
 
-def _jumps(shown: pd.DataFrame) -> Picture:
+def _jumps(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | None:
+    frame = tables["controls"].frame
+    if not len(frame):
+        return None
+    over_all = (frame["measure"] == "all potential") & (frame["over"] == "all")
+    shown = frame[over_all & (frame["n"] > 0)]
     names = [f"{row.language}: {row.method}" for row in shown.itertuples()]
-    ax = free_axes(8.4, 1.4 + 0.32 * len(shown))
-    EffectsDisplay.from_arrays(
-        names,
-        shown["difference"],
-        shown["low"],
-        shown["high"],
-        n=shown["n"],
-        p=shown["p"],
-        label="jump minus that of random groups (points)",
-        ax=ax,
-    )
-    return Picture(
-        ax.figure,
+    texts = (
+        "jump minus that of random groups (points)",
         "Every method against random groups in its sizes, in each language",
         "Mean difference of the jumps of all potential components, paired by fact, with its 95 % "
         "interval; from the table controls, over all facts. At 0 the grouping means nothing.",
     )
+    return _effects(shown, names, 0.32, texts)
 
 
-def _layers(found: Collected, frame: pd.DataFrame) -> Picture:
-    counts: dict[str, Any] = {f"neurons in {x}": frame[x].to_numpy() for x in found.languages}
+def _layers(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | None:
+    if not any(own for sets in frames.neurons.values() for own in sets.values()):
+        return None
+    frame = tables["layers"].frame
+    counts: dict[str, Any] = {f"neurons in {x}": frame[x].to_numpy() for x in frames.languages}
     counts["shared by all languages"] = frame["shared"].to_numpy()
     ax = free_axes(6.4, 1.8 + 0.4 * len(frame))
     LayerDisplay.from_counts(counts, ax=ax)
@@ -178,3 +155,12 @@ def _layers(found: Collected, frame: pd.DataFrame) -> Picture:
         "Shares of the layers among the knowledge neurons of all facts in each language, and among "
         "those that a fact has in every language. The numbers are in the table layers.",
     )
+
+
+PICTURES: dict[str, MakePicture] = {
+    "overlap": _overlap,
+    "succ": _succ,
+    "crossing": _crossing,
+    "controls": _jumps,
+    "layers": _layers,
+}
