@@ -225,6 +225,11 @@ class Study:
         """Return what was found and what was not, one sentence each."""
         return ()
 
+    def draw(self, frames: Any, tables: Mapping[str, Table]) -> dict[str, Picture]:
+        """Return the pictures by name."""
+        drawn = {name: make(frames, tables) for name, make in self.pictures.items()}
+        return {name: picture for name, picture in drawn.items() if picture is not None}
+
     def rows(self, frames: Any) -> Any:
         """Return the frame that is written to ``rows.csv``."""
         return frames
@@ -246,11 +251,7 @@ class Study:
             title=self.title,
             findings=self.findings(frames, tables),
             tables=tables,
-            pictures={
-                name: picture
-                for name, make in self.pictures.items()
-                if (picture := make(frames, tables))
-            },
+            pictures=self.draw(frames, tables),
             rows=self.rows(frames),
             notes=self.notes_for(frames),
             explorer=self.explorer(listed),

@@ -19,9 +19,8 @@ from neurotopo.models.examples import random_model
 from neurotopo.models.recall import recalled
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.neurons import NeuronFinder, size_matched
-from neurotopo.studies.robustness.options import RobustnessOptions
-from neurotopo.studies.robustness.rows import collect
-from neurotopo.studies.robustness.work import RobustnessWork
+from neurotopo.studies.robustness.frames import collect
+from neurotopo.studies.robustness.study import Robustness, RobustnessOptions
 from neurotopo.studies.rows import Row
 from neurotopo.studies.study import seed_for
 
@@ -41,7 +40,7 @@ def facts():
 
 @pytest.fixture(scope="module")
 def results(model, facts):
-    work = RobustnessWork(model, RobustnessOptions(doses=(0.5, 1.0), **FAST), 0)
+    work = Robustness(model, RobustnessOptions(doses=(0.5, 1.0), **FAST), 0)
     return {fact.key: work(fact) for fact in facts}
 
 
@@ -105,7 +104,7 @@ def test_the_subject_can_be_kept_and_marks_chosen(model, facts):
     options = RobustnessOptions(
         keep_subject=True, replace_mark="<r>", add_mark="<a>", doses=(), **FAST
     )
-    work = RobustnessWork(model, options, 0)
+    work = Robustness(model, options, 0)
     prompts, kinds, _ = work._prompts(facts[0])
     assert all(facts[0].subject in prompt.prompt for prompt in prompts)
     assert any("<r>" in prompt.prompt for prompt in prompts)
@@ -115,7 +114,7 @@ def test_the_subject_can_be_kept_and_marks_chosen(model, facts):
 
 
 def test_a_prompt_that_is_too_short_is_counted(model):
-    work = RobustnessWork(model, RobustnessOptions(only_known=False, doses=(), **FAST), 0)
+    work = Robustness(model, RobustnessOptions(only_known=False, doses=(), **FAST), 0)
     result = work(Fact("Kira _X_", "Dornik"))
     assert result["fact"]["too_short"] == ["delete"]
     assert set(result["fact"]["kinds"]) == {"replace", "add"}
@@ -171,7 +170,7 @@ def test_nothing_is_claimed_of_a_random_model(only_known):
 @pytest.mark.parametrize("kind", ["llama", "bert"])
 def test_other_architectures(kind):
     own = random_model(kind)
-    work = RobustnessWork(own, RobustnessOptions(draws=1, doses=(), only_known=False, **FAST), 0)
+    work = Robustness(own, RobustnessOptions(draws=1, doses=(), only_known=False, **FAST), 0)
     facts = [Fact(f"The capital of {name} is _X_", "Paris") for name in ("France", "Italy")]
     neurons = NeuronSet([(0, 1), (1, 2), (2, 3), (2, 4)])
     (result,) = work._arms(facts, {"dkn": neurons}).values()
@@ -227,7 +226,7 @@ def test_quick_is_smaller_and_can_be_overruled():
 
 
 def test_summaries_need_no_torch():
-    modules = ("options", "rows", "tables", "findings", "pictures", "exclusions", "comparisons")
+    modules = ("study", "frames", "report", "pictures")
     code = (
         "import sys\n"
         + "\n".join(f"import neurotopo.studies.robustness.{name}" for name in modules)

@@ -9,12 +9,9 @@ import pytest
 
 from neurotopo.report.summary import Claim
 from neurotopo.studies.findings import FEW
-from neurotopo.studies.robustness.comparisons import subset_tests, values_of
-from neurotopo.studies.robustness.findings import findings_of
-from neurotopo.studies.robustness.measures import log_odds, measures
-from neurotopo.studies.robustness.rows import collect
-from neurotopo.studies.robustness.study import summarise
-from neurotopo.studies.robustness.tables import tables_of
+from neurotopo.studies.robustness.frames import collect, log_odds, measures
+from neurotopo.studies.robustness.report import TABLES, findings_of, subset_tests, values_of
+from neurotopo.studies.robustness.study import STUDY
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, paired
 
@@ -22,6 +19,11 @@ KINDS = ["replace", "replace", "add", "delete"]
 BASE, RIGHT = [0.8, 0.4, 0.6, 0.8, 0.2], [True, True, True, True, False]
 ARMS = ("dkn", "kn", "kn_random", "random", "random_layers")
 WAYS = [("values", 0.0), ("values", 2.0), ("weights", 2.0)]
+
+
+def tables_of(frames):
+    """Return all tables by name."""
+    return {name: table for name, make in TABLES.items() if (table := make(frames))}
 
 
 def arm(suppressed, values=None, weights=None, right=(RIGHT, RIGHT, RIGHT)):
@@ -363,7 +365,7 @@ def test_extreme_subsets_are_left_out_of_both_sides():
     ],
 )
 def test_few_rows_do_no_harm(rows):
-    summary = summarise(rows)
+    summary = STUDY().summary(rows)
     assert summary.findings
     assert summary.claims == ()
     assert {"table9", "table9_paired", "exclusions"} <= set(summary.tables)

@@ -12,10 +12,8 @@ from neurotopo.plots.panels import PanelsDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.groupings import control_of
-from neurotopo.studies.robustness.comparisons import POINTS
-from neurotopo.studies.robustness.exclusions import subsets_kept
-from neurotopo.studies.robustness.rows import ARMS, AVERAGE, KINDS, NONE, WHERE, Collected
-from neurotopo.studies.robustness.tables import by_kind
+from neurotopo.studies.robustness.frames import ARMS, AVERAGE, KINDS, NONE, WHERE, Collected
+from neurotopo.studies.robustness.report import POINTS, by_kind, subsets_kept
 from neurotopo.studies.statistics import mean_interval
 
 __all__ = ["pictures_of"]
@@ -40,12 +38,12 @@ _NOTE = (
 )
 
 
-def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Picture]:
+def pictures_of(frames: Collected, tables: Mapping[str, Table]) -> dict[str, Picture]:
     """Return all pictures of a run; those that would be empty are left out."""
     pictures = {}
-    if len(found.edits):
+    if len(frames.edits):
         pictures["figure6a"] = _figure(
-            found,
+            frames,
             {
                 "dProb": ("suppress", "values", "dprob"),
                 "dProb_ref": ("suppress", "values", "dprob_ref"),
@@ -56,7 +54,7 @@ def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Pict
             "edit; dProb_ref: Prob(Q) without it. " + _NOTE.format("figure6a"),
         )
         pictures["figure6b"] = _figure(
-            found,
+            frames,
             {
                 f"{title}, {where} doubled": ("enhance", where, measure)
                 for measure, title in (("gained", "gained"), ("lost", "lost"))
@@ -69,7 +67,7 @@ def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Pict
             + _NOTE.format("figure6b"),
         )
         pictures["figure7"] = _figure(
-            found,
+            frames,
             {"dAcc": ("suppress", "values", "lost")},
             "accuracy after - before (points)",
             "Figure 7. Accuracy on faulty prompts while neurons are suppressed",
@@ -84,15 +82,15 @@ def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Pict
             if paired.loc[paired["operation"] == operation, "n"].any()
         }
     if "dose" in tables:
-        pictures["dose"] = _dose(found)
-    curves = _curves(found)
+        pictures["dose"] = _dose(frames)
+    curves = _curves(frames)
     if curves:
         pictures["subsets"] = _subset_curves(curves)
     return pictures
 
 
 def _figure(
-    found: Collected,
+    frames: Collected,
     panels: Mapping[str, tuple[str, str, str]],
     label: str,
     title: str,
@@ -103,7 +101,7 @@ def _figure(
     kinds = [*KINDS, AVERAGE]
     for name, (operation, where, measure) in panels.items():
         shown[name] = {}
-        means = by_kind(found, operation, where, measure, sign)
+        means = by_kind(frames, operation, where, measure, sign)
         for arm in ARMS:
             if arm == NONE and (operation == "enhance" or measure == "lost"):
                 continue  # 0 by definition
@@ -143,14 +141,14 @@ def _effects(paired: Any, operation: str) -> Picture:
     )
 
 
-def _dose(found: Collected) -> Picture:
+def _dose(frames: Collected) -> Picture:
     columns = {
         "Prob(Q)": "prob_q",
         "Prob(Q*)": "prob_faulty",
         "accuracy on Q": "right_q",
         "accuracy on Q*": "right_faulty",
     }
-    doses = found.doses[found.doses["arm"] != NONE]
+    doses = frames.doses[frames.doses["arm"] != NONE]
     panels: dict[str, dict[str, Any]] = {}
     scales: list[float] = sorted(set(doses["scale"]))
     for title, column in columns.items():
@@ -176,17 +174,17 @@ def _dose(found: Collected) -> Picture:
     )
 
 
-def _curves(found: Collected) -> dict[str, dict[int, Any]]:
+def _curves(frames: Collected) -> dict[str, dict[int, Any]]:
     """Return for each grouping and prompt the curves by number of components, (facts, n)."""
-    if not len(found.subsets):
+    if not len(frames.subsets):
         return {}
-    keep = subsets_kept(found)
+    keep = subsets_kept(frames)
     curves: dict[str, dict[int, Any]] = {}
     for grouping, label in _GROUPINGS.items():
         for prompt in ("Q", "Q*"):
             kept = set(keep.loc[keep["kept"] & (keep["prompt"] == prompt), "fact"])
-            own = found.subsets[
-                (found.subsets["grouping"] == grouping) & found.subsets["fact"].isin(kept)
+            own = frames.subsets[
+                (frames.subsets["grouping"] == grouping) & frames.subsets["fact"].isin(kept)
             ]
             for n, part in own.groupby("n"):
                 grid = part.pivot(index="fact", columns="k", values=prompt).dropna()

@@ -1,26 +1,31 @@
-"""The study ``robustness`` as it is run by name."""
+"""The study ``robustness``: faulty prompts under edits of sets of neurons."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from neurotopo.datasets.perturbation import PERTURBATIONS, perturb
+from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.suppression import subsets
+from neurotopo.models.prompts import PLACEHOLDERS, describe_fact
+from neurotopo.neurons import NeuronSet
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.robustness.findings import findings_of
-from neurotopo.studies.robustness.options import RobustnessOptions
+from neurotopo.studies.groupings import control_of, shuffled
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions, size_matched
+from neurotopo.studies.robustness.frames import LABELS, MOST, NO_PROMPT, NOT_KNOWN, collect
 from neurotopo.studies.robustness.pictures import pictures_of
-from neurotopo.studies.robustness.rows import LABELS, Collected, collect
-from neurotopo.studies.robustness.tables import tables_of
-from neurotopo.studies.robustness.work import STAGES, prepare
-from neurotopo.studies.study import Study
-from neurotopo.studies.summarising import Summarise
+from neurotopo.studies.robustness.report import TABLES, findings_of
+from neurotopo.studies.study import Study, seed_for
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["ENHANCE", "STUDY", "Robustness", "RobustnessOptions"]
 
-__all__ = ["STUDY", "summarise"]
-
-_TITLE = "Robustness: do faulty prompts depend on degenerate knowledge neurons"
-_NOTES = (
+NOTES = (
     "Arms, all of one size for a fact: " + "; ".join(f"{k} - {v}" for k, v in LABELS.items()) + ".",
     "Neurons are chosen by attribution on the clean prompt, so suppressing them lowers the "
     "answer's probability more than random neurons do, in any model, trained or not: D against "
@@ -34,23 +39,273 @@ _NOTES = (
     "what it is asked. The seed is written below; each fact has a seed of its own made from it.",
 )
 
-
-def _all_rows(found: Collected) -> pd.DataFrame:
-    """Return a row per fact, arm, edit and kind, with what is known about the fact in each."""
-    frame = found.facts.merge(found.edits, on="fact", how="left")
-    return frame.assign(excluded=frame["fact"].map(found.excluded))
+ENHANCE = 2.0
+"""Enhanced neurons are doubled."""
 
 
-summarise = Summarise(_TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=_all_rows)
+@dataclass(frozen=True)
+class RobustnessOptions(SearchOptions):
+    """Options of the study ``robustness``; the defaults are those of the paper.
+
+    Parameters
+    ----------
+    threshold, rule, scope, baseline, steps, quadrature
+        How neurons are found, :class:`~neurotopo.AMIG`.
+    path, fold_norm, length, aggregation
+        How they are connected, :class:`~neurotopo.NeuronGraph`.
+    tau, min_cluster_size
+        How they are clustered, :class:`~neurotopo.NTCClusterer`.
+    tau2, criterion, relative, max_drop, positions, reduce, max_change
+        Which clusters are degenerate components, :class:`~neurotopo.DKNFinder`. ``max_change`` is
+        the limit of Eq 21 too, and ``reduce`` holds for every probability.
+    draws : int, default=3
+        How many faulty prompts are drawn of each kind; equal ones count once.
+    keep_subject : bool, default=False
+        Leave the words of the subject alone.
+    replace_mark, add_mark : str
+        What is put in the place of a word, and what is put before one (Eq 15).
+    doses : sequence of float
+        Other factors by which the neurons' values are multiplied; empty: none.
+    max_exact : int, default=6
+        Up to so many components every subset of them is suppressed.
+    n_samples : int, default=20
+        Above it, at most so many subsets of each size.
+    only_known : bool, default=True
+        Leave out facts that the model does not answer correctly. They are counted.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.robustness.study import RobustnessOptions
+    >>> RobustnessOptions(draws=1, doses=[]).draws
+    1
+    >>> RobustnessOptions(draws=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: draws must be a whole number of at least 1, got 0.
+    """
+
+    QUICK = {"draws": 1, "doses": (), "quadrature": "gauss-legendre", "steps": 8}
+
+    draws: int = 3
+    keep_subject: bool = False
+    replace_mark: str = "[replace]"
+    add_mark: str = "[add]"
+    doses: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+    max_exact: int = 6
+    n_samples: int = 20
+    only_known: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("draws", "max_exact", "n_samples"):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value >= 1):
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value}.")
+        for name in ("replace_mark", "add_mark"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"{name} must be a text, got {getattr(self, name)!r}.")
+            if any(mark in getattr(self, name) for mark in PLACEHOLDERS):
+                raise ValueError(
+                    f"{name} must be a text without a placeholder, got {getattr(self, name)!r}."
+                )
+        for dose in self.doses:
+            if not (math.isfinite(dose) and dose >= 0):
+                raise ValueError(f"doses must be finite numbers of at least 0, got {dose}.")
+        if len(set(self.doses)) < len(self.doses):
+            raise ValueError(f"doses must be different ones, got {list(self.doses)}.")
+        super().__post_init__()
+
+    @property
+    def marks(self) -> tuple[str, str]:
+        """The marks as :func:`neurotopo.datasets.perturb` takes them."""
+        return self.replace_mark, self.add_mark
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """The factors of values: 0 and 2 for the paper, and the doses; 1 changes nothing."""
+        return tuple(sorted({0.0, ENHANCE, *map(float, self.doses)} - {1.0}))
 
 
 class Robustness(Study):
-    """The study ``robustness``."""
+    """Whether faulty prompts depend on degenerate knowledge neurons."""
 
-    name, title, Options = "robustness", _TITLE, RobustnessOptions
-    stages = STAGES
-    prepare = staticmethod(prepare)
-    summary = staticmethod(summarise)
+    name, Options, notes = "robustness", RobustnessOptions, NOTES
+    title = "Robustness: do faulty prompts depend on degenerate knowledge neurons"
+    stages = ("fact", "arms", "subsets")
+    tables = TABLES
+    frames = staticmethod(collect)
+    findings = staticmethod(findings_of)
+    draw = staticmethod(pictures_of)
+
+    def setup(self) -> None:
+        """Prepare the search for neurons."""
+        self._finder = NeuronFinder(self.model, self.options)
+
+    def rows(self, frames: Any) -> pd.DataFrame:
+        """Return a row per fact, arm, edit and kind, with what is known about the fact in each."""
+        frame = frames.facts.merge(frames.edits, on="fact", how="left")
+        return frame.assign(excluded=frame["fact"].map(frames.excluded))
+
+    def measure(self, fact: Fact) -> dict[str, Any]:
+        """Return the results about a fact by stage."""
+        prompts, kinds, too_short = self._prompts(fact)
+        probability, right = self._asked([fact, *prompts])
+        about: dict[str, Any] = {
+            "known": bool(right[0]),
+            "probability": probability,
+            "right": right,
+            "kinds": kinds,
+            "prompts": [prompt.prompt for prompt in prompts],
+            "too_short": too_short,
+            "reason": NOT_KNOWN,
+            "neurons": [],
+            "components": 0,
+            "degenerate": [],
+            "topped_up": 0,
+            "max_change": self.options.max_change,
+        }
+        if self.options.only_known and not right[0]:
+            return {"fact": about, "arms": {}, "subsets": {}}
+        found = self._finder.find(fact)
+        about |= {
+            "reason": found.reason if prompts else NO_PROMPT,
+            "neurons": found.neurons.to_array(),
+            "components": found.dkn.n,
+            "degenerate": found.degenerate.to_array(),
+        }
+        rng = np.random.default_rng([seed_for(self.seed, fact.key), 0])
+        arms: dict[str, Any] = {}
+        if about["reason"] is None:
+            matched = size_matched(
+                found.degenerate,
+                found.others,
+                rng,
+                n_layers=self.model.n_layers,
+                n_neurons=self.model.n_neurons,
+            )
+            about["topped_up"] = matched.topped_up
+            arms = self._arms([fact, *prompts], matched.neurons)
+        return {"fact": about, "arms": arms, "subsets": self._subsets(found, prompts, kinds)}
+
+    def _prompts(self, fact: Fact) -> tuple[list[Fact], list[str], list[str]]:
+        """Return the faulty prompts, their kinds, and the kinds that the prompt is too short for.
+
+        A short prompt has few words to change, so that two draws may be the same prompt.
+        """
+        options = self.options
+        if options.keep_subject and fact.subject is None:
+            raise ValueError(f"{describe_fact(fact)}: keep_subject needs field 'subject'.")
+        prompts: list[Fact] = []
+        kinds: list[str] = []
+        too_short: list[str] = []
+        for kind in PERTURBATIONS:
+            drawn: dict[str, Fact] = {}
+            for draw in range(options.draws):
+                try:
+                    faulty = perturb(
+                        fact,
+                        kind,
+                        seed=seed_for(self.seed, f"draw {draw}"),
+                        marks=options.marks,
+                        keep_subject=options.keep_subject,
+                    )
+                except ValueError:  # nothing else can be wrong: the options are checked
+                    too_short.append(kind)
+                    break
+                drawn.setdefault(faulty.prompt, faulty)
+            prompts += drawn.values()
+            kinds += [kind] * len(drawn)
+        return prompts, kinds, too_short
+
+    def _asked(self, facts: Sequence[Fact], edits: Any = None) -> tuple[Any, Any]:
+        """Return the probability of each answer, and whether it is given."""
+        from neurotopo.models.recall import recalled
+
+        probability = self.model.answer_probabilities(
+            facts, edits=edits, reduce=self.options.reduce
+        )
+        return probability, recalled(self.model, facts, ends=False, edits=edits)
+
+    def _arms(self, asked: Sequence[Fact], arms: Mapping[str, NeuronSet]) -> dict[str, Any]:
+        """Ask all prompts under all edits of all arms in one batch.
+
+        Neurons suppressed by their weights are the model that they are suppressed in by their
+        values, so this is asked once.
+        """
+        from neurotopo.models.edits import Edit
+
+        ways = [("values", scale) for scale in self.options.scales] + [("weights", ENHANCE)]
+        edits = [
+            Edit(neurons, scale=scale, where=where)  # type: ignore[arg-type]
+            for neurons in arms.values()
+            for where, scale in ways
+        ]
+        probability, right = self._asked(
+            [*asked] * len(edits), [edit for edit in edits for _ in asked]
+        )
+        shape = (len(arms), len(ways), len(asked))
+        return {
+            arm: {
+                "where": [where for where, _ in ways],
+                "scale": [scale for _, scale in ways],
+                "probability": p,
+                "right": r,
+            }
+            for arm, p, r in zip(
+                arms, probability.reshape(shape), right.reshape(shape), strict=True
+            )
+        }
+
+    def _subsets(
+        self, found: FactNeurons, prompts: Sequence[Fact], kinds: Sequence[str]
+    ) -> dict[str, Any]:
+        """Suppress k of n components, of NTC and of those the model was trained to have."""
+        from neurotopo.models.edits import Edit
+
+        # one faulty prompt of each kind: subsets are many
+        some = dict(zip(kinds[::-1], prompts[::-1], strict=True))
+        asked = [found.fact, *some.values()]
+        groupings = {"ntc": found.dkn.components if found.degenerate else []}
+        pools = {"ntc": found.neurons}
+        if self.model.planted_groups is not None:
+            groupings["oracle"] = self.model.planted_groups
+            pools["oracle"] = NeuronSet(pair for group in groupings["oracle"] for pair in group)
+        seed = seed_for(self.seed, found.fact.key)
+        results: dict[str, Any] = {}
+        for name, groups in groupings.items():
+            n = len(groups)
+            if not 2 <= n <= MOST:
+                if n:
+                    results[name] = {"n": n}
+                continue
+            chosen = subsets(
+                n,
+                max_exact=self.options.max_exact,
+                n_samples=self.options.n_samples,
+                random_state=seed,
+            )
+            rng = np.random.default_rng([seed, *name.encode()])
+            both = {name: groups, control_of(name): shuffled(groups, pools[name], rng)}
+            for each, own in both.items():
+                edits = [None, *(Edit(_union(own, row)) for row in chosen)]
+                values = np.array(
+                    [
+                        self.model.answer_probability(fact, edits=edits, reduce=self.options.reduce)
+                        for fact in asked
+                    ]
+                )
+                results[each] = {
+                    "n": n,
+                    "k": chosen.sum(axis=1),
+                    "clean": values[0],
+                    "faulty": values[1:].mean(axis=0) if len(asked) > 1 else [],
+                }
+        return results
+
+
+def _union(groups: Sequence[NeuronSet], chosen: Any) -> NeuronSet:
+    return NeuronSet(
+        pair for group, kept in zip(groups, chosen, strict=True) if kept for pair in group
+    )
 
 
 STUDY = Robustness

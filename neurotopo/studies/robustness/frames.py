@@ -1,4 +1,4 @@
-"""The stored results of the robustness study as tables with a row per fact, arm and edit."""
+"""Measures of clean and faulty prompts, and the frames of the robustness study."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.datasets.perturbation import PERTURBATIONS
 from neurotopo.studies.neurons import ARM_LABELS
-from neurotopo.studies.robustness.measures import MEASURES, measures
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = [
     "ARMS",
@@ -25,6 +23,7 @@ __all__ = [
     "EXTREME",
     "KINDS",
     "LABELS",
+    "MEASURES",
     "MOST",
     "NONE",
     "NOT_KNOWN",
@@ -34,7 +33,87 @@ __all__ = [
     "ZERO",
     "Collected",
     "collect",
+    "log_odds",
+    "measures",
 ]
+
+MEASURES = {
+    "dprob": "dProb: (Prob(Q) - Prob(Q*)) / Prob(Q), both under the edit",
+    "dprob_ref": "dProb_ref: (Prob(Q) without edit - Prob(Q*) under it) / Prob(Q) without edit",
+    "log_odds": "extra fall: by how much more the log-odds of Q* fall than those of Q",
+    "gained": "of Q* answered wrongly without edit, the share answered rightly under it",
+    "lost": "of Q* answered rightly without edit, the share answered wrongly under it",
+    "net": "accuracy on all Q* under the edit, minus that without",
+}
+"""What each measure is, by name."""
+
+_LEAST = 1e-6  # probabilities are kept so far from 0 and 1; beyond it they are rounding
+
+
+def log_odds(probability: ArrayLike) -> NDArray[np.float64]:
+    """Return log(p / (1 - p)), of probabilities kept a millionth away from 0 and 1.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.robustness.frames import log_odds
+    >>> log_odds([0.5, 0.75])
+    array([0.   , 1.099])
+    """
+    p = np.clip(np.asarray(probability, dtype=np.float64), _LEAST, 1 - _LEAST)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def measures(
+    base: ArrayLike, base_right: ArrayLike, edited: ArrayLike, edited_right: ArrayLike
+) -> dict[str, NDArray[np.float64]]:
+    r"""Return the measures of one edit for each faulty prompt.
+
+    Parameters
+    ----------
+    base, edited : array-like, shape (1 + m,)
+        The answer's probability without the edit and under it, after the clean prompt Q and then
+        after each faulty prompt Q*.
+    base_right, edited_right : array-like of bool, shape (1 + m,)
+        Whether the answer is given.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (m,)
+        By the names of :data:`MEASURES`. nan where there is nothing to measure: a probability of
+        0 to divide by, a prompt that was right before (``"gained"``) or wrong (``"lost"``).
+
+    References
+    ----------
+    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
+       Knowledge Neurons in Large Language Models", ACL 2025, section 5 and appendix I.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.robustness.frames import measures
+    >>> found = measures([0.8, 0.4], [True, True], [0.4, 0.1], [True, False])
+    >>> found["dprob"], found["dprob_ref"], found["lost"]
+    (array([0.75]), array([0.875]), array([1.]))
+    """
+    before, after = np.asarray(base, dtype=np.float64), np.asarray(edited, dtype=np.float64)
+    was = np.asarray(base_right, dtype=bool)[1:]
+    is_ = np.asarray(edited_right, dtype=bool)[1:].astype(np.float64)
+    fall = log_odds(before) - log_odds(after)
+    return {
+        "dprob": _relative(after[0], after[1:]),
+        "dprob_ref": _relative(before[0], after[1:]),
+        "log_odds": fall[1:] - fall[0],
+        "gained": np.where(was, np.nan, is_),
+        "lost": np.where(was, 1 - is_, np.nan),
+        "net": is_ - was,
+    }
+
+
+def _relative(clean: float, faulty: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not clean > 0:
+        return np.full(len(faulty), np.nan)
+    with np.errstate(over="ignore"):  # of a probability that is all but 0
+        return np.asarray((clean - faulty) / clean)
+
 
 NONE = "none"
 LABELS = {**ARM_LABELS, NONE: "no edit (the paper's empty set)"}
@@ -92,7 +171,7 @@ class Collected:
     edits : DataFrame
         A row per fact, arm, operation, where it acts and kind of perturbation (``"Avg."``: all
         prompts together): ``q_drop``, the relative fall of Prob(Q), and the
-        :data:`~neurotopo.studies.robustness.measures.MEASURES`, means over the faulty prompts.
+        :data:`~neurotopo.studies.robustness.frames.MEASURES`, means over the faulty prompts.
     doses : DataFrame
         A row per fact, arm and factor of the values, with means over the faulty prompts.
     changes : DataFrame
@@ -154,8 +233,6 @@ class Collected:
 
 def collect(rows: Iterable[Row]) -> Collected:
     """Read the rows of a run; failed facts and missing ones do no harm."""
-    import pandas as pd
-
     tables: dict[str, list[tuple[Any, ...]]] = {
         name: [] for name in ("facts", "edits", "doses", "changes", "subsets", "sizes", "lasts")
     }
