@@ -100,9 +100,9 @@ def _for_typer(name: str, hint: Any, default: Any) -> tuple[Any, Any]:
     if get_origin(kind) is Literal:
         make: Any = Enum  # mypy knows only an Enum whose name is written out
         choices = make(name, {choice: choice for choice in get_args(kind)}, type=str)
-        return Annotated[(choices, *extras)], choices(default)  # type: ignore[misc]
+        return Annotated[(choices, *extras)], choices(default)
     if get_origin(kind) is tuple:
-        return Annotated[(list[str] | None, *extras)], None  # type: ignore[misc]
+        return Annotated[(list[str] | None, *extras)], None
     return hint, default
 
 
