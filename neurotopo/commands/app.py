@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +17,7 @@ import neurotopo
 from neurotopo.commands import explore
 from neurotopo.commands.common import examples
 from neurotopo.commands.datasets import datasets_app
+from neurotopo.commands.options import ClusterOptions, LocateOptions, Seed, command
 from neurotopo.commands.study import register
 from neurotopo.commands.testbed import testbed
 
@@ -82,30 +82,6 @@ register(app)
 explore.register(app)
 
 
-class Scale(str, Enum):
-    """How long a cluster lives."""
-
-    difference = "difference"
-    log = "log"
-
-
-class InPath(str, Enum):
-    """The in-projections of a gated MLP."""
-
-    up = "up"
-    gate = "gate"
-    both = "both"
-
-
-class Precision(str, Enum):
-    """The precision in which weights are formed."""
-
-    float32 = "float32"
-    float64 = "float64"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
 def run(words: list[str]) -> int:
     """Run a command line, let the exceptions of the commands pass, and return the exit status."""
     try:
@@ -147,7 +123,7 @@ def _models_can_be_run() -> bool:
 @app.command(help=_DEMO)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo_output"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.")] = 0,
+    seed: Seed = 0,
     facts: Annotated[int, typer.Option(min=1, max=300, help="Facts of each model.")] = 50,
     graph: Annotated[
         bool, typer.Option("--graph", help="Only cluster a generated graph; needs no model.")
@@ -176,168 +152,38 @@ def demo(
     return 0
 
 
-@app.command(help=_CLUSTER)
-def cluster(
-    model: Annotated[str, typer.Argument(help="Hub name, folder, or testbed:NAME.")],
-    layers: Annotated[
-        str | None,
-        typer.Option(metavar="A:B", help="Layers from A up to but not B; either may be left out."),
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many clusters are shown.")] = 20,
-    min_cluster_size: Annotated[int, typer.Option(min=2, help="Fewest neurons.")] = 2,
-    min_layers: Annotated[int, typer.Option(min=1, help="Fewest layers spanned.")] = 1,
-    scale: Annotated[
-        Scale, typer.Option(help="Persistence as death - birth or log(death / birth).")
-    ] = Scale.difference,
-    condense: Annotated[
-        bool, typer.Option("--condense", help="Clusters survive merges with too small ones.")
-    ] = False,
-    path: Annotated[InPath, typer.Option(help="In-projection of a gated MLP.")] = InPath.up,
-    signed: Annotated[bool, typer.Option("--signed", help="Positive weights only.")] = False,
-    fold_norm: Annotated[
-        bool, typer.Option("--fold-norm", help="Multiply by the gain of the norm before the MLP.")
-    ] = False,
-    device: Annotated[
-        str | None, typer.Option(help="Where weights are formed: cpu, cuda, cuda:1.")
-    ] = None,
-    dtype: Annotated[
-        Precision, typer.Option(help="Precision they are formed in; half of it on a GPU only.")
-    ] = Precision.float32,
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("neurotopo_cluster"),
-    load: Annotated[
-        bool, typer.Option("--load", help="Load a folder as a model instead of streaming it.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing but the table.")
-    ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
-    ] = False,
-) -> None:
+@command(app, ClusterOptions, _CLUSTER)
+def cluster(context: typer.Context, options: ClusterOptions) -> None:
     """Cluster the neurons of a model."""
-    from neurotopo.commands.cluster import ClusterOptions, cluster_model
+    from neurotopo.commands.cluster import cluster_model
 
-    options = ClusterOptions(
-        model=model,
-        out=out,
-        layers=layers,
-        top=top,
-        min_cluster_size=min_cluster_size,
-        min_layers=min_layers,
-        scale=scale.value,
-        condense=condense,
-        path=path.value,
-        signed=signed,
-        fold_norm=fold_norm,
-        device=device,
-        dtype=dtype.value,
-        load=load,
-        trust_remote_code=trust_remote_code,
-        progress=not quiet and sys.stderr.isatty(),
-    )
     done = cluster_model(options)
-    if not quiet:
-        typer.echo(done.summary)
-    if len(done.table):
-        Console().print(_table(done))
-    else:
-        typer.echo("no cluster is as large as --min-cluster-size and --min-layers ask for")
-    if not quiet:
-        if done.advice is not None:
-            typer.echo(done.advice)
-        for file in done.files:
-            typer.echo(f"wrote {file}")
+    none = "no cluster is as large as --min-cluster-size and --min-layers ask for"
+    _print(done, _table(done) if len(done.table) else none, options.quiet)
 
 
-@app.command(help=_LOCATE)
-def locate(
-    model: Annotated[str, typer.Argument(help="Hub name, folder, or testbed:NAME.")],
-    prompt: Annotated[
-        list[str] | None, typer.Option(help="A prompt; again: another wording of it.")
-    ] = None,
-    answer: Annotated[
-        list[str] | None, typer.Option(help="A valid answer; may be given again.")
-    ] = None,
-    facts: Annotated[
-        str | None, typer.Option(help="File of facts in any known format, factworld, factworld:N.")
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(min=1, help="How many neurons of a fact are printed. [20; 3]")
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="What a score has to exceed, by --rule. [0.2]")
-    ] = None,
-    rule: Annotated[
-        str | None, typer.Option(help="relative (to the greatest), absolute, percentile or top.")
-    ] = None,
-    scope: Annotated[
-        str | None, typer.Option(help="Apply the rule to the whole model or to each layer.")
-    ] = None,
-    combine: Annotated[
-        str, typer.Option(help="Neurons of several wordings: shared, union or mean.")
-    ] = "shared",
-    share: Annotated[
-        float, typer.Option(help="Shared: found in more than this share of the wordings.")
-    ] = 0.5,
-    method: Annotated[
-        str,
-        typer.Option(help="amig, zero-baseline, gradient-times-activation, activation or random."),
-    ] = "amig",
-    steps: Annotated[int | None, typer.Option(help="Steps of the integration. [20]")] = None,
-    quadrature: Annotated[
-        str | None, typer.Option(help="right, left, midpoint, trapezoid or gauss-legendre.")
-    ] = None,
-    baseline: Annotated[str | None, typer.Option(help="mean, per-token or zero.")] = None,
-    target: Annotated[
-        str | None, typer.Option(help="Probability: joint, its log, or of the first token.")
-    ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Eight Gauss-Legendre nodes.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder to write to.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.")] = None,
-    dtype: Annotated[str, typer.Option(help="Precision of the model, auto: as it is.")] = "auto",
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing but the table.")
-    ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
-    ] = False,
-) -> None:
+@command(app, LocateOptions, _LOCATE)
+def locate(context: typer.Context, options: LocateOptions) -> None:
     """Find knowledge neurons."""
-    from neurotopo.commands.locate import LocateOptions, locate_neurons
+    from neurotopo.commands.locate import locate_neurons
 
-    options = LocateOptions(
-        model=model,
-        prompts=tuple(prompt or ()),
-        answers=tuple(answer or ()),
-        facts=facts,
-        method=method,
-        steps=steps,
-        quadrature=quadrature,
-        baseline=baseline,
-        target=target,
-        fast=fast,
-        threshold=threshold,
-        rule=rule,
-        scope=scope,
-        combine=combine,
-        share=share,
-        out=out,
-        device=device,
-        dtype=dtype,
-        trust_remote_code=trust_remote_code,
-        progress=not quiet and sys.stderr.isatty(),
-    )
     done = locate_neurons(options)
-    if as_json:
+    if options.as_json:
         typer.echo(json.dumps(done.report, allow_nan=False))
         return
+    top = options.top or (20 if options.facts is None else 3)
+    none = "no neuron has a score above the threshold"
+    _print(done, _neuron_table(done, top) if len(done.table) else none, options.quiet)
+
+
+def _print(done: ClusterRun | LocateRun, table: Table | str, quiet: bool) -> None:
+    """Print the table, or the sentence for an empty one, and what stands around it."""
     if not quiet:
         typer.echo(done.summary)
-    if len(done.table):
-        Console().print(_neuron_table(done, top or (20 if facts is None else 3)))
+    if isinstance(table, str):
+        typer.echo(table)
     else:
-        typer.echo("no neuron has a score above the threshold")
+        Console().print(table)
     if not quiet:
         if done.advice is not None:
             typer.echo(done.advice)

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pandas as pd
 from neurotopo._files import atomic_write
 from neurotopo.commands.cluster_pictures import pictures
 from neurotopo.commands.common import check_writable, is_path, versions
+from neurotopo.commands.options import ClusterOptions
 from neurotopo.graphs.connections import RowSource
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.whole_model import whole_model_tree
@@ -26,28 +27,6 @@ __all__ = ["ClusterOptions", "ClusterRun", "cluster_model", "parse_layers"]
 _TESTBED = "testbed:"
 _PICTURES_OF_CLUSTERS = ("merge_tree.png", "merge_tree.svg", "layers.png", "layers.svg")
 _LAYERS = re.compile(r"(\d*):(\d*)", re.ASCII)
-
-
-@dataclass(frozen=True)
-class ClusterOptions:
-    """What ``neurotopo cluster`` was asked for; the fields are its options."""
-
-    model: str
-    out: Path = Path("neurotopo_cluster")
-    layers: str | None = None
-    top: int = 20
-    min_cluster_size: int = 2
-    min_layers: int = 1
-    scale: str = "difference"
-    condense: bool = False
-    path: str = "up"
-    signed: bool = False
-    fold_norm: bool = False
-    device: str | None = None
-    dtype: str = "float32"
-    load: bool = False
-    trust_remote_code: bool = False
-    progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +104,7 @@ def cluster_model(options: ClusterOptions) -> ClusterRun:
     seconds = {"open": opened - clock, "tree": built - opened}
     about = {
         "command": "cluster",
-        "options": {**asdict(options), "out": str(options.out)},
+        "options": options.to_dict(),
         "model": _about_model(source, options),
         "tree": {
             "layers": list(layers),

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from neurotopo.commands.common import examples
+from neurotopo.commands.options import CommandOptions, Condense, command
 
 __all__ = ["ExploreOptions", "explore_file", "register"]
 
@@ -27,27 +28,35 @@ _EXPLORE = (
 
 
 @dataclass(frozen=True)
-class ExploreOptions:
-    """What ``neurotopo explore`` was asked for."""
+class ExploreOptions(CommandOptions):
+    """Options of ``neurotopo explore``."""
 
-    file: Path
-    metric: str = "euclidean"
-    precomputed: bool = False
-    tau: float = 0.5
-    rule: str = "relative"
-    scale: str = "difference"
-    min_cluster_size: int = 2
-    nested: bool = False
-    condense: bool = False
-    min_samples: int = 1
-    seed: int = 0
-    title: str | None = None
-    out: Path | None = None
+    file: Annotated[Path, typer.Argument(help="A .csv, .tsv, .npy or .npz file.")]
+    metric: Annotated[str, typer.Option(help="Distance between points.")] = "euclidean"
+    precomputed: Annotated[
+        bool, typer.Option("--precomputed", help="The file is a matrix of distances.")
+    ] = False
+    tau: Annotated[float, typer.Option(help="Parameter of the rule.")] = 0.5
+    rule: Annotated[str, typer.Option(help="Rule of NTCClusterer. An unknown one lists all.")] = (
+        "relative"
+    )
+    scale: Annotated[str, typer.Option(help="Persistence as a difference, or log of a ratio.")] = (
+        "difference"
+    )
+    min_cluster_size: Annotated[int, typer.Option(min=1, help="Fewest samples.")] = 2
+    nested: Annotated[bool, typer.Option("--nested", help="Keep clusters inside others, too.")] = (
+        False
+    )
+    condense: Condense = False
+    min_samples: Annotated[int, typer.Option(min=1, help="Smooth lengths; 1: do not.")] = 1
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --rule significance.")] = 0
+    title: Annotated[str | None, typer.Option(help="Title of the page. [name of FILE]")] = None
+    out: Annotated[Path | None, typer.Option(help="The page. [FILE.explore.html]")] = None
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command("explore", help=_EXPLORE)(_explore)
+    command(app, ExploreOptions, _EXPLORE, "explore")(_explore)
 
 
 def explore_file(options: ExploreOptions) -> tuple[str, Path]:
@@ -111,47 +120,8 @@ def explore_file(options: ExploreOptions) -> tuple[str, Path]:
     return f"{n_clusters:,} {kind} of {n:,} samples; {none:,} in none", page
 
 
-def _explore(
-    file: Annotated[Path, typer.Argument(help="A .csv, .tsv, .npy or .npz file.")],
-    metric: Annotated[str, typer.Option(help="Distance between points.")] = "euclidean",
-    precomputed: Annotated[
-        bool, typer.Option("--precomputed", help="The file is a matrix of distances.")
-    ] = False,
-    tau: Annotated[float, typer.Option(help="Parameter of the rule.")] = 0.5,
-    rule: Annotated[
-        str, typer.Option(help="Rule of NTCClusterer. An unknown one lists all.")
-    ] = "relative",
-    scale: Annotated[
-        str, typer.Option(help="Persistence as a difference, or log of a ratio.")
-    ] = "difference",
-    min_cluster_size: Annotated[int, typer.Option(min=1, help="Fewest samples.")] = 2,
-    nested: Annotated[
-        bool, typer.Option("--nested", help="Keep clusters inside others, too.")
-    ] = False,
-    condense: Annotated[
-        bool, typer.Option("--condense", help="Clusters survive merges with too small ones.")
-    ] = False,
-    min_samples: Annotated[int, typer.Option(min=1, help="Smooth lengths; 1: do not.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of --rule significance.")] = 0,
-    title: Annotated[str | None, typer.Option(help="Title of the page. [name of FILE]")] = None,
-    out: Annotated[Path | None, typer.Option(help="The page. [FILE.explore.html]")] = None,
-) -> None:
+def _explore(context: typer.Context, options: ExploreOptions) -> None:
     """Write the page of a file."""
-    options = ExploreOptions(
-        file=file,
-        metric=metric,
-        precomputed=precomputed,
-        tau=tau,
-        rule=rule,
-        scale=scale,
-        min_cluster_size=min_cluster_size,
-        nested=nested,
-        condense=condense,
-        min_samples=min_samples,
-        seed=seed,
-        title=title,
-        out=out,
-    )
     sentence, page = explore_file(options)
     typer.echo(sentence)
     typer.echo(f"wrote {page}")

@@ -6,7 +6,7 @@ import io
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from neurotopo._files import atomic_write
 from neurotopo.commands.common import check_device, check_writable, is_path, versions
+from neurotopo.commands.options import LocateOptions
 from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.facts import Fact
@@ -39,32 +40,6 @@ _OF_METHOD = {
     "activation": (),
     "random": (),
 }
-
-
-@dataclass(frozen=True)
-class LocateOptions:
-    """What ``neurotopo locate`` was asked for; None stands for the method's own choice."""
-
-    model: str
-    prompts: tuple[str, ...] = ()
-    answers: tuple[str, ...] = ()
-    facts: str | None = None
-    method: str = "amig"
-    steps: int | None = None
-    quadrature: str | None = None
-    baseline: str | None = None
-    target: str | None = None
-    fast: bool = False
-    threshold: float | None = None
-    rule: str | None = None
-    scope: str | None = None
-    combine: str = "shared"
-    share: float = 0.5
-    out: Path | None = None
-    device: str | None = None
-    dtype: str = "auto"
-    trust_remote_code: bool = False
-    progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +112,7 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
     seconds = {"load": loaded - clock, "locate": time.perf_counter() - loaded}
     about = {
         "command": "locate",
-        "options": _plain_options(options),
+        "options": options.to_dict(),
         "attributor": {"method": options.method, **vars(attributor)},
         "model": {
             "given": options.model,
@@ -288,10 +263,6 @@ def _summary(located: Located) -> str:
     (name, several) = ("fact", "") if n_facts == 1 else ("facts", f", {located.n_empty} of them")
     none = "" if located.n_empty == 0 else f"{several} without any"
     return f"{n_neurons:,} neurons for {n_facts:,} {name}{none}"
-
-
-def _plain_options(options: LocateOptions) -> dict[str, Any]:
-    return {**asdict(options), "out": None if options.out is None else str(options.out)}
 
 
 def _write(

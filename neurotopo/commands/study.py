@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from neurotopo.commands.common import examples
+from neurotopo.commands.options import (
+    CommandOptions,
+    Device,
+    QuietReport,
+    Seed,
+    TrustRemoteCode,
+    command,
+)
 from neurotopo.studies.study import SUBJECTS
 
 if TYPE_CHECKING:
@@ -48,92 +55,77 @@ _REPORT = (
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    app.command("run", help=_RUN)(_run)
-    app.command("report", help=_REPORT)(_report)
+@dataclass(frozen=True)
+class RunOptions(CommandOptions):
+    """Options of ``neurotopo run``; None stands for the default of the study."""
 
-
-def _run(
-    context: typer.Context,
-    study: Annotated[str, typer.Argument(help="Name of the study.")],
-    model: Annotated[str, typer.Option(help="Hub name, folder, or testbed:NAME.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    study: Annotated[str, typer.Argument(help="Name of the study.")]
+    model: Annotated[str, typer.Option(help="Hub name, folder, or testbed:NAME.")]
+    out: Annotated[Path, typer.Option(help="Folder of the run.")]
     facts: Annotated[
         str,
         typer.Option(help="File of facts, factworld, or factworld:N for N facts of the test bed."),
-    ] = "factworld",
+    ] = "factworld"
     quick: Annotated[
         bool, typer.Option("--quick", help="The smallest honest setting; at most 50 facts.")
-    ] = False,
+    ] = False
     option: Annotated[
-        list[str] | None,
+        tuple[str, ...],
         typer.Option(metavar="NAME=VALUE", help="An option of the study; may be given again."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.")] = 0,
+    ] = ()
+    seed: Seed = 0
     engine: Annotated[
         str, typer.Option(help="inline: this process; ray: several processes or machines.")
-    ] = "inline",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes of ray. [2]")] = None,
-    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None,
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs of each process of ray.")] = 0.0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="Precision of the model.")] = None,
+    ] = "inline"
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of ray. [2]")] = None
+    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs of each process of ray.")] = 0.0
+    device: Device = None
+    dtype: Annotated[str | None, typer.Option(help="Precision of the model.")] = None
     device_map: Annotated[
         str | None, typer.Option(help="auto: spread a large model over the GPUs of a process.")
-    ] = None,
+    ] = None
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Most sequences of one forward.")
-    ] = None,
+    ] = None
     retry: Annotated[
         bool, typer.Option("--retry/--no-retry", help="Work again on facts that failed before.")
-    ] = True,
-    stop: Annotated[
-        bool, typer.Option("--stop", help="Stop at the first fact that fails.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing but where the report is.")
-    ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
-    ] = False,
-) -> None:
+    ] = True
+    stop: Annotated[bool, typer.Option("--stop", help="Stop at the first fact that fails.")] = False
+    quiet: QuietReport = False
+    trust_remote_code: TrustRemoteCode = False
+    progress: bool = False
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, RunOptions, _RUN, "run")(_run)
+    app.command("report", help=_REPORT)(_report)
+
+
+def _run(context: typer.Context, options: RunOptions) -> None:
     """Run a study."""
     from neurotopo.commands.common import check_device, check_writable
     from neurotopo.studies.run import run
     from neurotopo.studies.study import study_named
 
-    chosen = options_of(study_named(study).Options, option or ())
+    given = options.to_dict()
+    study, out = given.pop("study"), options.out
+    chosen = options_of(study_named(study).Options, given.pop("option"))
     check_writable(out)
-    if engine == "inline":
-        check_device(device)
-    settings = {
-        "device": device,
-        "dtype": dtype,
-        "device_map": device_map,
-        "batch_size": batch_size,
-        "trust_remote_code": trust_remote_code or None,
-    }
+    if options.engine == "inline":
+        check_device(options.device)
+    for name in ("device", "dtype", "device_map", "batch_size", "trust_remote_code"):
+        if given[name] in (None, False):
+            del given[name]
     result = run(
         study,
-        model=model,
-        facts=facts,
-        out=out,
-        engine=engine,
-        workers=workers,
-        address=address,
-        gpus=gpus,
-        quick=quick,
-        seed=seed,
-        retry=retry,
-        stop=stop,
-        progress=not quiet and sys.stderr.isatty(),
-        tell=_silent if quiet else typer.echo,
+        **{**given, "out": out},
+        tell=_silent if options.quiet else typer.echo,
         command=["neurotopo", *(context.obj or [])],
-        **{name: value for name, value in settings.items() if value is not None},
         **chosen,
     )
-    _show(result, quiet)
+    _show(result, options.quiet)
     if result.outcome.interrupted:
         raise KeyboardInterrupt
     if not result.outcome.n_done:
@@ -142,10 +134,7 @@ def _run(
 
 
 def _report(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing but where the report is.")
-    ] = False,
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.")], quiet: QuietReport = False
 ) -> None:
     """Make the report of a run again."""
     from neurotopo.studies.run import report

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neurotopo.commands.common import examples
+from neurotopo.commands.options import CommandOptions, Quiet, command
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.facts import FactSet
@@ -48,18 +48,36 @@ testbed = typer.Typer(help=_TESTBED)
 
 
 @dataclass(frozen=True)
-class BuildOptions:
-    """What ``neurotopo testbed build`` was asked for; None stands for the recipe's own choice."""
+class BuildOptions(CommandOptions):
+    """Options of ``neurotopo testbed build``; None stands for the default of the recipe."""
 
-    name: str | None = None
-    arch: str | None = None
-    seed: int = 0
-    facts: Path | None = None
-    out: Path | None = None
-    epochs: int | None = None
-    overwrite: bool = False
+    name: Annotated[
+        str | None, typer.Argument(help="The recipe; without it that of --arch, or gpt2.")
+    ] = None
+    arch: Annotated[
+        str | None, typer.Option(help="gpt2, llama or bert instead of the recipe's own.")
+    ] = None
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and noise.")] = 0
+    facts: Annotated[Path | None, typer.Option(help="File of facts to learn.")] = None
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to; testbed_NAME if not given.")
+    ] = None
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How often every sentence is read; the recipe knows, for a file five times that.",
+        ),
+    ] = None
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace another model in the folder.")
+    ] = False
+    snapshots: Annotated[
+        int,
+        typer.Option(min=0, help="Keep so many models of the way in OUT/snapshots, evenly spread."),
+    ] = 0
+    quiet: Quiet = False
     progress: bool = False
-    snapshots: int = 0
 
 
 @testbed.callback(invoke_without_command=True)
@@ -69,44 +87,12 @@ def _entry(context: typer.Context) -> None:
         raise typer.Exit(2)
 
 
-@testbed.command(help=_BUILD)
-def build(
-    name: Annotated[
-        str | None, typer.Argument(help="The recipe; without it that of --arch, or gpt2.")
-    ] = None,
-    arch: Annotated[
-        str | None, typer.Option(help="gpt2, llama or bert instead of the recipe's own.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and noise.")] = 0,
-    facts: Annotated[Path | None, typer.Option(help="File of facts to learn.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write to; testbed_NAME if not given.")
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="How often every sentence is read; the recipe knows, for a file five times that.",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace another model in the folder.")
-    ] = False,
-    snapshots: Annotated[
-        int,
-        typer.Option(min=0, help="Keep so many models of the way in OUT/snapshots, evenly spread."),
-    ] = 0,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing but the table.")
-    ] = False,
-) -> None:
+@command(testbed, BuildOptions, _BUILD)
+def build(context: typer.Context, options: BuildOptions) -> None:
     """Train a model."""
-    progress = not quiet and sys.stderr.isatty()
-    done = build_model(
-        BuildOptions(name, arch, seed, facts, out, epochs, overwrite, progress, snapshots)
-    )
+    done = build_model(options)
     Console().print(_table(done))
-    if not quiet:
+    if not options.quiet:
         took = f"{done.n_steps:,} steps"
         took += f", {done.seconds:.0f} s" if done.seconds else "; it was there already"
         typer.echo(f"{done.recipe.name}: {took}")
