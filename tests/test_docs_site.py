@@ -13,7 +13,7 @@ import pytest
 import neurotopo
 import neurotopo.plots
 from neurotopo.studies.study import STUDIES, study_named
-from tests.reference import DOCS, in_the_reference, script
+from tests.support.reference import DOCS, in_the_reference, script
 
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 PACKAGES = (

@@ -13,7 +13,7 @@ from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import validate
 
 import neurotopo
-from tests.reference import in_the_reference
+from tests.support.reference import in_the_reference
 
 PACKAGES = (
     "neurotopo",

@@ -25,8 +25,8 @@ from neurotopo.cluster.selection import RULES
 from neurotopo.persistence import permutation_test
 from neurotopo.persistence.engines import smooth_lengths
 from neurotopo.persistence.points import pairwise
-from tests.checks import valid_clustering
-from tests.oracles import as_sparse, naive_clusters, symmetric, weighted_graphs
+from tests.support.checks import valid_clustering
+from tests.support.oracles import as_sparse, naive_clusters, symmetric, weighted_graphs
 
 
 @parametrize_with_checks(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from neurotopo import merge_tree
 from neurotopo.cluster.selection import RULES, best_disjoint_family, select_clusters
 from neurotopo.persistence.clusters import candidate_clusters
-from tests.oracles import weighted_graphs
+from tests.support.oracles import weighted_graphs
 
 
 @st.composite

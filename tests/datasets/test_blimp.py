@@ -7,38 +7,12 @@ import re
 import pytest
 
 from neurotopo.datasets import load_blimp
-from tests.datasets.files import BROKEN_LINES, DISGUISES, disguised, line, write_lines
-
-
-def pair(number="0", uid="determiner_noun_agreement_1", **fields):
-    return {
-        "sentence_good": "Ilse cleaned this boat.",
-        "sentence_bad": "Ilse cleaned this boats.",
-        "one_prefix_prefix": "Ilse cleaned this",
-        "one_prefix_word_good": "boat",
-        "one_prefix_word_bad": "boats",
-        "field": "morphology",
-        "linguistics_term": "determiner_noun_agreement",
-        "UID": uid,
-        "simple_LM_method": True,
-        "one_prefix_method": True,
-        "two_prefix_method": False,
-        "lexically_identical": False,
-        "pairID": number,
-        **fields,
-    }
+from tests.datasets.files import BROKEN_LINES, DISGUISES, ISLAND, disguised, line, write_lines
+from tests.datasets.files import blimp_pair as pair
 
 
 def without(*names, **fields):
     return {name: value for name, value in pair(**fields).items() if name not in names}
-
-
-ISLAND = {
-    "sentence_good": "Who should Bob hug?",
-    "sentence_bad": "Who should hug Bob?",
-    "UID": "adjunct_island",
-    "pair_id": 12,
-}
 
 
 @pytest.mark.parametrize("how", DISGUISES)

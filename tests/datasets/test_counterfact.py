@@ -9,27 +9,7 @@ import pytest
 
 from neurotopo.datasets import load_counterfact
 from tests.datasets.files import DISGUISES, disguised
-
-
-def case(number=0, **fields):
-    rewrite = {
-        "prompt": "The mother tongue of {} is",
-        "relation_id": "P103",
-        "target_new": {"str": "Brollish", "id": "Q2"},
-        "target_true": {"str": "Zunian", "id": "Q1"},
-        "subject": "Ada Brünn",
-    }
-    changed = fields.pop("rewrite", {})
-    return {
-        "case_id": number,
-        "pararel_idx": 2796,
-        "requested_rewrite": {k: v for k, v in {**rewrite, **changed}.items() if v is not ...},
-        "paraphrase_prompts": ["It rains. Ada Brünn, a native", "Ada Brünn spoke"],
-        "neighborhood_prompts": ["The mother tongue of Ilse Krone is"],
-        "attribute_prompts": ["The mother tongue of Bob is"],
-        "generation_prompts": ["Ada Brünn's mother tongue is"],
-        **fields,
-    }
+from tests.datasets.files import counterfact_case as case
 
 
 @pytest.mark.parametrize("how", DISGUISES)

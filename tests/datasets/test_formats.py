@@ -9,21 +9,26 @@ import pytest
 
 import neurotopo
 from neurotopo.datasets import FORMATS, format_of, load_facts, load_factworld, wrong_facts
-from tests.datasets import test_blimp, test_counterfact, test_lama, test_templama
-from tests.datasets.files import write_lines
+from tests.datasets.files import (
+    ISLAND,
+    PATTERNS,
+    TEMPLAMA_ROWS,
+    TEMPLATES,
+    TRIPLES,
+    blimp_pair,
+    counterfact_case,
+    triple,
+    write_lines,
+)
 
 
 @pytest.fixture
 def files(tmp_path):
     rows = {
-        "templama": test_templama.ROWS,
-        "counterfact": [test_counterfact.case()],
-        "blimp": [test_blimp.pair()],
-        "mlama": [
-            test_lama.triple(
-                "Zunia", "Peko", template="[X]: [Y]", language="en", predicate_id="P36"
-            )
-        ],
+        "templama": TEMPLAMA_ROWS,
+        "counterfact": [counterfact_case()],
+        "blimp": [blimp_pair()],
+        "mlama": [triple("Zunia", "Peko", template="[X]: [Y]", language="en", predicate_id="P36")],
         "jsonl": [{"prompt": "a", "answers": ["b"]}],
     }
     for name, records in rows.items():
@@ -50,16 +55,15 @@ def test_a_folder_is_known_by_its_files(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("folders")
     for name in ("templama", "blimp"):
         write_lines(
-            folder / name / "a.jsonl",
-            {"templama": test_templama.ROWS, "blimp": [test_blimp.pair()]}[name],
+            folder / name / "a.jsonl", {"templama": TEMPLAMA_ROWS, "blimp": [blimp_pair()]}[name]
         )
         assert format_of(folder / name) == name
-    write_lines(folder / "mlama" / "en" / "templates.jsonl", test_lama.TEMPLATES["en"])
-    write_lines(folder / "mlama" / "en" / "P36.jsonl", test_lama.TRIPLES["en"]["P36"])
+    write_lines(folder / "mlama" / "en" / "templates.jsonl", TEMPLATES["en"])
+    write_lines(folder / "mlama" / "en" / "P36.jsonl", TRIPLES["en"]["P36"])
     assert format_of(folder / "mlama") == format_of(folder / "mlama" / "en") == "mlama"
     assert len(load_facts(folder / "mlama")) == 3
-    write_lines(folder / "para" / "pattern_data" / "graphs_json" / "P36.jsonl", test_lama.PATTERNS)
-    write_lines(folder / "para" / "trex_lms_vocab" / "P36.jsonl", test_lama.TRIPLES["en"]["P36"])
+    write_lines(folder / "para" / "pattern_data" / "graphs_json" / "P36.jsonl", PATTERNS)
+    write_lines(folder / "para" / "trex_lms_vocab" / "P36.jsonl", TRIPLES["en"]["P36"])
     assert format_of(folder / "para") == "pararel"
     assert len(load_facts(folder / "para")) == 3
     write_lines(folder / "lines" / "a.jsonl", [{"prompt": "a", "answers": ["b"]}])
@@ -76,7 +80,7 @@ def test_what_is_not_known_is_an_error(tmp_path):
         load_facts(tmp_path / "f.jsonl", "xml")
     with pytest.raises(FileNotFoundError):
         load_facts(tmp_path / "g.jsonl")
-    write_lines(tmp_path / "b.jsonl", [test_blimp.ISLAND])
+    write_lines(tmp_path / "b.jsonl", [ISLAND])
     with pytest.raises(ValueError, match="no pair where one word decides"):
         load_facts(tmp_path / "b.jsonl")
 

@@ -8,33 +8,16 @@ import pytest
 
 from neurotopo.datasets import load_mlama, load_pararel
 from neurotopo.knowledge.languages import group_by_language
-from tests.datasets.files import DISGUISES, disguised, line, write_lines
-
-
-def triple(subject, answer, uuid="5", **fields):
-    return {"sub_label": subject, "obj_label": answer, "uuid": uuid, **fields}
-
-
-TEMPLATES = {
-    "en": [
-        {"relation": "P36", "template": "The capital of [X] is [Y]."},
-        {"relation": "P1376", "template": "[Y] has [X] as its capital."},
-    ],
-    "fr": [{"relation": "P36", "template": "[Y] est la capitale de [X]."}],
-    "zh": [{"relation": "P36", "template": "[X]的首都是[Y]。"}],
-}
-TRIPLES = {
-    "en": {
-        "P36": [
-            triple("Zunia", "Peko", "a"),
-            triple("Brolland", "Marly", "b"),
-            triple("Brolland", "Old Marly", "c"),
-        ],
-        "P1376": [triple("Peko", "Zunia", "d")],
-    },
-    "fr": {"P36": [triple("Zunie", "Péco", "a")]},
-    "zh": {"P36": [triple("祖尼亚", "佩科", "a")]},
-}
+from tests.datasets.files import (
+    DISGUISES,
+    PATTERNS,
+    TEMPLATES,
+    TRIPLES,
+    disguised,
+    line,
+    triple,
+    write_lines,
+)
 
 
 @pytest.fixture
@@ -196,13 +179,6 @@ def test_a_folder_that_is_none_of_mlama_is_an_error(tmp_path):
 
 
 # ParaRel -----------------------------------------------------------------------------------------
-
-PATTERNS = [
-    {"pattern": "The capital of [X] is [Y].", "lemma": "capital", "tense": "present"},
-    {"pattern": "[Y] is the capital of [X].", "lemma": "capital"},
-    {"pattern": "[X], whose capital is [Y].", "lemma": "capital"},
-    {"pattern": "The capital of [X] is [Y].", "lemma": "again"},
-]
 
 
 @pytest.fixture

@@ -21,19 +21,8 @@ from neurotopo.datasets import (
 )
 from neurotopo.models.prompts import causal_parts, masked_parts, split_prompt
 from tests.datasets.files import BROKEN_LINES, DISGUISES, disguised, line, write_lines
-
-
-def row(query="Ada Brünn plays for _X_.", answer=("Marly United",), **fields):
-    named = [{"wikidata_id": f"Q{i}", "name": name} for i, name in enumerate(answer)]
-    given = {"query": query, "answer": named, "date": "2010", "id": "Q1_P54_2010"}
-    return {**given, "relation": "P54", **fields}
-
-
-ROWS = [
-    row(),
-    row(answer=["Zúnia Rovers", "Peko City"], date="2011", id="Q1_P54_2011"),
-    row("_X_ is the head coach of Marly F.C..", ["Ilse"], id="Q2_P286_2010", relation="P286"),
-]
+from tests.datasets.files import TEMPLAMA_ROWS as ROWS
+from tests.datasets.files import templama_row as row
 
 
 @pytest.fixture

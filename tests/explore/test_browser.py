@@ -12,7 +12,7 @@ from sklearn.datasets import make_blobs
 import neurotopo as nt
 from neurotopo.demo import planted_layered_graph
 from neurotopo.explore import explorer_data, explorer_script, labels_at, write_page
-from tests.browser import NO_BROWSER, PROGRAM, Browser
+from tests.support.browser import NO_BROWSER, PROGRAM, Browser
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=NO_BROWSER)
 HOSTILE = ["<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", "a & b", "\u2028"]

@@ -16,7 +16,7 @@ from neurotopo.graphs.bipartite import tile_forest
 from neurotopo.graphs.device_products import DeviceTile
 from neurotopo.graphs.whole_model import whole_model_tree
 from tests.graphs.sources import ArrayModel
-from tests.graphs.test_bipartite import assert_is_spanning_forest, check_tile, tiles
+from tests.support.tiles import assert_is_spanning_forest, check_tile, tiles
 
 DEVICES = ["cpu:0", *(["cuda"] if torch.cuda.is_available() else [])]
 

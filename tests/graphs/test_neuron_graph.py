@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import neurotopo as nt
 from neurotopo.graphs import GraphOptions, NeuronGraph, NeuronSet
 from neurotopo.graphs.storage import read_arrays, write_arrays
-from tests.checks import valid_clustering
 from tests.graphs.oracles import naive_lengths, naive_matrix, naive_weights
 from tests.graphs.sources import ArrayModel
-from tests.oracles import naive_clusters, tree_clusters
+from tests.support.checks import valid_clustering
+from tests.support.oracles import naive_clusters, tree_clusters
 
 
 def at_least_1(w):

@@ -18,7 +18,7 @@ from neurotopo.graphs.shortest_paths import (
 )
 from neurotopo.persistence import EdgeList
 from tests.graphs.oracles import enumerated_shortest, naive_matrix, naive_shortest
-from tests.oracles import minimax, symmetric
+from tests.support.oracles import minimax, symmetric
 
 ROUTES = [
     ("sum", "all"),

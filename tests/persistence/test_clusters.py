@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neurotopo import merge_tree
 from neurotopo.persistence.clusters import candidate_clusters, lifetime
-from tests.oracles import symmetric, weighted_graphs
+from tests.support.oracles import symmetric, weighted_graphs
 
 
 def naive_condensed(tree, size):

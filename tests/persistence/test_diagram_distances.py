@@ -19,7 +19,7 @@ from neurotopo.persistence.diagram_distances import (
     wasserstein_distance,
     wasserstein_distances,
 )
-from tests.oracles import as_sparse
+from tests.support.oracles import as_sparse
 
 
 def moves(a, b, internal_p=np.inf):

@@ -14,7 +14,13 @@ from neurotopo.persistence import EdgeList, check_distances, minimum_spanning_fo
 from neurotopo.persistence.engines import core_distances, graph_forest
 from neurotopo.persistence.kruskal import kruskal_forest
 from neurotopo.persistence.prim import prim_forest
-from tests.oracles import as_sparse, naive_clusters, symmetric, tree_clusters, weighted_graphs
+from tests.support.oracles import (
+    as_sparse,
+    naive_clusters,
+    symmetric,
+    tree_clusters,
+    weighted_graphs,
+)
 
 GRAPH_ENGINES = ("scipy", "prim", "gudhi", "ripser")
 

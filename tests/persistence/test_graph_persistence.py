@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from neurotopo import GraphPersistence, persistence_diagrams
 from neurotopo.persistence.conversions import DiagramList, from_giotto
 from neurotopo.persistence.inputs import EdgeList
-from tests.oracles import as_sparse, weighted_graphs
+from tests.support.oracles import as_sparse, weighted_graphs
 
 
 @parametrize_with_checks(

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from neurotopo import merge_tree
 from neurotopo.persistence import EdgeList, check_distances
 from neurotopo.persistence.inputs import check_strata
-from tests.oracles import as_sparse, symmetric
+from tests.support.oracles import as_sparse, symmetric
 
 FORMS = [np.asarray, as_sparse, lambda d: as_sparse(d).tocoo(), lambda d: sp.lil_array(d)]
 

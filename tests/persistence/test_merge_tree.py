@@ -11,8 +11,8 @@ from scipy.cluster.hierarchy import cophenet, is_valid_linkage, leaves_list, lin
 from scipy.spatial.distance import squareform
 
 from neurotopo import merge_tree
-from tests.checks import valid_merge_tree
-from tests.oracles import minimax, naive_clusters, symmetric, tree_clusters, weighted_graphs
+from tests.support.checks import valid_merge_tree
+from tests.support.oracles import minimax, naive_clusters, symmetric, tree_clusters, weighted_graphs
 
 
 @settings(max_examples=300)

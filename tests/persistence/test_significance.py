@@ -13,7 +13,7 @@ from neurotopo.persistence.significance import (
     pooled_p_values,
     shuffle_lengths,
 )
-from tests.oracles import as_sparse, symmetric
+from tests.support.oracles import as_sparse, symmetric
 
 
 def null_graph(rng, n=24):

@@ -10,7 +10,7 @@ import pytest
 
 from neurotopo.report import write_report
 from neurotopo.studies.acquisition.graph import clusterer_of
-from tests.browser import NO_BROWSER, PROGRAM, Browser
+from tests.support.browser import NO_BROWSER, PROGRAM, Browser
 from tests.support.reports import ABOUT, HOSTILE, explored_summary, fact_row, fact_rows
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=NO_BROWSER)

@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def script(path: Path):
