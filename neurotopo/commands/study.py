@@ -195,7 +195,7 @@ def options_of(kind: Any, given: Sequence[str]) -> dict[str, Any]:
     >>> from neurotopo.studies.acquisition.options import AcquisitionOptions
     >>> options_of(AcquisitionOptions, ["tau2=0.4", "methods=ntc,kmeans", "only_known=yes"])
     {'tau2': 0.4, 'methods': ['ntc', 'kmeans'], 'only_known': True}
-    >>> from neurotopo.studies.learning.options import LearningOptions
+    >>> from neurotopo.studies.learning.study import LearningOptions
     >>> options_of(LearningOptions, ["arms=dkn,all", "lr=1e-3", "epochs=5", "old_date=2018"])
     {'arms': ['dkn', 'all'], 'lr': 0.001, 'epochs': 5, 'old_date': '2018'}
     """

@@ -16,8 +16,8 @@ from neurotopo._codec import from_text, to_text
 from neurotopo.datasets import Dataset, Truth, load_factworld
 from neurotopo.models.examples import random_model
 from neurotopo.models.recall import recalled
-from neurotopo.studies.detection.asking import asked_scores, verdict_fact
-from neurotopo.studies.detection.metrics import (
+from neurotopo.studies.detection.neurons import asked_scores, random_sets, shared, verdict_fact
+from neurotopo.studies.detection.scoring import (
     above,
     areas,
     bootstrap_p,
@@ -27,10 +27,8 @@ from neurotopo.studies.detection.metrics import (
     roc_points,
     threshold_for,
 )
-from neurotopo.studies.detection.options import DetectionOptions
-from neurotopo.studies.detection.sets import random_sets, shared
+from neurotopo.studies.detection.study import Detection, DetectionOptions
 from neurotopo.studies.detection.trials import facts_of_relations, trials, wrong_labels
-from neurotopo.studies.detection.work import DetectionWork
 
 NAN = float("nan")
 QUICK = DetectionOptions.quick(steps=2, n_random=2, n_resamples=100)
@@ -360,7 +358,7 @@ def payload(model, trial):
     options = DetectionOptions.quick(
         steps=4, n_random=2, share=0.2, sweep_share=(0.2, 0.9), sweep_tau=(0.3,), n_resamples=100
     )
-    return DetectionWork(model, options, 0)(trial)
+    return Detection(model, options, 0)(trial)
 
 
 def test_scores_are_mean_attributions(model, trial, payload):
@@ -424,7 +422,7 @@ def test_the_work_is_the_same_again(model, trial, payload):
     options = DetectionOptions.quick(
         steps=4, n_random=2, share=0.2, sweep_share=(0.2, 0.9), sweep_tau=(0.3,), n_resamples=100
     )
-    again = DetectionWork(model, options, 0)(trial)
+    again = Detection(model, options, 0)(trial)
     for name in ("dkn", "random", "random_kn"):
         np.testing.assert_array_equal(again["scores"][name], payload["scores"][name])
 
@@ -472,7 +470,7 @@ def test_words_that_the_tokenizer_does_not_know_are_no_verdict():
 
 def test_a_relation_that_is_left_out_needs_no_model():
     (few,) = trials([fact(f"S{k}", f"T {k}") for k in range(5)], DetectionOptions(), 0)
-    found = DetectionWork(random_model(), DetectionOptions.quick(), 0)(few)
+    found = Detection(random_model(), DetectionOptions.quick(), 0)(few)
     assert found["left_out"] == {"too few facts in the relation": 5}
     assert found["pairs"] == {}
 

@@ -12,12 +12,16 @@ import neurotopo as nt
 from neurotopo import Fact
 from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
-from neurotopo.studies.detection.evaluation import Evaluation
-from neurotopo.studies.detection.rows import collect
-from neurotopo.studies.detection.study import summarise
+from neurotopo.studies.detection.report import collect
+from neurotopo.studies.detection.scoring import Evaluation
+from neurotopo.studies.detection.study import Detection
 from neurotopo.studies.rows import Row
 
 NAN = float("nan")
+
+
+def summarise(rows):
+    return Detection().summary(rows)
 
 
 def scores_of(true, wrong):
@@ -166,7 +170,7 @@ def test_pooled_relations_have_one_threshold():
     assert own.judged["dkn"].measures["AUC"][0] > 0.95
     assert own.judged["dkn"].measures["accuracy"][0] > 0.85
     scores = np.concatenate(
-        [one.scores["dkn"][0][:, one.test] for one in pooled.found.relations], axis=1
+        [one.scores["dkn"][0][:, one.test] for one in pooled.run.relations], axis=1
     )
     wanted = roc_auc_score(np.repeat([1, 0], 60), scores.reshape(-1))
     assert pooled.judged["dkn"].measures["AUC"][0] == pytest.approx(wanted)

@@ -14,10 +14,8 @@ from neurotopo._codec import from_text, to_text
 from neurotopo.models.fingerprint import fingerprint
 from neurotopo.models.recall import recalled
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.learning.data import lessons_for, texts_of
-from neurotopo.studies.learning.options import ARMS, LearningOptions
-from neurotopo.studies.learning.sets import arm_sets
-from neurotopo.studies.learning.work import LearningWork, Trial, trials
+from neurotopo.studies.learning.data import arm_sets, lessons_for, texts_of
+from neurotopo.studies.learning.study import ARMS, Learning, LearningOptions, Trial, trials
 
 OPTIONS = LearningOptions(
     n_seeds=1, epochs=2, evaluate_every=1, lr=2e-3, quadrature="gauss-legendre", steps=4
@@ -132,7 +130,7 @@ def results(facts):
     model = load_model("testbed:gpt2", device="cpu")
     before = fingerprint(model)
     flags = [each.requires_grad for each in model.hf_model.parameters()]
-    work = LearningWork(model, OPTIONS, 0)
+    work = Learning(model, OPTIONS, 0)
     found = {}
     for trial in trials(facts, OPTIONS, 0):
         found[trial.arm] = work(trial)
@@ -192,7 +190,7 @@ def test_only_full_fine_tuning_has_an_overlap(results):
 
 
 def test_a_training_does_not_depend_on_those_before(results, facts):
-    work = LearningWork(load_model("testbed:gpt2", device="cpu"), OPTIONS, 0)
+    work = Learning(load_model("testbed:gpt2", device="cpu"), OPTIONS, 0)
     alone = work(Trial("random", 0, tuple(facts)))
     for name in ("after", "curve", "sets", "before"):
         assert to_text(alone[name]) == to_text(results["random"][name])
@@ -217,14 +215,14 @@ def test_old_facts_are_taught_first_where_they_are_not_known(facts):
     options = LearningOptions(
         arms=["dkn"], n_seeds=1, epochs=1, lr=3e-3, pretune_epochs=40, pretune_to=0.6
     )
-    work = LearningWork(model, options, 0)
+    work = Learning(model, options, 0)
     assert 0 < work._pretune(turned) <= 40
     assert recalled(model, turned, ends=False).mean() >= 0.6
 
 
 def test_masked_models_are_refused():
     with pytest.raises(ValueError, match="needs a causal model"):
-        LearningWork(load_model("testbed:bert", device="cpu"), OPTIONS, 0)
+        Learning(load_model("testbed:bert", device="cpu"), OPTIONS, 0)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +230,7 @@ def test_masked_models_are_refused():
     [
         ({"arms": ["dkns"]}, "there is no arm 'dkns'"),
         ({"arms": []}, "arms must be different"),
-        ({"n_seeds": 0}, "n_seeds must be at least 1"),
+        ({"n_seeds": 0}, "n_seeds must be a whole number of at least 1"),
         ({"preset": "large"}, "preset must be one of"),
         ({"old_date": "last"}, "old_date must be a year"),
         ({"lr": -1.0}, "lr must be positive"),

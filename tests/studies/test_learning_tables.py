@@ -9,10 +9,16 @@ import pandas as pd
 import pytest
 
 from neurotopo.report import write_report
-from neurotopo.studies.learning.findings import findings_of
-from neurotopo.studies.learning.rows import ARMS, collect, overlap_means, overlap_tests
-from neurotopo.studies.learning.summary import summarise
-from neurotopo.studies.learning.tables import comparisons, gains, tables_of
+from neurotopo.studies.learning.report import (
+    LABELS,
+    TABLES,
+    collect,
+    comparisons,
+    gains,
+    overlap_means,
+    overlap_tests,
+)
+from neurotopo.studies.learning.study import Learning
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, mean_interval, paired
 
@@ -39,6 +45,10 @@ COST = {
     "peak_bytes": None,
 }
 WHOLE = {**COST, "seconds": 4.0, "n_trained": 1000, "state_bytes": 8000, "gradient_bytes": 4000}
+
+
+def summarise(rows):
+    return Learning().summary(rows)
 
 
 def answers(exact, first=None):
@@ -112,7 +122,7 @@ def cells(frame, **where):
 
 
 def test_table_2_by_hand():
-    table = tables_of(collect(ROWS))["table2"]
+    table = TABLES["table2"](collect(ROWS))
     assert table.frame["arm"].tolist() == ["before training", "dkn", "random", "all"]
     dkn = cells(table, arm="dkn")
     assert dkn["seeds"] == 2
@@ -132,12 +142,12 @@ def test_table_2_by_hand():
 
 
 def test_the_first_token_has_a_table_of_its_own():
-    first = cells(tables_of(collect(ROWS))["table2_first"], arm="dkn")
+    first = cells(TABLES["table2_first"](collect(ROWS)), arm="dkn")
     assert (first["new"], first["au"]) == pytest.approx((62.5, 100))
 
 
 def test_table_8_is_the_independent_test_pooled_over_shared_seeds():
-    table = tables_of(collect(ROWS))["table8"]
+    table = TABLES["table8"](collect(ROWS))
     found = cells(table, set="old", **{"dkn against": "all"})
     expected = independent([1, 1, 1, 1, 1, 1, 1, 0], [0, 0, 1, 0, 0, 1, 0, 0])
     assert found["n"] == 8
@@ -184,7 +194,7 @@ def test_facts_of_other_digests_are_other_facts():
 
 
 def test_table_11_by_hand():
-    table = tables_of(collect(ROWS))["table11"]
+    table = TABLES["table11"](collect(ROWS))
     dkn = cells(table, arm="dkn")
     assert (dkn["seconds / all"], dkn["trained / all"], dkn["bytes / all"]) == pytest.approx(
         (0.5, 0.1, 0.1)
@@ -193,12 +203,12 @@ def test_table_11_by_hand():
     assert (dkn["seconds"], dkn["state + gradient bytes"]) == (2, 1200)
     assert math.isnan(dkn["peak_bytes"])
     assert cells(table, arm="all")["seconds / all"] == 1
-    without = tables_of(collect(ROWS[:2]))["table11"]
+    without = TABLES["table11"](collect(ROWS[:2]))
     assert math.isnan(cells(without, arm="dkn")["seconds / all"])
 
 
 def test_sets_and_trials():
-    tables = tables_of(collect(ROWS))
+    tables = summarise(ROWS).tables
     sets = cells(tables["sets"], seed=0)
     assert (sets["n_dkn"], sets["n_kn"], sets["topped_up"], sets["size"]) == (4, 3, 1, 4)
     assert sets["share of all"] == pytest.approx(4 / 20)
@@ -238,7 +248,7 @@ def test_sets_that_are_empty_have_no_overlap():
 
 def test_the_setting_stands_beside_the_paper_and_tells_arms_apart():
     rows = [*ROWS, row("lora", 0, [1] * 4, [1] * 4, [1] * 4, setting={**SETTING, "lr": 0.01})]
-    table = tables_of(collect(rows))["setting"]
+    table = TABLES["setting"](collect(rows))
     rate = cells(table, what="learning rate")
     assert rate["paper"] == "3e-5"
     assert rate["here"] == "0.001 (Θ(D), Θ(Rnd), Θ(All)); 0.01 (LoRA)"
@@ -357,15 +367,15 @@ def test_no_dkns_is_said():
     ],
 )
 def test_the_overlap_by_chance(p, within, said):
-    found = collect([row("all", 0, [1], [1], [1], overlap=overlap(p=p, within=within))])
-    assert said in " ".join(findings_of(found, tables_of(found)))
+    rows = [row("all", 0, [1], [1], [1], overlap=overlap(p=p, within=within))]
+    assert said in " ".join(summarise(rows).findings)
 
 
 def test_an_overlap_of_everything_is_said():
     one = overlap()
     one["n_changed"] = [20, 19]
-    found = collect([row("all", 0, [1], [1], [1], overlap=one)])
-    assert "every set overlaps" in " ".join(findings_of(found, tables_of(found)))
+    rows = [row("all", 0, [1], [1], [1], overlap=one)]
+    assert "every set overlaps" in " ".join(summarise(rows).findings)
 
 
 def test_arms_that_begin_unlike_are_told():
@@ -390,7 +400,7 @@ def test_a_whole_run_is_drawn_and_written(tmp_path):
         "setting",
         "trials",
     ]
-    assert len(summary.rows) == len(ARMS) * 3 * 3 * 60
+    assert len(summary.rows) == len(LABELS) * 3 * 3 * 60
     files = write_report(summary, tmp_path)
     assert (tmp_path / "report.html") in files
     assert (tmp_path / "figures" / "curves.png").stat().st_size > 1000

@@ -1,88 +1,306 @@
-"""The study ``detection`` as it is run by name."""
+"""The study ``detection``: do degenerate knowledge neurons tell false facts from true ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from neurotopo.report.summary import Summary
-from neurotopo.studies.detection.evaluation import Evaluation
-from neurotopo.studies.detection.findings import findings_of
-from neurotopo.studies.detection.options import DetectionOptions
-from neurotopo.studies.detection.pictures import pictures_of
-from neurotopo.studies.detection.rows import METHODS, collect
-from neurotopo.studies.detection.tables import tables_of
-from neurotopo.studies.detection.trials import facts_of_relations, trials
-from neurotopo.studies.detection.work import prepare
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.knowledge.facts import Fact
+from neurotopo.models.recall import recalled
+from neurotopo.neurons import NeuronSet
+from neurotopo.studies.detection import report
+from neurotopo.studies.detection.neurons import asked_scores, random_sets, shared
+from neurotopo.studies.detection.scoring import Evaluation
+from neurotopo.studies.detection.trials import RelationTrial, facts_of_relations, trials
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.rows import Row
-from neurotopo.studies.study import Study
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions
+from neurotopo.studies.study import Study, seed_for
 
-__all__ = ["STUDY", "summarise"]
+__all__ = ["STUDY", "Detection", "DetectionOptions"]
 
-_TITLE = "Degenerate knowledge neurons: do they tell false facts from true ones"
-_NOTES = (
-    "A fact's prompt is given a true label, one of its answers, and a wrong one. Wrong labels are "
-    "the true labels of the same facts, exchanged: they are as frequent as true ones and as long, "
-    "so that nothing can be told from the label alone. None may be true of its subject at any "
-    "date of the file.",
-    "A relation's facts are divided by subject. On the train facts neurons are chosen (those that "
-    "are degenerate knowledge neurons of more than a share of them) and the threshold is learned; "
-    "all that is reported is of the other facts, unless it says otherwise. A label that scores "
-    "under the threshold counts as false.",
-    "The score is the mean raw attribution (AMIG) of the neurons, for the probability of the label "
-    "in question. Threshold: the best balanced accuracy; the best F1 of one class would be that "
-    "of saying true of almost everything.",
-    "The attributions of a layer sum to the change of the label's probability along their path. "
-    "So any neurons score a label higher that the model holds likely, and detection by chosen "
-    "neurons means something only beside random neurons of the same number, and beside the "
-    "probability itself, which costs one call to the model.",
-    f"A claim needs {ALPHA} after Holm's correction against chance and against both kinds of "
-    "random neurons, and a model that answers the facts.",
-)
+_SWEPT = ("share", "threshold", "tau", "tau2")
+_THRESHOLDS_BY = ("relation", "pooled")
 
 
-def summarise(rows: Iterable[Row]) -> Summary:
-    """Make findings, tables and pictures of the stored rows.
+@dataclass(frozen=True)
+class DetectionOptions(SearchOptions):
+    """Options of the study ``detection``; the others are those of :class:`SearchOptions`.
 
     Parameters
     ----------
-    rows : iterable of Row
-        The rows; some may have failed, and there may be none.
+    per_relation : int, default=100
+        The most facts of a relation; they are drawn at random.
+    least : int, default=6
+        A relation with fewer facts is left out, and counted.
+    train_share : float, default=0.5
+        Share of a relation's facts that neurons and thresholds are found on.
+    share : float, default=0.5
+        A neuron belongs to a relation if it is found for more than this share of the train facts
+        that have any.
+    n_random : int, default=5
+        Draws of random neurons.
+    threshold_by : {"relation", "pooled"}, default="relation"
+        One threshold for each relation, as in AMIG, or one for all.
+    verdict_template : str, default="{statement} This is _X_"
+        The question for a verdict. The statement replaces its placeholder; the verdict follows.
+    verdict_words : sequence of str, default=("true", "false")
+        The two verdicts.
+    n_resamples : int, default=2000
+        Resamples of the bootstrap.
+    sweep_share, sweep_threshold, sweep_tau, sweep_tau2 : sequence of float
+        Other values of these options, one at a time; empty: none.
 
-    Returns
-    -------
-    Summary
+    Examples
+    --------
+    >>> from neurotopo.studies.detection.study import DetectionOptions
+    >>> DetectionOptions(share=0.7).search(tau2=0.1).tau2
+    0.1
+    >>> DetectionOptions(least=1)
+    Traceback (most recent call last):
+        ...
+    ValueError: least must be a whole number of at least 4, got 1.
     """
-    found = collect(rows)
-    evaluation = Evaluation(found)
-    tables = tables_of(found, evaluation)
-    legend = "; ".join(f"{name}: {METHODS[name]}" for name in found.methods)
-    return Summary(
-        title=_TITLE,
-        findings=findings_of(found, evaluation, tables),
-        tables=tables,
-        pictures=pictures_of(evaluation, tables),
-        rows=found.to_pandas(),
-        notes=(*_NOTES, f"Methods. {legend}.") if legend else _NOTES,
-    )
+
+    per_relation: int = 100
+    least: int = 6
+    train_share: float = 0.5
+    share: float = 0.5
+    n_random: int = 5
+    threshold_by: str = "relation"
+    verdict_template: str = "{statement} This is _X_"
+    verdict_words: Sequence[str] = ("true", "false")
+    n_resamples: int = 2000
+    sweep_share: Sequence[float] = (0.1, 0.2, 0.3, 0.5, 0.7)
+    sweep_threshold: Sequence[float] = (0.1, 0.15, 0.2, 0.25, 0.3)
+    sweep_tau: Sequence[float] = (0.3, 0.4, 0.5, 0.6, 0.7)
+    sweep_tau2: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5)
+
+    QUICK: ClassVar[Mapping[str, Any]] = {
+        "quadrature": "gauss-legendre",
+        "steps": 8,
+        "n_random": 3,
+        **{f"sweep_{name}": () for name in _SWEPT},
+    }
+
+    def __post_init__(self) -> None:
+        # two facts on either side are the fewest that can exchange their labels
+        self.check_whole(least=4, n_random=1, n_resamples=100)
+        self.check_whole(per_relation=self.least)
+        if not 0 < self.train_share < 1:
+            raise ValueError(f"train_share must be between 0 and 1, got {self.train_share}.")
+        for value in (self.share, *self.sweep_share):
+            if not 0 <= value < 1:
+                raise ValueError(f"a share must be at least 0 and below 1, got {value}.")
+        self.check_choice(threshold_by=_THRESHOLDS_BY)
+        if self.verdict_template.count("{statement}") != 1:
+            raise ValueError(
+                f"verdict_template must hold {{statement}} once, got {self.verdict_template!r}."
+            )
+        words = [word.strip() for word in self.verdict_words]
+        if len(set(words)) != 2 or len(words) != 2 or not all(words):
+            raise ValueError(
+                f"verdict_words must be two different words, got {list(self.verdict_words)}."
+            )
+        super().__post_init__()
+        for name, value in self.swept():
+            self.search(**({} if name == "share" else {name: value}))
+
+    def search(self, **changed: Any) -> SearchOptions:
+        """Return the options of the search for the neurons of a fact, with changed thresholds."""
+        return SearchOptions.of({**self.to_dict(), **changed})
+
+    def swept(self) -> list[tuple[str, float]]:
+        """Return the thresholds that are varied one at a time, with their values."""
+        return [(name, value) for name in _SWEPT for value in getattr(self, f"sweep_{name}")]
 
 
 class Detection(Study):
-    """The study ``detection``."""
+    """The study ``detection``: the scores of true and wrong labels, relation by relation."""
 
-    name, title, Options = "detection", _TITLE, DetectionOptions
+    name = "detection"
+    title = "Degenerate knowledge neurons: do they tell false facts from true ones"
+    notes = (
+        "A fact's prompt is given a true label, one of its answers, and a wrong one. Wrong labels "
+        "are the true labels of the same facts, exchanged: they are as frequent as true ones and "
+        "as long, so that nothing can be told from the label alone. None may be true of its "
+        "subject at any date of the file.",
+        "A relation's facts are divided by subject. On the train facts neurons are chosen (those "
+        "that are degenerate knowledge neurons of more than a share of them) and the threshold is "
+        "learned; all results are of the other facts, unless stated otherwise. A label that "
+        "scores under the threshold counts as false.",
+        "The score is the mean raw attribution (AMIG) of the neurons, for the probability of the "
+        "label in question. Threshold: the best balanced accuracy; the best F1 of one class would "
+        "be that of saying true of almost everything.",
+        "The attributions of a layer sum to the change of the label's probability along their "
+        "path. So any neurons score a label higher if the model gives it a high probability. "
+        "Detection by chosen neurons means something only beside random neurons of the same "
+        "number, and beside the probability itself, which costs one call to the model.",
+        f"A claim needs {ALPHA} after Holm's correction against chance and against both kinds of "
+        "random neurons, and a model that answers the facts.",
+    )
+    Options = DetectionOptions
     unit = "relation"
-    prepare = staticmethod(prepare)
-    summary = staticmethod(summarise)
+    tables = report.TABLES
+    pictures = report.PICTURES
+
+    def setup(self) -> None:
+        """Prepare the search for neurons."""
+        self._finder = NeuronFinder(self.model, self.options.search())
+        self._shape = {"n_layers": self.model.n_layers, "n_neurons": self.model.n_neurons}
 
     def load(self, facts: Any, model: Any = None, **given: Any) -> Any:
-        """Return the facts."""
+        """Return the facts; see :func:`~neurotopo.studies.detection.trials.facts_of_relations`."""
         return facts_of_relations(facts, model, **given)
 
     def items(self, facts: Any, options: Any, seed: int, model: Any) -> Any:
-        """Return what is worked on."""
+        """Return the relations with their labels."""
         return trials(facts, options, seed)
+
+    def frames(self, rows: Any) -> Evaluation:
+        """Return the evaluation of the stored scores."""
+        return Evaluation(report.collect(rows))
+
+    def findings(self, frames: Evaluation, tables: Any) -> tuple[str, ...]:
+        """Return a sentence or two about every question of the study."""
+        return report.findings_of(frames, tables)
+
+    def rows(self, frames: Evaluation) -> Any:
+        """Return the scores of each fact by each method."""
+        return frames.run.to_pandas()
+
+    def notes_for(self, frames: Evaluation) -> tuple[str, ...]:
+        """Return the notes with the meaning of each method of the run."""
+        legend = "; ".join(f"{name}: {report.METHODS[name]}" for name in frames.run.methods)
+        return (*self.notes, f"Methods. {legend}.") if legend else self.notes
+
+    def measure(self, item: RelationTrial) -> dict[str, Any]:
+        """Return the scores of a relation's labels by every method."""
+        options, pairs = self.options, item.pairs
+        about = {
+            "relation": item.key,
+            "n_facts": item.n_facts,
+            "left_out": item.left_out,
+            "setting": {
+                "threshold_by": options.threshold_by,
+                "n_resamples": options.n_resamples,
+                "seed": self.seed,
+                "share": options.share,
+                "shape": list(self._shape.values()),
+            },
+        }
+        if not pairs:
+            return {**about, "pairs": {}, "scores": {}, "sets": {}, "sweep": []}
+        true, wrong = [p.true_fact for p in pairs], [p.wrong_fact for p in pairs]
+        train = [i for i, pair in enumerate(pairs) if pair.train]
+        of_facts = list(self._finder.find_all([true[i] for i in train]))
+        sets = self._sets(of_facts, item.key)
+        swept = list(self._swept(of_facts, item.key))
+        named = [(name, each) for name, draws in sets.items() for each in draws]
+        every = [each for _, each in named]
+        every += [each for *_, dkn, random in swept for each in (dkn, *random)]
+        means = self._means(every, true, wrong, dict(zip(train, of_facts, strict=True)))
+        scores: dict[str, Any] = {name: [] for name in sets}
+        for (name, _), values in zip(named, means, strict=False):
+            scores[name].append(values)
+        asked = asked_scores(
+            self.model, true, wrong, options.verdict_template, options.verdict_words
+        )
+        scores |= {name: [values] for name, values in asked.items()}
+        rest, n_each = means[len(named) :], 1 + options.n_random
+        return {
+            **about,
+            "pairs": {
+                "fact": [pair.fact.key for pair in pairs],
+                **{
+                    name: [getattr(pair, name) for pair in pairs]
+                    for name in ("label", "wrong", "subject", "train")
+                },
+                "known": recalled(self.model, [p.fact for p in pairs], ends=False),
+            },
+            "scores": scores,
+            "sets": {
+                "sizes": {name: len(draws[0]) for name, draws in sets.items()},
+                "n_train": len(train),
+                "with_dkn": sum(bool(len(one.degenerate)) for one in of_facts),
+                "with_kn": sum(bool(len(one.neurons)) for one in of_facts),
+                "reasons": dict(Counter(one.reason for one in of_facts if one.reason is not None)),
+            },
+            "sweep": [
+                {
+                    "option": option,
+                    "value": value,
+                    "size": len(dkn),
+                    "dkn": rest[k * n_each],
+                    "random": rest[k * n_each + 1 : (k + 1) * n_each],
+                }
+                for k, (option, value, dkn, _) in enumerate(swept)
+            ],
+        }
+
+    def _sets(self, of_facts: Sequence[FactNeurons], key: str) -> dict[str, list[NeuronSet]]:
+        """Return the sets of a relation by method; of random ones there are several."""
+        dkn = shared([one.degenerate for one in of_facts], self.options.share)
+        kn = shared([one.neurons for one in of_facts], self.options.share)
+        n, seed = self.options.n_random, seed_for(self.seed, key)
+        return {
+            "dkn": [dkn],
+            "kn": [kn],
+            **random_sets(dkn, n, [seed], **self._shape),
+            "random_kn": random_sets(kn, n, [seed, 1], **self._shape)["random"],
+        }
+
+    def _swept(
+        self, of_facts: Sequence[FactNeurons], key: str
+    ) -> Iterator[tuple[str, float, NeuronSet, list[NeuronSet]]]:
+        """Yield option, value, degenerate neurons and random ones for each other threshold.
+
+        The attributions are not computed again.
+        """
+        options, seed = self.options, seed_for(self.seed, key)
+        for name, value in options.swept():
+            sets = [one.degenerate for one in of_facts]
+            if name != "share" and value != getattr(options, name):
+                finder = NeuronFinder(self.model, options.search(**{name: value}))
+                sets = [finder.of(one.fact, one.attribution).degenerate for one in of_facts]
+            dkn = shared(sets, value if name == "share" else options.share)
+            drawn = random_sets(dkn, options.n_random, [seed], **self._shape)
+            yield name, float(value), dkn, drawn["random"]
+
+    def _means(
+        self,
+        sets: Sequence[NeuronSet],
+        true: Sequence[Fact],
+        wrong: Sequence[Fact],
+        of_facts: Mapping[int, FactNeurons],
+    ) -> NDArray[np.float64]:
+        """Return the mean attribution of each set, shape (n_sets, 2, n_pairs); nan for no neuron.
+
+        Attributions are large, so none is kept.
+        """
+        n_neurons = self.model.n_neurons
+        places = [np.asarray(one.layers) * n_neurons + np.asarray(one.indices) for one in sets]
+        means = np.full((len(sets), 2, len(true)), np.nan)
+
+        def read(side: int, i: int, scores: NDArray[np.float64]) -> None:
+            flat = scores.reshape(-1)
+            for k, place in enumerate(places):
+                if len(place):
+                    means[k, side, i] = flat[place].mean()
+
+        for i, one in of_facts.items():
+            read(0, i, one.attribution.scores)
+        where = [(0, i) for i in range(len(true)) if i not in of_facts]
+        where += [(1, i) for i in range(len(wrong))]
+        facts = [(true, wrong)[side][i] for side, i in where]
+        many = self._finder.amig.attribute_many(self.model, facts)
+        for (side, i), attribution in zip(where, many, strict=True):
+            read(side, i, attribution.scores)
+        return means
 
 
 STUDY = Detection

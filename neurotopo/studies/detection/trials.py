@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,11 @@ from neurotopo.datasets.dataset import Dataset, truth_of
 from neurotopo.datasets.truth import Truth, undated_prompt
 from neurotopo.datasets.words import normalized
 from neurotopo.knowledge.facts import Fact, FactSet
-from neurotopo.studies.detection.options import DetectionOptions
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.study import seed_for
+
+if TYPE_CHECKING:
+    from neurotopo.studies.detection.study import DetectionOptions
 
 __all__ = ["Pair", "RelationTrial", "facts_of_relations", "trials", "wrong_labels"]
 
@@ -183,7 +185,7 @@ def trials(facts: Sequence[Fact], options: DetectionOptions, seed: int) -> list[
 
     Examples
     --------
-    >>> from neurotopo.studies.detection.options import DetectionOptions
+    >>> from neurotopo.studies.detection.study import DetectionOptions
     >>> from neurotopo.studies.detection.trials import facts_of_relations, trials
     >>> asked = trials(facts_of_relations("factworld:30"), DetectionOptions(), seed=0)
     >>> [(trial.n_facts, len(trial.pairs)) for trial in asked]

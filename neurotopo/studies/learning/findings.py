@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurotopo.report.summary import Table
 from neurotopo.studies.findings import ALPHA, FEW, and_list, as_claim, nothing_done, p_words, stands
-from neurotopo.studies.learning.rows import Collected, label, overlap_tests
-from neurotopo.studies.learning.tables import comparisons, gains
+from neurotopo.studies.learning.report import Collected, comparisons, gains, label, overlap_tests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,44 +21,44 @@ _NAMES = {"new": "new facts", "old": "old facts", "au": "paraphrased", "mean": "
 _SHARED = ("lr", "batch_size", "accumulation", "epochs", "weight_decay", "dropout", "patience")
 
 
-def findings_of(found: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
+def findings_of(run: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
     """Return a sentence or two about every question of the study."""
-    if not len(found.done):
-        return (nothing_done(found.trials["error"], "trial"),)
-    changes = {(row["set"], row["arm"]): row for row in gains(found).to_dict("records")}
-    learners = [arm for arm in found.arms if _gained(changes["new", arm])]
+    if not len(run.done):
+        return (nothing_done(run.trials["error"], "trial"),)
+    changes = {(row["set"], row["arm"]): row for row in gains(run).to_dict("records")}
+    learners = [arm for arm in run.arms if _gained(changes["new", arm])]
     pairs: dict[str, dict[str, Any]] = {}
-    for row in comparisons(found).to_dict("records"):
+    for row in comparisons(run).to_dict("records"):
         pairs.setdefault(row["arm"], {})[row["set"]] = row
     sentences = [
-        *_missing(found),
-        *_fairness(found),
-        _neurons(found),
-        _before(found),
-        _learned(changes, found.arms, learners),
-        _kept(changes, found.arms, learners),
-        _ranking(found),
+        *_missing(run),
+        *_fairness(run),
+        _neurons(run),
+        _before(run),
+        _learned(changes, run.arms, learners),
+        _kept(changes, run.arms, learners),
+        _ranking(run),
         *(_against(arm, rows, learners) for arm, rows in pairs.items()),
         _forgetting(changes, pairs.get("all", {}).get("old"), learners),
         _cost(tables["table11"].frame),
-        *_overlap(found),
+        *_overlap(run),
     ]
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _missing(found: Collected) -> list[str]:
+def _missing(run: Collected) -> list[str]:
     """Say what a reader may take to be there and is not."""
     sentences = []
-    failed = found.trials[found.trials["error"].notna()]
+    failed = run.trials[run.trials["error"].notna()]
     if len(failed):
         names = ", ".join(f"{label(row.arm)} (seed {row.seed})" for row in failed.itertuples())
         sentences.append(
-            f"{len(failed):,} of {len(found.trials):,} trials failed: {names}; the first: "
+            f"{len(failed):,} of {len(run.trials):,} trials failed: {names}; the first: "
             f"{failed['error'].iloc[0]}"
         )
-    n_seeds = found.done.groupby("arm")["seed"].nunique()
-    most = found.done["seed"].nunique()
-    fewer = [f"{label(arm)} {n_seeds[arm]}" for arm in found.arms if n_seeds[arm] < most]
+    n_seeds = run.done.groupby("arm")["seed"].nunique()
+    most = run.done["seed"].nunique()
+    fewer = [f"{label(arm)} {n_seeds[arm]}" for arm in run.arms if n_seeds[arm] < most]
     if fewer:
         sentences.append(
             f"There are {most} seeds, but of some arms fewer: {', '.join(fewer)}. Arms are "
@@ -73,26 +72,26 @@ def _missing(found: Collected) -> list[str]:
     return sentences
 
 
-def _fairness(found: Collected) -> list[str]:
+def _fairness(run: Collected) -> list[str]:
     """Say where the arms were not treated alike."""
     sentences = []
     unlike = [
         name
         for name in _SHARED
-        if len({str(setting.get(name)) for setting in found.settings.values()}) > 1
+        if len({str(setting.get(name)) for setting in run.settings.values()}) > 1
     ]
     if unlike:
         sentences.append(
             f"Not all trials had the same {', '.join(unlike)} (see the table setting), so arms "
             "differ in more than in what they train."
         )
-    before = found.shares("exact_before").groupby(level="seed").nunique()
+    before = run.shares("exact_before").groupby(level="seed").nunique()
     if (before > 1).any(axis=None):
         sentences.append(
             "The arms of a seed did not all begin from the same answers, so their accuracies are "
             "not of the same start."
         )
-    trained = found.done.groupby("arm")["n_trained"].mean()
+    trained = run.done.groupby("arm")["n_trained"].mean()
     if "lora" in trained and "dkn" in trained:
         ratio = trained["lora"] / trained["dkn"] if trained["dkn"] else math.inf
         if abs(ratio - 1) > _NEAR:
@@ -102,8 +101,8 @@ def _fairness(found: Collected) -> list[str]:
     return sentences
 
 
-def _neurons(found: Collected) -> str:
-    done = found.done
+def _neurons(run: Collected) -> str:
+    done = run.done
     first = done.iloc[0]
     if not (done["n_dkn"] > 0).any():
         return (
@@ -123,8 +122,8 @@ def _neurons(found: Collected) -> str:
     return sentence
 
 
-def _before(found: Collected) -> str:
-    known = found.shares("exact_before").groupby(level="seed").mean().mean()
+def _before(run: Collected) -> str:
+    known = run.shares("exact_before").groupby(level="seed").mean().mean()
     sentence = (
         f"Before training the model answers {known['old']:.1f} % of the old facts, "
         f"{known['new']:.1f} % of the new ones and {known['au']:.1f} % of the paraphrased ones."
@@ -200,8 +199,8 @@ def _best(values: Mapping[str, float]) -> str:
     return f"{and_list(names)} ({most:.1f} %)" if names else "none"
 
 
-def _ranking(found: Collected) -> str:
-    means = found.shares("exact_after")["mean"].groupby(level="arm").mean().dropna()
+def _ranking(run: Collected) -> str:
+    means = run.shares("exact_after")["mean"].groupby(level="arm").mean().dropna()
     if len(means) < 2:
         return ""
     order = means.sort_values(ascending=False, kind="stable")
@@ -270,14 +269,14 @@ def _cost(frame: pd.DataFrame) -> str:
     )
 
 
-def _overlap(found: Collected) -> list[str]:
+def _overlap(run: Collected) -> list[str]:
     """Say whether the sets overlap with what full fine-tuning changed."""
-    tests = overlap_tests(found)
+    tests = overlap_tests(run)
     tests = tests[tests["overlap"].notna()]
     own = tests[tests["set"] == "dkn"].set_index("seed")
     if not len(own):
         return []
-    n_neurons = float(found.done[["n_layers", "n_neurons"]].prod(axis=1).max())
+    n_neurons = float(run.done[["n_layers", "n_neurons"]].prod(axis=1).max())
     chance = own["n_changed"].mean() / n_neurons
     sentences = [
         f"Full fine-tuning changes {chance:.1%} of all neurons by more than "

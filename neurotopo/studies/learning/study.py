@@ -1,32 +1,474 @@
-"""The study ``learning`` as it is run by name."""
+"""The study ``learning``: which neurons to train, so that a model learns and does not forget."""
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from neurotopo.studies.learning.options import LearningOptions
-from neurotopo.studies.learning.summary import summarise
-from neurotopo.studies.learning.work import prepare, trials
-from neurotopo.studies.study import Study
+import numpy as np
+import torch
 
-__all__ = ["STUDY"]
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.knowledge.amig import AMIG
+from neurotopo.knowledge.degeneracy import DKNFinder
+from neurotopo.knowledge.facts import Fact
+from neurotopo.models.recall import recalled
+from neurotopo.neurons import NeuronSet
+from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.learning import report
+from neurotopo.studies.learning.data import (
+    TEXTS,
+    ArmSets,
+    Lesson,
+    arm_sets,
+    found_sets,
+    lessons_for,
+    texts_of,
+)
+from neurotopo.studies.learning.findings import findings_of
+from neurotopo.studies.study import Study, StudyOptions
+from neurotopo.studies.training import Schedule, Training, train
+from neurotopo.testbed.corpus import sentences_of
+from neurotopo.tuning.changes import neuron_changes, snapshot
+from neurotopo.tuning.lora import lora_like
+from neurotopo.tuning.tuner import NeuronTuner
+
+__all__ = ["ARMS", "PRESETS", "STUDY", "Learning", "LearningOptions", "Trial", "trials"]
+
+
+ARMS: Mapping[str, str] = {
+    "dkn": "the degenerate knowledge neurons of the old facts",
+    "kn": "as many knowledge neurons that are not degenerate",
+    "random": "as many random neurons",
+    "random_layers": "random neurons, as many in each layer",
+    "all": "all parameters: full fine-tuning",
+    "lora": "a LoRA on the MLPs with as many trained numbers as dkn",
+}
+"""What is trained, by name."""
+
+PRESETS = ("auto", "paper", "small")
+
+_SMALL = {"lr": 3e-3, "accumulation": 1, "epochs": 30}
+_PAPER = {"lr": 3e-5, "accumulation": 4, "epochs": 50}
+_SMALL_MODEL = 50_000_000  # weights
+
+
+@dataclass(frozen=True)
+class LearningOptions(StudyOptions):
+    """Options of the study ``learning``.
+
+    Parameters
+    ----------
+    arms : sequence of str
+        What is trained, keys of :data:`ARMS`.
+    n_seeds : int, default=3
+        Number of trainings of each arm.
+    old_date, new_date, text
+        The lessons, :func:`~neurotopo.studies.learning.data.lessons_for`.
+    preset : {"auto", "paper", "small"}, default="auto"
+        Where ``lr``, ``accumulation`` and ``epochs`` come from if they are not given: Table 3 of
+        the paper, or values for models of less than 50 million weights. ``"auto"``: by the size
+        of the model.
+    lr, accumulation, epochs, batch_size, warmup, weight_decay, dropout, clip, patience
+        :class:`~neurotopo.studies.training.Schedule`; the same for all arms.
+    evaluate_every : int, default=2
+        Epochs between two points of the learning curves.
+    pretune_to : float, default=0.95
+        The model is first trained on the old facts until it answers this share of them.
+    pretune_epochs : int, default=50
+        For at most so many epochs.
+    threshold, scope, steps, quadrature
+        How knowledge neurons are found, :class:`~neurotopo.AMIG`.
+    tau, tau2
+        Thresholds of NTC and of the filter.
+    multiplier : float, default=0.04
+        A neuron counts as changed by full fine-tuning above this share of the greatest change.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.learning.study import LearningOptions
+    >>> LearningOptions(arms=["dkn", "all"]).schedule(1_000_000)["lr"]
+    0.003
+    >>> LearningOptions().schedule(7_000_000_000)["lr"]
+    3e-05
+    """
+
+    arms: Sequence[str] = tuple(ARMS)
+    n_seeds: int = 3
+    old_date: str | None = None
+    new_date: str | None = None
+    text: str = "both"
+    preset: str = "auto"
+    lr: float | None = None
+    accumulation: int | None = None
+    epochs: int | None = None
+    batch_size: int = 16
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    clip: float = 1.0
+    patience: int = 5
+    evaluate_every: int = 2
+    pretune_to: float = 0.95
+    pretune_epochs: int = 50
+    threshold: float = 0.2
+    scope: str = "model"
+    steps: int = 20
+    quadrature: str = "right"
+    tau: float = 0.5
+    tau2: float = 0.3
+    multiplier: float = 0.04
+
+    QUICK: ClassVar[Mapping[str, Any]] = {
+        "n_seeds": 2,
+        "epochs": 10,
+        "quadrature": "gauss-legendre",
+        "steps": 8,
+    }
+
+    def __post_init__(self) -> None:
+        for name in self.arms:
+            if name not in ARMS:
+                raise ValueError(f"there is no arm {name!r}; arms are: {', '.join(ARMS)}.")
+        if not self.arms or len(set(self.arms)) < len(self.arms):
+            raise ValueError(f"arms must be different ones, got {list(self.arms)}.")
+        self.check_whole(n_seeds=1, evaluate_every=1, pretune_epochs=1)
+        self.check_choice(text=TEXTS, preset=PRESETS)
+        for name in ("pretune_to", "multiplier"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}.")
+        for name, date in (("old_date", self.old_date), ("new_date", self.new_date)):
+            if date is not None and not (date.isascii() and date.isdigit()):
+                raise ValueError(f"{name} must be a year, got {date!r}.")
+        self.amig()
+        self.finder()
+        Schedule(**self.schedule(0))
+
+    def schedule(self, n_parameters: int) -> dict[str, Any]:
+        """Return the parameters of :class:`~neurotopo.studies.training.Schedule` for a model."""
+        small = self.preset == "small" or (self.preset == "auto" and n_parameters < _SMALL_MODEL)
+        preset = _SMALL if small else _PAPER
+        given = {
+            name: getattr(self, name)
+            for name in ("lr", "accumulation", "epochs")
+            if getattr(self, name) is not None
+        }
+        names = ("batch_size", "warmup", "weight_decay", "dropout", "clip", "patience")
+        return {**preset, **given, **{name: getattr(self, name) for name in names}}
+
+    def amig(self) -> AMIG:
+        """Return the search for knowledge neurons."""
+        return AMIG(
+            threshold=self.threshold, scope=self.scope, steps=self.steps, quadrature=self.quadrature
+        )
+
+    def finder(self) -> DKNFinder:
+        """Return the search for the degenerate ones among them."""
+        return DKNFinder(NTCClusterer(metric="precomputed", tau=self.tau), tau2=self.tau2)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: which parameters, and with which seed.
+
+    Attributes
+    ----------
+    arm : str
+        What is trained.
+    seed : int
+        Seed of the order of texts, of dropout and of random neurons.
+    facts : tuple of Fact
+        The facts that lessons are made of.
+    """
+
+    arm: str
+    seed: int
+    facts: tuple[Fact, ...] = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """Its name."""
+        return f"{self.arm}, seed {self.seed}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON can hold it, the facts as a hash."""
+        content = json.dumps([fact.to_dict() for fact in self.facts], sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+        return {"arm": self.arm, "seed": self.seed, "facts": digest, "n_facts": len(self.facts)}
+
+
+def trials(facts: Sequence[Fact], options: LearningOptions, seed: int) -> list[Trial]:
+    """Return all trainings of a study, seed by seed, so that the first are of every arm."""
+    given = tuple(facts)
+    return [Trial(arm, seed + i, given) for i in range(options.n_seeds) for arm in options.arms]
 
 
 class Learning(Study):
-    """The study ``learning``."""
+    """The study ``learning``: train a part of the model, and measure what is learned and forgotten.
 
-    name, title, Options = (
-        "learning",
-        ("Which neurons to train, so that a model learns new facts and does not forget old ones"),
-        LearningOptions,
+    The model is trained in place and restored after each training.
+    """
+
+    name = "learning"
+    title = "Degenerate knowledge neurons: does training them teach new facts and keep the old ones"
+    notes = (
+        "Arms. dkn, Θ(D): the degenerate knowledge neurons of the old facts. kn, Θ(N): as many "
+        "knowledge neurons that are not degenerate; where there are too few, DKNs are added, as in "
+        "the paper. random, Θ(Rnd): as many random neurons. random_layers, Θ(Rnd by layer): random "
+        "neurons, as many in each layer as D has. all, Θ(All): all parameters of the model. lora: "
+        "low-rank additions to the MLPs, with as many trained parameters as Θ(D).",
+        "All arms begin with the same model, which was first trained on the old facts until it "
+        "knew them. They get the same texts, the same maximum of epochs and the same "
+        "hyperparameters. None was tuned for an arm: an arm (LoRA, for example) may do better with "
+        "another learning rate.",
+        "The rule that stops training early is the same for all arms. It uses only the mean "
+        "training loss of an epoch, never the questions by which the arms are compared.",
+        "The answers to the new facts are counterfactual, so that no model can know them "
+        "beforehand. new: questions as for old facts; au: the same in other words; old: the facts "
+        "known before. Exact match: the answer written greedily is one of the valid answers. First "
+        "token: the likeliest next token is the first of any valid answer.",
+        "A seed is one order of the texts, one dropout, one draw of random neurons and of those "
+        "added or left out to match sizes, and one start of LoRA. D is found once, so intervals "
+        "over seeds say nothing about finding other DKNs.",
+        f"A difference is claimed at the level {ALPHA} after Holm's correction, paired by fact on "
+        "the means over seeds. The cost and the setup of the trials are in the table trials and in "
+        "results.sqlite.",
     )
+    Options = LearningOptions
     unit = "training"
-    prepare = staticmethod(prepare)
-    summary = staticmethod(summarise)
+    tables = report.TABLES
+    pictures = report.PICTURES
+
+    def setup(self) -> None:
+        """Check the model and choose the schedule."""
+        hf_model = self.model.hf_model
+        if not self.model.is_causal:
+            raise ValueError(
+                f"the study learning needs a causal model, and {type(hf_model).__name__} is "
+                "a masked one."
+            )
+        self._n_parameters = sum(each.numel() for each in hf_model.parameters())
+        self._schedule = Schedule(**self.options.schedule(self._n_parameters))
+        self._ready: _Ready | None = None
 
     def items(self, facts: Any, options: Any, seed: int, model: Any) -> Any:
-        """Return what is worked on."""
+        """Return the trainings."""
         return trials(facts, options, seed)
+
+    def frames(self, rows: Any) -> report.Collected:
+        """Return the stored rows as frames."""
+        return report.collect(rows)
+
+    def findings(self, frames: report.Collected, tables: Any) -> tuple[str, ...]:
+        """Return a sentence or two about every question of the study."""
+        return findings_of(frames, tables)
+
+    def rows(self, frames: report.Collected) -> Any:
+        """Return the answers by trial, set of questions and fact."""
+        return frames.facts
+
+    def measure(self, item: Trial) -> dict[str, Any]:
+        """Return the answers before and after one training, its curve and its cost."""
+        trial = item
+        if self._ready is None or self._ready.facts != trial.facts:
+            self._ready = self._start(trial.facts)
+        ready = self._ready
+        sets = arm_sets(ready.found, trial.seed, self.model.n_layers, self.model.n_neurons)
+        before = snapshot(self.model) if trial.arm == "all" else None
+        curve: dict[str, list[Any]] = {
+            name: [] for name in ("epoch", "step", "new", "old", "au", "loss")
+        }
+
+        def after_epoch(epoch: int, step: int, loss: float) -> bool:
+            if epoch % self.options.evaluate_every == 0 and epoch < self._schedule.epochs:
+                shares = {k: self._share(v) for k, v in _questions(ready.lessons).items()}
+                _add_point(curve, shares, epoch, step, loss)
+            return False
+
+        _add_point(curve, _shares(ready.before), 0, 0, float("nan"))
+        overlap = None
+        try:
+            with self._trainable(trial, sets) as parameters:
+                if torch.cuda.is_available():
+                    torch.cuda.reset_peak_memory_stats()
+                training = train(
+                    self.model.hf_model,
+                    self.model.tokenizer,
+                    parameters,
+                    texts_of(ready.lessons),
+                    self._schedule,
+                    trial.seed,
+                    after_epoch,
+                )
+                after = self._asked(ready.lessons)
+                if curve["epoch"][-1] != len(training.losses):
+                    _add_point(
+                        curve,
+                        _shares(after),
+                        len(training.losses),
+                        training.steps,
+                        training.losses[-1],
+                    )
+                if before is not None:
+                    changes = neuron_changes(before, snapshot(self.model))
+                    overlap = sets.overlap(changes, self.options.multiplier, trial.seed)
+        finally:
+            _put_back(self.model.hf_model, ready.weights)
+        return {
+            "arm": trial.arm,
+            "seed": trial.seed,
+            "model": {
+                "n_layers": self.model.n_layers,
+                "n_neurons": self.model.n_neurons,
+                "n_parameters": self._n_parameters,
+            },
+            "setting": {
+                **vars(self._schedule),
+                "text": self.options.text,
+                "lessons": len(ready.lessons),
+                "pretuned": ready.pretuned,
+            },
+            "sets": sets.sizes,
+            "before": ready.before,
+            "after": after,
+            "curve": curve,
+            "stopped": len(training.losses),
+            "epochs": self._schedule.epochs,
+            "cost": _cost(training),
+            "overlap": overlap,
+        }
+
+    def _start(self, facts: Sequence[Fact]) -> _Ready:
+        """Make the lessons, teach the old facts where they are not known, find the neurons."""
+        options = self.options
+        lessons, _ = lessons_for(
+            facts,
+            old_date=options.old_date,
+            new_date=options.new_date,
+            text=options.text,
+            seed=self.seed,
+        )
+        pretuned = self._pretune([lesson.old for lesson in lessons])
+        found = found_sets(
+            self.model, [lesson.old for lesson in lessons], options.amig(), options.finder()
+        )
+        weights = {
+            name: tensor.detach().clone()
+            for name, tensor in self.model.hf_model.state_dict().items()
+        }
+        return _Ready(tuple(facts), lessons, pretuned, found, weights, self._asked(lessons))
+
+    def _pretune(self, old: Sequence[Fact]) -> int:
+        """Train all parameters on the old facts until they are known; return the epochs."""
+        if self._share(old) >= self.options.pretune_to:
+            return 0
+        model = self.model
+        done = 0
+
+        def known(epoch: int, step: int, loss: float) -> bool:
+            nonlocal done
+            done = epoch
+            return self._share(old) >= self.options.pretune_to
+
+        schedule = Schedule(
+            **{
+                **vars(self._schedule),
+                "epochs": self.options.pretune_epochs,
+                "patience": self.options.pretune_epochs,
+            }
+        )
+        train(
+            model.hf_model,
+            model.tokenizer,
+            list(model.hf_model.parameters()),
+            [sentence for fact in old for sentence in sentences_of(fact)[:1]],
+            schedule,
+            self.seed,
+            known,
+        )
+        return done
+
+    def _share(self, facts: Sequence[Fact]) -> float:
+        return float(recalled(self.model, facts, ends=False).mean())
+
+    def _asked(self, lessons: Sequence[Lesson]) -> dict[str, dict[str, list[int]]]:
+        """Return for each set of questions which are answered, fact by fact."""
+        return {
+            name: {
+                "exact": recalled(self.model, facts, ends=False).astype(int).tolist(),
+                "first": recalled(self.model, facts, first=True).astype(int).tolist(),
+            }
+            for name, facts in _questions(lessons).items()
+        }
+
+    @contextmanager
+    def _trainable(self, trial: Trial, sets: ArmSets) -> Iterator[list[Any]]:
+        """Make the parameters of an arm trainable for the time of a block."""
+        model = self.model
+        if trial.arm == "all":
+            flags = [(each, each.requires_grad) for each in model.hf_model.parameters()]
+            try:
+                for each, _ in flags:
+                    each.requires_grad_(True)
+                yield [each for each, _ in flags]
+            finally:
+                for each, flag in flags:
+                    each.requires_grad_(flag)
+                    each.grad = None
+        elif trial.arm == "lora":
+            with NeuronTuner(model, sets.of("dkn")) as tuner:
+                wanted = tuner.n_parameters
+            with lora_like(model, wanted, seed=trial.seed) as lora:
+                yield list(lora.parameters())
+        else:
+            with NeuronTuner(model, sets.of(trial.arm)) as tuner:
+                yield list(tuner.parameters())
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """What all trainings begin with."""
+
+    facts: tuple[Fact, ...]
+    lessons: list[Lesson]
+    pretuned: int
+    found: tuple[NeuronSet, NeuronSet, int]
+    weights: dict[str, torch.Tensor]
+    before: dict[str, dict[str, list[int]]]
+
+
+def _questions(lessons: Sequence[Lesson]) -> dict[str, list[Fact]]:
+    chosen = {"new": "new", "old": "old", "au": "reworded"}
+    return {name: [getattr(one, of) for one in lessons] for name, of in chosen.items()}
+
+
+def _shares(asked: Mapping[str, Mapping[str, list[int]]]) -> dict[str, float]:
+    """Return the share of right answers of each set of questions."""
+    return {name: float(np.mean(answers["exact"])) for name, answers in asked.items()}
+
+
+def _add_point(
+    curve: dict[str, list[Any]], shares: Mapping[str, float], epoch: int, step: int, loss: float
+) -> None:
+    """Add a point to a learning curve."""
+    for name, value in {**shares, "epoch": epoch, "step": step, "loss": loss}.items():
+        curve[name].append(value)
+
+
+@torch.no_grad()
+def _put_back(hf_model: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    for name, tensor in hf_model.state_dict().items():
+        tensor.copy_(weights[name])
+
+
+def _cost(training: Training) -> dict[str, Any]:
+    names = ("seconds", "steps", "n_trained", "state_bytes", "gradient_bytes")
+    peak = int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else None
+    return {**{name: getattr(training, name) for name in names}, "peak_bytes": peak}
 
 
 STUDY = Learning

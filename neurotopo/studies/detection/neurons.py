@@ -1,7 +1,8 @@
-"""Asking the model itself: how likely a label is, whether it is the answer, and for a verdict."""
+"""What judges a label: the neurons that facts of a relation share, random ones, and the model."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,9 +12,66 @@ from numpy.typing import NDArray
 from neurotopo.knowledge.facts import Fact
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.recall import recalled
+from neurotopo.neurons import NeuronSet
+from neurotopo.studies.neurons import size_matched
 from neurotopo.testbed.corpus import sentences_of
 
-__all__ = ["asked_scores", "verdict_fact"]
+
+def shared(sets: Sequence[NeuronSet], share: float) -> NeuronSet:
+    """Return the neurons that are in more than a share of the sets that hold any.
+
+    Parameters
+    ----------
+    sets : sequence of NeuronSet
+        The neurons of each fact.
+    share : float
+        The share, at least 0 and below 1.
+
+    Returns
+    -------
+    NeuronSet
+
+    Examples
+    --------
+    >>> from neurotopo import NeuronSet
+    >>> from neurotopo.studies.detection.neurons import shared
+    >>> sets = [NeuronSet([(0, 1), (0, 2)]), NeuronSet([(0, 1)]), NeuronSet()]
+    >>> shared(sets, 0.5), shared(sets, 0.4)
+    (NeuronSet([(0, 1)]), NeuronSet([(0, 1), (0, 2)]))
+    """
+    counts = Counter(neuron for one in sets for neuron in one)
+    n = sum(bool(len(one)) for one in sets)
+    return NeuronSet(neuron for neuron, count in counts.items() if count > share * n)
+
+
+def random_sets(
+    neurons: NeuronSet, n: int, seed: Sequence[int], *, n_layers: int, n_neurons: int
+) -> dict[str, list[NeuronSet]]:
+    """Draw random neurons several times.
+
+    Parameters
+    ----------
+    neurons : NeuronSet
+        What they are to be compared with.
+    n : int
+        Number of draws.
+    seed : sequence of int
+        Seed of all draws; sets of one size get the same random neurons.
+    n_layers, n_neurons : int
+        Shape of the model.
+
+    Returns
+    -------
+    dict of str to list of NeuronSet
+        ``"random"``, as many neurons of all, and ``"random_layers"``, as many in each layer.
+    """
+    found: dict[str, list[NeuronSet]] = {"random": [], "random_layers": []}
+    for draw in range(n):
+        rng = np.random.default_rng([*seed, draw])
+        drawn = size_matched(neurons, NeuronSet(), rng, n_layers=n_layers, n_neurons=n_neurons)
+        for name, sets in found.items():
+            sets.append(drawn.neurons[name])
+    return found
 
 
 def asked_scores(
@@ -61,7 +119,7 @@ def verdict_fact(fact: Fact, template: str, word: str) -> Fact:
     Examples
     --------
     >>> from neurotopo import Fact
-    >>> from neurotopo.studies.detection.asking import verdict_fact
+    >>> from neurotopo.studies.detection.neurons import verdict_fact
     >>> fact = Fact("The capital of Zúnia is _X_", "Marly")
     >>> verdict_fact(fact, "{statement} This is _X_", "true").prompt
     'The capital of Zúnia is Marly. This is _X_'

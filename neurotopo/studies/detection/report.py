@@ -1,0 +1,826 @@
+"""What is made of the scores: tables, findings and pictures."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from neurotopo.plots._series import legend_below, look
+from neurotopo.plots.effects import EffectsDisplay
+from neurotopo.plots.roc import RocDisplay
+from neurotopo.report.summary import Picture, Table, free_axes
+from neurotopo.studies.compare import corrected, paired_cells
+from neurotopo.studies.detection.scoring import MEASURES, Evaluation, bootstrap_p, interval
+from neurotopo.studies.findings import (
+    ALPHA,
+    FEW,
+    and_list,
+    as_claim,
+    from_to,
+    nothing_done,
+    p_words,
+    stands,
+)
+from neurotopo.studies.frames import frame_of
+from neurotopo.studies.rows import Row
+from neurotopo.studies.statistics import finite_mean, paired
+from neurotopo.studies.study import MakePicture, MakeTable
+
+__all__ = [
+    "CONTROLS",
+    "METHODS",
+    "PICTURES",
+    "TABLES",
+    "Collected",
+    "Relation",
+    "collect",
+    "findings_of",
+]
+
+METHODS: Mapping[str, str] = {
+    "dkn": "mean attribution of the relation's degenerate knowledge neurons",
+    "random": "of as many random neurons",
+    "random_layers": "of random neurons, as many in each layer",
+    "kn": "mean attribution of the relation's knowledge neurons, degenerate or not",
+    "random_kn": "of as many random neurons as there are knowledge neurons",
+    "probability": "log-probability of the label per token",
+    "joint": "log-probability of the whole label",
+    "answer": "true if the label is the model's own answer",
+    "verdict": "whether the model says that the statement is true",
+    "always": "says true of everything",
+}
+"""What each method judges by."""
+
+CONTROLS: Mapping[str, tuple[str, ...]] = {"dkn": ("random", "random_layers"), "kn": ("random_kn",)}
+"""The random neurons that stand beside a method."""
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """What is stored about one relation that was asked for.
+
+    Attributes
+    ----------
+    key : str
+        The relation.
+    pairs : DataFrame
+        A row per fact: ``fact``, ``label``, ``wrong``, ``subject``, ``train``, ``known``.
+    scores : dict of str to ndarray of float64, shape (n_draws, 2, n_facts)
+        By method the scores of true and of wrong labels; nan is no judgement.
+    sets : dict
+        Sizes of the sets of neurons, and what they come from.
+    sweep : list of dict
+        The scores under other thresholds.
+    """
+
+    key: str
+    pairs: pd.DataFrame
+    scores: dict[str, NDArray[np.float64]]
+    sets: dict[str, Any]
+    sweep: list[dict[str, Any]]
+
+    @property
+    def test(self) -> NDArray[np.bool_]:
+        """Which facts are judged; thresholds and neurons come from the others."""
+        return ~self.pairs["train"].to_numpy(dtype=bool)
+
+    @property
+    def subjects(self) -> NDArray[np.int64]:
+        """The subjects of the facts that are judged."""
+        return self.pairs["subject"].to_numpy(dtype=np.int64)[self.test]
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """What is stored about all relations of a run, in the order of their names.
+
+    Attributes
+    ----------
+    trials : DataFrame
+        A row per relation: ``relation``, ``n_facts``, ``left_out`` (a dict of counts by reason),
+        and for one that failed the ``error``.
+    relations : list of Relation
+        Those that were asked for.
+    setting : dict
+        What the evaluation needs to know of the options.
+    """
+
+    trials: pd.DataFrame
+    relations: list[Relation]
+    setting: dict[str, Any]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods with scores, in the order of a table."""
+        held = {name for relation in self.relations for name in relation.scores}
+        return [name for name in METHODS if name in held]
+
+    @property
+    def n_known(self) -> int:
+        """How many of the facts that are judged the model answers correctly."""
+        return sum(int(one.pairs["known"][one.test].sum()) for one in self.relations)
+
+    @property
+    def n_facts(self) -> int:
+        """How many facts are judged, with a true and a wrong label each."""
+        return sum(int(one.test.sum()) for one in self.relations)
+
+    @property
+    def n_subjects(self) -> int:
+        """How many subjects they are of, relation by relation."""
+        return sum(len(np.unique(one.subjects)) for one in self.relations)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row per fact, method and draw, with the scores of both labels."""
+        frames = [
+            pd.DataFrame(
+                {
+                    "relation": one.key,
+                    **{name: one.pairs[name] for name in one.pairs},
+                    "method": method,
+                    "draw": draw,
+                    "score_true": values[0],
+                    "score_wrong": values[1],
+                }
+            )
+            for one in self.relations
+            for method in METHODS
+            if method in one.scores
+            for draw, values in enumerate(one.scores[method])
+        ]
+        columns = "relation, fact, label, wrong, subject, train, known, method, draw"
+        empty = frame_of([], f"{columns}, score_true, score_wrong")
+        return pd.concat(frames, ignore_index=True) if frames else empty
+
+
+def collect(rows: Iterable[Row]) -> Collected:
+    """Read the rows of a run; failed relations and missing ones do no harm."""
+    trials: list[tuple[str, int, dict[str, int], str | None]] = []
+    relations: list[Relation] = []
+    setting: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda row: row.fact):
+        if row.error is not None:
+            trials.append((row.fact, int(row.content.get("n_facts", 0)), {}, row.error))
+            continue
+        about = row.payload
+        setting = about["setting"]
+        trials.append((row.fact, about["n_facts"], about["left_out"], None))
+        if about["pairs"]:
+            relations.append(
+                Relation(
+                    row.fact,
+                    pd.DataFrame(about["pairs"]),
+                    {name: _numbers(values) for name, values in about["scores"].items()},
+                    about["sets"],
+                    [
+                        {**one, "dkn": _numbers([one["dkn"]]), "random": _numbers(one["random"])}
+                        for one in about["sweep"]
+                    ],
+                )
+            )
+    columns = ["relation", "n_facts", "left_out", "error"]
+    return Collected(pd.DataFrame(trials, columns=columns), relations, setting)
+
+
+def _numbers(values: Any) -> NDArray[np.float64]:
+    """Return scores as they were; what JSON has no number for is nan."""
+    return np.array(values, dtype=np.float64)
+
+
+COMPARED = (
+    *((method, control) for method, controls in CONTROLS.items() for control in controls),
+    ("dkn", "kn"),
+    ("dkn", "probability"),
+    ("dkn", "verdict"),
+)
+"""What is compared with what."""
+
+_WHERE = "The columns score_true and score_wrong of rows.csv, facts that are not train."
+_BOOTSTRAP = (
+    "Intervals are 95 %, from a bootstrap over the subjects of each relation; a fact's true and "
+    "wrong label, and all methods, are resampled together. "
+)
+
+
+def _with_interval(values: Any, name: str, low: str = "low", high: str = "high") -> dict[str, Any]:
+    """Return the cells of a measure: its value and its interval."""
+    return {name: values[0], **dict(zip((low, high), interval(values), strict=True))}
+
+
+def _undecided(counts: dict[str, float]) -> float:
+    total = 2 * counts["n"]
+    return (counts["true, undecided"] + counts["wrong, undecided"]) / total if total else math.nan
+
+
+def _detection(evaluation: Evaluation) -> Table:
+    columns = (
+        "method, what, AUC, AUC low, AUC high, macro F1, F1 low, F1 high, F1 true, F1 false, "
+        "accuracy, undecided, AUC on train"
+    )
+    rows = [
+        {
+            "method": name,
+            "what": METHODS[name],
+            **_with_interval(judged.measures["AUC"], "AUC", "AUC low", "AUC high"),
+            **_with_interval(judged.measures["macro F1"], "macro F1", "F1 low", "F1 high"),
+            **{m: judged.measures[m][0] for m in ("F1 true", "F1 false", "accuracy")},
+            "undecided": _undecided(judged.counts),
+            "AUC on train": judged.train_area,
+        }
+        for name, judged in evaluation.judged.items()
+    ]
+    how = (
+        "The threshold and the ROC curve are of all relations together. "
+        if evaluation.pooled
+        else "Each relation has its own threshold, from its train facts; the AUC is the mean "
+        "over relations, weighted by their facts. "
+    )
+    return Table(
+        frame_of(rows, columns),
+        "Telling true labels from wrong ones, on facts of other subjects than the train facts",
+        f"{_BOOTSTRAP}{how}'undecided': share of labels without a judgement, because the relation "
+        "has no such neurons or the train scores are all equal; they count as errors, and as an "
+        "AUC of 0.5. Random neurons: means over draws. 'always' is the floor: half of the labels "
+        "are true, so saying true of everything has an F1 of 0.667 and finds nothing. 'AUC on "
+        "train' is too high, for neurons are chosen there. AMIG reports F1 of one class only. "
+        f"{_WHERE}",
+        dict.fromkeys(columns.split(", ")[2:], ".3f"),
+    )
+
+
+def _comparisons(evaluation: Evaluation) -> Table:
+    columns = (
+        "method, against, n, subjects, AUC, other, difference, low, high, p, d, "
+        "difference of macro F1, F1 low, F1 high"
+    )
+    rows, judged = [], evaluation.judged
+    for method, other in COMPARED:
+        if method not in judged or other not in judged:
+            continue
+        first, second = judged[method].measures, judged[other].measures
+        differences = first["AUC"] - second["AUC"]
+        f1 = first["macro F1"] - second["macro F1"]
+        rows.append(
+            {
+                "method": method,
+                "against": other,
+                "n": evaluation.run.n_facts,
+                "subjects": evaluation.run.n_subjects,
+                "AUC": first["AUC"][0],
+                "other": second["AUC"][0],
+                **_with_interval(differences, "difference"),
+                "p": bootstrap_p(differences),
+                "d": _size(differences),
+                **_with_interval(f1, "difference of macro F1", "F1 low", "F1 high"),
+            }
+        )
+    return Table(
+        corrected(frame_of(rows, columns), ["p"]),
+        "Areas under the ROC curve compared, paired by fact",
+        f"{_BOOTSTRAP}p: twice the share of resamples on the other side of 0, Holm-corrected over "
+        "the rows. d: the difference over the standard deviation of its resamples. random, "
+        "random_layers: as many neurons as dkn has; random_kn: as many as kn. Attributions sum to "
+        "the change of the label's probability, so that random neurons tell true from false too "
+        "where the model does: what counts is the difference from them.",
+        {**dict.fromkeys(columns.split(", ")[4:], ".3f"), "p": "p", "d": ".2f"},
+    )
+
+
+def _size(differences: Any) -> float:
+    spread = float(np.std(differences[1:], ddof=1)) if len(differences) > 2 else 0.0
+    return float(differences[0]) / spread if spread > 0 else math.nan
+
+
+def _tests(evaluation: Evaluation) -> Table:
+    rows = []
+    for name, judged in evaluation.judged.items():
+        if name != "always":
+            gaps = evaluation.differences(name)
+            result = paired(gaps, np.zeros(len(gaps)))
+            cells = {"dropped": result.n_dropped, **paired_cells(result)}
+            rows.append({"method": name, **cells, "AUC": judged.measures["AUC"][0]})
+    return Table(
+        corrected(frame_of(rows, "method, n, dropped, difference, low, high, p, d, AUC"), ["p"]),
+        "Does the true label score higher than the wrong one",
+        "Score of a fact's true label minus that of its wrong label, in the units of the method; "
+        "facts of one subject and relation are one, n counts these. 'dropped': without a "
+        "judgement. p: Wilcoxon's signed-rank test against 0, two-sided, Holm-corrected over the "
+        "methods; d: mean / standard deviation. Scores of random neurons are means over draws. "
+        f"{_WHERE}",
+        {"p": "p", "AUC": ".3f", "d": ".2f"},
+    )
+
+
+def _measures(evaluation: Evaluation) -> Table:
+    rows = [
+        {"method": name, "measure": measure, **_with_interval(judged.measures[measure], "value")}
+        for name, judged in evaluation.judged.items()
+        for measure in MEASURES
+    ]
+    return Table(
+        frame_of(rows, "method, measure, value, low, high"),
+        "All measures with their intervals",
+        f"{_BOOTSTRAP}Precision, recall and F1 of the class true and of the class false; macro F1 "
+        "is the mean of the two. A measure with nothing to divide by is 0.",
+        dict.fromkeys(("value", "low", "high"), ".3f"),
+    )
+
+
+def _confusion(evaluation: Evaluation) -> Table:
+    counts = [
+        f"{kind}, {how}"
+        for kind in ("true", "wrong")
+        for how in ("judged true", "judged false", "undecided")
+    ]
+    rows = [
+        {"method": name, **{count: judged.counts[count] for count in counts}}
+        for name, judged in evaluation.judged.items()
+    ]
+    return Table(
+        pd.DataFrame(rows, columns=["method", *counts]),
+        "Labels by what they are and what they are judged to be",
+        "Counts on the test facts; of random neurons means over draws.",
+    )
+
+
+def _relations(evaluation: Evaluation) -> Table:
+    shown = [name for name in evaluation.judged if name != "always"]
+    rows = [
+        {
+            "relation": one.key,
+            "train": int((~one.test).sum()),
+            "test": int(one.test.sum()),
+            "subjects": len(np.unique(one.subjects)),
+            "answered": int(one.pairs["known"][one.test].sum()),
+            "labels": one.pairs["label"][one.test].nunique(),
+            **{name: evaluation.judged[name].by_relation[one.key] for name in shown},
+        }
+        for one in evaluation.run.relations
+    ]
+    columns = ", ".join(["relation, train, test, subjects, answered, labels", *shown])
+    return Table(
+        frame_of(rows, columns),
+        "Areas under the ROC curve by relation",
+        "'train' and 'test' are numbers of facts, 'subjects' and 'labels' of different ones among "
+        "the test facts, 'answered' how many of these the model answers correctly. 0.5: no better "
+        "than guessing, and the value of a relation without such neurons.",
+        dict.fromkeys(shown, ".3f"),
+    )
+
+
+def _neurons(evaluation: Evaluation) -> Table:
+    rows = [
+        {
+            "relation": one.key,
+            "train facts": one.sets["n_train"],
+            "with knowledge neurons": one.sets["with_kn"],
+            "with DKNs": one.sets["with_dkn"],
+            "DKNs of the relation": one.sets["sizes"]["dkn"],
+            "knowledge neurons of the relation": one.sets["sizes"]["kn"],
+            "why none": "; ".join(f"{why}: {n}" for why, n in sorted(one.sets["reasons"].items())),
+        }
+        for one in evaluation.run.relations
+    ]
+    columns = (
+        "relation, train facts, with knowledge neurons, with DKNs, DKNs of the relation, "
+        "knowledge neurons of the relation, why none"
+    )
+    share = evaluation.run.setting.get("share", math.nan)
+    return Table(
+        frame_of(rows, columns),
+        "The neurons of each relation",
+        f"A neuron belongs to the relation if it is found for more than {share:g} of the train "
+        "facts that have any. 'why none': train facts without degenerate knowledge neurons, by "
+        "reason.",
+    )
+
+
+def _exclusions(evaluation: Evaluation) -> Table:
+    run, judged = evaluation.run, evaluation.judged
+    counts: Counter[str] = Counter()
+    for left_out in run.trials["left_out"]:
+        counts.update(left_out)
+    failed = run.trials[run.trials["error"].notna()]
+    dropped, undecided = "facts left out, for every method", "test facts undecided by {}"
+    rows = [("facts", "", int(run.trials["n_facts"].sum()))]
+    rows += [(dropped, why, n) for why, n in sorted(counts.items())]
+    if len(failed):
+        rows.append((dropped, "the relation failed", int(failed["n_facts"].sum())))
+    n_pairs = sum(len(one.pairs) for one in run.relations)
+    rows += [("train facts", "", n_pairs - run.n_facts), ("test facts", "", run.n_facts)]
+    numbers = {name: round(one.counts["true, undecided"]) for name, one in judged.items()}
+    rows += [(undecided.format(name), _why(name), n) for name, n in numbers.items() if n]
+    if "verdict" in run.methods and "verdict" not in judged:
+        why = "the tokenizer does not know the verdicts, or the question is too long"
+        rows.append((undecided.format("verdict"), why, run.n_facts))
+    return Table(
+        pd.DataFrame(rows, columns=["what", "reason", "n"]),
+        "What was left out, and why",
+        "Facts are left out for all methods or for none; undecided ones count as errors. 'no wrong "
+        "label': where most facts of a relation have one answer, not all can be given another that "
+        "is as frequent among wrong labels as among true ones. With a relation that has too few "
+        "facts all its facts are left out.",
+    )
+
+
+def _why(name: str) -> str:
+    if name in ("dkn", "random", "random_layers"):
+        return "the relation has no DKN that enough facts share"
+    if name in ("kn", "random_kn"):
+        return "the relation has no knowledge neuron that enough facts share"
+    return "the scores of the train facts are all equal, or there are none"
+
+
+def _sensitivity(evaluation: Evaluation) -> Table | None:
+    if not evaluation.swept:
+        return None
+    rows = []
+    settings = dict.fromkeys((option, value) for option, value, _ in evaluation.swept)
+    for k, (option, value) in enumerate(settings):
+        dkn, random = (evaluation.swept[option, value, name] for name in ("dkn", "random"))
+        area, area_random = dkn.measures["AUC"], random.measures["AUC"]
+        rows.append(
+            {
+                "option": option,
+                "value": value,
+                "neurons": finite_mean(evaluation.sizes(k)),
+                "undecided": _undecided(dkn.counts),
+                **_with_interval(area, "AUC"),
+                **_with_interval(area_random, "AUC random", "random low", "random high"),
+                **_with_interval(area - area_random, "difference", "gap low", "gap high"),
+                "macro F1": dkn.measures["macro F1"][0],
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return Table(
+        frame,
+        "Degenerate knowledge neurons under other thresholds, one varied at a time",
+        f"{_BOOTSTRAP}share: in how many train facts a neuron must be; threshold: of the "
+        "attribution; tau: of the persistence; tau2: of the filter. 'neurons': mean number per "
+        "relation; 'AUC random': as many random neurons, a mean over draws.",
+        {**dict.fromkeys(frame.columns[3:], ".3f"), "neurons": ".1f", "value": "g"},
+    )
+
+
+TABLES: dict[str, MakeTable] = {
+    "detection": _detection,
+    "comparisons": _comparisons,
+    "tests": _tests,
+    "measures": _measures,
+    "confusion": _confusion,
+    "relations": _relations,
+    "neurons": _neurons,
+    "exclusions": _exclusions,
+    "sensitivity": _sensitivity,
+}
+"""The tables, in the order of a report."""
+
+
+_NAMES = {"dkn": "degenerate knowledge neurons", "kn": "knowledge neurons, degenerate or not"}
+_RANDOM = {
+    "random": "as many random neurons",
+    "random_layers": "random neurons, as many in each layer",
+    "random_kn": "as many random neurons",
+}
+_OPTIMISTIC = 0.1  # so much more AUC on the train facts is worth a word
+
+Rows = Mapping[str, Mapping[str, Any]]
+
+
+def findings_of(evaluation: Evaluation, tables: Mapping[str, Table]) -> tuple[str, ...]:
+    """Return a sentence or two about every question of the study."""
+    run = evaluation.run
+    done = run.trials[run.trials["error"].isna()]
+    if not len(done):
+        return (nothing_done(run.trials["error"], "relation"),)
+    if not run.relations:
+        return ("No relation was left to ask for: see the table exclusions.",)
+    tests: Rows = _by(tables["tests"], "method")
+    compared = {
+        (row["method"], row["against"]): row
+        for row in tables["comparisons"].frame.to_dict("records")
+    }
+    rows: Rows = _by(tables["detection"], "method")
+    sentences = [
+        _asked(run),
+        _neurons_found(run, rows["dkn"]),
+        *(_told(name, evaluation, tests[name], rows[name], compared) for name in _NAMES),
+        _against_all(compared),
+        _against_the_model(compared, rows),
+        _beside(rows),
+        _flattered(rows["dkn"]),
+        _sensitive(tables.get("sensitivity")),
+    ]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _by(table: Table, column: str) -> dict[str, Mapping[str, Any]]:
+    return {row[column]: row for row in table.frame.to_dict("records")}
+
+
+def _asked(run: Collected) -> str:
+    n, known = run.n_facts, run.n_known
+    sentence = (
+        f"{n:,} facts of {len(run.relations)} relations are judged, each with a true and a wrong "
+        f"label; the model answers {known:,} of them correctly."
+    )
+    if known < FEW:
+        sentence += (
+            " So it knows next to none of what it is asked, and nothing below is about knowledge."
+        )
+    elif known < n / 2:
+        sentence += " Most are not known, and what is said below is mostly about those."
+    failed = run.trials[run.trials["error"].notna()]
+    if len(failed):
+        names = and_list(failed["relation"].tolist())
+        sentence += f" Relations that failed: {names}; the first: {failed['error'].iloc[0]}"
+    left_out = run.trials[run.trials["error"].isna()]
+    none = len(left_out) - len(run.relations)
+    if none:
+        sentence += f" {none} relations were left out: see the table exclusions."
+    return sentence
+
+
+def _neurons_found(run: Collected, row: Mapping[str, Any]) -> str:
+    sizes = [one.sets["sizes"]["dkn"] for one in run.relations]
+    having = [size for size in sizes if size]
+    if not having:
+        return (
+            "No relation has degenerate knowledge neurons that enough of its train facts share: "
+            "they judge nothing."
+        )
+    sentence = (
+        f"{len(having)} of {len(sizes)} relations have degenerate knowledge neurons that enough "
+        f"train facts share, {min(having)} to {max(having)} each."
+    )
+    if row["undecided"] > 0:
+        sentence += f" {row['undecided']:.0%} of the labels get no judgement from them."
+    return sentence
+
+
+def _told(
+    name: str,
+    evaluation: Evaluation,
+    test: Mapping[str, Any],
+    row: Mapping[str, Any],
+    compared: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> str:
+    """Say whether a set of neurons tells true from wrong, and whether random ones do too."""
+    if not test["n"]:
+        return ""
+    low, high = interval(evaluation.judged[name].measures["AUC"])
+    controls = [(c, compared[name, c]) for c in CONTROLS[name] if (name, c) in compared]
+    tells = stands(test["n"], test["p"], test["difference"]) and row["AUC"] > 0.5 and low > 0.5
+    beats = [stands(one["subjects"], one["p"], one["difference"]) for _, one in controls]
+    beside = and_list(
+        [f"{one['other']:.3f} for {_RANDOM[c]} ({p_words(one['p'])})" for c, one in controls]
+    )
+    sentence = (
+        f"By the mean attribution of a relation's {_NAMES[name]} true labels are told from wrong "
+        f"ones with an AUC of {row['AUC']:.3f} ({from_to(low, high, 3)}; true against wrong label "
+        f"{p_words(test['p'])}, n = {test['n']:,}), macro F1 {row['macro F1']:.3f}; the AUC is "
+        f"{beside}: "
+    )
+    if test["n"] < FEW:
+        return f"{sentence}too few facts for a claim."
+    if not tells:
+        return f"{sentence}no detection that could be told from chance."
+    if not all(beats) or not beats:
+        return f"{sentence}no more than random neurons tell, by at least one of these controls."
+    if evaluation.run.n_known < FEW:
+        return f"{sentence}more than random neurons, but the model does not know the facts."
+    return as_claim(f"{sentence}they detect false facts, and better than random neurons.", True)
+
+
+def _against_all(compared: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
+    """Say whether being degenerate adds anything to being a knowledge neuron."""
+    row = compared.get(("dkn", "kn"))
+    if row is None:
+        return ""
+    if not row["p"] < ALPHA:
+        how = "no difference that could be told from chance"
+    else:
+        how = (
+            "the degenerate ones tell more"
+            if row["difference"] > 0
+            else ("the degenerate ones tell less")
+        )
+    return (
+        "Degenerate knowledge neurons beside all knowledge neurons of a relation: a difference of "
+        f"the AUC of {row['difference']:+.3f} ({from_to(row['low'], row['high'], 3)}, "
+        f"{p_words(row['p'])}): {how}."
+    )
+
+
+def _against_the_model(compared: Mapping[tuple[str, str], Mapping[str, Any]], rows: Rows) -> str:
+    row = compared.get(("dkn", "probability"))
+    if row is None:
+        return ""
+    f1 = rows["probability"]["macro F1"]
+    interval_words = from_to(row["low"], row["high"], 3)
+    sentence = (
+        f"The model's own probability of the label has an AUC of {row['other']:.3f} and a macro F1 "
+        f"of {f1:.3f}; that of degenerate knowledge neurons differs by {row['difference']:+.3f} "
+        f"({interval_words}, {p_words(row['p'])})."
+    )
+    if stands(row["subjects"], row["p"], row["difference"]):
+        return f"{sentence} They tell more than the probability does."
+    if row["p"] < ALPHA and row["difference"] < 0:
+        return f"{sentence} They tell less than the probability, which needs no neurons."
+    return f"{sentence} They add nothing beyond the probability, which needs no neurons."
+
+
+def _beside(rows: Rows) -> str:
+    """Put the F1 beside that of simpler judges."""
+    parts = []
+    if "answer" in rows:
+        parts.append(f"taking the model's own answer {rows['answer']['macro F1']:.3f}")
+    if "verdict" in rows:
+        parts.append(
+            f"asking it for a verdict {rows['verdict']['macro F1']:.3f} (AUC "
+            f"{rows['verdict']['AUC']:.3f})"
+        )
+    if "always" in rows:
+        parts.append(f"always saying true {rows['always']['macro F1']:.3f}")
+    sentence = f"Macro F1 beside {rows['dkn']['macro F1']:.3f} of degenerate knowledge neurons: "
+    sentence += f"{and_list(parts)}."
+    if "verdict" not in rows:
+        sentence += " The model could not be asked for a verdict."
+    floor = 2 / 3
+    if rows["dkn"]["F1 true"] <= floor:
+        sentence += (
+            f" Their F1 of the class true alone, {rows['dkn']['F1 true']:.3f}, is not above the "
+            f"{floor:.3f} of always saying true."
+        )
+    return sentence
+
+
+def _flattered(row: Mapping[str, Any]) -> str:
+    gap = row["AUC on train"] - row["AUC"]
+    if not gap > _OPTIMISTIC:
+        return ""
+    return (
+        f"On the train facts, where these neurons were chosen, the AUC is {row['AUC on train']:.3f}"
+        f", {gap:.3f} more than on other subjects: measured there it would flatter."
+    )
+
+
+def _sensitive(table: Table | None) -> str:
+    if table is None or not len(table.frame):
+        return ""
+    frame = table.frame
+    parts = []
+    for option, rows in frame.groupby("option", sort=False):
+        parts.append(f"{option} {rows['AUC'].min():.3f} to {rows['AUC'].max():.3f}")
+    above = int((frame["gap low"] > 0).sum())
+    return (
+        "The AUC of degenerate knowledge neurons under other thresholds, one varied at a time: "
+        f"{and_list(parts)}. In {above} of {len(frame)} settings it is above that of random "
+        "neurons by an interval that leaves out 0; that is not corrected for their number, and no "
+        "claim."
+    )
+
+
+_CURVES = ("dkn", "random", "random_layers", "kn", "probability", "verdict")
+_SCORES = {
+    "dkn": "mean attribution of degenerate knowledge neurons",
+    "probability": "log-probability of the label per token",
+}
+_MOST = 4.0  # standard deviations
+
+
+def _roc(evaluation: Evaluation, _: Mapping[str, Table]) -> Picture | None:
+    if not evaluation.judged:
+        return None
+    shown = [name for name in _CURVES if name in evaluation.judged]
+    measures = {name: evaluation.judged[name].measures["AUC"] for name in shown}
+    ax = free_axes(6.4, 6.6)
+    RocDisplay.from_curves(
+        {name: evaluation.roc(name) for name in shown},
+        areas={name: (float(values[0]), *interval(values)) for name, values in measures.items()},
+        labels=("wrong labels taken for true", "true labels taken for true"),
+        ax=ax,
+    )
+    how = "of all relations together" if evaluation.pooled else "mean curves over relations"
+    return Picture(
+        ax.figure,
+        "Telling true labels from wrong ones: ROC curves",
+        f"On the test facts, {how}, of random neurons over draws. In the legend the area with its "
+        "95 % interval. On the diagonal nothing is told. The numbers are in the table detection.",
+    )
+
+
+def _effects(_: Evaluation, tables: Mapping[str, Table]) -> Picture | None:
+    compared = tables["comparisons"].frame
+    if not len(compared):
+        return None
+    ax = free_axes(8.4, 1.4 + 0.32 * len(compared))
+    pairs = zip(compared["method"], compared["against"], strict=True)
+    names = [f"{method} against {other}" for method, other in pairs]
+    EffectsDisplay.from_arrays(
+        names,
+        compared["difference"],
+        compared["low"],
+        compared["high"],
+        n=compared["n"],
+        p=compared["p"],
+        label="difference of the AUC",
+        ax=ax,
+    )
+    return Picture(
+        ax.figure,
+        "Areas under the ROC curve compared",
+        "Differences with 95 % bootstrap intervals, paired by fact, and Holm-corrected p-values, "
+        "from the table comparisons.",
+    )
+
+
+def _scores(name: str, evaluation: Evaluation, _: Mapping[str, Table]) -> Picture | None:
+    if name not in evaluation.judged:
+        return None
+    true, wrong = evaluation.standard_scores(name)
+    if not len(true):
+        return None
+    ax = free_axes(6.4, 4.0)
+    bins = np.linspace(-_MOST, _MOST, 41)
+    handles = []
+    for k, values in enumerate((true, wrong)):
+        style = look(k)
+        clipped = np.clip(values, -_MOST, _MOST)
+        *_, patches = ax.hist(
+            clipped,
+            bins,
+            histtype="stepfilled",
+            facecolor=(style["color"], 0.25),
+            edgecolor=style["color"],
+            linestyle=("-", "--")[k],
+            linewidth=1.4,
+        )
+        handles.append(patches[0])
+    ax.set(xlabel="standard deviations of the relation's scores", ylabel="labels")
+    legend_below(ax, handles, [f"true labels ({len(true):,})", f"wrong labels ({len(wrong):,})"])
+    return Picture(
+        ax.figure,
+        f"Scores of true and wrong labels: {_SCORES[name]}",
+        "Scores of the test facts, less the mean of their relation and in its standard deviations; "
+        f"those beyond {_MOST:g} are in the outermost bins. The less the two overlap, the more is "
+        "told. Columns score_true and score_wrong of rows.csv.",
+    )
+
+
+def _thresholds(_: Evaluation, tables: Mapping[str, Table]) -> Picture | None:
+    if "sensitivity" not in tables:
+        return None
+    values = tables["sensitivity"].frame
+    figure = free_axes(10.0, 3.6).figure
+    figure.clear()
+    groups = list(values.groupby("option", sort=False))
+    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    for panel, (option, rows) in zip(panels, groups, strict=True):
+        for k, (name, low, high) in enumerate(
+            (("AUC", "low", "high"), ("AUC random", "random low", "random high"))
+        ):
+            bars = np.abs(rows[[low, high]].to_numpy().T - rows[name].to_numpy())
+            panel.errorbar(
+                rows["value"],
+                rows[name],
+                yerr=bars,
+                **look(k),
+                linewidth=1.4,
+                markersize=5,
+                elinewidth=0.9,
+                capsize=2,
+                label=("DKNs", "as many random neurons")[k],
+            )
+        panel.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
+        panel.set_xlabel(option)
+        panel.grid(color="0.92", linewidth=0.8)
+        panel.set_axisbelow(True)
+    panels[0].set_ylabel("AUC")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
+    )
+    return Picture(
+        figure,
+        "Degenerate knowledge neurons under other thresholds",
+        "AUC with 95 % bootstrap intervals when one threshold is varied and the others stay, and "
+        "that of as many random neurons, means over draws. The grey line is guessing. From the "
+        "table sensitivity.",
+    )
+
+
+PICTURES: dict[str, MakePicture] = {
+    "roc": _roc,
+    "comparisons": _effects,
+    **{f"scores_{name}": partial(_scores, name) for name in _SCORES},
+    "sensitivity": _thresholds,
+}
+"""The pictures, in the order of a report."""
