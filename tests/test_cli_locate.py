@@ -163,7 +163,8 @@ def test_the_neurons_of_a_file_and_going_on(models, facts_file, tmp_path, capsys
     assert len(rows_of(capsys.readouterr().out)) == sum(
         min(len(neurons), 3) for neurons in located.neurons.values()
     )
-    assert pd.read_csv(out / "neurons.csv").equals(written)
+    # batches of other sizes may differ by rounding
+    pd.testing.assert_frame_equal(pd.read_csv(out / "neurons.csv"), written, rtol=1e-5)
 
     assert main([*arguments[:-1], "3", "--out", str(out)]) == 2
     assert "steps was 2 and is 3" in capsys.readouterr().err

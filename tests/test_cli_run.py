@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -444,7 +445,7 @@ def test_what_is_needed_is_said(tmp_path, capsys):
 
 
 def test_a_folder_that_cannot_be_written_is_found_out_first(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("neurotopo.studies.run.run", None)  # not to be reached
+    monkeypatch.setattr(sys.modules["neurotopo.studies.run"], "run", None)  # not to be reached
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     for out in (tmp_path / "file", tmp_path / "file" / "folder"):
         assert main(words(out)) == 2

@@ -66,7 +66,8 @@ def naive_lengths(model, *, layers=None, signed=False, length="inverse", power=1
 
 
 def decaying(w):
-    return np.exp(-np.abs(w) / 4) * np.where(w > 0, 1.0, 2.0)
+    # no np.exp: on some processors its last bit depends on the place in the array
+    return np.where(w > 0, 1.0, 2.0) / (1.0 + np.abs(w) / 4) ** 2
 
 
 ACTIVATIONS = np.array(

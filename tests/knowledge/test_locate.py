@@ -108,7 +108,10 @@ def test_one_wording_is_what_the_attributor_locates():
         assert located.neurons == {fact.key: amig.locate(MODEL, fact) for fact in FACTS}
     scores = amig.attribute(MODEL, FACTS[1]).scores
     found = located.neurons["rome"]
-    np.testing.assert_array_equal(located.scores["rome"], scores[found.layers, found.indices])
+    # one fact and a batch of facts may differ by rounding in single precision
+    np.testing.assert_allclose(
+        located.scores["rome"], scores[found.layers, found.indices], rtol=1e-5
+    )
 
 
 def test_thresholds_by_language():

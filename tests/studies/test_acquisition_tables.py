@@ -10,7 +10,7 @@ import pytest
 from neurotopo.knowledge.gcr import gcr, jump, partial_spread
 from neurotopo.studies.acquisition.comparisons import controls
 from neurotopo.studies.acquisition.rows import collect
-from neurotopo.studies.acquisition.study import DEFINITION, summarise
+from neurotopo.studies.acquisition.study import STUDY, summarise
 from neurotopo.studies.acquisition.tables import tables_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, paired
@@ -259,7 +259,7 @@ def test_runs_with_nothing_to_show(rows, said):
 
 
 def test_a_run_with_everything_is_drawn():
-    summary = DEFINITION.study.summary(ROWS)
+    summary = STUDY().summary(ROWS)
     assert list(summary.pictures) == ["figure3", "figure4", "controls"]
     lines = summary.pictures["figure4"].figure.axes
     assert len(lines) >= 2

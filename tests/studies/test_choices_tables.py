@@ -12,7 +12,7 @@ from neurotopo.models.examples import random_model
 from neurotopo.report.summary import Claim
 from neurotopo.studies.choices.comparisons import agreement, changes, controls, recovered
 from neurotopo.studies.choices.rows import collect
-from neurotopo.studies.choices.study import DEFINITION, summarise
+from neurotopo.studies.choices.study import STUDY, summarise
 from neurotopo.studies.choices.tables import tables_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, paired
@@ -354,7 +354,7 @@ def test_the_order_of_the_rows_does_not_matter():
 
 
 def test_a_run_is_drawn():
-    summary = DEFINITION.study.summary(many(0.5, 0.2, tau=0.5))
+    summary = STUDY().summary(many(0.5, 0.2, tau=0.5))
     assert list(summary.pictures) == ["agreement", "controls", "changes"]
     for picture in summary.pictures.values():
         picture.figure.draw_without_rendering()

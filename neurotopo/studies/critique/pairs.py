@@ -154,7 +154,8 @@ def grammar_groups(options: Any, seed: int) -> list[Group]:
 
     Examples
     --------
-    >>>     >>> from neurotopo.studies.critique.pairs import grammar_groups
+    >>> from neurotopo.studies.critique.pairs import grammar_groups
+    >>> from neurotopo.studies.critique.study import CritiqueOptions
     >>> group = grammar_groups(CritiqueOptions(n_pairs=20), seed=0)[1]
     >>> group.name, len(group.pairs)
     ('noun adjective, singular', 2)

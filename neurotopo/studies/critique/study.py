@@ -62,7 +62,7 @@ class CritiqueOptions(SearchOptions):
 
     Examples
     --------
-    >>> from neurotopo.studies.critique.options import CritiqueOptions
+    >>> from neurotopo.studies.critique.study import CritiqueOptions
     >>> CritiqueOptions(n_pairs=20).pairs
     'agreement'
     >>> CritiqueOptions(share=1.5)
