@@ -18,7 +18,7 @@ from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.whole_model import whole_model_forest, whole_model_tree
 from tests.graphs.sources import ArrayModel
-from tests.oracles import minimax, naive_clusters, tree_clusters
+from tests.support.oracles import minimax, naive_clusters, tree_clusters
 
 
 def weight(model, layer, a, b, *, path="up", fold_norm=False, activations=None):
