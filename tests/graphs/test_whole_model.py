@@ -164,6 +164,8 @@ def test_agrees_with_the_graph_of_all_neurons(case):
 def test_single_precision_bit_for_bit(uneven, length, monkeypatch):
     """Weights are rounded to single precision; from there on nothing is."""
     monkeypatch.setattr(bipartite, "_WANTED", 2)
+    # lengths of a function are formed in bands, and a product of another shape may round otherwise
+    monkeypatch.setattr(products, "_PARTS", 1)
     model = ArrayModel(3, 60, 16)
     rng = np.random.default_rng(0)
     for matrix in (model.up, model.out):
@@ -184,16 +186,7 @@ def test_single_precision_bit_for_bit(uneven, length, monkeypatch):
     np.fill_diagonal(lengths, 0)
     lengths = np.minimum(lengths, lengths.T)
     power = {"power": 2.0} if length == "power" else {}
-    tree, expected = whole_model_tree(model, length=length, **power), merge_tree(lengths)
-    if callable(length):  # an exponential magnifies the last bits of a product
-        np.testing.assert_allclose(
-            np.sort(tree.birth), np.sort(expected.birth), rtol=1e-3, atol=1e-12
-        )
-        np.testing.assert_allclose(
-            np.sort(tree.death), np.sort(expected.death), rtol=1e-3, atol=1e-12
-        )
-    else:
-        assert tree == expected
+    assert whole_model_tree(model, length=length, **power) == merge_tree(lengths)
 
 
 def test_forest_is_made_of_true_edges():
