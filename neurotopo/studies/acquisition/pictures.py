@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from neurotopo.cluster.baselines import CLUSTERER_LABELS
-from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.layers import LayerDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.plots.sweep import SweepDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.acquisition.rows import LARGEST, Collected
 from neurotopo.studies.groupings import control_of
+from neurotopo.studies.pictures import effects_picture
 
 __all__ = ["pictures_of"]
 
@@ -91,23 +91,15 @@ def _standard_errors(rows: Any) -> Any:
 
 def _effects(compared: Any) -> Picture:
     shown = compared[(compared["n"] > 0) & (compared["measure"] == "all potential")]
-    ax = free_axes(8.4, 1.4 + 0.32 * len(shown))
-    EffectsDisplay.from_arrays(
+    return effects_picture(
+        shown,
         shown["method"].tolist(),
-        shown["difference"],
-        shown["low"],
-        shown["high"],
-        n=shown["n"],
-        p=shown["p"],
-        label="jump minus that of random groups (points)",
-        ax=ax,
-    )
-    return Picture(
-        ax.figure,
         "Every method against random groups in its sizes",
         "Mean difference of the jumps of all potential components, paired by fact, with its 95 % "
         "interval; the numbers of facts and Holm-corrected p-values are those of the table "
         "controls. At 0 the grouping means nothing.",
+        label="jump minus that of random groups (points)",
+        size=(8.4, 1.4 + 0.32 * len(shown)),
     )
 
 

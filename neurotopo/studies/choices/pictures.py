@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from neurotopo.plots.bars import BarsDisplay
-from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.choices.rows import Collected
 from neurotopo.studies.choices.variations import CHOICES, DEFAULT
+from neurotopo.studies.pictures import effects_picture
 
 __all__ = ["pictures_of"]
 
@@ -35,13 +35,13 @@ def pictures_of(found: Collected, tables: Mapping[str, Table]) -> dict[str, Pict
     return pictures
 
 
-def _axes(n_rows: int) -> Any:
-    return free_axes(8.4, 1.6 + 0.28 * n_rows)
+def _size(n_rows: int) -> tuple[float, float]:
+    return 8.4, 1.6 + 0.28 * n_rows
 
 
 def _agreement(found: Collected, rows: Any) -> Picture:
     shown = rows[rows["facts"] > 0]
-    ax = _axes(len(shown))
+    ax = free_axes(*_size(len(shown)))
     BarsDisplay.from_arrays(
         shown["variation"].tolist(),
         shown["ARI"],
@@ -63,49 +63,34 @@ def _agreement(found: Collected, rows: Any) -> Picture:
 
 
 def _controls(rows: Any) -> Picture:
-    ax = _axes(len(rows))
-    EffectsDisplay.from_arrays(
+    return effects_picture(
+        rows,
         rows["variation"].tolist(),
-        rows["difference"],
-        rows["low"],
-        rows["high"],
-        n=rows["n"],
-        p=rows["p"],
-        label="jump minus that of random groups (points)",
-        ax=ax,
-    )
-    return Picture(
-        ax.figure,
         "Every variation against random groups in its sizes",
         "Mean difference of the jumps of all clusters, paired by fact, with its 95 % interval, and "
         "Holm-corrected p-values. At 0 the clusters mean nothing.",
+        label="jump minus that of random groups (points)",
+        size=_size(len(rows)),
     )
 
 
 def _changes(rows: Any) -> Picture:
-    ax = _axes(len(rows))
-    EffectsDisplay.from_arrays(
+    return effects_picture(
+        rows,
         rows["variation"].tolist(),
-        rows["change"],
-        rows["low"],
-        rows["high"],
-        n=rows["n"],
-        p=rows["p"],
-        label="change of (jump minus random) against the default (points)",
-        ax=ax,
-    )
-    return Picture(
-        ax.figure,
         "What each choice changes of the outcome",
         "Mean change of what clusters jump over random groups, paired by fact, with its 95 % "
         "interval, and Holm-corrected p-values. In the order of the table choices, the variations "
         "that change the clusters most first.",
+        label="change of (jump minus random) against the default (points)",
+        size=_size(len(rows)),
+        value="change",
     )
 
 
 def _planted(found: Collected, rows: Any) -> Picture:
     shown = rows[rows["facts"] > 0]
-    ax = _axes(len(shown))
+    ax = free_axes(*_size(len(shown)))
     BarsDisplay.from_arrays(
         shown["variation"].tolist(),
         shown["ARI"],

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import comparisons, corrected
@@ -28,6 +27,7 @@ from neurotopo.studies.findings import (
     stands,
 )
 from neurotopo.studies.frames import frame_of
+from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.rows import Row
 from neurotopo.studies.several_models import UNIT, Frames, origin
 from neurotopo.studies.statistics import finite_mean, mean_interval
@@ -552,22 +552,15 @@ def _trends(frames: Models, tables: Mapping[str, Table]) -> Picture | None:
     shown = frame[(frame["kind"] == "difference") & (frame["n"] > 0)]
     if not shown["slope"].notna().any():
         return None
-    ax = free_axes(8.6, 1.6 + 0.4 * len(shown))
-    EffectsDisplay.from_arrays(
+    return effects_picture(
+        shown,
         shown["what"].tolist(),
-        shown["slope"],
-        shown["low"],
-        shown["high"],
-        n=shown["n"],
-        p=shown["p"],
-        label="change for ten times the weights, beyond the control's",
-        ax=ax,
-    )
-    return Picture(
-        ax.figure,
         "Trends with size, beyond those of the control",
         "Mean slopes over facts with 95 % intervals, from the table trend. Right of 0: the "
         "difference between the groups found and their control grows with size.",
+        label="change for ten times the weights, beyond the control's",
+        size=(8.6, 1.6 + 0.4 * len(shown)),
+        value="slope",
     )
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 from scipy import stats
 
 from neurotopo.plots._series import legend_below, look
-from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import comparisons, corrected
 from neurotopo.studies.critique.measures import line_through, votes_of
@@ -28,6 +27,7 @@ from neurotopo.studies.findings import (
     stands,
     upper_first,
 )
+from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean, independent, mean_interval, paired
 
@@ -1089,27 +1089,19 @@ def _draw_tests(frames: Collected, frame: Any) -> Picture | None:
     if not len(frames.effects):
         return None
     shown = frame[(frame["mode"] == "suppress") & (frame["against"] != "before")]
-    ax = free_axes(8.6, 1.4 + 0.34 * len(shown))
     names = [
         f"{kind}: {_SETS[a]} - {_SETS[b]}"
         for kind, a, b in shown[["kind", "set", "against"]].to_numpy()
     ]
-    EffectsDisplay.from_arrays(
+    return effects_picture(
+        shown,
         names,
-        shown["difference"],
-        shown["low"],
-        shown["high"],
-        n=shown["n"],
-        p=shown["p"],
-        label="fall of the log-odds minus that of the other set",
-        ax=ax,
-    )
-    return Picture(
-        ax.figure,
         "Suppressed neurons against sets of the same size",
         "Mean differences, paired by pair, with 95 % intervals; n and Holm-corrected p as in the "
         "table tests. Against random neurons a difference is expected of neurons chosen by what is "
         "measured; D against N (kn) is between sets chosen alike.",
+        label="fall of the log-odds minus that of the other set",
+        size=(8.6, 1.4 + 0.34 * len(shown)),
     )
 
 

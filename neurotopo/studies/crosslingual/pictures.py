@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.layers import LayerDisplay
 from neurotopo.plots.means import MeansDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.crosslingual.frames import CONTROLS, KINDS, LanguageFrames
 from neurotopo.studies.crosslingual.report import by_answers, share_interval
+from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.statistics import mean_interval
 from neurotopo.studies.study import MakePicture
 
@@ -101,10 +101,8 @@ def _effects(
     if not len(shown):
         return None
     label, title, note = texts
-    ax = free_axes(8.4, 1.4 + height * len(shown))
-    ends = [shown[name] for name in ("difference", "low", "high")]
-    EffectsDisplay.from_arrays(names, *ends, n=shown["n"], p=shown["p"], label=label, ax=ax)
-    return Picture(ax.figure, title, note)
+    size = (8.4, 1.4 + height * len(shown))
+    return effects_picture(shown, names, title, note, label=label, size=size)
 
 
 def _crossing(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | None:

@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neurotopo.plots._series import legend_below, look
-from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.roc import RocDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import corrected, paired_cells
@@ -30,6 +29,7 @@ from neurotopo.studies.findings import (
     stands,
 )
 from neurotopo.studies.frames import frame_of
+from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean, paired
 from neurotopo.studies.study import MakePicture, MakeTable
@@ -722,24 +722,16 @@ def _effects(_: Evaluation, tables: Mapping[str, Table]) -> Picture | None:
     compared = tables["comparisons"].frame
     if not len(compared):
         return None
-    ax = free_axes(8.4, 1.4 + 0.32 * len(compared))
     pairs = zip(compared["method"], compared["against"], strict=True)
     names = [f"{method} against {other}" for method, other in pairs]
-    EffectsDisplay.from_arrays(
+    return effects_picture(
+        compared,
         names,
-        compared["difference"],
-        compared["low"],
-        compared["high"],
-        n=compared["n"],
-        p=compared["p"],
-        label="difference of the AUC",
-        ax=ax,
-    )
-    return Picture(
-        ax.figure,
         "Areas under the ROC curve compared",
         "Differences with 95 % bootstrap intervals, paired by fact, and Holm-corrected p-values, "
         "from the table comparisons.",
+        label="difference of the AUC",
+        size=(8.4, 1.4 + 0.32 * len(compared)),
     )
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.panels import PanelsDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.groupings import control_of
+from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.robustness.frames import ARMS, AVERAGE, KINDS, NONE, WHERE, Collected
 from neurotopo.studies.robustness.report import POINTS, by_kind, subsets_kept
 from neurotopo.studies.statistics import mean_interval
@@ -121,23 +121,15 @@ def _effects(paired: Any, operation: str) -> Picture:
         + (f", {row['where']}" if operation == "enhance" else "")
         for row in rows.to_dict("records")
     ]
-    ax = free_axes(8.6, 1.4 + 0.27 * len(rows))
-    EffectsDisplay.from_arrays(
-        names,
-        rows["difference"],
-        rows["low"],
-        rows["high"],
-        n=rows["n"],
-        p=rows["p"],
-        label="D minus the other, in points",
-        ax=ax,
-    )
     how = "suppressed" if operation == "suppress" else "enhanced"
-    return Picture(
-        ax.figure,
+    return effects_picture(
+        rows,
+        names,
         f"Table 9, paired: D against every control, {how}",
         "Mean differences paired by fact with 95 % intervals; p is Holm-corrected. The extra fall "
         "of log-odds, in other units, is in the table table9_paired only.",
+        label="D minus the other, in points",
+        size=(8.6, 1.4 + 0.27 * len(rows)),
     )
 
 
