@@ -13,8 +13,8 @@ from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.models.examples import random_model
 from neurotopo.studies.choices.agreement import jaccard, labels_of, rand_index, same_groups
 from neurotopo.studies.choices.lengths import among, gaps, within_layers
-from neurotopo.studies.choices.options import ChoicesOptions
-from neurotopo.studies.choices.variations import CHOICES, DEFAULT, Variation, variations_for
+from neurotopo.studies.choices.options import CHOICES, ChoicesOptions
+from neurotopo.studies.choices.variations import DEFAULT, Variation, variations_for
 from neurotopo.studies.choices.work import ChoicesWork
 from neurotopo.studies.facts import facts_for
 

@@ -12,8 +12,8 @@ from neurotopo.models.examples import random_model
 from neurotopo.report.summary import Claim
 from neurotopo.studies.choices.comparisons import agreement, changes, controls, recovered
 from neurotopo.studies.choices.rows import collect
-from neurotopo.studies.choices.study import STUDY, summarise
-from neurotopo.studies.choices.tables import tables_of
+from neurotopo.studies.choices.study import STUDY
+from neurotopo.studies.choices.tables import TABLES
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, paired
 
@@ -189,19 +189,19 @@ def test_facts_where_neither_has_a_cluster_say_nothing():
         row("f", {name: nothing(clustered=False) for name in ("default", "signed", "max")}),
     ]
     assert one(agreement(collect(rows)), variation="signed")["facts"] == 4
-    exclusions = tables_of(collect(rows))["exclusions"].frame
+    exclusions = TABLES["exclusions"](collect(rows)).frame
     assert one(exclusions, variation="default")["no cluster"] == 1
 
 
 def test_the_table_begins_with_what_changes_most():
-    frame = tables_of(collect(ROWS))["choices"].frame
+    frame = TABLES["choices"](collect(ROWS)).frame
     assert frame["variation"].tolist() == ["default", "signed", "max"]
     assert "ARI planted" not in frame
     assert one(frame, variation="signed")["choice"] == "distance"
 
 
 def test_exclusions_add_up():
-    frame = tables_of(collect(ROWS))["exclusions"].frame
+    frame = TABLES["exclusions"](collect(ROWS)).frame
     signed = one(frame, variation="signed")
     usual = one(frame, variation="default")
     # what excludes d for one excludes it for all
@@ -214,7 +214,7 @@ def test_exclusions_add_up():
 
 def test_a_probability_of_zero_excludes_for_all():
     rows = [row("a", {"default": result(NAN, NAN, base=0.0, reason="probability zero")})]
-    frame = tables_of(collect(rows))["exclusions"].frame
+    frame = TABLES["exclusions"](collect(rows)).frame
     assert one(frame, variation="default")["probability zero"] == 1
 
 
@@ -224,7 +224,7 @@ def test_outcomes_by_hand():
         row("b", {"default": result(0.3, 0.2)}),
         row("c", {"default": result(0.1, 0.2, n=1) | {"jump": NAN}}),
     ]
-    usual = one(tables_of(collect(rows))["outcomes"].frame, variation="default")
+    usual = one(TABLES["outcomes"](collect(rows)).frame, variation="default")
     assert (usual["two clusters"], usual["two components"]) == (3, 2)
     assert usual["components"] == pytest.approx(2.5)
     assert usual["jump of all"] == pytest.approx(30.0)
@@ -239,7 +239,7 @@ def test_planted_groups_by_hand():
         usual = result(0.5, 0.2, ari_planted=0.5 + 0.01 * i, ari_planted_random=0.0)
         other = result(0.5, 0.2, ari_planted=0.9 + 0.005 * i, ari_planted_random=0.1)
         rows.append(row(f"fact-{i:02}", {"default": usual, "signed": other}, planted=True))
-    summary = summarise(rows)
+    summary = STUDY().summary(rows)
     frame = recovered(collect(rows))
     signed = one(frame, variation="signed")
     assert signed["ARI"] == pytest.approx(0.9 + 0.005 * 5.5)
@@ -274,7 +274,7 @@ def many(own, random, *, known=True, n=40, tau=None, **more):
 
 
 def test_a_claim_where_it_stands():
-    summary = summarise(many(0.6, 0.1))
+    summary = STUDY().summary(many(0.6, 0.1))
     assert len(summary.claims) == 1
     assert "by 2 of 2 variations: default (+" in summary.claims[0]
 
@@ -289,7 +289,7 @@ def test_a_claim_where_it_stands():
     ],
 )
 def test_no_claim_where_it_does_not(rows, said):
-    summary = summarise(rows)
+    summary = STUDY().summary(rows)
     assert summary.claims == ()
     assert said in " ".join(summary.findings)
     assert not any(isinstance(finding, Claim) for finding in summary.findings)
@@ -297,29 +297,29 @@ def test_no_claim_where_it_does_not(rows, said):
 
 def test_half_of_the_facts_must_be_known():
     rows = [*many(0.6, 0.1, n=39, known=False), *many(0.6, 0.1, n=80)[39:]]
-    assert len(summarise(rows).claims) == 1
+    assert len(STUDY().summary(rows).claims) == 1
     rows = [*many(0.6, 0.1, n=60, known=False), *many(0.6, 0.1, n=80)[60:]]
-    assert summarise(rows).claims == ()
+    assert STUDY().summary(rows).claims == ()
 
 
 def test_what_changes_the_outcome_is_named():
-    findings = " ".join(summarise(many(0.5, 0.2, tau=0.9)).findings)
+    findings = " ".join(STUDY().summary(many(0.5, 0.2, tau=0.9)).findings)
     assert "is changed, beside the default, by tau=0.3 (+" in findings
     assert "by none of the other 1 variations" in findings
-    assert "None of 1 variations changes" in " ".join(summarise(many(0.5, 0.2)).findings)
+    assert "None of 1 variations changes" in " ".join(STUDY().summary(many(0.5, 0.2)).findings)
 
 
 def test_what_changes_clusters_is_named_and_what_matters_more():
-    findings = " ".join(summarise(many(0.5, 0.2, tau=0.5)).findings)
+    findings = " ".join(STUDY().summary(many(0.5, 0.2, tau=0.5)).findings)
     assert "change most" in findings
     assert "signed (distance, 0.300)" in findings
     assert "how the graph is made can change clusters more" in findings
 
 
 def test_the_theorem_is_checked_and_not_taken_for_granted():
-    assert "max change no cluster of any of 4 facts" in " ".join(summarise(ROWS).findings)
+    assert "max change no cluster of any of 4 facts" in " ".join(STUDY().summary(ROWS).findings)
     wrong = [row("a", {"default": result(0.5, 0.2), "max": result(0.5, 0.2, ari=0.9, same=False)})]
-    assert "do so in 1 cases" in " ".join(summarise(wrong).findings)
+    assert "do so in 1 cases" in " ".join(STUDY().summary(wrong).findings)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_the_theorem_is_checked_and_not_taken_for_granted():
     ],
 )
 def test_runs_with_nothing_to_show(rows, said):
-    summary = summarise(rows)
+    summary = STUDY().summary(rows)
     assert said in " ".join(summary.findings)
     assert summary.claims == ()
     for table in summary.tables.values():
@@ -346,7 +346,7 @@ def test_runs_with_nothing_to_show(rows, said):
 
 def test_the_order_of_the_rows_does_not_matter():
     rows = many(0.5, 0.2, tau=0.5)
-    one_way, other = summarise(rows), summarise(rows[::-1])
+    one_way, other = STUDY().summary(rows), STUDY().summary(rows[::-1])
     assert one_way.findings == other.findings
     assert one_way.rows.equals(other.rows)
     for name, table in one_way.tables.items():

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.persistence.lengths import check_length
-from neurotopo.studies.choices.variations import CHOICES
 from neurotopo.studies.neurons import SearchOptions
 
-__all__ = ["ChoicesOptions"]
+__all__ = ["CHOICES", "ChoicesOptions"]
+
+CHOICES: Mapping[str, str] = {
+    "distance": "from connection weight to length",
+    "path": "which in-projection of a gated MLP",
+    "aggregation": "how lengths add up along a path",
+    "others": "whether other neurons may lie on a path",
+    "layers": "edges within a layer",
+    "neurons": "which neurons are knowledge neurons",
+    "clusters": "which clusters are kept",
+}
+"""What is chosen, by name. One thing is changed at a time."""
 
 
 @dataclass(frozen=True)

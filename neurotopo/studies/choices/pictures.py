@@ -7,8 +7,9 @@ from typing import Any
 
 from neurotopo.plots.bars import BarsDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
+from neurotopo.studies.choices.options import CHOICES
 from neurotopo.studies.choices.rows import Collected
-from neurotopo.studies.choices.variations import CHOICES, DEFAULT
+from neurotopo.studies.choices.variations import DEFAULT
 from neurotopo.studies.pictures import effects_picture
 
 __all__ = ["pictures_of"]

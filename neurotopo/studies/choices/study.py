@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from neurotopo.report.summary import Picture, Table
 from neurotopo.studies.choices.findings import findings_of
 from neurotopo.studies.choices.options import ChoicesOptions
 from neurotopo.studies.choices.pictures import pictures_of
 from neurotopo.studies.choices.rows import Collected, collect
-from neurotopo.studies.choices.tables import tables_of
+from neurotopo.studies.choices.tables import TABLES
 from neurotopo.studies.choices.work import STAGES, prepare
 from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.study import Study
-from neurotopo.studies.summarising import Summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["STUDY", "summarise"]
+__all__ = ["STUDY", "Choices"]
 
 _TITLE = "Modelling choices: which of them change the clusters and what they do"
 _NOTES = (
@@ -35,21 +36,26 @@ _NOTES = (
 )
 
 
-def _all_rows(found: Collected) -> pd.DataFrame:
-    """Return a row per fact and variation, with what is known about the fact in each."""
-    return found.facts.merge(found.variations, on="fact", how="left")
-
-
-summarise = Summarise(_TITLE, _NOTES, collect, tables_of, findings_of, pictures_of, rows=_all_rows)
-
-
 class Choices(Study):
-    """The study ``choices``."""
+    """Which choices of the method change the clusters, and what they do."""
 
-    name, title, Options = "choices", _TITLE, ChoicesOptions
+    name, title, notes, Options = "choices", _TITLE, _NOTES, ChoicesOptions
     stages = STAGES
+    tables = TABLES
     prepare = staticmethod(prepare)
-    summary = staticmethod(summarise)
+    frames = staticmethod(collect)
+
+    def findings(self, frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
+        """Return what each choice changes, one sentence each."""
+        return findings_of(frames, tables)
+
+    def draw(self, frames: Collected, tables: Mapping[str, Table]) -> dict[str, Picture]:
+        """Return the pictures by name."""
+        return pictures_of(frames, tables)
+
+    def rows(self, frames: Collected) -> pd.DataFrame:
+        """Return a row per fact and variation, with what is known about the fact in each."""
+        return frames.facts.merge(frames.variations, on="fact", how="left")
 
 
 STUDY = Choices

@@ -10,33 +10,18 @@ import numpy as np
 from neurotopo.knowledge.gcr import straight_line_gcr
 from neurotopo.report.summary import Table
 from neurotopo.studies.choices.comparisons import agreement, changes, controls, recovered
+from neurotopo.studies.choices.options import CHOICES
 from neurotopo.studies.choices.rows import POINTS, Collected
-from neurotopo.studies.choices.variations import CHOICES, DEFAULT
+from neurotopo.studies.choices.variations import DEFAULT
 from neurotopo.studies.statistics import finite_mean
 
-__all__ = ["tables_of"]
+__all__ = ["TABLES"]
 
 _EXCLUDED = (
     "Facts that Eq 18 or a probability of 0 excludes for one variation or its random groups are "
     "excluded for all."
 )
 _REASONS = ("no neurons", "no cluster", "one cluster", "one or none passed")
-
-
-def tables_of(found: Collected) -> dict[str, Table]:
-    """Return all tables of a run, in the order of a report."""
-    tables = {
-        "facts": _facts(found),
-        "choices": _choices(found),
-        "outcomes": _outcomes(found),
-        "controls": _controls(found),
-        "identical": _identical(found),
-    }
-    if found.planted:
-        tables["planted"] = _planted(found)
-    tables["exclusions"] = _exclusions(found)
-    tables["variations"] = _variations(found)
-    return tables
 
 
 def _facts(found: Collected) -> Table:
@@ -221,7 +206,9 @@ def _identical(found: Collected) -> Table:
     )
 
 
-def _planted(found: Collected) -> Table:
+def _planted(found: Collected) -> Table | None:
+    if not found.planted:
+        return None
     frame = recovered(found)
     return Table(
         frame.sort_values("ARI", ascending=False, kind="stable", ignore_index=True)
@@ -300,3 +287,15 @@ def _median(values: Any) -> float:
     found = np.asarray(values, dtype=np.float64)
     found = found[np.isfinite(found)]
     return float(np.median(found)) if len(found) else math.nan
+
+
+TABLES = {
+    "facts": _facts,
+    "choices": _choices,
+    "outcomes": _outcomes,
+    "controls": _controls,
+    "identical": _identical,
+    "planted": _planted,
+    "exclusions": _exclusions,
+    "variations": _variations,
+}

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from neurotopo.studies.choices.options import ChoicesOptions
+from neurotopo.studies.choices.options import ChoicesOptions
 
-__all__ = ["CHOICES", "DEFAULT", "MODELLING", "Variation", "variations_for"]
+__all__ = ["DEFAULT", "MODELLING", "Variation", "variations_for"]
 
 DEFAULT = "default"
 """Name of the clustering that all others are compared with."""
 
-CHOICES: Mapping[str, str] = {
-    "distance": "from connection weight to length",
-    "path": "which in-projection of a gated MLP",
-    "aggregation": "how lengths add up along a path",
-    "others": "whether other neurons may lie on a path",
-    "layers": "edges within a layer",
-    "neurons": "which neurons are knowledge neurons",
-    "clusters": "which clusters are kept",
-}
-"""What is chosen, by name. One thing is changed at a time."""
 
 MODELLING = ("distance", "path", "aggregation", "others", "layers")
 """The choices of appendix D; the other two are thresholds and rules of selection."""

@@ -94,10 +94,7 @@ class CritiqueOptions(SearchOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in _AT_LEAST.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value}.")
+        self.check_whole(**_AT_LEAST)
         if self.pairs == AGREEMENT and self.n_pairs > _MOST_PAIRS:
             raise ValueError(
                 f"n_pairs must be at most {_MOST_PAIRS} for the pairs of agreement, got "
