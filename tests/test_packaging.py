@@ -201,7 +201,7 @@ def test_the_clusterer_needs_nothing_but_the_plain_install(tmp_path):
         for module, owners in modules.items()
         if not core & {canonicalize_name(owner) for owner in owners}
     } - {"neurotopo", "_distutils_hack", "__pycache__"}
-    assert {"torch", "transformers", "jinja2", "plotly"} <= absent
+    assert {"torch", "transformers", "jinja2", "tokenizers"} <= absent
     run = subprocess.run(
         [sys.executable, "-c", _CORE_ONLY.format(absent=sorted(absent))],
         capture_output=True,
