@@ -6,14 +6,65 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.studies.statistics import Paired, holm, paired
+from neurotopo.studies.statistics import Independent, Paired, holm, paired
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["comparisons", "corrected", "paired_cells"]
+__all__ = ["comparisons", "corrected", "in_both", "independent_cells", "paired_cells"]
+
+
+def in_both(a: pd.Series, b: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the values of two series at the index entries that both have, in the order of ``a``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from neurotopo.studies.compare import in_both
+    >>> x, y = in_both(pd.Series({"f": 1.0, "g": 2.0}), pd.Series({"g": 3.0}))
+    >>> x.tolist(), y.tolist()
+    ([2.0], [3.0])
+    """
+    both = a.index[a.index.isin(b.index)]
+    x, y = (each.loc[both].to_numpy(dtype=np.float64) for each in (a, b))
+    return x, y
+
+
+def independent_cells(
+    result: Independent, n: Sequence[str] = (), means: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the cells of an independent comparison: counts, means, both tests and d.
+
+    Parameters
+    ----------
+    result : Independent
+        The comparison.
+    n, means : sequence of str
+        Names of the columns of the two counts and of the two means; with one name, only the
+        first is a column.
+
+    Returns
+    -------
+    dict of str to object
+
+    Examples
+    --------
+    >>> from neurotopo.studies.compare import independent_cells
+    >>> from neurotopo.studies.statistics import independent
+    >>> list(independent_cells(independent([1.0, 2.0], [3.0, 5.0]), ["n"], ["ntc", "other"]))
+    ['n', 'ntc', 'other', 't', 'p', 'd', 'Welch t', 'Welch p']
+    """
+    return {
+        **dict(zip(n, (result.n_a, result.n_b), strict=False)),
+        **dict(zip(means, (result.mean_a, result.mean_b), strict=False)),
+        "t": result.t,
+        "p": result.p,
+        "d": result.d,
+        "Welch t": result.welch_t,
+        "Welch p": result.welch_p,
+    }
 
 
 def paired_cells(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neurotopo.report.summary import Claim
@@ -14,10 +14,13 @@ __all__ = [
     "and_list",
     "as_claim",
     "from_to",
+    "interval_and_p",
     "nothing_done",
     "p_words",
+    "row_stands",
     "stands",
     "upper_first",
+    "verdict",
 ]
 
 ALPHA = 0.01
@@ -46,6 +49,43 @@ def stands(n: int, p: float, difference: float) -> bool:
     (True, False, False)
     """
     return bool(n >= FEW and p < ALPHA and difference > 0)
+
+
+def row_stands(row: Mapping[str, Any]) -> bool:
+    """Tell :func:`stands` of a row with the columns ``n``, ``p`` and ``difference``."""
+    return stands(row["n"], row["p"], row["difference"])
+
+
+def verdict(
+    row: Mapping[str, Any],
+    more: str,
+    less: str = "less",
+    *,
+    few: str = "too few facts for a claim",
+    none: str = "no difference beyond chance",
+) -> str:
+    """Return in words what a row with the columns ``n``, ``p`` and ``difference`` shows.
+
+    Parameters
+    ----------
+    row : mapping
+        A row of a table of comparisons.
+    more, less, few, none : str
+        The words for a difference above 0, one below 0, too few pairs and no difference.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.findings import verdict
+    >>> verdict({"n": 40, "p": 0.001, "difference": 2.0}, "more degenerate")
+    'more degenerate'
+    >>> verdict({"n": 5, "p": 0.001, "difference": 2.0}, "more degenerate")
+    'too few facts for a claim'
+    """
+    if row["n"] < FEW:
+        return few
+    if not row["p"] < ALPHA:
+        return none
+    return more if row["difference"] > 0 else less
 
 
 def as_claim(sentence: str, holds: bool) -> str:
@@ -101,6 +141,19 @@ def from_to(low: float, high: float, digits: int = 1) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"95 % interval {low:.{digits}f} to {high:.{digits}f}"
+
+
+def interval_and_p(row: Mapping[str, Any], digits: int = 1) -> str:
+    """Return the interval, if there is one, and the p-value of a row of a comparison.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.findings import interval_and_p
+    >>> interval_and_p({"low": 0.5, "high": 1.5, "p": 0.002})
+    '95 % interval 0.5 to 1.5, p = 0.002'
+    """
+    interval = from_to(row["low"], row["high"], digits)
+    return ", ".join(part for part in (interval, p_words(row["p"])) if part)
 
 
 def and_list(names: Sequence[str]) -> str:
