@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-__all__ = ["Independent", "Paired", "finite_mean", "holm", "independent", "mean_interval", "paired"]
+__all__ = [
+    "Independent",
+    "Paired",
+    "finite_mean",
+    "finite_median",
+    "holm",
+    "independent",
+    "mean_interval",
+    "paired",
+]
 
 _MOST_SIGNS = 13  # up to so many pairs scipy takes all signs too, whether or not ranks are equal
 _EPS = 8 * float(np.finfo(np.float64).eps)  # relative error up to which numbers count as equal
@@ -275,9 +284,21 @@ def finite_mean(values: ArrayLike) -> float:
     >>> finite_mean([1.0, float("nan"), 2.0]), finite_mean([])
     (1.5, nan)
     """
-    found = np.asarray(values, dtype=np.float64)
-    found = found[np.isfinite(found)]
-    return float(np.mean(found)) if len(found) else math.nan
+    finite = _finite(values)
+    return float(np.mean(finite)) if len(finite) else math.nan
+
+
+def finite_median(values: ArrayLike) -> float:
+    """Return the median of the finite values; nan where there are none.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.statistics import finite_median
+    >>> finite_median([1.0, float("nan"), 2.0, 9.0]), finite_median([])
+    (2.0, nan)
+    """
+    finite = _finite(values)
+    return float(np.median(finite)) if len(finite) else math.nan
 
 
 def mean_interval(x: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
@@ -308,6 +329,11 @@ def mean_interval(x: ArrayLike, level: float = 0.95) -> tuple[float, float, floa
     mean, var = _moments(values)
     low, high = _interval(mean, var, len(values), level)
     return _unscaled(mean, exponent), _unscaled(low, exponent), _unscaled(high, exponent)
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    return array[np.isfinite(array)]
 
 
 def _row(values: ArrayLike, name: str) -> NDArray[np.float64]:

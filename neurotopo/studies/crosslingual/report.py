@@ -30,7 +30,7 @@ from neurotopo.studies.findings import (
     upper_first,
 )
 from neurotopo.studies.frames import frame_of
-from neurotopo.studies.statistics import finite_mean
+from neurotopo.studies.statistics import finite_mean, finite_median
 from neurotopo.studies.study import MakeTable
 
 __all__ = ["TABLES", "by_answers", "findings", "share_interval"]
@@ -265,8 +265,8 @@ def _facts(frames: LanguageFrames) -> Table:
                 "language": language,
                 "facts": len(own),
                 "known": int(own["known"].eq(True).sum()),
-                "probability": _median(own["probability"]),
-                "neurons": _median(own["n_neurons"]),
+                "probability": finite_median(own["probability"]),
+                "neurons": finite_median(own["n_neurons"]),
                 "without neurons": int((own["n_neurons"] == 0).sum()),
                 "with a DKN": int((own["n_degenerate"] > 0).sum()),
             }
@@ -514,12 +514,6 @@ def _edit_exclusions(frames: LanguageFrames) -> Table:
         "one above max_change is an outlier (Eq 18). A fact with either in any arm, with any "
         "neurons, is left out of all of them at this scale ('left out of all').",
     )
-
-
-def _median(values: Any) -> float:
-    finite = np.asarray(values, dtype=np.float64)
-    finite = finite[np.isfinite(finite)]
-    return float(np.median(finite)) if len(finite) else math.nan
 
 
 TABLES: dict[str, MakeTable] = {
