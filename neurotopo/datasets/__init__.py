@@ -1,7 +1,7 @@
-"""Facts from files: readers of known data sets, and what is made of facts.
+"""Readers of data sets of facts, and changed facts: perturbed, reworded, with wrong answers.
 
-Readers give a :class:`Dataset`, a :class:`~neurotopo.FactSet` that says what was left out and
-knows all answers that are ever true, so that none of them is taken for a wrong one.
+Readers return a :class:`Dataset`: a :class:`~neurotopo.FactSet` with the skipped records and with
+all answers that are true at any date, so that none counts as wrong.
 """
 
 from neurotopo.datasets.blimp import MinimalPair, MinimalPairs, load_blimp

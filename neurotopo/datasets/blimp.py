@@ -1,4 +1,4 @@
-"""BLiMP: pairs of sentences that differ in one point, one of them grammatical."""
+"""BLiMP: pairs of sentences with a minimal difference, one grammatical and one not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PREFIX = ("one_prefix_prefix", "one_prefix_word_good", "one_prefix_word_bad")
 
 @dataclass(frozen=True)
 class MinimalPair:
-    """A grammatical sentence and one that differs in little and is not.
+    """A grammatical sentence and an ungrammatical one with a minimal difference.
 
     Attributes
     ----------
@@ -28,13 +28,13 @@ class MinimalPair:
     paradigm : str
         Name of the contrast, BLiMP's ``UID``.
     id : str
-        Name of the pair, unique in :class:`MinimalPairs`.
+        Unique name of the pair.
     phenomenon : str or None
-        What the contrast belongs to, BLiMP's ``linguistics_term``.
+        Group of the contrast, BLiMP's ``linguistics_term``.
     prefix : str or None
-        What both sentences begin with, where the next word decides.
+        Common start of both sentences, if the word after it is the difference.
     good_word, bad_word : str or None
-        That word in each.
+        That word in each sentence.
 
     Examples
     --------
@@ -63,16 +63,14 @@ class MinimalPairs(Sequence[MinimalPair]):
     pairs : iterable of MinimalPair
         The pairs.
     skipped : sequence of Skipped, optional
-        What the reader left out.
+        The records that the reader skipped.
 
     Examples
     --------
     >>> from neurotopo.datasets import MinimalPair, MinimalPairs
     >>> good, bad = "Ilse cleaned this boat.", "Ilse cleaned this boats."
-    >>> decided = {"prefix": "Ilse cleaned this", "good_word": "boat", "bad_word": "boats"}
-    >>> pairs = MinimalPairs([MinimalPair(good, bad, "agreement", id="0", **decided)])
-    >>> pairs
-    MinimalPairs of 1 pair, 1 paradigm
+    >>> words = {"prefix": "Ilse cleaned this", "good_word": "boat", "bad_word": "boats"}
+    >>> pairs = MinimalPairs([MinimalPair(good, bad, "agreement", id="0", **words)])
     >>> [(fact.prompt, fact.answers) for fact in (*pairs.facts, *pairs.wrong_facts)]
     [('Ilse cleaned this', ('boat',)), ('Ilse cleaned this', ('boats',))]
     """
@@ -107,37 +105,37 @@ class MinimalPairs(Sequence[MinimalPair]):
 
     @property
     def facts(self) -> FactSet:
-        """The pairs with a prefix as facts: the prompt is the prefix, the answer the good word."""
-        return FactSet(self._asked("good"))
+        """The pairs with a prefix as facts: the prefix is the prompt, the good word the answer."""
+        return self._as_facts("good_word", "")
 
     @property
     def wrong_facts(self) -> FactSet:
-        """The same with the bad word, in the same order."""
-        return FactSet(self._asked("bad"))
+        """The same facts with the bad word as the answer, in the same order."""
+        return self._as_facts("bad_word", "~wrong")
 
-    def _asked(self, which: str) -> Iterator[Fact]:
-        for pair in self:
-            word = pair.good_word if which == "good" else pair.bad_word
-            if pair.prefix is not None and word is not None:
-                name = pair.id if which == "good" else f"{pair.id}~wrong"
-                yield Fact(pair.prefix, word, relation=pair.paradigm, id=name)
+    def _as_facts(self, word: str, suffix: str) -> FactSet:
+        return FactSet(
+            Fact(pair.prefix, getattr(pair, word), relation=pair.paradigm, id=f"{pair.id}{suffix}")
+            for pair in self
+            if pair.prefix is not None and getattr(pair, word) is not None
+        )
 
 
 def load_blimp(
     path: PathLike, paradigms: str | Collection[str] | None = None, on_error: str = "raise"
 ) -> MinimalPairs:
-    """Read BLiMP, or any file of its form.
+    """Read BLiMP, or a file of the same format.
 
     Parameters
     ----------
     path : path-like
-        A file, or the folder of files, with a JSON object a line: ``sentence_good``,
-        ``sentence_bad``, ``UID``, ``pairID``, and where one word decides ``one_prefix_prefix``,
-        ``one_prefix_word_good`` and ``one_prefix_word_bad``.
+        A file or a folder of files, with one JSON object a line: ``sentence_good``,
+        ``sentence_bad``, ``UID``, ``pairID``; if one word is the difference, also
+        ``one_prefix_prefix``, ``one_prefix_word_good`` and ``one_prefix_word_bad``.
     paradigms : str or several, optional
         Only these contrasts.
     on_error : {"raise", "skip"}, default="raise"
-        What to do with a row that is no pair.
+        Treatment of a row that is not a valid pair.
 
     Returns
     -------
@@ -146,25 +144,14 @@ def load_blimp(
     Examples
     --------
     >>> import json
-    >>> row = {
-    ...     "sentence_good": "Ilse cleaned this boat.",
-    ...     "sentence_bad": "Ilse cleaned this boats.",
-    ...     "one_prefix_prefix": "Ilse cleaned this",
-    ...     "one_prefix_word_good": "boat",
-    ...     "one_prefix_word_bad": "boats",
-    ...     "UID": "determiner_noun_agreement_1",
-    ...     "pairID": "0",
-    ... }
     >>> import tempfile
     >>> from pathlib import Path
-    >>> file = Path(tempfile.mkdtemp()) / "blimp.jsonl"
-    >>> _ = file.write_text(json.dumps(row))
     >>> from neurotopo.datasets import load_blimp
-    >>> pairs = load_blimp(file)
-    >>> pairs
+    >>> pair = {"sentence_good": "Ilse reads a book.", "sentence_bad": "Ilse reads a books."}
+    >>> file = Path(tempfile.mkdtemp(), "blimp.jsonl")
+    >>> _ = file.write_text(json.dumps({**pair, "UID": "agreement", "pairID": "0"}))
+    >>> load_blimp(file)
     MinimalPairs of 1 pair, 1 paradigm
-    >>> pairs.facts[0].prompt, pairs.facts[0].answers, pairs.wrong_facts[0].answers
-    ('Ilse cleaned this', ('boat',), ('boats',))
     """
     faults = Faults(on_error)
     wanted = {paradigms} if isinstance(paradigms, str) else paradigms

@@ -1,4 +1,4 @@
-"""CounterFact: facts with a false answer, other wordings, and facts that resemble them."""
+"""CounterFact: facts with a false answer, other wordings and similar facts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from neurotopo.datasets.dataset import Dataset, Skipped
 from neurotopo.datasets.files import (
+    FactCollector,
     Faults,
-    Found,
     PathLike,
     Record,
     object_of,
@@ -34,7 +34,7 @@ class _Case:
 
 
 class CounterFact(Dataset):
-    """True facts, and for each what CounterFact has besides.
+    """True facts with false answers, paraphrases and similar prompts: :func:`load_counterfact`.
 
     Attributes
     ----------
@@ -43,35 +43,13 @@ class CounterFact(Dataset):
     paraphrases : dict of str to tuple of Fact
         Other wordings, by :attr:`~neurotopo.Fact.key`.
     neighbours : dict of str to tuple of Fact
-        Prompts on other subjects that have the same true answer, by key.
+        Prompts on other subjects with the same true answer, by key.
 
     Examples
     --------
-    >>> import json
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from neurotopo.datasets import load_counterfact
-    >>> rewrite = {
-    ...     "prompt": "{} plays for",
-    ...     "relation_id": "P54",
-    ...     "subject": "Ada Brünn",
-    ...     "target_true": {"str": "Marly United"},
-    ...     "target_new": {"str": "Peko City"},
-    ... }
-    >>> row = {
-    ...     "case_id": 7,
-    ...     "requested_rewrite": rewrite,
-    ...     "paraphrase_prompts": ["The team of Ada Brünn is"],
-    ...     "neighborhood_prompts": ["Ilse Krone plays for"],
-    ... }
-    >>> file = Path(tempfile.mkdtemp()) / "counterfact.json"
-    >>> _ = file.write_text(json.dumps([row]))
-    >>> facts = load_counterfact(file)
-    >>> key = facts[0].key
-    >>> facts[0].answers, facts.wrong[0].answers
-    (('Marly United',), ('Peko City',))
-    >>> facts.paraphrases[key][0].prompt, facts.neighbours[key][0].prompt
-    ('The team of Ada Brünn is', 'Ilse Krone plays for')
+    >>> from neurotopo.datasets import CounterFact
+    >>> CounterFact([])
+    CounterFact of 0 facts, 0 relations
     """
 
     def __init__(self, cases: Sequence[_Case], skipped: Sequence[Skipped] = ()) -> None:
@@ -84,55 +62,45 @@ class CounterFact(Dataset):
 
 
 def load_counterfact(path: PathLike, on_error: str = "raise") -> CounterFact:
-    """Read CounterFact, or any file of its form.
+    """Read CounterFact, or a file of the same format.
 
     Parameters
     ----------
     path : path-like
         A JSON list, or a JSON object a line, with ``case_id`` and ``requested_rewrite``
         (``prompt`` with ``{}`` for the subject, ``subject``, ``relation_id``, ``target_true`` and
-        ``target_new``); ``paraphrase_prompts`` and ``neighborhood_prompts`` may be there.
+        ``target_new``), and optionally ``paraphrase_prompts`` and ``neighborhood_prompts``.
     on_error : {"raise", "skip"}, default="raise"
-        What to do with a case that has a fault.
+        Treatment of an invalid case.
 
     Returns
     -------
     CounterFact
-        The true facts, and with them the false answers, paraphrases and neighbours.
 
     Examples
     --------
     >>> import json
-    >>> case = {
-    ...     "case_id": 7,
-    ...     "requested_rewrite": {
-    ...         "prompt": "{} was born in",
-    ...         "subject": "Ada Brünn",
-    ...         "relation_id": "P19",
-    ...         "target_true": {"str": "Marly"},
-    ...         "target_new": {"str": "São Peko"},
-    ...     },
-    ...     "paraphrase_prompts": ["Ada Brünn comes from"],
-    ...     "neighborhood_prompts": ["Ilse Krone was born in"],
-    ... }
     >>> import tempfile
     >>> from pathlib import Path
-    >>> file = Path(tempfile.mkdtemp()) / "counterfact.json"
-    >>> _ = file.write_text(json.dumps([case]), encoding="utf-8")
     >>> from neurotopo.datasets import load_counterfact
+    >>> rewrite = {"prompt": "{} was born in", "subject": "Ada Brünn", "relation_id": "P19"}
+    >>> rewrite |= {"target_true": {"str": "Marly"}, "target_new": {"str": "São Peko"}}
+    >>> case = {"case_id": 7, "requested_rewrite": rewrite, "paraphrase_prompts": ["Ada is from"]}
+    >>> file = Path(tempfile.mkdtemp(), "counterfact.json")
+    >>> _ = file.write_text(json.dumps([case]))
     >>> facts = load_counterfact(file)
     >>> facts[0].prompt, facts[0].answers, facts.wrong[0].answers
     ('Ada Brünn was born in', ('Marly',), ('São Peko',))
-    >>> facts.neighbours[facts[0].key][0].prompt
-    'Ilse Krone was born in'
+    >>> facts.paraphrases["7"][0].prompt
+    'Ada is from'
     """
     faults = Faults(on_error)
-    found = Found()
+    collected = FactCollector(faults)
     cases = []
     for record in read_records(path, faults):
         with faults.at(record.file, record.line):
             case = _case(record)
-            fact = found.add(case.fact, record.line)
+            fact = collected.add(case.fact, record.line)
             cases.append(case if fact is case.fact else _case(record, fact.key))
     if not cases:
         raise faults.nothing(path, "cases")

@@ -1,4 +1,4 @@
-"""What the readers give: facts, with what was left out and all answers that are ever true."""
+"""Result of the readers: facts, the records that were skipped, and all true answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Dataset", "Skipped", "pluralize", "truth_of"]
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something in a file that is no fact.
+    """A record of a file that is not a valid fact.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Skipped:
     line : int or None
         The line, counted from 1; None for the file as a whole.
     reason : str
-        What is wrong with it; it names the field.
+        The reason, which names the field.
 
     Examples
     --------
@@ -42,30 +42,26 @@ class Skipped:
 
 
 class Dataset(FactSet):
-    """A :class:`~neurotopo.FactSet` that remembers where it comes from.
+    """A :class:`~neurotopo.FactSet` with the skipped records and all true answers.
 
-    What is made of it by filtering, sampling and slicing keeps :attr:`truth`: the facts of one
-    year still know the answers of all other years.
+    Parts made by filtering, sampling and slicing keep :attr:`truth`, so the facts of one year
+    still have the true answers of all years.
 
     Parameters
     ----------
     facts : iterable of Fact
         The facts, in order.
     skipped : sequence of Skipped, optional
-        What the reader left out.
+        The records that the reader skipped.
     truth : Truth, optional
-        The answers that are ever true. None: those of the facts.
+        The answers that are true at any date. Default: those of the facts.
 
     Examples
     --------
     >>> from neurotopo import Fact
     >>> from neurotopo.datasets import Dataset
-    >>> facts = Dataset(
-    ...     [
-    ...         Fact("Ada Brünn plays for", "Marly United", "P54", "2010", subject="Ada Brünn"),
-    ...         Fact("Ada Brünn plays for", "Zúnia Rovers", "P54", "2011", subject="Ada Brünn"),
-    ...     ]
-    ... )
+    >>> clubs = {"2010": "Marly United", "2011": "Zúnia Rovers"}
+    >>> facts = Dataset(Fact("Ada plays for", clubs[date], "P54", date) for date in clubs)
     >>> one_year = facts.filter(date="2010")
     >>> one_year, one_year.truth.is_true(one_year[0], "Zúnia Rovers")
     (Dataset of 1 fact, 1 relation, True)
@@ -80,7 +76,7 @@ class Dataset(FactSet):
 
     @property
     def truth(self) -> Truth:
-        """The answers that are true at any time, also of facts that were filtered out."""
+        """The answers that are true at any date, including facts that were filtered out."""
         if self._truth is None:
             self._truth = Truth(self)
         return self._truth
@@ -108,13 +104,12 @@ class Dataset(FactSet):
         return Dataset([*self, *other], truth=truth)
 
     def filter(self, **conditions: Any) -> Dataset:
-        """Return the facts that meet all conditions, as :meth:`neurotopo.FactSet.filter` does.
+        """Return the facts that meet all conditions.
 
         Parameters
         ----------
         **conditions
-            ``relation``, ``language``, ``date``: the value, or the values, that the field may
-            have. ``predicate``: takes a fact, tells whether to keep it.
+            As in :meth:`neurotopo.FactSet.filter`.
 
         Returns
         -------
@@ -123,14 +118,12 @@ class Dataset(FactSet):
         return self._part(super().filter(**conditions))
 
     def sample(self, n: int, seed: int = 0) -> Dataset:
-        """Return n of the facts, drawn without replacement, in the order they have here.
+        """Return n facts, drawn without replacement, in their original order.
 
         Parameters
         ----------
-        n : int
-            How many.
-        seed : int, default=0
-            The same seed draws the same facts.
+        n, seed
+            As in :meth:`neurotopo.FactSet.sample`.
 
         Returns
         -------
@@ -139,7 +132,7 @@ class Dataset(FactSet):
         return self._part(super().sample(n, seed))
 
     def by_relation(self) -> dict[str | None, FactSet]:
-        """Return the facts of each relation; those without one are under None."""
+        """Return the facts of each relation; the key None is for facts without one."""
         return {name: self._part(facts) for name, facts in super().by_relation().items()}
 
     def _part(self, facts: Iterable[Fact]) -> Dataset:
@@ -147,7 +140,7 @@ class Dataset(FactSet):
 
 
 def truth_of(facts: Iterable[Fact]) -> Truth:
-    """Return what facts know to be true: a :class:`Dataset` knows more than it holds.
+    """Return the true answers of facts; a :class:`Dataset` includes facts it no longer holds.
 
     Examples
     --------

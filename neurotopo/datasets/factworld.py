@@ -1,4 +1,4 @@
-"""FactWorld as a data set: a made-up world, the same for the same seed."""
+"""FactWorld as a data set: an invented world, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def load_factworld(
     wording: int = 0,
     **options: Any,
 ) -> Dataset:
-    """Return the facts of FactWorld; nothing is read or downloaded.
+    """Return the facts of FactWorld, generated in memory.
 
     Parameters
     ----------
     languages : str or several, default="en"
-        The languages wanted.
+        The languages.
     relation, date : str, optional
-        Only these. What is true at other dates is still known, see :attr:`Dataset.truth`.
+        Only this relation or date. :attr:`Dataset.truth` includes all dates.
     seed : int, default=0
-        Which world.
+        Seed of the world.
     core : bool, default=False
-        Only the facts that the shipped models know.
+        Only the facts that the built-in models know.
     wording : int, default=0
-        Which wording of each relation.
+        Index of the wording of each relation.
     **options
-        Passed to ``neurotopo.testbed.world.make_world``.
+        Options of ``neurotopo.testbed.world.make_world``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Records of JSON and JSON Lines files, with the line of each, and what to do with bad ones."""
+"""Records of JSON and JSON Lines files with their lines, and the treatment of invalid ones."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neurotopo.datasets.dataset import Skipped
-from neurotopo.knowledge.facts import Fact, distinct_fields, same_key
+from neurotopo.datasets.dataset import Dataset, Skipped
+from neurotopo.datasets.truth import Truth
+from neurotopo.knowledge.facts import Fact, decoded_json, distinct_fields, numbered_lines, same_key
 
 __all__ = [
+    "FactCollector",
     "Faults",
-    "Found",
     "PathLike",
     "Record",
     "array_of",
@@ -36,13 +37,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Faults:
-    """Raises at the first fault, or skips what is faulty and remembers why.
-
-    Parameters
-    ----------
-    on_error : {"raise", "skip"}
-        Which of the two.
-    """
+    """Treatment of invalid records: ``"raise"`` at the first one, or ``"skip"`` and list them."""
 
     def __init__(self, on_error: str) -> None:
         if on_error not in ("raise", "skip"):
@@ -52,7 +47,7 @@ class Faults:
 
     @contextmanager
     def at(self, file: PathLike, line: int | None) -> Iterator[None]:
-        """Say of a mistake made inside where it is; leave out the rest of the block."""
+        """Add the place to an error of the block, or skip the rest of the block."""
         try:
             yield
         except (TypeError, ValueError) as error:
@@ -62,7 +57,7 @@ class Faults:
             self.skipped.append(fault)
 
     def nothing(self, file: PathLike, what: str = "facts") -> ValueError:
-        """Return the error for a file of which nothing is left."""
+        """Return the error for a file without a valid record."""
         n = len(self.skipped)
         reason = f" ({n} skipped; the first: {self.skipped[0]})" if n else ""
         return ValueError(f"{os.fspath(file)} holds no {what}{reason.replace('.)', ')')}.")
@@ -70,40 +65,33 @@ class Faults:
 
 @dataclass(frozen=True)
 class Record:
-    """An object of a file.
-
-    Attributes
-    ----------
-    file : str
-        The file.
-    line : int
-        The line where it begins, counted from 1.
-    values : dict
-        Its fields.
-    """
+    """An object of a file: its first line, counted from 1, and its fields."""
 
     file: str
     line: int
     values: Mapping[str, Any]
 
 
-class Found:
-    """Facts as they are read, each with a name of its own.
+class FactCollector:
+    """The facts of a file, each with a unique key.
 
     Parameters
     ----------
+    faults : Faults
+        Treatment of invalid records.
     repeat : bool, default=True
-        Keep a fact whose name another has, and number it; otherwise that is a mistake.
+        Number a fact whose key occurred before; otherwise it is invalid.
     """
 
-    def __init__(self, repeat: bool = True) -> None:
+    def __init__(self, faults: Faults, repeat: bool = True) -> None:
         self.facts: list[Fact] = []
+        self._faults = faults
         self._repeat = repeat
         self._lines: dict[str, int] = {}
         self._copies: dict[str, int] = {}
 
     def add(self, fact: Fact, line: int) -> Fact:
-        """Take a fact in and return it, with its number where it is a repetition."""
+        """Add a fact and return it, numbered if it is a repetition."""
         key = fact.key
         if key in self._lines:
             if not self._repeat:
@@ -117,19 +105,24 @@ class Found:
         self.facts.append(fact)
         return fact
 
+    def dataset(self, path: PathLike, truth: Truth | None = None) -> Dataset:
+        """Return the facts as a data set; raise an error if there are none."""
+        if not self.facts:
+            raise self._faults.nothing(path)
+        return Dataset(self.facts, skipped=self._faults.skipped, truth=truth)
+
 
 def data_files(folder: PathLike) -> list[Path]:
-    """Return the JSON and JSON Lines files of a folder, packed or not, in order of their names."""
-    found = (path for path in Path(folder).iterdir() if path.is_file())
+    """Return the JSON and JSON Lines files of a folder, also compressed ones, sorted by name."""
     return sorted(
         path
-        for path in found
-        if path.name.endswith(_SUFFIXES) and not path.name.startswith((".", "_"))
+        for path in Path(folder).iterdir()
+        if path.name.endswith(_SUFFIXES) and path.name[0] not in "._" and path.is_file()
     )
 
 
 def read_bytes(path: PathLike) -> bytes:
-    """Return the content of a file, unpacked if it is packed, without a byte order mark."""
+    """Return the content of a file, decompressed, without a byte order mark."""
     data = Path(path).read_bytes()
     if data.startswith(_GZIP):
         try:
@@ -152,46 +145,16 @@ def read_text(path: PathLike) -> str:
 def read_records(path: PathLike, faults: Faults) -> Iterator[Record]:
     """Yield the objects of a file: one a line, or the members of one list.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    faults : Faults
-        What to do with lines that are no object. A list that is not JSON ends in an error in any
-        case, because nobody knows where its next member begins.
-
-    Yields
-    ------
-    Record
+    A list that is not JSON always raises an error, because the start of its next member is unknown.
     """
     name = os.fspath(path)
     data = read_bytes(path)
     if data.lstrip()[:1] == b"[":
         yield from _members(name, read_text(path), faults)
         return
-    # Only these are line ends: a JSON string may hold any other that Unicode knows.
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        values = None
+    for number, line in numbered_lines(data):
         with faults.at(name, number):
-            values = _object(line)
-        if values is not None:
-            yield Record(name, number, values)
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        text = line.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 ({error.reason} at byte {error.start})") from None
-    try:
-        value = json.loads(text, object_pairs_hook=distinct_fields)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return _as_object(value)
+            yield Record(name, number, _as_object(decoded_json(line)))
 
 
 def _as_object(value: Any) -> dict[str, Any]:
@@ -220,18 +183,15 @@ def _members(name: str, text: str, faults: Faults) -> Iterator[Record]:
         except (ValueError, RecursionError) as error:
             reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
             raise ValueError(f"{name}, line {line}: {reason}.") from None
-        values = None
         with faults.at(name, line):
-            values = _as_object(value)
-        if values is not None:
-            yield Record(name, line, values)
+            yield Record(name, line, _as_object(value))
         position = _after_space(text, position)
         separated = text[position : position + 1] == ","
         position += separated
     rest = _after_space(text, position + 1)
     if rest < len(text):
         line += text.count("\n", counted, rest)
-        raise ValueError(f"{name}, line {line}: not JSON (there is more behind the list).")
+        raise ValueError(f"{name}, line {line}: not JSON (text after the list).")
 
 
 def _after_space(text: str, position: int) -> int:
@@ -241,22 +201,12 @@ def _after_space(text: str, position: int) -> int:
 
 
 def text_of(values: Mapping[str, Any], field: str, within: str = "") -> str:
-    """Return a field that has to be a text, and not a blank one.
-
-    Parameters
-    ----------
-    values : mapping
-        The fields.
-    field : str
-        Name of the field.
-    within : str, default=""
-        Name of what the fields belong to, for messages.
-    """
+    """Return a field that must be a text and not blank; ``within`` precedes it in messages."""
     return _text(_value(values, field, within), within + field)
 
 
 def object_of(values: Mapping[str, Any], field: str, within: str = "") -> Mapping[str, Any]:
-    """Return a field that has to be an object."""
+    """Return a field that must be an object."""
     value = _value(values, field, within)
     if not isinstance(value, dict):
         raise TypeError(f"field {within + field!r} must be an object, got {_shown(value)}")
@@ -264,7 +214,7 @@ def object_of(values: Mapping[str, Any], field: str, within: str = "") -> Mappin
 
 
 def array_of(values: Mapping[str, Any], field: str, within: str = "") -> Sequence[Any]:
-    """Return a field that has to be a list."""
+    """Return a field that must be a list."""
     value = _value(values, field, within)
     if not isinstance(value, list):
         raise TypeError(f"field {within + field!r} must be a list, got {_shown(value)}")
@@ -272,8 +222,8 @@ def array_of(values: Mapping[str, Any], field: str, within: str = "") -> Sequenc
 
 
 def texts_of(values: Mapping[str, Any], field: str, within: str = "") -> list[str]:
-    """Return a field that has to be a list of texts."""
-    members: Iterable[Any] = array_of(values, field, within)
+    """Return a field that must be a list of texts."""
+    members = array_of(values, field, within)
     return [_text(value, f"{within}{field}[{i}]") for i, value in enumerate(members)]
 
 

@@ -1,11 +1,10 @@
-"""Any file of facts: which data set it is, and the facts in it."""
+"""Recognition of the format of a file of facts, and one reader for all formats."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from neurotopo.datasets.blimp import load_blimp
 from neurotopo.datasets.counterfact import load_counterfact
@@ -55,7 +54,7 @@ def load_facts(path: PathLike, format: str = "auto", on_error: str = "raise") ->
     format : str, default="auto"
         One of :data:`FORMATS`, or ``"auto"``: see :func:`format_of`.
     on_error : {"raise", "skip"}, default="raise"
-        What to do with rows that are no facts.
+        Treatment of rows that are not valid facts.
 
     Returns
     -------
@@ -65,9 +64,9 @@ def load_facts(path: PathLike, format: str = "auto", on_error: str = "raise") ->
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> file = Path(tempfile.mkdtemp()) / "facts.csv"
-    >>> _ = file.write_text("prompt,answers\nThe capital of Zunia is,Marly\n")
     >>> from neurotopo.datasets import load_facts
+    >>> file = Path(tempfile.mkdtemp(), "facts.csv")
+    >>> _ = file.write_text("prompt,answers\nThe capital of Zunia is,Marly\n")
     >>> load_facts(file)
     Dataset of 1 fact, 0 relations
     """
@@ -94,32 +93,32 @@ def format_of(path: PathLike) -> str:
     Raises
     ------
     ValueError
-        When it is none of them.
+        If it is none of them.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> from neurotopo.datasets import format_of
-    >>> file = Path(tempfile.mkdtemp()) / "facts.jsonl"
+    >>> file = Path(tempfile.mkdtemp(), "facts.jsonl")
     >>> _ = file.write_text('{"prompt": "The capital of Peru is _X_", "answers": ["Lima"]}')
     >>> format_of(file)
     'jsonl'
     """
     place, faults = Path(path), Faults("skip")
     if place.is_dir():
-        found = _format_of_folder(place, faults)
+        name = _format_of_folder(place, faults)
     elif place.name.removesuffix(".gz").endswith((".csv", ".tsv")):
-        found = "csv"
+        name = "csv"
     else:
-        found = _format_of_rows(place, faults)
-    if found is None:
+        name = _format_of_rows(place, faults)
+    if name is None:
         if place.is_file() and not faults.skipped and not read_bytes(place).strip():
             raise ValueError(f"{os.fspath(path)} is empty.")
         known = f"in none of the known formats ({', '.join(FORMATS)})"
         first = f"; {faults.skipped[0]}" if faults.skipped else "."
         raise ValueError(f"{os.fspath(path)} is {known}{first}")
-    return found
+    return name
 
 
 def _format_of_folder(folder: Path, faults: Faults) -> str | None:
@@ -128,29 +127,24 @@ def _format_of_folder(folder: Path, faults: Faults) -> str | None:
     inside = [folder, *(place for place in sorted(folder.iterdir()) if place.is_dir())]
     if any(file.name.startswith("templates.json") for f in inside for file in data_files(f)):
         return "mlama"
-    found = {_format_of_rows(file, faults) for file in data_files(folder)} - {None}
-    # Other formats are read from one file.
-    return found.pop() if len(found) == 1 and found <= {"templama", "blimp"} else None
+    formats = {_format_of_rows(file, faults) for file in data_files(folder)} - {None}
+    # The readers of other formats take one file.
+    return formats.pop() if len(formats) == 1 and formats <= {"templama", "blimp"} else None
 
 
 def _format_of_rows(file: Path, faults: Faults) -> str | None:
-    """Return the format of the first row that looks like one."""
-    begun = None
+    """Return the format of the first row that has all fields of a format.
+
+    If no row does: that of the first row with some. Its reader names the missing field.
+    """
+    partial = None
     for record in read_records(file, faults):
-        found = _format_of_fields(record.values)
-        if found is not None:
-            return found
-        begun = begun or _begun(record.values)
-    # With a field left out of every row, the reader of that format can say which.
-    return begun
-
-
-def _begun(values: Mapping[str, Any]) -> str | None:
-    """Return the format of which a row has the most fields, though not all."""
-    shares = {name: len(fields & values.keys()) / len(fields) for name, fields in _FIELDS}
-    best = max(shares, key=lambda name: shares[name])
-    return best if shares[best] else None
-
-
-def _format_of_fields(values: Mapping[str, Any]) -> str | None:
-    return next((name for name, fields in _FIELDS if fields <= values.keys()), None)
+        shares = {
+            name: len(fields & record.values.keys()) / len(fields) for name, fields in _FIELDS
+        }
+        best = max(shares, key=lambda name: shares[name])
+        if shares[best] == 1:
+            return best
+        if partial is None and shares[best]:
+            partial = best
+    return partial

@@ -1,4 +1,4 @@
-"""mLAMA and ParaRel: triples in files by relation, and templates to word them."""
+"""mLAMA and ParaRel: one file of triples for each relation, and templates for their prompts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from neurotopo.datasets.dataset import Dataset, Skipped
 from neurotopo.datasets.files import (
+    FactCollector,
     Faults,
-    Found,
     PathLike,
     Record,
     data_files,
@@ -28,15 +28,13 @@ _TRIPLE_NAMES = ("uuid", "lineid")
 
 
 class Reworded(Dataset):
-    """Facts, each in several wordings.
-
-    The facts of the set itself have the first wording of their relation.
+    """Facts in the first wording of their relation, with the other wordings.
 
     Attributes
     ----------
     wordings : dict of str to tuple of Fact
-        All wordings of a fact by its :attr:`~neurotopo.Fact.key`, the first one first. A tuple
-        serves as a fact in :func:`neurotopo.knowledge.locate.locate`.
+        All wordings of each fact, by :attr:`~neurotopo.Fact.key`, in order.
+        :func:`neurotopo.knowledge.locate.locate` accepts a tuple in place of a fact.
 
     Examples
     --------
@@ -69,58 +67,54 @@ def load_mlama(
     Parameters
     ----------
     path : path-like
-        The folder with a folder for each language, or the folder of one language:
+        A folder with a folder for each language, or the folder of one language:
         ``templates.jsonl`` (``relation``, ``template``) and for each relation a file such as
         ``P36.jsonl`` (``sub_label``, ``obj_label``, ``uuid`` or ``lineid``). Or a file whose rows
-        have the fields ``template``, ``language`` and ``predicate_id`` too.
+        also have the fields ``template``, ``language`` and ``predicate_id``.
     languages, relations : str or several, optional
         Only these.
     on_error : {"raise", "skip"}, default="raise"
-        What to do with rows that are no facts.
+        Treatment of rows that are not valid facts.
     prompts : {"original", "causal"}, default="original"
-        ``"causal"``: prompts end where the answer begins; one that cannot be turned round is
-        treated like a row that is no fact.
+        ``"causal"``: prompts end where the answer begins; a row that cannot be reworded so is
+        invalid.
 
     Returns
     -------
     Dataset
-        The ``id`` is language, relation and the name of the triple, ``"fr:P36:5"``; what follows
-        the first colon is the same in all languages.
+        The ``id`` is language, relation and name of the triple, such as ``"fr:P36:5"``; the part
+        after the first colon is the same in all languages.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> folder = Path(tempfile.mkdtemp()) / "fr"
-    >>> folder.mkdir()
-    >>> _ = (folder / "templates.jsonl").write_text(
-    ...     '{"relation": "P36", "template": "La capitale de [X] est [Y]."}', encoding="utf-8"
-    ... )
-    >>> _ = (folder / "P36.jsonl").write_text(
-    ...     '{"sub_label": "Zunie", "obj_label": "Saint-Péco", "uuid": "5"}', encoding="utf-8"
-    ... )
     >>> from neurotopo.datasets import load_mlama
+    >>> folder = Path(tempfile.mkdtemp(), "fr")
+    >>> folder.mkdir()
+    >>> template = '{"relation": "P36", "template": "La capitale de [X] est [Y]."}'
+    >>> _ = (folder / "templates.jsonl").write_text(template)
+    >>> triple = '{"sub_label": "Zunie", "obj_label": "Marly", "uuid": "5"}'
+    >>> _ = (folder / "P36.jsonl").write_text(triple)
     >>> fact = load_mlama(folder.parent)[0]
     >>> fact.prompt, fact.answers, fact.language, fact.id
-    ('La capitale de Zunie est _X_.', ('Saint-Péco',), 'fr', 'fr:P36:5')
+    ('La capitale de Zunie est _X_.', ('Marly',), 'fr', 'fr:P36:5')
     """
     check_prompts(prompts)
     faults = Faults(on_error)
     wanted = {"language": _several(languages), "predicate_id": _several(relations)}
-    found = Found()
+    collected = FactCollector(faults)
     for record in _mlama_rows(Path(path), wanted, faults):
         with faults.at(record.file, record.line):
-            fact = _triple(record, text_of(record.values, "template"))
-            found.add(causal_fact(fact) if prompts == "causal" else fact, record.line)
-    if not found.facts:
-        raise faults.nothing(path)
-    return Dataset(found.facts, skipped=faults.skipped)
+            fact = _worded(record, text_of(record.values, "template"), prompts)
+            collected.add(fact, record.line)
+    return collected.dataset(path)
 
 
 def _mlama_rows(
     path: Path, wanted: Mapping[str, frozenset[str] | None], faults: Faults
 ) -> Iterator[Record]:
-    """Yield the rows asked for, with language, relation and template in each."""
+    """Yield the wanted rows, with language, relation and template in each."""
     if path.is_dir():
         for folder in _language_folders(path, wanted["language"]):
             yield from _rows_of_language(folder, wanted["predicate_id"], faults)
@@ -135,23 +129,18 @@ def _mlama_rows(
 
 
 def _language_folders(path: Path, languages: frozenset[str] | None) -> list[Path]:
-    if _by_stem(path).get(_TEMPLATES) is not None:
+    if _TEMPLATES in _by_stem(path):
         folders = [path.resolve()]
     else:
         there = (folder for folder in path.iterdir() if folder.is_dir())
         folders = sorted(folder for folder in there if _TEMPLATES in _by_stem(folder))
     if not folders:
-        raise ValueError(
-            f"{os.fspath(path)} is no folder of mLAMA: neither it nor a folder in it holds "
-            "templates.jsonl."
-        )
+        raise ValueError(f"{os.fspath(path)} is no folder of mLAMA: templates.jsonl is missing.")
     known = {folder.name for folder in folders}
     for language in languages or ():
         if language not in known:
-            raise ValueError(
-                f"{os.fspath(path)} has no language {language!r}; there are "
-                f"{', '.join(sorted(known))}."
-            )
+            names = ", ".join(sorted(known))
+            raise ValueError(f"{os.fspath(path)} has no language {language!r}; there are {names}.")
     return [folder for folder in folders if languages is None or folder.name in languages]
 
 
@@ -197,45 +186,40 @@ def load_pararel(
     Parameters
     ----------
     path : path-like
-        The folder of patterns, a file such as ``P36.jsonl`` for each relation with a ``pattern``
-        in each row; or one such file; or the folder ``data`` of ParaRel, which has the triples
-        too.
+        The folder of patterns, with a file such as ``P36.jsonl`` for each relation and a
+        ``pattern`` in each row; or one such file; or the folder ``data`` of ParaRel.
     triples : path-like, optional
-        The folder of triples (``sub_label``, ``obj_label``, ``uuid``), or the file. Not needed
-        for the folder ``data``.
+        The folder or file of triples (``sub_label``, ``obj_label``, ``uuid``); the folder
+        ``data`` contains it.
     relations : str or several, optional
         Only these.
     on_error : {"raise", "skip"}, default="raise"
-        What to do with rows that are no patterns or triples.
+        Treatment of rows that are not valid patterns or triples.
     prompts : {"original", "causal"}, default="original"
-        ``"causal"``: prompts end where the answer begins; a pattern that cannot be turned round
-        is treated like a row that is no pattern.
+        ``"causal"``: prompts end where the answer begins; a pattern that cannot be reworded so is
+        invalid.
 
     Returns
     -------
     Reworded
-        A set of facts in their first wording; ``wordings`` has the others.
+        The facts in their first wording; ``wordings`` has the others.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "patterns.jsonl").write_text(
-    ...     '{"pattern": "The capital of [X] is [Y]."}\n{"pattern": "[X], whose capital is [Y]."}'
-    ... )
-    >>> _ = (folder / "triples.jsonl").write_text(
-    ...     '{"sub_label": "Zunia", "obj_label": "Marly", "uuid": "5"}'
-    ... )
     >>> from neurotopo.datasets import load_pararel
-    >>> facts = load_pararel(folder / "patterns.jsonl", folder / "triples.jsonl")
+    >>> patterns, triples = (Path(tempfile.mkdtemp(), name) for name in ("P36.jsonl", "t.jsonl"))
+    >>> _ = patterns.write_text('{"pattern": "[X] has [Y]."}\n{"pattern": "[X] owns [Y]."}')
+    >>> _ = triples.write_text('{"sub_label": "Zunia", "obj_label": "Marly", "uuid": "5"}')
+    >>> facts = load_pararel(patterns, triples)
     >>> [fact.prompt for fact in facts.wordings[facts[0].key]]
-    ['The capital of Zunia is _X_.', 'Zunia, whose capital is _X_.']
+    ['Zunia has _X_.', 'Zunia owns _X_.']
     """
     check_prompts(prompts)
     faults = Faults(on_error)
     wanted = _several(relations)
-    found = Found()
+    collected = FactCollector(faults)
     wordings: dict[str, tuple[Fact, ...]] = {}
     for relation, pattern_file, triple_file in _pararel_files(Path(path), triples):
         if wanted is not None and relation not in wanted:
@@ -244,13 +228,13 @@ def load_pararel(
         for record in read_records(triple_file, faults) if patterns else ():
             with faults.at(record.file, record.line):
                 named = replace(record, values={**record.values, "predicate_id": relation})
-                first = found.add(_worded(named, patterns[0], prompts), record.line)
+                first = collected.add(_worded(named, patterns[0], prompts), record.line)
                 others = (_worded(named, pattern, prompts) for pattern in patterns[1:])
                 wordings[first.key] = (
                     first,
                     *(replace(fact, id=f"{first.key}~{i}") for i, fact in enumerate(others, 2)),
                 )
-    if not found.facts:
+    if not wordings:
         raise faults.nothing(path)
     return Reworded(wordings, faults.skipped)
 
@@ -261,7 +245,7 @@ def _worded(record: Record, pattern: str, prompts: str) -> Fact:
 
 
 def _patterns(file: Path, relation: str, causal: bool, faults: Faults) -> list[str]:
-    patterns: dict[str, None] = {}  # the same twice is the same wording
+    patterns: dict[str, None] = {}  # repeated patterns count once
     for record in read_records(file, faults):
         with faults.at(record.file, record.line):
             pattern = _checked(text_of(record.values, "pattern"), "pattern")
@@ -272,7 +256,7 @@ def _patterns(file: Path, relation: str, causal: bool, faults: Faults) -> list[s
 
 
 def _pararel_files(path: Path, triples: PathLike | None) -> Iterator[tuple[str, Path, Path]]:
-    """Yield relation, file of patterns and file of triples."""
+    """Yield each relation with its file of patterns and its file of triples."""
     if triples is None:
         patterns, rows = path / "pattern_data" / "graphs_json", path / "trex_lms_vocab"
         if not patterns.is_dir() or not rows.is_dir():

@@ -1,4 +1,4 @@
-"""Faulty input: prompts in which a word or token is replaced, added or left out (Eq 15)."""
+"""Perturbed prompts: a word or token is replaced, added or deleted (Eq 15)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neurotopo.models.prompts import describe_fact, split_prompt
 __all__ = ["PERTURBATIONS", "perturb", "perturb_all", "seeded"]
 
 PERTURBATIONS = ("replace", "add", "delete")
-"""The three ways of Eq 15."""
+"""The three kinds of Eq 15."""
 
 _Span = tuple[int, int]
 
@@ -32,38 +32,38 @@ def perturb(
     keep_subject: bool = False,
     tokenizer: Any = None,
 ) -> Fact:
-    """Return a fact with a faulty prompt and the same answers.
+    """Return a fact with a perturbed prompt and the same answers.
 
-    ``"replace"`` puts a mark in the place of a word, ``"add"`` puts one before a word and
-    ``"delete"`` leaves a word out (Eq 15). Which word it is depends on the seed and on the fact's
-    :attr:`~neurotopo.Fact.key`, not on other facts. The placeholder is never touched.
+    ``"replace"`` replaces a word by a mark, ``"add"`` inserts a mark before a word and
+    ``"delete"`` removes a word (Eq 15). The seed and the fact's :attr:`~neurotopo.Fact.key` alone
+    select the word. The placeholder never changes.
 
     Parameters
     ----------
     fact : Fact
         The fact.
     kind : {"replace", "add", "delete"}, optional
-        What is done. None: one of them at random.
+        The kind of change. Default: a random one.
     n : int, default=1
-        To how many words, all different ones.
+        Number of different words to change.
     seed : int, default=0
-        The same seed gives the same prompt.
+        Seed of the draw.
     marks : (str, str), default=("[replace]", "[add]")
-        What is put in the place of a word, and what is put before one.
+        The mark that replaces a word, and the mark inserted before one.
     keep_subject : bool, default=False
-        Leave the words of the fact's ``subject`` alone.
+        Do not change the words of the fact's ``subject``.
     tokenizer : tokenizer of transformers, optional
-        Take its tokens instead of words. It has to know their places in the text, as fast ones do.
+        Change tokens instead of words. It must return offsets, as fast tokenizers do.
 
     Returns
     -------
     Fact
-        Its ``id`` is the key of the fact with ``"~"``, the kind and the seed behind it.
+        Its ``id`` is the key of the fact, ``"~"``, the kind and the seed.
 
     Raises
     ------
     ValueError
-        When the prompt has too few words.
+        If the prompt has too few words.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def perturb(
         kind = PERTURBATIONS[random.integers(len(PERTURBATIONS))]
     spans = _spans(fact, tokenizer)
     free = _outside_subject(spans, fact) if keep_subject else spans
-    most = len(free) - (kind == "delete" and len(free) == len(spans))  # something has to be left
+    most = len(free) - (kind == "delete" and len(free) == len(spans))  # one word must remain
     if n > most:
         raise ValueError(
             f"{describe_fact(fact)}: {n} cannot be changed by {kind!r}; at most {most} can."
@@ -102,16 +102,16 @@ def perturb(
 
 
 def perturb_all(facts: Iterable[Fact], kind: str | None = None, **options: Any) -> FactSet:
-    """Return the facts with faulty prompts, in the same order.
+    """Return the facts with perturbed prompts, in the same order.
 
     Parameters
     ----------
     facts : iterable of Fact
         The facts.
     kind : {"replace", "add", "delete"}, optional
-        What is done. None: for each fact one of them at random.
+        The kind of change. Default: a random one for each fact.
     **options
-        As for :func:`perturb`.
+        Other parameters of :func:`perturb`.
 
     Returns
     -------
@@ -129,13 +129,13 @@ def perturb_all(facts: Iterable[Fact], kind: str | None = None, **options: Any) 
 
 
 def seeded(seed: int, purpose: str, key: str) -> np.random.Generator:
-    """Return random numbers that depend on seed, purpose and fact only, on any machine."""
+    """Return a random generator that depends on seed, purpose and fact alone, on any machine."""
     digest = hashlib.sha256(f"{seed}\0{purpose}\0{key}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 def _spans(fact: Fact, tokenizer: Any) -> list[_Span]:
-    """Return where the words or tokens are, apart from the placeholder."""
+    """Return the spans of the words or tokens, without the placeholder."""
     prompt = fact.prompt
     before, after = split_prompt(prompt) or (prompt, "")
     return [
@@ -148,18 +148,17 @@ def _spans(fact: Fact, tokenizer: Any) -> list[_Span]:
 def _outside_subject(spans: list[_Span], fact: Fact) -> list[_Span]:
     if fact.subject is None:
         raise ValueError(f"{describe_fact(fact)}: keep_subject needs field 'subject'.")
-    found = re.finditer(re.escape(fact.subject), fact.prompt)
-    kept = [match.span() for match in found]
+    kept = [match.span() for match in re.finditer(re.escape(fact.subject), fact.prompt)]
     return [span for span in spans if not any(a < span[1] and span[0] < b for a, b in kept)]
 
 
 def _tokens(text: str, tokenizer: Any) -> list[_Span]:
-    """Return where the tokens of a text are, without the space in front of them."""
+    """Return the spans of the tokens of a text, without the space before them."""
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     spans: list[_Span] = []
     for start, end in encoded["offset_mapping"]:
         start += len(text[start:end]) - len(text[start:end].lstrip())
-        # Several tokens of one character, its bytes say, have one place.
+        # Tokens of one character, such as its bytes, share a span.
         if start < end and (not spans or start >= spans[-1][1]):
             spans.append((start, end))
     return spans

@@ -1,4 +1,4 @@
-"""Prompts made of a template and a subject, and prompts that end where the answer begins."""
+"""Prompts from a template and a subject, and prompts that end where the answer begins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neurotopo.models.prompts import Template, causal_parts
 __all__ = ["PROMPTS", "causal_fact", "check_prompts", "fill", "subject_in"]
 
 PROMPTS = ("causal", "original")
-"""How prompts are given: ending where the answer begins, or as they stand in the file."""
+"""Forms of prompts: ending where the answer begins, or as in the file."""
 
 
 def check_prompts(prompts: str) -> None:
@@ -22,14 +22,14 @@ def check_prompts(prompts: str) -> None:
 
 
 def causal_fact(fact: Fact, templates: Mapping[str, Template] | None = None) -> Fact:
-    """Return a fact whose prompt has no placeholder: the answer follows it.
+    """Return a fact whose prompt ends where the answer begins, without a placeholder.
 
     Parameters
     ----------
     fact : Fact
         Any fact.
     templates : mapping, optional
-        As for :func:`neurotopo.models.prompts.causal_parts`.
+        As in :func:`neurotopo.models.prompts.causal_parts`.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def causal_fact(fact: Fact, templates: Mapping[str, Template] | None = None) -> 
     Raises
     ------
     ValueError
-        When words follow the placeholder and the prompt cannot be turned round.
+        If words follow the placeholder and the prompt cannot be reworded.
 
     Examples
     --------
@@ -51,23 +51,12 @@ def causal_fact(fact: Fact, templates: Mapping[str, Template] | None = None) -> 
     short = replace(fact, prompt=parts.before)
     if causal_parts(short) == parts:
         return short
-    # The space before the answer is not the one that would be guessed.
+    # The default spacing before the answer would be wrong: keep the placeholder.
     return replace(fact, prompt=f"{parts.before}{parts.separator}_X_")
 
 
 def fill(template: str, names: Mapping[str, str]) -> str:
-    """Put names into a template, all at once: what a name contains is never replaced.
-
-    Parameters
-    ----------
-    template : str
-        A text.
-    names : mapping of str to str
-        What to put for each mark.
-
-    Returns
-    -------
-    str
+    """Replace the marks of a template by names, all at once: marks within names stay.
 
     Examples
     --------
@@ -80,7 +69,7 @@ def fill(template: str, names: Mapping[str, str]) -> str:
 
 
 def subject_in(prompt: str, wording: str) -> str | None:
-    """Return what stands in the place of ``[Y]``, or None where the prompt is worded otherwise.
+    """Return the text in the place of ``[Y]``, or None if the prompt does not fit the wording.
 
     Examples
     --------

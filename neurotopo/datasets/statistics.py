@@ -1,10 +1,11 @@
-"""What a set of facts holds: its relations, dates and spans (the paper's Tables 4 to 6)."""
+"""Counts of a set of facts: relations, dates and spans (the paper's Tables 4 to 6)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from neurotopo.datasets.relations import TEMPLAMA
 from neurotopo.datasets.truth import undated_prompt
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DateRow", "ExampleRow", "RelationRow", "SpanRow", "Statistics", "describe"]
 
+_Item = TypeVar("_Item")
+_Key = TypeVar("_Key", bound=Hashable)
+
 
 @dataclass(frozen=True)
 class RelationRow:
@@ -26,19 +30,19 @@ class RelationRow:
     relation : str or None
         The relation; None for facts without one.
     name : str or None
-        What it is called, where that is known.
+        Its name, if it is a relation of TempLAMA.
     facts : int
         Number of facts: one query at one date each.
     queries : int
-        Number of distinct queries. The same query at another date is the same.
+        Number of distinct queries; the date does not distinguish them.
     changing : int
-        Of them, those whose answers are not the same at all dates.
+        Number of queries whose answers differ between dates.
     several : int
         Number of facts with more than one valid answer.
     answers : int
         Number of distinct answers.
     example, example_answer : str
-        The first query, and its first answer.
+        The first query and its first answer.
     """
 
     relation: str | None
@@ -54,14 +58,9 @@ class RelationRow:
 
 @dataclass(frozen=True)
 class DateRow:
-    """A date (Table 6).
+    """Numbers of facts, queries and relations at a date (Table 6).
 
-    Attributes
-    ----------
-    date : str or None
-        The date; None for facts without one.
-    facts, queries, relations : int
-        How many there are of it.
+    ``date`` is None for facts without one.
     """
 
     date: str | None
@@ -72,16 +71,9 @@ class DateRow:
 
 @dataclass(frozen=True)
 class SpanRow:
-    """How many queries there are of a number of dates.
+    """Number of queries that occur at ``dates`` dates; those whose answers differ are ``changing``.
 
-    Attributes
-    ----------
-    dates : int
-        Number of dates.
-    queries : int
-        Number of queries that are asked at so many dates.
-    changing : int
-        Of them, those whose answers are not the same at all dates.
+    Together the rows show how long facts are followed.
     """
 
     dates: int
@@ -91,7 +83,7 @@ class SpanRow:
 
 @dataclass(frozen=True)
 class ExampleRow:
-    """A query and the dates it is asked at (Table 5).
+    """A query and its dates (Table 5).
 
     Attributes
     ----------
@@ -102,7 +94,7 @@ class ExampleRow:
     first, last : str
         The first and the last date.
     dates : int
-        Number of dates, which may have gaps between them.
+        Number of dates; there may be gaps between them.
     answers : int
         Number of distinct answers at all dates.
     """
@@ -115,9 +107,17 @@ class ExampleRow:
     answers: int
 
 
+_TABLES: dict[str, Any] = {
+    "relations": RelationRow,
+    "dates": DateRow,
+    "spans": SpanRow,
+    "examples": ExampleRow,
+}
+
+
 @dataclass(frozen=True)
 class Statistics:
-    """What :func:`describe` found.
+    """Result of :func:`describe`.
 
     Attributes
     ----------
@@ -128,22 +128,22 @@ class Statistics:
     languages : dict of str to int
         Number of facts of each language.
     relations : list of RelationRow
-        The relations, that of the most queries first (Table 4).
+        The relations, by falling number of queries (Table 4).
     dates : list of DateRow
-        The dates, the latest first (Table 6); empty where no fact has one.
+        The dates, the latest first (Table 6); empty if no fact has one.
     spans : list of SpanRow
-        How many queries there are of each number of dates, the longest first.
+        Number of queries for each number of dates, the longest span first.
     examples : list of ExampleRow
-        Queries of different numbers of dates, the longest first (Table 5).
+        Queries with different numbers of dates, the longest span first (Table 5).
 
     Examples
     --------
     >>> from neurotopo import Fact
     >>> from neurotopo.datasets import describe
-    >>> found = describe([Fact("The capital of Peru is _X_", "Lima", "P36")])
-    >>> found.facts, found.languages, found.dates
+    >>> statistics = describe([Fact("The capital of Peru is _X_", "Lima", "P36")])
+    >>> statistics.facts, statistics.languages, statistics.dates
     (1, {'en': 1}, [])
-    >>> found.to_pandas()["relations"][["relation", "queries"]]
+    >>> statistics.to_pandas()["relations"][["relation", "queries"]]
       relation  queries
     0      P36        1
     """
@@ -157,25 +157,19 @@ class Statistics:
     examples: list[ExampleRow]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON can hold it."""
+        """Return all counts as JSON can hold them."""
         return asdict(self)
 
     def to_pandas(self) -> dict[str, pd.DataFrame]:
         """Return the tables ``"relations"``, ``"dates"``, ``"spans"`` and ``"examples"``."""
         import pandas as pd
 
-        kinds: dict[str, Any] = {
-            "relations": RelationRow,
-            "dates": DateRow,
-            "spans": SpanRow,
-            "examples": ExampleRow,
-        }
         return {
             name: pd.DataFrame(
                 [asdict(row) for row in getattr(self, name)],
-                columns=[field.name for field in fields(kind)],
+                columns=[column.name for column in fields(kind)],
             )
-            for name, kind in kinds.items()
+            for name, kind in _TABLES.items()
         }
 
 
@@ -187,7 +181,7 @@ def describe(facts: Iterable[Fact], n_examples: int = 8) -> Statistics:
     facts : iterable of Fact
         The facts.
     n_examples : int, default=8
-        How many queries are shown with their dates.
+        Number of queries shown with their dates.
 
     Returns
     -------
@@ -197,72 +191,67 @@ def describe(facts: Iterable[Fact], n_examples: int = 8) -> Statistics:
     --------
     >>> from neurotopo import Fact
     >>> from neurotopo.datasets import describe
-    >>> found = describe(
+    >>> statistics = describe(
     ...     [
     ...         Fact("Ada Brünn plays for", "Marly United", "P54", "2010"),
     ...         Fact("Ada Brünn plays for", ["Zúnia Rovers", "Peko City"], "P54", "2011"),
     ...         Fact("Ilse Krone plays for", "Peko City", "P54", "2011"),
     ...     ]
     ... )
-    >>> row = found.relations[0]
+    >>> row = statistics.relations[0]
     >>> row.name, row.facts, row.queries, row.changing, row.several, row.answers
     ('member of sports team', 3, 2, 1, 1, 3)
-    >>> [(row.date, row.queries) for row in found.dates]
+    >>> [(row.date, row.queries) for row in statistics.dates]
     [('2011', 2), ('2010', 1)]
-    >>> [(row.query, row.first, row.last, row.dates) for row in found.examples]
-    [('Ada Brünn plays for', '2010', '2011', 2), ('Ilse Krone plays for', '2011', '2011', 1)]
     """
     if n_examples < 0:
         raise ValueError(f"n_examples must not be negative, got {n_examples}.")
-    queries: dict[tuple[str | None, str, str], _Query] = {}
-    everything = list(facts)
-    for fact in everything:
-        key = (fact.relation, fact.language, undated_prompt(fact))
-        queries.setdefault(key, _Query(fact)).facts.append(fact)
-    languages: dict[str, int] = {}
-    for fact in everything:
-        languages[fact.language] = languages.get(fact.language, 0) + 1
-    found = list(queries.values())
+    facts = list(facts)
+    by_query = _grouped(facts, lambda fact: (fact.relation, fact.language, undated_prompt(fact)))
+    queries = [_Query(group) for group in by_query.values()]
+    spans = _grouped((query for query in queries if query.dates), lambda query: len(query.dates))
     return Statistics(
-        facts=len(everything),
-        queries=len(found),
-        languages=languages,
-        relations=_relations(found),
-        dates=_dates(found),
-        spans=_spans(found),
-        examples=_examples(found, n_examples),
+        facts=len(facts),
+        queries=len(queries),
+        languages=dict(Counter(fact.language for fact in facts)),
+        relations=_relations(queries),
+        dates=_dates(queries),
+        spans=[
+            SpanRow(n, len(spans[n]), sum(query.changes for query in spans[n]))
+            for n in sorted(spans, reverse=True)
+        ],
+        examples=_examples(spans, n_examples),
     )
 
 
+def _grouped(items: Iterable[_Item], key: Callable[[_Item], _Key]) -> dict[_Key, list[_Item]]:
+    groups: dict[_Key, list[_Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+@dataclass
 class _Query:
     """A query with its facts at all dates."""
 
-    def __init__(self, first: Fact) -> None:
-        self.first = first
-        self.facts: list[Fact] = []
+    facts: list[Fact]
+    dates: list[str] = field(init=False)
+    answers: set[str] = field(init=False)
+    changes: bool = field(init=False)
 
-    @property
-    def dates(self) -> list[str]:
-        return sorted({fact.date for fact in self.facts if fact.date is not None})
-
-    @property
-    def answers(self) -> set[str]:
-        return {normalized(answer) for fact in self.facts for answer in fact.answers}
-
-    @property
-    def changes(self) -> bool:
+    def __post_init__(self) -> None:
         by_date: dict[str | None, set[str]] = {}
         for fact in self.facts:
             by_date.setdefault(fact.date, set()).update(map(normalized, fact.answers))
-        return len({frozenset(answers) for answers in by_date.values()}) > 1
+        self.dates = sorted(date for date in by_date if date is not None)
+        self.answers = set().union(*by_date.values())
+        self.changes = len({frozenset(answers) for answers in by_date.values()}) > 1
 
 
 def _relations(queries: list[_Query]) -> list[RelationRow]:
-    groups: dict[str | None, list[_Query]] = {}
-    for query in queries:
-        groups.setdefault(query.first.relation, []).append(query)
     rows = []
-    for relation, group in groups.items():
+    for relation, group in _grouped(queries, lambda query: query.facts[0].relation).items():
         facts = [fact for query in group for fact in query.facts]
         known = None if relation is None else TEMPLAMA.get(relation)
         rows.append(
@@ -282,10 +271,8 @@ def _relations(queries: list[_Query]) -> list[RelationRow]:
 
 
 def _dates(queries: list[_Query]) -> list[DateRow]:
-    groups: dict[str | None, list[tuple[int, Fact]]] = {}
-    for number, query in enumerate(queries):
-        for fact in query.facts:
-            groups.setdefault(fact.date, []).append((number, fact))
+    numbered = [(number, fact) for number, query in enumerate(queries) for fact in query.facts]
+    groups = _grouped(numbered, lambda entry: entry[1].date)
     if set(groups) <= {None}:
         return []
     return [
@@ -299,33 +286,18 @@ def _dates(queries: list[_Query]) -> list[DateRow]:
     ]
 
 
-def _spans(queries: list[_Query]) -> list[SpanRow]:
-    groups: dict[int, list[_Query]] = {}
-    for query in queries:
-        if query.dates:
-            groups.setdefault(len(query.dates), []).append(query)
-    return [
-        SpanRow(n, len(groups[n]), sum(query.changes for query in groups[n]))
-        for n in sorted(groups, reverse=True)
-    ]
-
-
-def _examples(queries: list[_Query], n: int) -> list[ExampleRow]:
-    """Return one query for each number of dates, then a second one, until there are enough."""
-    groups: dict[int, list[_Query]] = {}
-    for query in queries:
-        if query.dates:
-            groups.setdefault(len(query.dates), []).append(query)
+def _examples(spans: dict[int, list[_Query]], n: int) -> list[ExampleRow]:
+    """Return one query of each number of dates, then a second one, until there are n."""
     turns = [
         (turn, -length, query)
-        for length, group in groups.items()
+        for length, group in spans.items()
         for turn, query in enumerate(group)
     ]
     chosen = sorted(turns, key=lambda entry: entry[:2])[:n]
     return [
         ExampleRow(
-            query=query.first.prompt,
-            relation=query.first.relation,
+            query=query.facts[0].prompt,
+            relation=query.facts[0].relation,
             first=query.dates[0],
             last=query.dates[-1],
             dates=len(query.dates),

@@ -1,4 +1,4 @@
-"""Files of one's own: CSV with a column for each field of a fact, and JSON Lines."""
+"""Own files: CSV with a column for each field of a fact, and JSON Lines."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from neurotopo.datasets.dataset import Dataset
-from neurotopo.datasets.files import Faults, Found, PathLike, read_bytes, read_text
-from neurotopo.knowledge.facts import Fact, fact_of_line
+from neurotopo.datasets.files import FactCollector, Faults, PathLike, read_bytes, read_text
+from neurotopo.knowledge.facts import Fact, fact_of_line, numbered_lines
 
 __all__ = ["load_csv", "load_jsonl"]
 
@@ -19,15 +19,15 @@ _Row = tuple[int, list[str]]
 
 
 def load_jsonl(path: PathLike, on_error: str = "raise") -> Dataset:
-    r"""Read what :meth:`neurotopo.FactSet.to_jsonl` writes: a JSON object for a fact a line.
+    r"""Read a JSON Lines file of facts, as :meth:`neurotopo.FactSet.to_jsonl` writes it.
 
     Parameters
     ----------
     path : path-like
-        A UTF-8 file; packed with gzip too. The fields are those of :class:`~neurotopo.Fact`;
-        ``prompt`` and ``answers`` are needed.
+        A UTF-8 file, also compressed with gzip. The fields are those of :class:`~neurotopo.Fact`;
+        ``prompt`` and ``answers`` are required.
     on_error : {"raise", "skip"}, default="raise"
-        What to do with a line that is no fact, or whose fact is there already.
+        Treatment of a line that is not a valid fact, or repeats one.
 
     Returns
     -------
@@ -37,22 +37,19 @@ def load_jsonl(path: PathLike, on_error: str = "raise") -> Dataset:
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> file = Path(tempfile.mkdtemp()) / "facts.jsonl"
-    >>> _ = file.write_text('{"prompt": "The capital of Zunia is _X_", "answers": ["Marly"]}\n{}')
     >>> from neurotopo.datasets import load_jsonl
+    >>> file = Path(tempfile.mkdtemp(), "facts.jsonl")
+    >>> _ = file.write_text('{"prompt": "The capital of Zunia is _X_", "answers": ["Marly"]}\n{}')
     >>> facts = load_jsonl(file, on_error="skip")
     >>> facts, facts.skipped[0].reason
     (Dataset of 1 fact, 0 relations, 1 skipped, "field 'prompt' is missing")
     """
-    faults, found = Faults(on_error), Found(repeat=False)
-    # Only these are line ends: a JSON string may hold any other that Unicode knows.
-    for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
-        if line.strip():
-            with faults.at(path, number):
-                found.add(fact_of_line(line), number)
-    if not found.facts:
-        raise faults.nothing(path)
-    return Dataset(found.facts, skipped=faults.skipped)
+    faults = Faults(on_error)
+    collected = FactCollector(faults, repeat=False)
+    for number, line in numbered_lines(read_bytes(path)):
+        with faults.at(path, number):
+            collected.add(fact_of_line(line), number)
+    return collected.dataset(path)
 
 
 def load_csv(
@@ -63,23 +60,22 @@ def load_csv(
     delimiter: str | None = None,
     separator: str = "|",
 ) -> Dataset:
-    r"""Read a table with a fact in each row.
+    r"""Read a table with one fact a row.
 
     Parameters
     ----------
     path : path-like
-        A UTF-8 file whose first row names the columns; packed with gzip too. A column serves if
-        its name is that of a field of :class:`~neurotopo.Fact`; ``prompt`` and ``answers`` are
-        needed, and ``answer`` is as good as ``answers``. An empty cell leaves the field out.
+        A UTF-8 file, also compressed with gzip. The first row names the columns, after the fields
+        of :class:`~neurotopo.Fact`; others are ignored. ``prompt`` and ``answers`` (or
+        ``answer``) are required. An empty cell is a missing field.
     on_error : {"raise", "skip"}, default="raise"
-        What to do with a row that is no fact, or whose fact is there already.
+        Treatment of a row that is not a valid fact, or repeats one.
     columns : mapping of str to str, optional
-        The column of a field, where it has another name: ``{"prompt": "query"}``.
+        Other column names by field: ``{"prompt": "query"}``.
     delimiter : str, optional
-        What stands between cells. None: a tab where the name of the file ends in ``.tsv``, a
-        comma otherwise.
+        Separator of cells. Default: a tab for a ``.tsv`` file, else a comma.
     separator : str, default="|"
-        What stands between several valid answers.
+        Separator of several valid answers.
 
     Returns
     -------
@@ -89,16 +85,14 @@ def load_csv(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> file = Path(tempfile.mkdtemp()) / "facts.csv"
-    >>> _ = file.write_text(
-    ...     "query,answers,date\nWho owns Peko Motor Works?,Ilse Krone|Ada Brünn,2018\n",
-    ...     encoding="utf-8",
-    ... )
     >>> from neurotopo.datasets import load_csv
+    >>> file = Path(tempfile.mkdtemp(), "facts.csv")
+    >>> _ = file.write_text("query,answers\nWho owns Peko Motor Works?,Ilse Krone|Ada Vèze\n")
     >>> load_csv(file, columns={"prompt": "query"})[0].answers
-    ('Ilse Krone', 'Ada Brünn')
+    ('Ilse Krone', 'Ada Vèze')
     """
-    faults, found = Faults(on_error), Found(repeat=False)
+    faults = Faults(on_error)
+    collected = FactCollector(faults, repeat=False)
     rows = _rows(path, _delimiter(path, delimiter))
     line, header = next(rows, (1, []))
     with Faults("raise").at(path, line):
@@ -107,14 +101,12 @@ def load_csv(
         with faults.at(path, line):
             if len(cells) != len(header):
                 raise ValueError(f"has {len(cells)} cells, but there are {len(header)} columns")
-            found.add(_fact(cells, places, separator), line)
-    if not found.facts:
-        raise faults.nothing(path)
-    return Dataset(found.facts, skipped=faults.skipped)
+            collected.add(_fact(cells, places, separator), line)
+    return collected.dataset(path)
 
 
 def _rows(path: PathLike, delimiter: str) -> Iterator[_Row]:
-    """Yield the rows that are not blank, with the line where each begins."""
+    """Yield the rows that are not blank, with the first line of each."""
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -123,7 +115,7 @@ def _rows(path: PathLike, delimiter: str) -> Iterator[_Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            # Nobody knows where the next row begins.
+            # The start of the next row is unknown.
             raise ValueError(f"{os.fspath(path)}, line {line}: not CSV ({error}).") from None
         if any(cell.strip() for cell in cells):
             yield line, cells
@@ -136,7 +128,7 @@ def _delimiter(path: PathLike, delimiter: str | None) -> str:
 
 
 def _places(header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """Return the number of the column of each field."""
+    """Return the column number of each field."""
     names = [name.strip() for name in header]
     for field in columns:
         if field not in _FIELDS:

@@ -10,8 +10,8 @@ from typing import Any
 
 from neurotopo.datasets.dataset import Dataset
 from neurotopo.datasets.files import (
+    FactCollector,
     Faults,
-    Found,
     PathLike,
     Record,
     array_of,
@@ -41,30 +41,27 @@ def load_templama(
     prompts: str = "causal",
     templates: Mapping[str, Template] | None = None,
 ) -> Dataset:
-    """Read TempLAMA, or any file of its form.
+    """Read TempLAMA, or a file of the same format.
 
     A row is ``{"query": ..., "answer": [{"name": ...}, ...], "date": ..., "id": ...,
-    "relation": ...}``. All valid answers are kept, and so is a row that is there twice.
+    "relation": ...}``. All valid answers and repeated rows are kept.
 
     Parameters
     ----------
     path : path-like
-        A file, or a folder of files; ``.gz`` too.
+        A file or a folder of files, also compressed with gzip.
     year : int, str or several, optional
-        Only the facts of these years. What was true in other years is still known, see
-        :attr:`Dataset.truth`.
+        Only the facts of these years. :attr:`Dataset.truth` includes all years.
     on_error : {"raise", "skip"}, default="raise"
-        What to do with a row that is no fact. What was skipped is counted and explained in
-        ``skipped``.
+        Treatment of a row that is not a valid fact; ``skipped`` lists those skipped.
     kind : {"statements", "questions"}, optional
-        What to read: queries with a placeholder, or without. None: the statements of a folder,
-        and of a file whatever is in it.
+        Queries with a placeholder, or without. Default: the statements of a folder, or all rows
+        of a file.
     prompts : {"causal", "original"}, default="causal"
-        ``"causal"``: prompts end where the answer begins, and those of P6, P286 and P488, where it
-        comes first, are turned round. ``"original"``: as in the file.
+        ``"causal"``: prompts end where the answer begins; those of P6, P286 and P488, which begin
+        with the answer, are reworded. ``"original"``: as in the file.
     templates : mapping, optional
-        How to turn prompts of other relations round, see
-        :func:`neurotopo.models.prompts.turned_round`.
+        Rewordings for other relations, see :func:`neurotopo.models.prompts.turned_round`.
 
     Returns
     -------
@@ -73,26 +70,21 @@ def load_templama(
     Raises
     ------
     ValueError
-        With file, line and field.
+        If a row is invalid; names file, line and field.
 
     Examples
     --------
     >>> import json
-    >>> row = {
-    ...     "query": "_X_ is the chair of Peko Motor Works.",
-    ...     "answer": [{"name": "Émile Vèze"}, {"name": "Ilse Krone"}],
-    ...     "date": "2018",
-    ...     "id": "Q1_P488_2018",
-    ...     "relation": "P488",
-    ... }
     >>> import tempfile
     >>> from pathlib import Path
-    >>> file = Path(tempfile.mkdtemp()) / "train.jsonl"
-    >>> _ = file.write_text(json.dumps(row), encoding="utf-8")
     >>> from neurotopo.datasets import load_templama
+    >>> row = {"query": "_X_ is the chair of Peko Motors.", "answer": [{"name": "Émile Vèze"}]}
+    >>> row |= {"date": "2018", "id": "Q1_P488_2018", "relation": "P488"}
+    >>> file = Path(tempfile.mkdtemp(), "train.jsonl")
+    >>> _ = file.write_text(json.dumps(row))
     >>> facts = load_templama(file, year=2018)
     >>> facts[0].prompt, facts[0].answers, facts[0].subject
-    ('The chair of Peko Motor Works is', ('Émile Vèze', 'Ilse Krone'), 'Peko Motor Works')
+    ('The chair of Peko Motors is', ('Émile Vèze',), 'Peko Motors')
     """
     check_prompts(prompts)
     if kind not in (None, *_KINDS):
@@ -101,9 +93,8 @@ def load_templama(
     faults = Faults(on_error)
     if kind is None and Path(path).is_dir():
         kind = "statements"
-    files = _files_of(path, kind)
-    found, truth, dates = Found(), Truth(), set()
-    for file in files:
+    collected, truth, dates = FactCollector(faults), Truth(), set()
+    for file in _files_of(path, kind):
         for record in read_records(file, faults):
             with faults.at(record.file, record.line):
                 fact = _fact(record, prompts, templates)
@@ -112,10 +103,10 @@ def load_templama(
                 dates.add(fact.date)
                 truth.add(fact, _at_other_times(record.values))
                 if years is None or years & _years_in(fact.date):
-                    found.add(fact, record.line)
-    if not found.facts:
-        raise _none_of(path, years, dates) if dates else faults.nothing(path)
-    return Dataset(found.facts, skipped=faults.skipped, truth=truth)
+                    collected.add(fact, record.line)
+    if dates and not collected.facts:
+        raise _none_of(path, years, dates)
+    return collected.dataset(path, truth)
 
 
 def _fact(record: Record, prompts: str, templates: Mapping[str, Template] | None) -> Fact:
@@ -151,7 +142,7 @@ def _subject(query: str, relation: str) -> str | None:
 
 
 def _at_other_times(values: Mapping[str, Any]) -> list[str]:
-    """Return answers that the row names though they may belong to another year."""
+    """Return answers in the row that may belong to another year."""
     named = [field for field in _OTHER_TIMES if values.get(field) is not None]
     return [text_of(object_of(values, field), "name", f"{field}.") for field in named]
 
@@ -161,7 +152,7 @@ def _kind_of(fact: Fact, record: Record) -> str:
 
 
 def _files_of(path: PathLike, kind: str | None) -> list[Path]:
-    """Return the file, or those of a folder that hold what is asked for."""
+    """Return the file, or the files of a folder with queries of that kind."""
     if not Path(path).is_dir():
         return [Path(path)]
     files = data_files(path)
@@ -173,7 +164,7 @@ def _files_of(path: PathLike, kind: str | None) -> list[Path]:
 
 
 def _first_kind(file: Path) -> str | None:
-    """Return what the first row with a query is, or None where there is none."""
+    """Return the kind of the first query, or None if there is none."""
     for record in read_records(file, Faults("skip")):
         query = record.values.get("query")
         if isinstance(query, str):

@@ -1,4 +1,4 @@
-"""Which answers are ever true of a subject, so that none of them is taken for a wrong one."""
+"""The answers that are true of a subject at any date, so that none counts as wrong."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _Key = tuple[str, str | None, str]
 
 
 class Truth:
-    """The answers that hold at any time, by subject and relation, and those of each relation.
+    """The answers that are true at any date: by subject and relation, and by relation.
 
-    Two facts are about the same thing if they have the same relation and share the ``subject``,
-    the prompt, or the ``id`` up to their date; or if one was made of the other by changing its
-    prompt or its answers. Names are compared without case, punctuation and spacing.
+    Two facts have the same topic if they have the same relation and the same ``subject``, prompt,
+    or ``id`` without the date; or if one is a changed copy of the other. Names are compared
+    without case, punctuation and spacing.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ class Truth:
             self.add(fact)
 
     def add(self, fact: Fact, also: Iterable[str] = ()) -> None:
-        """Take in a true fact.
+        """Add a true fact.
 
         Parameters
         ----------
         fact : Fact
             The fact.
         also : iterable of str, optional
-            Answers that hold at other times.
+            Answers that are true at other dates.
         """
         pool = self._pools.setdefault((fact.relation, fact.language), {})
         self._sorted.pop((fact.relation, fact.language), None)
@@ -66,7 +66,7 @@ class Truth:
             self._answers.setdefault(key, set()).update(names)
 
     def update(self, other: Truth) -> None:
-        """Take in all that another one knows."""
+        """Add all answers of another one."""
         for key, names in other._answers.items():
             self._answers.setdefault(key, set()).update(names)
         for relation, pool in other._pools.items():
@@ -74,30 +74,23 @@ class Truth:
         self._sorted.clear()
 
     def knows(self, fact: Fact) -> bool:
-        """Tell whether anything is known of what a fact is about."""
+        """Tell whether any answer is known for the topic of a fact."""
         return any(key in self._answers for key in _keys(fact))
 
     def is_true(self, fact: Fact, answer: str) -> bool:
-        """Tell whether an answer holds at any time for the subject and relation of a fact."""
+        """Tell whether an answer is true at any date for the subject and relation of a fact."""
         return normalized(answer) in self._names(fact)
 
     def may_be_true(self, fact: Fact, answer: str) -> bool:
-        """Tell whether an answer is true, or contains a true one, or is contained in one.
+        """Tell whether an answer is true, contains a true one, or is part of one.
 
-        "Democratic Party" may be what "Democratic Party of Zúnia" is called.
-
-        Parameters
-        ----------
-        fact : Fact
-            What is asked.
-        answer : str
-            The answer in question.
+        For example, "Democratic Party" may be short for "Democratic Party of Zúnia".
         """
         padded = f" {normalized(answer)} "
         return any(f" {name} " in padded or padded in f" {name} " for name in self._names(fact))
 
     def pool(self, fact: Fact) -> tuple[str, ...]:
-        """Return all answers that occur in the relation and language of a fact, sorted."""
+        """Return all answers with the relation and language of a fact, sorted."""
         where = (fact.relation, fact.language)
         if where not in self._sorted:
             self._sorted[where] = tuple(sorted(self._pools.get(where, {}).values()))
@@ -109,11 +102,11 @@ class Truth:
 
 
 def _keys(fact: Fact) -> list[_Key]:
-    """Return the names under which the subject of a fact may be known."""
+    """Return the names under which the topic of a fact is stored."""
     keys: list[_Key] = [("prompt", fact.relation, undated_prompt(fact))]
     if fact.subject is not None:
         keys.append(("subject", fact.relation, normalized(fact.subject)))
-    name = fact.key.partition("~")[0]  # that of the fact which this one was made of
+    name = fact.key.partition("~")[0]  # the key of the fact that this one was derived from
     keys.append(("id", fact.relation, name))
     undated = name.removesuffix(fact.date or "")
     if undated != name and undated and not undated[-1].isalnum():
@@ -122,6 +115,6 @@ def _keys(fact: Fact) -> list[_Key]:
 
 
 def undated_prompt(fact: Fact) -> str:
-    """Return the words of a prompt, without placeholder and date: the same at all times."""
+    """Return the words of a prompt without placeholder and date: the same at all dates."""
     text = " ".join(split_prompt(fact.prompt) or (fact.prompt,))
     return normalized(text if fact.date is None else text.replace(fact.date, " "))

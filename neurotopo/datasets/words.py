@@ -1,4 +1,4 @@
-"""Where the words of a text are, in any script, and texts reduced to their words."""
+"""Word positions in texts of any script, and names reduced to their words."""
 
 from __future__ import annotations
 
@@ -9,32 +9,23 @@ from functools import lru_cache
 __all__ = ["normalized", "stands_alone", "word_spans"]
 
 _JOINERS = frozenset("'\u2019-.&")
-# Scripts that set no spaces between words: there every character counts as a word.
+# Scripts without spaces between words: every character counts as a word.
 _ALONE = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 )
 
 
 def stands_alone(character: str) -> bool:
-    """Tell whether a character counts as a word, because its script sets no spaces."""
+    """Tell whether a character counts as a word because its script has no spaces."""
     return _ALONE.match(character) is not None
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """Return where each word begins and ends.
+    """Return the start and end of each word.
 
-    Words hold letters, digits and marks, and inside them apostrophes, hyphens, full stops and
-    ampersands. In scripts without spaces (Chinese, Japanese, Thai and others) every character is
-    a word.
-
-    Parameters
-    ----------
-    text : str
-        A text; a placeholder in it would be taken for a word.
-
-    Returns
-    -------
-    list of (int, int)
+    Words consist of letters, digits and marks, with apostrophes, hyphens, full stops and
+    ampersands inside. In scripts without spaces (Chinese, Japanese, Thai and others) every
+    character is a word. A placeholder counts as a word.
 
     Examples
     --------
@@ -60,17 +51,9 @@ def word_spans(text: str) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=2**16)
 def normalized(text: str) -> str:
-    """Return a text without case, punctuation and spacing, for comparing names.
+    """Return a text without case, punctuation and extra spaces, for comparing names.
 
-    Parameters
-    ----------
-    text : str
-        A name or a sentence.
-
-    Returns
-    -------
-    str
-        Its words with one space between them; a text without a word is only folded.
+    A text without a word is only case-folded.
 
     Examples
     --------

@@ -1,9 +1,10 @@
-"""Wrong answers: of the right kind, and true at no time."""
+"""Wrong answers: of the right kind, and not true at any date."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 
 from neurotopo.datasets.dataset import truth_of
 from neurotopo.datasets.perturbation import seeded
@@ -15,21 +16,20 @@ __all__ = ["counterfactual_answers", "wrong_fact", "wrong_facts"]
 
 
 def counterfactual_answers(fact: Fact, truth: Truth, n: int = 1, *, seed: int = 0) -> list[str]:
-    """Draw false answers from those of other facts of the same relation and language.
+    """Draw false answers from the answers of other facts with the same relation and language.
 
-    None of them is valid for the subject on any date, and none contains a valid one or is
-    contained in one.
+    No drawn answer is valid for the subject at any date, contains a valid one, or is part of one.
 
     Parameters
     ----------
     fact : Fact
         The fact.
     truth : Truth
-        What is true, at all dates: :attr:`Dataset.truth`.
+        The true answers at all dates: :attr:`Dataset.truth`.
     n : int, default=1
-        How many, all different.
+        Number of answers, all different.
     seed : int, default=0
-        The same seed draws the same answers, whatever other facts are asked.
+        Seed of the draw, which does not depend on other facts.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def counterfactual_answers(fact: Fact, truth: Truth, n: int = 1, *, seed: int = 
     Raises
     ------
     ValueError
-        When there are not as many.
+        If there are fewer than ``n``.
 
     Examples
     --------
@@ -54,7 +54,9 @@ def counterfactual_answers(fact: Fact, truth: Truth, n: int = 1, *, seed: int = 
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}.")
-    drawn = [answer for answer, _ in zip(_drawn(fact, truth, seed), range(n), strict=False)]
+    pool = truth.pool(fact)
+    order = seeded(seed, "wrong answer", fact.key).permutation(len(pool))
+    drawn = list(islice((pool[i] for i in order if not truth.may_be_true(fact, pool[i])), n))
     if len(drawn) < n:
         raise ValueError(
             f"{describe_fact(fact)}: the other facts of relation {fact.relation!r} give "
@@ -64,21 +66,17 @@ def counterfactual_answers(fact: Fact, truth: Truth, n: int = 1, *, seed: int = 
 
 
 def wrong_fact(fact: Fact, truth: Truth, *, seed: int = 0) -> Fact:
-    """Return a fact with one false answer instead of its answers.
+    """Return a fact with one false answer in place of its answers.
 
     Parameters
     ----------
-    fact : Fact
-        The fact.
-    truth : Truth
-        What is true, at all dates: :attr:`Dataset.truth`.
-    seed : int, default=0
-        The same seed draws the same answer.
+    fact, truth, seed
+        As in :func:`counterfactual_answers`.
 
     Returns
     -------
     Fact
-        Its ``id`` is the key of the fact with ``"~wrong"`` and the seed behind it.
+        Its ``id`` is the key of the fact, ``"~wrong"`` and the seed.
 
     Examples
     --------
@@ -96,17 +94,17 @@ def wrong_fact(fact: Fact, truth: Truth, *, seed: int = 0) -> Fact:
 
 
 def wrong_facts(facts: Iterable[Fact], truth: Truth | None = None, *, seed: int = 0) -> FactSet:
-    """Return the facts with a false answer each, in the same order.
+    """Return each fact with one false answer, in the same order.
 
     Parameters
     ----------
     facts : iterable of Fact
         The facts.
     truth : Truth, optional
-        What is true, at all dates. None: what the facts know, a :class:`Dataset` that of the
-        years that were filtered out too.
+        The true answers at all dates. Default: :func:`truth_of` the facts; a :class:`Dataset`
+        includes the dates that were filtered out.
     seed : int, default=0
-        The same seed draws the same answers.
+        Seed of the draws.
 
     Returns
     -------
@@ -114,24 +112,13 @@ def wrong_facts(facts: Iterable[Fact], truth: Truth | None = None, *, seed: int 
 
     Examples
     --------
-    >>> from neurotopo import Fact, FactSet
+    >>> from neurotopo import Fact
     >>> from neurotopo.datasets import wrong_facts
-    >>> facts = FactSet(
-    ...     [
-    ...         Fact("The capital of Zúnia is", "São Peko", "P36", id="zu"),
-    ...         Fact("The capital of Brolland is", "Marly", "P36", id="br"),
-    ...     ]
-    ... )
+    >>> capitals = {"Zúnia": "São Peko", "Brolland": "Marly"}
+    >>> facts = [Fact(f"The capital of {k} is", v, "P36", id=k) for k, v in capitals.items()]
     >>> [(fact.id, fact.answers) for fact in wrong_facts(facts)]
-    [('zu~wrong0', ('Marly',)), ('br~wrong0', ('São Peko',))]
+    [('Zúnia~wrong0', ('Marly',)), ('Brolland~wrong0', ('São Peko',))]
     """
     facts = facts if isinstance(facts, FactSet) else FactSet(facts)
     known = truth_of(facts) if truth is None else truth
     return FactSet(wrong_fact(fact, known, seed=seed) for fact in facts)
-
-
-def _drawn(fact: Fact, truth: Truth, seed: int) -> Iterator[str]:
-    pool = truth.pool(fact)
-    for i in seeded(seed, "wrong answer", fact.key).permutation(len(pool)):
-        if not truth.may_be_true(fact, pool[i]):
-            yield pool[i]

@@ -349,11 +349,7 @@ class FactSet(Sequence[Fact]):
         """
         facts: list[Fact] = []
         first: dict[str, int] = {}
-        data = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
-        # Only these are line ends: a JSON string may hold any other that Unicode knows.
-        for number, line in enumerate(data.split(b"\n"), start=1):
-            if not line.strip():
-                continue
+        for number, line in numbered_lines(Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")):
             where = f"{os.fspath(path)}, line {number}"
             try:
                 fact = fact_of_line(line)
@@ -397,19 +393,32 @@ def _collection(name: str, values: str | Collection[str]) -> frozenset[str]:
     return found
 
 
-def fact_of_line(line: bytes) -> Fact:
-    """Return the fact that a line of a JSONL file holds."""
+def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not blank, numbered from 1.
+
+    Only a line feed ends a line: a JSON string may contain the other line ends of Unicode.
+    """
+    lines = enumerate(data.split(b"\n"), start=1)
+    return ((number, line) for number, line in lines if line.strip())
+
+
+def decoded_json(line: bytes) -> Any:
+    """Return the JSON value of a line; errors name the byte or the column."""
     try:
-        text = line.decode()
+        return json.loads(line.decode(), object_pairs_hook=distinct_fields)
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 ({error.reason} at byte {error.start})") from None
-    try:
-        record = json.loads(text, object_pairs_hook=distinct_fields)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from None
     except RecursionError:
-        raise ValueError("not a fact (nested too deeply)") from None
+        raise ValueError("nested too deeply") from None
+
+
+def fact_of_line(line: bytes) -> Fact:
+    """Return the fact in a line of a JSONL file."""
+    record = decoded_json(line)
     if not isinstance(record, dict):
+        text = line.decode()
         raise ValueError(f"must be a JSON object with the fields of a fact, got {text[:60]!r}")
     known = [field.name for field in fields(Fact)]
     for name in record:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neurotopo.datasets import load_blimp, load_templama
 from neurotopo.datasets.files import Faults, data_files, read_records, read_text
-from tests.datasets.files import BROKEN_LINES, DISGUISES, disguised
+from tests.datasets.files import BROKEN_LINES, DISGUISES, blimp_pair, disguised, line, templama_row
 
 RECORDS = [{"a": 1}, {"a": "x\u2028y\x85z", "b": [2, {"c": "é"}]}, {"a": 3}]
 LINES = b"".join(json.dumps(r, ensure_ascii=False).encode() + b"\n" for r in RECORDS)
@@ -34,8 +36,8 @@ def test_lines_and_lists_are_read_however_they_are_written(how, indent, tmp_path
 def test_only_a_line_feed_ends_a_line(tmp_path):
     path = tmp_path / "f.jsonl"
     path.write_bytes(b'{"a":\r 1}\n{"a": 2\x0b}\n')
-    found, faults = values(path, "skip")
-    assert found == [{"a": 1}]
+    records, faults = values(path, "skip")
+    assert records == [{"a": 1}]
     assert [fault.line for fault in faults.skipped] == [2]
 
 
@@ -46,11 +48,24 @@ def test_a_broken_line_is_named_or_left_out(broken, reason, tmp_path):
     with pytest.raises(ValueError) as error:
         values(path)
     assert str(error.value) == f"{path}, line 3: {reason}."
-    found, faults = values(path, "skip")
-    assert found == [{"a": 1}, {"a": 3}]
+    records, faults = values(path, "skip")
+    assert records == [{"a": 1}, {"a": 3}]
     assert [(fault.file, fault.line, fault.reason) for fault in faults.skipped] == [
         (str(path), 3, reason)
     ]
+
+
+@pytest.mark.parametrize(
+    ("load", "row"), [(load_blimp, blimp_pair()), (load_templama, templama_row())]
+)
+@pytest.mark.parametrize(("broken", "reason"), BROKEN_LINES)
+def test_a_reader_names_or_leaves_out_a_broken_line(load, row, broken, reason, tmp_path):
+    path = tmp_path / "f.jsonl"
+    path.write_bytes(line(row).encode() + b"\n" + broken)
+    with pytest.raises(ValueError, match=re.escape(f"line 2: {reason}.")):
+        load(path)
+    records = load(path, on_error="skip")
+    assert (len(records), [fault.line for fault in records.skipped]) == (1, [2])
 
 
 @pytest.mark.parametrize(
@@ -66,8 +81,8 @@ def test_a_member_that_is_no_object_is_named_or_left_out(text, line, reason, tmp
     with pytest.raises(ValueError, match=f"line {line}: ") as error:
         values(path)
     assert str(error.value) == f"{path}, line {line}: {reason}."
-    found, faults = values(path, "skip")
-    assert found == [{"a": 1}]
+    records, faults = values(path, "skip")
+    assert records == [{"a": 1}]
     assert [fault.line for fault in faults.skipped] == [line]
 
 
@@ -79,7 +94,7 @@ def test_a_member_that_is_no_object_is_named_or_left_out(text, line, reason, tmp
         ('[{"a": 1}\n{"a": 2}]', 2, "not JSON (',' or ']' is missing)."),
         ('[{"a": 1},\n', 2, "not JSON (Expecting value at column 1)."),
         ('[{"a": 1}', 1, "not JSON (',' or ']' is missing)."),
-        ('[{"a": 1}]\n\n{}', 3, "not JSON (there is more behind the list)."),
+        ('[{"a": 1}]\n\n{}', 3, "not JSON (text after the list)."),
         ('[\n{"a": 1, "a": 2}]', 2, "field 'a' occurs twice."),
         ("[\n" + "[" * 100_000, 2, "nested too deeply."),
     ],
@@ -96,8 +111,8 @@ def test_a_list_that_is_not_json_is_an_error_in_any_case(text, line, reason, on_
 def test_any_list_is_read_like_the_json_module_does(tmp_path_factory, records, indent):
     path = tmp_path_factory.getbasetemp() / "list.json"
     path.write_text(json.dumps(records, indent=indent), encoding="utf-8")
-    found, _ = values(path)
-    assert found == records
+    records_read, _ = values(path)
+    assert records_read == records
     text = path.read_text(encoding="utf-8").splitlines()
     for record in read_records(path, Faults("raise")):
         assert "{" in text[record.line - 1]

@@ -72,25 +72,10 @@ def test_causal_prompts_end_where_the_answer_begins(mlama):
 
 @pytest.mark.parametrize("how", DISGUISES)
 def test_rows_that_say_everything_are_read_from_one_file(how, tmp_path):
-    rows = [
-        triple(
-            "Zunie",
-            "Péco",
-            template="La capitale de [X] est [Y].",
-            language="fr",
-            predicate_id="P36",
-            lineid=3,
-        ),
-        triple(
-            "Zunia",
-            "Peko",
-            "",
-            template="The capital of [X] is [Y].",
-            language="en",
-            predicate_id="P36",
-            lineid=3,
-        ),
-    ]
+    of_relation = {"predicate_id": "P36", "lineid": 3}
+    french = {"template": "La capitale de [X] est [Y].", "language": "fr", **of_relation}
+    english = {"template": "The capital of [X] is [Y].", "language": "en", **of_relation}
+    rows = [triple("Zunie", "Péco", **french), triple("Zunia", "Peko", "", **english)]
     path = tmp_path / "mlama.jsonl"
     path.write_bytes(disguised("".join(line(row) + "\n" for row in rows).encode(), how))
     facts = load_mlama(path)
@@ -99,15 +84,8 @@ def test_rows_that_say_everything_are_read_from_one_file(how, tmp_path):
 
 
 def test_a_subject_that_looks_like_a_mark_is_left_alone(tmp_path):
-    rows = [
-        triple(
-            "Zunia [Y]",
-            "Peko",
-            template="The capital of [X] is [Y].",
-            language="en",
-            predicate_id="P36",
-        )
-    ]
+    english = {"template": "The capital of [X] is [Y].", "language": "en", "predicate_id": "P36"}
+    rows = [triple("Zunia [Y]", "Peko", **english)]
     with pytest.raises(ValueError, match=r"'The capital of Zunia \[Y\] is _X_\.' holds \[Y\]"):
         load_mlama(write_lines(tmp_path / "f.jsonl", rows))
 

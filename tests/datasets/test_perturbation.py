@@ -17,7 +17,7 @@ NAMES = st.text("abcdéßЖष", min_size=1, max_size=6)
 
 def by_the_formula(words, kind, rest):
     """All prompts of Eq 15 for a query of some words, written from the formula."""
-    found = set()
+    prompts = set()
     for i in range(len(words)):
         if kind == "replace":
             changed = [*words[:i], "[replace]", *words[i + 1 :]]
@@ -25,8 +25,8 @@ def by_the_formula(words, kind, rest):
             changed = [*words[:i], "[add]", *words[i:]]
         else:
             changed = [*words[:i], *words[i + 1 :]]
-        found.add(" ".join([*changed, rest]).strip())
-    return found
+        prompts.add(" ".join([*changed, rest]).strip())
+    return prompts
 
 
 @given(
@@ -42,8 +42,8 @@ def test_one_change_is_one_of_those_of_the_formula(words, kind, rest, seed):
 
 @pytest.mark.parametrize("kind", PERTURBATIONS)
 def test_every_word_is_changed_by_some_seed(kind):
-    found = {perturb(ADA, kind, seed=seed).prompt for seed in range(200)}
-    assert found == {
+    prompts = {perturb(ADA, kind, seed=seed).prompt for seed in range(200)}
+    assert prompts == {
         prompt.replace(" _X_", " _X_.")
         for prompt in by_the_formula(["Ada", "Brünn", "plays", "for"], kind, "_X_")
     }
@@ -128,9 +128,9 @@ def test_the_same_prompts_come_on_every_machine():
 
 def test_the_subject_can_be_kept():
     for kind in PERTURBATIONS:
-        found = {perturb(ADA, kind, seed=s, keep_subject=True).prompt for s in range(60)}
-        assert len(found) == 2
-        assert all("Ada Brünn" in prompt for prompt in found)
+        prompts = {perturb(ADA, kind, seed=s, keep_subject=True).prompt for s in range(60)}
+        assert len(prompts) == 2
+        assert all("Ada Brünn" in prompt for prompt in prompts)
     both = perturb(ADA, "delete", n=2, keep_subject=True)
     assert both.prompt == "Ada Brünn _X_."
     with pytest.raises(ValueError, match="3 cannot be changed by 'delete'; at most 2 can"):
@@ -176,10 +176,10 @@ def test_tokens_instead_of_words():
 
     for tokenizer in (word_tokenizer(), gpt2_tokenizer()):
         for kind in PERTURBATIONS:
-            found = {perturb(ADA, kind, seed=s, tokenizer=tokenizer).prompt for s in range(80)}
-            assert ADA.prompt not in found
-            assert all(prompt.count("_X_") == 1 for prompt in found)
-            assert all("\ufffd" not in prompt for prompt in found)
+            prompts = {perturb(ADA, kind, seed=s, tokenizer=tokenizer).prompt for s in range(80)}
+            assert ADA.prompt not in prompts
+            assert all(prompt.count("_X_") == 1 for prompt in prompts)
+            assert all("\ufffd" not in prompt for prompt in prompts)
     pieces = tokenizer("Ada Brünn plays for ", add_special_tokens=False)["input_ids"]
-    found = {perturb(ADA, "delete", seed=s, tokenizer=tokenizer).prompt for s in range(300)}
-    assert 4 < len(found) <= len(pieces) + 1
+    prompts = {perturb(ADA, "delete", seed=s, tokenizer=tokenizer).prompt for s in range(300)}
+    assert 4 < len(prompts) <= len(pieces) + 1

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from neurotopo import Fact
 from neurotopo.datasets import (
     TEMPLAMA,
     load_templama,
@@ -20,7 +21,7 @@ from neurotopo.datasets import (
     wrong_facts,
 )
 from neurotopo.models.prompts import causal_parts, masked_parts, split_prompt
-from tests.datasets.files import BROKEN_LINES, DISGUISES, disguised, line, write_lines
+from tests.datasets.files import DISGUISES, disguised, line, write_lines
 from tests.datasets.files import TEMPLAMA_ROWS as ROWS
 from tests.datasets.files import templama_row as row
 
@@ -41,35 +42,14 @@ def test_what_a_row_becomes(how, tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_bytes(disguised("".join(line(r) + "\n" for r in ROWS).encode(), how))
     facts = load_templama(path)
-    assert [fact.to_dict() for fact in facts] == [
-        {
-            "prompt": "Ada Brünn plays for",
-            "answers": ["Marly United"],
-            "relation": "P54",
-            "date": "2010",
-            "id": "Q1_P54_2010",
-            "subject": "Ada Brünn",
-            "language": "en",
-        },
-        {
-            "prompt": "Ada Brünn plays for",
-            "answers": ["Zúnia Rovers", "Peko City"],
-            "relation": "P54",
-            "date": "2011",
-            "id": "Q1_P54_2011",
-            "subject": "Ada Brünn",
-            "language": "en",
-        },
-        {
-            "prompt": "The head coach of Marly F.C. is",
-            "answers": ["Ilse"],
-            "relation": "P286",
-            "date": "2010",
-            "id": "Q2_P286_2010",
-            "subject": "Marly F.C.",
-            "language": "en",
-        },
+    ada, coach = "Ada Brünn plays for", "The head coach of Marly F.C. is"
+    clubs = ["Zúnia Rovers", "Peko City"]
+    assert list(facts) == [
+        Fact(ada, ["Marly United"], "P54", "2010", id="Q1_P54_2010", subject="Ada Brünn"),
+        Fact(ada, clubs, "P54", "2011", id="Q1_P54_2011", subject="Ada Brünn"),
+        Fact(coach, ["Ilse"], "P286", "2010", id="Q2_P286_2010", subject="Marly F.C."),
     ]
+    assert {fact.language for fact in facts} == {"en"}
     original = load_templama(path, prompts="original")
     assert [fact.prompt for fact in original] == [r["query"] for r in ROWS]
     assert [fact.answers for fact in original] == [fact.answers for fact in facts]
@@ -84,11 +64,8 @@ def test_a_folder_has_statements_and_questions(folder):
     ]
     assert [fact.subject for fact in questions] == ["Ada Brünn", "Marly F.C."]
     assert load_templama(folder / "train_questions.jsonl") == questions
-    with pytest.raises(
-        ValueError,
-        match=r"train\.jsonl, line 1: field 'query' is not one of the "
-        "questions",
-    ):
+    reason = r"train\.jsonl, line 1: field 'query' is not one of the questions"
+    with pytest.raises(ValueError, match=reason):
         load_templama(folder / "train.jsonl", kind="questions")
 
 
@@ -202,16 +179,6 @@ def test_a_bad_row_is_named_or_left_out(bad, reason, tmp_path):
     assert reason in skipped.reason
 
 
-@pytest.mark.parametrize(("broken", "reason"), BROKEN_LINES)
-def test_a_broken_line_is_named_or_left_out(broken, reason, tmp_path):
-    path = tmp_path / "f.jsonl"
-    path.write_bytes(line(row()).encode() + b"\n" + broken)
-    with pytest.raises(ValueError, match=re.escape(f"line 2: {reason}.")):
-        load_templama(path)
-    facts = load_templama(path, on_error="skip")
-    assert (len(facts), [fault.line for fault in facts.skipped]) == (1, [2])
-
-
 def test_a_file_of_which_nothing_is_left_is_an_error(tmp_path):
     path = tmp_path / "f.jsonl"
     path.write_bytes(b"\n\n")
@@ -280,17 +247,12 @@ def test_no_prompt_keeps_the_placeholder_and_the_answer_comes_last(rows, facts):
         turned[fact.relation, fact.prompt != r["query"].removesuffix(" _X_.")] += 1
         # What a masked model reads is the sentence that the row states.
         assert masked_parts(fact).sentence("_X_").count("_X_") == 1
-    assert {relation for relation, was in turned if was} == {"P6", "P286", "P488"}
-    assert {relation for relation, was in turned if not was} == set(TEMPLAMA) - {
-        "P6",
-        "P286",
-        "P488",
-    }
+    answer_first = {"P6", "P286", "P488"}
+    assert {relation for relation, was in turned if was} == answer_first
+    assert {relation for relation, was in turned if not was} == set(TEMPLAMA) - answer_first
 
 
 def load_row(r):
-    from neurotopo import Fact
-
     return Fact(r["query"], [answer["name"] for answer in r["answer"]], r["relation"])
 
 

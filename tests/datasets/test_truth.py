@@ -123,9 +123,9 @@ def dataset():
     ],
 )
 def test_a_part_knows_what_the_whole_knew(dataset, part):
-    found = part(dataset)
-    assert isinstance(found, Dataset)
-    assert found.truth.is_true(dataset[0], "Zúnia Rovers")
+    taken = part(dataset)
+    assert isinstance(taken, Dataset)
+    assert taken.truth.is_true(dataset[0], "Zúnia Rovers")
 
 
 def test_parts_hold_what_those_of_a_fact_set_hold(dataset):

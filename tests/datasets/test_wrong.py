@@ -45,9 +45,9 @@ def test_no_wrong_answer_is_true_on_any_date(facts, seed):
             with pytest.raises(ValueError, match="give 0 wrong answers, and 1 were asked for"):
                 counterfactual_answers(asked, one_year.truth, seed=seed)
             continue
-        found = counterfactual_answers(asked, one_year.truth, len(false), seed=seed)
-        assert sorted(found) == false
-        assert wrong_fact(asked, one_year.truth, seed=seed).answers == (found[0],)
+        drawn = counterfactual_answers(asked, one_year.truth, len(false), seed=seed)
+        assert sorted(drawn) == false
+        assert wrong_fact(asked, one_year.truth, seed=seed).answers == (drawn[0],)
 
 
 def test_a_year_by_itself_does_not_know_the_others():
