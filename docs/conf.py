@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,15 +21,23 @@ author = "The neurotopo authors"
 copyright = "2026, The neurotopo authors"
 version = release = neurotopo.__version__
 
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "mathml"]
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
+    "mathml",
+]
+sphinx_gallery_conf = gallery.SETTINGS
 html_math_renderer = "mathml"
 myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "README.md"]
+exclude_patterns = ["_build", "README.md", "examples"]
 nitpicky = False
 
 autosummary_generate = True
-autodoc_typehints = "none"  # numpydoc's parameter lists say it, in words
+autodoc_typehints = "none"  # numpydoc's parameter lists name the types in words
 numpydoc_show_class_members = False  # the page template of the class lists them
 numpydoc_xref_param_type = False
 
@@ -48,13 +57,13 @@ html_sidebars = {"**": ["contents.html"]}
 
 
 def make_pages(app):
-    """Draw the pictures and run the examples: they show what the library does today."""
+    """Draw the pictures anew; remove old pages, so that every example runs in every build."""
     api_names.remove_stale(HERE / "api.md", HERE / "generated")
     make_figures.main(HERE / "figures")
     study_figures.main(HERE / "figures")
-    gallery.run_all(HERE / "examples", HERE / "generated" / "examples")
+    shutil.rmtree(HERE / "generated" / "examples", ignore_errors=True)
 
 
 def setup(app):
-    # before autosummary, which looks at the stubs that are there
+    # before autosummary and sphinx-gallery, which look at the files that are there
     app.connect("builder-inited", make_pages, priority=100)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
+import os
 import pkgutil
+import re
+import subprocess
+import sys
 
-import matplotlib.pyplot as plt
 import pytest
+from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 
 import neurotopo
 import neurotopo.plots
 from neurotopo.studies.study import STUDIES, study_named
 from tests.support.reference import DOCS, in_the_reference, script
 
-EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
+EXAMPLES = sorted((DOCS / "examples").glob("*/*.py"))
 PACKAGES = (
     "cluster",
     "datasets",
@@ -33,7 +36,6 @@ PACKAGES = (
 
 
 api_names = script(DOCS / "_ext" / "api_names.py")
-gallery = script(DOCS / "_ext" / "gallery.py")
 study_figures = script(DOCS / "study_figures.py")
 API = (DOCS / "api.md").read_text(encoding="utf-8")
 
@@ -95,13 +97,14 @@ def test_stubs_that_are_not_listed_any_more_are_removed(tmp_path):
     assert [stub.name for stub in tmp_path.glob("*.rst")] == ["a.b.Kept.rst"]
 
 
-SCRIPT = '''"""A title.
+SCRIPT = '''"""A title
+=======
 
 Some words.
 """
 
 # %%
-# Text with `code`.
+# Text with ``code``.
 
 import matplotlib.pyplot as plt
 
@@ -114,54 +117,81 @@ print("seen")
 from matplotlib.figure import Figure
 
 Figure()
+
+# %%
+# No picture.
+
+value = 1
 '''
+CONF = f"""
+import sys
+sys.path.insert(0, {str(DOCS / "_ext")!r})
+import gallery
+extensions = ["sphinx_gallery.gen_gallery"]
+exclude_patterns = ["examples"]
+sphinx_gallery_conf = gallery.SETTINGS
+"""
+
+
+def _build(folder, script):
+    """Build a documentation that has one script; return the process and the page of the script."""
+    (folder / "examples").mkdir()
+    (folder / "examples" / "GALLERY_HEADER.rst").write_text("Examples\n========\n")
+    (folder / "examples" / "small.py").write_text(script)
+    (folder / "conf.py").write_text(CONF)
+    (folder / "index.rst").write_text(".. toctree::\n\n   generated/examples/index\n")
+    command = [sys.executable, "-m", "sphinx", "-W", "-b", "dummy", "."]
+    environment = {**os.environ, "MPLBACKEND": "agg"}
+    ran = subprocess.run(
+        [*command, "out"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    return ran, folder / "generated" / "examples" / "small.rst"
 
 
 def test_an_example_becomes_a_page(tmp_path):
-    script = tmp_path / "small.py"
-    script.write_text(SCRIPT)
-    assert gallery.run_example(script, tmp_path) == "A title"
-    page = (tmp_path / "small.md").read_text()
+    ran, page = _build(tmp_path, SCRIPT)
+    assert ran.returncode == 0, ran.stderr
+    text = page.read_text()
     pieces = [
-        "# A title\n",
+        "\nA title\n",
         "Some words.",
-        "Text with `code`.",
+        "Text with ``code``.",
         "import matplotlib",
-        "\nseen\n",
-        "small_1.svg",
+        "sphx_glr_small_001.svg",
+        "\n    seen\n",
         "More.",
-        "small_2.svg",
+        "sphx_glr_small_002.svg",
+        "No picture.",
     ]
-    places = [page.index(piece) for piece in pieces]
+    places = [text.index(piece) for piece in pieces]
     assert places == sorted(places)
-    assert {path.name for path in tmp_path.glob("*.svg")} == {"small_1.svg", "small_2.svg"}
-    assert not plt.get_fignums()
-    (tmp_path / "old.md").write_text("of a script that is gone")
-    gallery.run_all(tmp_path, tmp_path)
-    assert [path.name for path in tmp_path.glob("*.md")] == ["small.md"]
+    images = page.parent / "images"
+    assert {path.name for path in images.glob("*.*")} == {
+        "sphx_glr_small_001.svg",
+        "sphx_glr_small_002.svg",
+    }
+    assert "dc:date" not in (images / "sphx_glr_small_001.svg").read_text()
 
 
 def test_an_error_in_an_example_ends_the_build_and_names_the_line(tmp_path):
-    script = tmp_path / "faulty.py"
-    script.write_text('"""A title."""\n\n# %%\n# Text.\n\nx = 1\n1 / 0\n')
-    with pytest.raises(ZeroDivisionError) as error:
-        gallery.run_example(script, tmp_path)
-    last = error.traceback[-1]
-    assert (str(last.path), last.lineno + 1) == ("faulty.py", 7)
-    script.write_text("x = 1\n")
-    with pytest.raises(ValueError, match="docstring"):
-        gallery.run_example(script, tmp_path)
+    ran, _ = _build(tmp_path, '"""\nA title\n=======\n"""\n\n# %%\n# Text.\n\nx = 1\n1 / 0\n')
+    assert ran.returncode != 0
+    assert re.search(r'small\.py", line 10', ran.stdout + ran.stderr)
+    assert "ZeroDivisionError" in ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_examples_are_listed_and_have_text_and_code(path):
-    assert f"\ngenerated/examples/{path.stem}\n" in (DOCS / "examples.md").read_text()
-    title, introduction, cells = gallery.read_script(path)
-    assert title
-    assert introduction
-    assert cells[0].code
-    for cell in cells:
-        ast.parse(cell.code)
+def test_examples_have_a_section_a_title_text_and_code(path):
+    assert (path.parent / "GALLERY_HEADER.rst").is_file()
+    _, (head, *cells) = split_code_and_text_blocks(str(path))
+    assert head.type == "text"
+    title, line, introduction = head.content.strip().split("\n", 2)
+    assert line == "=" * len(title)
+    assert introduction.strip()
+    code = [cell for cell in cells if cell.type == "code"]
+    assert code
+    for cell in code:
+        ast.parse(cell.content)
 
 
 def test_every_study_has_a_picture_on_a_page():

@@ -1,6 +1,7 @@
 """Merge tree, diagram and barcode
+===============================
 
-Three pictures of the same thing: when clusters are born and when they merge.
+Three plots that show when clusters are born and when they merge.
 """
 
 # %%
@@ -19,8 +20,9 @@ tree = clusterer.merge_tree_
 print(tree.to_pandas().iloc[12:].to_string())
 
 # %%
-# The tree, as a dendrogram with the radius upwards; the diagram, with a point for every cluster;
-# the barcode, with a bar for each. A cluster is chosen if its bar is longer than the threshold.
+# The tree is drawn as a dendrogram with the radius on the vertical axis. The diagram has a point
+# for every cluster, the barcode a bar. A cluster is selected if its bar is longer than the
+# threshold.
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.8))
 MergeTreeDisplay.from_estimator(clusterer, ax=left)
@@ -30,7 +32,7 @@ for ax, title in zip((left, middle, right), ("tree", "diagram", "barcode"), stri
     ax.set_title(title)
 
 # %%
-# Nothing is lost on the way to other libraries: scipy draws and cuts the same tree.
+# Other libraries can use the tree: scipy draws and cuts it.
 
 print(fcluster(tree.to_linkage(), t=1.2, criterion="distance"))
 print(tree.cut(1.2))

@@ -1,7 +1,9 @@
-"""Beside K-Means, DBSCAN and HDBSCAN
+"""Comparison with K-Means, DBSCAN and HDBSCAN
+===========================================
 
-The same sets, each clusterer with one setting for all of them. No method is best everywhere, and a
-picture of toys proves nothing; the benchmarks have planted graphs, tuned settings and scores.
+The same data sets for all clusterers, each with one setting for all sets. No method is best
+everywhere, and toy data prove little; the benchmarks use planted graphs, tuned settings and
+scores.
 """
 
 # %%
@@ -35,8 +37,9 @@ methods = {
 }
 
 # %%
-# The paper's setting ends a cluster when a single point joins it, and always keeps something. With
-# excess of mass and condensed clusters the labels are those of HDBSCAN where no lengths are equal.
+# With the paper's setting a cluster ends when a single point joins it, and at least one cluster is
+# kept. With excess of mass and condensed clusters the labels are those of HDBSCAN where no lengths
+# are equal.
 
 palette = np.array(["#1f77b4", "#d95f02", "#2a9d5c", "#7b4fa3", "#c2a000", "#d14f8f", "#b8b8b8"])
 figure, axes = plt.subplots(len(sets), len(methods), figsize=(11, 8))
@@ -47,7 +50,7 @@ for row, (title, (X, truth)) in zip(axes, sets.items(), strict=True):
         labels = make().fit_predict(X)
         ax.scatter(*X.T, s=5, c=palette[np.where(labels < 0, 6, labels % 6)])
         score = adjusted_rand_score(truth, labels)
-        found = len(set(labels.tolist()) - {-1})
-        ax.set(xticks=[], yticks=[], xlabel=f"{found} clusters, ARI {score:.2f}")
+        n_clusters = len(set(labels.tolist()) - {-1})
+        ax.set(xticks=[], yticks=[], xlabel=f"{n_clusters} clusters, ARI {score:.2f}")
 for ax, name in zip(axes[0], methods, strict=True):
     ax.set_title(name)

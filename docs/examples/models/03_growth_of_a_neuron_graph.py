@@ -1,12 +1,13 @@
 """A neuron graph as the radius grows
+==================================
 
-The paper's Figure 2, with its four neurons, and then with those of a model in which three groups
-of neurons were planted.
+The four neurons of the paper's Figure 2, and then the neurons of a model with three planted
+groups.
 """
 
 # %%
 # Four neurons. *a* and *b* are joined first, then *c*, and *d* much later: the cluster {a, b, c}
-# exists over the widest range of radii.
+# exists over the longest range of radii.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,8 +22,8 @@ display = GrowthDisplay.from_estimator(clusterer, radii=[0.0, 1.0, 1.53, 3.63])
 display.figure_.set_size_inches(9, 2.8)
 
 # %%
-# `testbed:planted` is a small language model in which each of three groups of neurons gives the
-# answers by itself. The groups are wired within; the clusterer sees the weights only.
+# ``testbed:planted`` is a small language model in which each of three groups of neurons gives the
+# answers alone. The neurons of a group are connected; the clusterer sees only the weights.
 
 model = nt.load_model("testbed:planted", device="cpu")
 few = [pair for group in model.planted_groups for pair in list(group)[::16]]

@@ -1,7 +1,8 @@
-"""Distances of diagrams, here and in persim
+"""Distances between diagrams
+==========================
 
 Two persistence diagrams are close if their points can be matched by short moves: the bottleneck
-distance is the longest of these moves. It bounds what noise can do.
+distance is the longest of these moves. It bounds the effect of noise. persim computes the same.
 """
 
 # %%
@@ -28,7 +29,7 @@ for dimension, name in enumerate(("components", "loops")):
 
 # %%
 # No point moved by more than 0.05 times the square root of 2, so no distance between two points
-# changed by more than twice that. By the theorem of stability the diagrams are no further apart.
+# changed by more than twice that. By the stability theorem this bounds the bottleneck distance.
 
 print(f"bound {2 * 0.05 * np.sqrt(2):.4f}")
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.8))
@@ -38,5 +39,4 @@ for ax, dimension, title in ((left, 0, "components"), (right, 1, "loops")):
     ax.set_title(title)
 
 # %%
-# The diagrams can be used as they are by ripser and persim; `to_gudhi` and `to_giotto` write the
-# other forms.
+# ripser and persim take the diagrams as they are; ``to_gudhi`` and ``to_giotto`` convert them.

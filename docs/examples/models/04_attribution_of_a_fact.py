@@ -1,11 +1,12 @@
-"""Which neurons carry a fact
+"""The neurons that carry a fact
+=============================
 
-AMIG attributes the probability of an answer to all neurons of a model. The picture shows all scores
-by layer, with the highest marked; suppressing these neurons shows what they are worth.
+AMIG attributes the probability of an answer to all neurons of a model. The plot shows all scores
+by layer, with the highest marked; suppressing these neurons measures their effect.
 """
 
 # %%
-# A fact that the small model `testbed:gpt2` was trained on.
+# A fact from the training data of the small model ``testbed:gpt2``.
 
 import numpy as np
 
@@ -18,8 +19,8 @@ fact = make_world().core_facts("en").filter(relation="P54")[3]
 print(fact.prompt, "->", fact.answers[0], f"({model.answer_probability(fact):.3f})")
 
 # %%
-# The scores of a layer add up to the change of the probability along the path; by how much they
-# miss says how good the integration was.
+# The scores of a layer add up to the change of the probability along the path; the remaining gap
+# measures the error of the integration.
 
 amig = nt.AMIG.fast()
 attribution = amig.attribute(model, fact)
@@ -29,8 +30,8 @@ display = AttributionDisplay.from_attribution(attribution, neurons=neurons)
 display.figure_.set_size_inches(8, 4)
 
 # %%
-# Suppressing these neurons, as many random ones, and the same neurons for another fact. A natural
-# model has no single place for a fact: the answer mostly survives.
+# Three suppressions: these neurons, as many random ones, and the same neurons with another fact. A
+# natural model has no single place for a fact: the answer mostly survives.
 
 rng = np.random.default_rng(0)
 everything = [(layer, i) for layer in range(model.n_layers) for i in range(model.n_neurons)]

@@ -1,12 +1,13 @@
-"""A small study, with its report
+"""A small study with its report
+=============================
 
-Thirty facts, two models: one with planted groups, and one with random weights, which must not show
-anything.
+A study of thirty facts on two models: one with planted groups, and one with random weights, which
+must not show an effect.
 """
 
 # %%
-# The study asks which way of grouping a fact's neurons finds degenerate ones. `quick=True` is the
-# smallest honest setting; without `out=` nothing is written.
+# The study tests which way of grouping a fact's neurons finds degenerate groups. ``quick=True`` is
+# a fast preset that keeps every control; without ``out=`` nothing is written.
 
 import textwrap
 
@@ -29,8 +30,8 @@ for name, result in results.items():
     print("  claims:", len(result.claims), "\n")
 
 # %%
-# The table that matters compares every method with random groups of the same sizes from the same
-# neurons, paired by fact.
+# The main table compares every method with random groups of the same sizes from the same neurons,
+# paired by fact.
 
 table = results["planted"].tables["controls"]
 print(table.round(3).to_string(index=False, max_colwidth=22))

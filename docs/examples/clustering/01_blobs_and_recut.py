@@ -1,11 +1,12 @@
-"""Blobs, and choosing again
+"""Selecting again from one tree
+=============================
 
-The clusterer builds one tree of all clusters at all radii. Which of them count is decided
-afterwards, and can be decided again without another fit.
+``fit`` builds one tree of all clusters at all radii. ``recut`` selects clusters from this tree
+again, without another fit.
 """
 
 # %%
-# Three groups of points, one of them much looser than the others.
+# Three groups of points; one of them is much looser than the others.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,10 +24,10 @@ clusterer = nt.NTCClusterer(condense=True, min_cluster_size=8).fit(X)
 print([len(members) for members in clusterer.clusters_])
 
 # %%
-# With `condense=True` a cluster survives the arrival of stray points. The two tight groups lie
-# close to each other: seen from the loose one they are a single cluster, and that cluster is the
-# more persistent one. The logarithmic scale, which compares ratios of radii, and the rule of
-# HDBSCAN choose otherwise, from the same tree.
+# With ``condense=True`` a cluster survives the arrival of stray points. The two tight groups are
+# close to each other compared with the loose one: together they form a cluster, which is the more
+# persistent one. The logarithmic scale, which compares ratios of radii, and HDBSCAN's rule select
+# other clusters from the same tree.
 
 choices = {"default": {}, 'scale="log"': {"scale": "log"}, 'rule="mass"': {"rule": "mass"}}
 default = {"rule": "relative", "scale": "difference"}
