@@ -29,6 +29,7 @@ MOVED = {
     "neurotopo.studies.critique.comparisons": "neurotopo.studies.critique.report",
     "neurotopo.studies.critique.edit_work": "neurotopo.studies.critique.edits",
     "neurotopo.studies.critique.findings": "neurotopo.studies.critique.report",
+    "neurotopo.studies.critique.measures": "neurotopo.studies.critique.pairs",
     "neurotopo.studies.critique.options": "neurotopo.studies.critique.study",
     "neurotopo.studies.critique.pair_work": "neurotopo.studies.critique.pairs",
     "neurotopo.studies.critique.pictures": "neurotopo.studies.critique.report",

@@ -17,6 +17,7 @@ __all__ = [
     "interval_and_p",
     "nothing_done",
     "p_words",
+    "percent",
     "row_stands",
     "stands",
     "upper_first",
@@ -154,6 +155,18 @@ def interval_and_p(row: Mapping[str, Any], digits: int = 1) -> str:
     """
     interval = from_to(row["low"], row["high"], digits)
     return ", ".join(part for part in (interval, p_words(row["p"])) if part)
+
+
+def percent(value: float) -> str:
+    """Return a share in per cent; words for nan.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.findings import percent
+    >>> percent(0.25), percent(float("nan"))
+    ('25%', 'an unknown share')
+    """
+    return "an unknown share" if math.isnan(value) else f"{value:.0%}"
 
 
 def and_list(names: Sequence[str]) -> str:

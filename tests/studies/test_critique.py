@@ -25,13 +25,17 @@ from neurotopo.studies.critique.edits import (
     reverse_of,
     truth_of,
 )
-from neurotopo.studies.critique.measures import (
+from neurotopo.studies.critique.pairs import (
+    Group,
+    Pair,
+    count_words,
+    fact_groups,
+    grammar_groups,
     line_through,
     rank_one_share,
     shuffled_share,
     votes_of,
 )
-from neurotopo.studies.critique.pairs import Group, Pair, count_words, fact_groups, grammar_groups
 from neurotopo.studies.critique.report import ARMS, collect
 from neurotopo.studies.critique.study import Critique, CritiqueOptions
 from neurotopo.studies.facts import facts_for

@@ -1,13 +1,15 @@
-"""Edits: a fact gets a new answer by training the neurons of a set."""
+"""Edits: a fact gets a new answer by training the neurons of a set. Work, tables and findings."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from neurotopo.datasets.perturbation import seeded
@@ -22,8 +24,15 @@ from neurotopo.models.passes import Query
 from neurotopo.models.prompts import split_prompt
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
+from neurotopo.plots._series import look
+from neurotopo.report.summary import Picture, Table, free_axes
+from neurotopo.studies.compare import comparisons, in_both
 from neurotopo.studies.critique.pairs import digest_of
+from neurotopo.studies.findings import and_list, as_claim, p_words, percent, row_stands
+from neurotopo.studies.frames import frame_of
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
+from neurotopo.studies.pictures import legend_and_grid
+from neurotopo.studies.statistics import finite_mean
 from neurotopo.studies.study import seed_for
 from neurotopo.tuning.tuner import NeuronTuner
 
@@ -31,7 +40,22 @@ if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
     from neurotopo.testbed.world import World
 
-__all__ = ["REVERSED", "Candidate", "EditCase", "EditWork", "edit_cases", "reverse_of", "truth_of"]
+__all__ = [
+    "EDIT_ARMS",
+    "REVERSED",
+    "Candidate",
+    "EditCase",
+    "EditWork",
+    "edit_cases",
+    "edit_findings",
+    "edit_frame",
+    "edit_rows",
+    "edit_tests",
+    "edits_picture",
+    "edits_table",
+    "reverse_of",
+    "truth_of",
+]
 
 REVERSED: Mapping[str, str] = {
     "capital": "{answer} is the capital of _X_",
@@ -41,6 +65,14 @@ REVERSED: Mapping[str, str] = {
     "P488": "{answer} is the chair of _X_",
 }
 """By relation that may be one-to-one: how a causal model is asked for the subject."""
+
+EDIT_ARMS: Mapping[str, str] = {
+    "dkn": "D: the degenerate knowledge neurons",
+    "kn": "N: as many that are not degenerate",
+    "random": "as many random neurons",
+    "all": "all MLP neurons",
+}
+"""The sets of neurons that are trained in an edit."""
 
 _NEIGHBOURS = 8
 
@@ -71,18 +103,16 @@ class Candidate:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON can hold it."""
-        return {
-            "fact": self.fact.to_dict(),
-            "new": self.new,
-            "one_to_one": self.one_to_one,
-            "wordings": [fact.to_dict() for fact in self.wordings],
-            "neighbours": [fact.to_dict() for fact in self.neighbours],
+        facts = {
+            name: [fact.to_dict() for fact in getattr(self, name)]
+            for name in ("wordings", "neighbours")
         }
+        return {**vars(self), "fact": self.fact.to_dict(), **facts}
 
 
 @dataclass(frozen=True)
 class EditCase:
-    """One edit: of several facts the first that is fit for it.
+    """One edit: the first suitable one of several facts is edited.
 
     Attributes
     ----------
@@ -125,8 +155,18 @@ def _world() -> World:
 def _worded(relation: str, language: str, wording: int) -> dict[str, Fact]:
     from neurotopo.testbed.statements import core_id
 
-    found = _world().facts(language=language, relation=relation, wording=wording)
-    return {core_id(fact): fact for fact in found}
+    facts = _world().facts(language=language, relation=relation, wording=wording)
+    return {core_id(fact): fact for fact in facts}
+
+
+def _world_facts(facts: Iterable[Fact]) -> list[Fact]:
+    """Return all facts of the test bed's world in the relations and languages of these facts."""
+    of_world = {(fact.relation, fact.language) for fact in facts if _core_of(fact) is not None}
+    return [
+        other
+        for relation, language in sorted(of_world, key=str)
+        for other in _worded(str(relation), language, 0).values()
+    ]
 
 
 def _core_of(fact: Fact) -> str | None:
@@ -153,9 +193,7 @@ def truth_of(facts: Sequence[Fact]) -> Truth:
     Truth
     """
     truth = Truth(facts)
-    of_world = {(fact.relation, fact.language) for fact in facts if _core_of(fact) is not None}
-    for relation, language in sorted(of_world, key=str):
-        truth.update(Truth(_worded(str(relation), language, 0).values()))
+    truth.update(Truth(_world_facts(facts)))
     return truth
 
 
@@ -190,10 +228,10 @@ def edit_cases(facts: Sequence[Fact], truth: Truth, options: Any, seed: int) -> 
         row = dealt[i % options.n_edits]
         # first one kind, then the other, then what is left of either
         first, second = (turned, others) if i % options.n_edits % 2 == 0 else (others, turned)
-        while (first or second) and (found := _next(first, second, facts, truth, owners, seed)):
-            if isinstance(found, Candidate):
-                row.append(found)
-                break
+        candidate = None
+        while candidate is None and (first or second):
+            candidate = _next(first, second, facts, truth, owners, seed)
+        row += [] if candidate is None else [candidate]
     return [EditCase(i + 1, tuple(row)) for i, row in enumerate(dealt) if row]
 
 
@@ -207,13 +245,13 @@ def _next(
     truth: Truth,
     owners: _Owners,
     seed: int,
-) -> Candidate | str:
-    """Take the next fact and return what can be asked of it, or why it is passed over."""
+) -> Candidate | None:
+    """Take the next fact and return it as a candidate; None if no other answer is wrong."""
     fact = (first or second).pop(0)
     try:
         new = counterfactual_answers(fact, truth, seed=seed)[0]
     except ValueError:
-        return "no wrong answer"
+        return None
     both = (fact.answers[0], new)
     single = all(len(owners.get((fact.relation, fact.date, name), ())) <= 1 for name in both)
     near = [
@@ -234,35 +272,28 @@ def _next(
     )
 
 
-def _owners(facts: Iterable[Fact]) -> _Owners:
+def _owners(facts: Sequence[Fact]) -> _Owners:
     """Return of whom each answer is true, by relation and date."""
-    facts = list(facts)
-    found: _Owners = {}
-    of_world = {(fact.relation, fact.language) for fact in facts if _core_of(fact) is not None}
-    more = [
-        other
-        for relation, language in sorted(of_world, key=str)
-        for other in _worded(str(relation), language, 0).values()
-    ]
-    for fact in (*facts, *more):
+    owners: _Owners = {}
+    for fact in (*facts, *_world_facts(facts)):
         for answer in fact.answers:
-            found.setdefault((fact.relation, fact.date, answer), set()).add(fact.subject)
-    return found
+            owners.setdefault((fact.relation, fact.date, answer), set()).add(fact.subject)
+    return owners
 
 
 def _wordings(fact: Fact) -> tuple[Fact, ...]:
-    """Return a fact in other words: those of its world, or else those of TempLAMA."""
+    """Return a fact in other words: from its world, or else from TempLAMA."""
     core = _core_of(fact)
     if core is not None:
         relation = core.split(":")[0]
         texts = range(_world().n_wordings(relation, fact.language))
-        found = [_worded(relation, fact.language, i)[core] for i in texts]
+        worded = [_worded(relation, fact.language, i)[core] for i in texts]
         return tuple(
-            replace(other, answers=fact.answers) for other in found if other.prompt != fact.prompt
+            replace(other, answers=fact.answers) for other in worded if other.prompt != fact.prompt
         )
     try:
         return tuple(other for other in paraphrases(fact) if other.prompt != fact.prompt)
-    except ValueError:  # nobody wrote other wordings of this relation
+    except ValueError:  # the relation has no other wordings
         return ()
 
 
@@ -311,39 +342,36 @@ def reverse_of(fact: Fact, answer: str, causal: bool) -> Fact | None:
     )
 
 
-_SIZED = ("dkn", "kn", "random")
-
-
 class EditWork:
-    """Edit one fact with every set of neurons, and ask what came of it.
+    """Edit one fact with every set of neurons, and ask for the consequences.
 
     Parameters
     ----------
     model : NeuronModel
         The model. It is put back bit for bit after each edit.
     options : CritiqueOptions
-        What is done.
-    searcher : NeuronFinder
-        What finds neurons.
+        The options.
+    finder : NeuronFinder
+        Finds the neurons of a fact.
     seed : int
         Seed of random neurons.
     """
 
-    def __init__(self, model: NeuronModel, options: Any, searcher: NeuronFinder, seed: int) -> None:
+    def __init__(self, model: NeuronModel, options: Any, finder: NeuronFinder, seed: int) -> None:
         self.model = model
         self.options = options
         self.seed = seed
-        self._searcher = searcher
+        self._finder = finder
 
     def __call__(self, case: EditCase) -> dict[str, Any]:
-        """Return what came of the first candidate that is fit, and why others were not."""
+        """Return the results of the first suitable candidate, and why others were passed over."""
         passed: list[dict[str, str]] = []
         for candidate in case.candidates:
-            found = self._fit(candidate)
-            if isinstance(found, str):
-                passed.append({"fact": candidate.fact.key, "reason": found})
+            neurons = self._fit(candidate)
+            if isinstance(neurons, str):
+                passed.append({"fact": candidate.fact.key, "reason": neurons})
             else:
-                return {"passed": passed, "edit": self._edited(candidate, found)}
+                return {"passed": passed, "edit": self._edited(candidate, neurons)}
         return {"passed": passed, "edit": None}
 
     def _fit(self, candidate: Candidate) -> FactNeurons | str:
@@ -356,16 +384,16 @@ class EditWork:
             return "cannot be encoded"
         if not recalled(self.model, [fact], ends=False)[0]:
             return "not known"
-        found = self._searcher.find(fact)
-        return found if len(found.degenerate) else "no degenerate neurons"
+        neurons = self._finder.find(fact)
+        return neurons if len(neurons.degenerate) else "no degenerate neurons"
 
-    def _edited(self, candidate: Candidate, found: FactNeurons) -> dict[str, Any]:
+    def _edited(self, candidate: Candidate, neurons: FactNeurons) -> dict[str, Any]:
         questions = _Questions(self.model, candidate)
         arms = {"before": questions.asked()}
-        sets = self._sets(candidate, found)
+        sets = self._sets(candidate, neurons)
         steps: dict[str, int] = {}
-        for name, neurons in sets.items():
-            with NeuronTuner(self.model, neurons) as tuner:
+        for name, chosen in sets.items():
+            with NeuronTuner(self.model, chosen) as tuner:
                 steps[name] = self._train(tuner, candidate)
                 arms[name] = questions.asked()
         return {
@@ -374,19 +402,19 @@ class EditWork:
             "old": candidate.fact.answers[0],
             "new": candidate.new,
             "one_to_one": candidate.one_to_one,
-            "sizes": {name: len(neurons) for name, neurons in sets.items()},
+            "sizes": {name: len(chosen) for name, chosen in sets.items()},
             "steps": steps,
             "asked": arms,
         }
 
-    def _sets(self, candidate: Candidate, found: FactNeurons) -> dict[str, NeuronSet]:
+    def _sets(self, candidate: Candidate, neurons: FactNeurons) -> dict[str, NeuronSet]:
         rng = np.random.default_rng(seed_for(self.seed, f"edit {candidate.fact.key}"))
-        shape = (self.model.n_layers, self.model.n_neurons)
+        n_layers, n_neurons = self.model.n_layers, self.model.n_neurons
         sized = size_matched(
-            found.degenerate, found.others, rng, n_layers=shape[0], n_neurons=shape[1]
+            neurons.degenerate, neurons.others, rng, n_layers=n_layers, n_neurons=n_neurons
         ).neurons
-        every = NeuronSet((layer, i) for layer in range(shape[0]) for i in range(shape[1]))
-        return {**{name: sized[name] for name in _SIZED}, "all": every}
+        every = NeuronSet((layer, i) for layer in range(n_layers) for i in range(n_neurons))
+        return {**{name: sized[name] for name in EDIT_ARMS if name != "all"}, "all": every}
 
     def _train(self, tuner: NeuronTuner, candidate: Candidate) -> int:
         """Train rows until the new answer is likely enough; return the number of steps."""
@@ -408,7 +436,7 @@ class EditWork:
 
 
 class _Questions:
-    """What is asked before an edit and after it."""
+    """The questions that are asked before an edit and after it."""
 
     def __init__(self, model: NeuronModel, candidate: Candidate) -> None:
         self.model = model
@@ -426,16 +454,14 @@ class _Questions:
 
     def asked(self) -> dict[str, Any]:
         """Return the answers of the model as it is now."""
-        old, new = self._both([self._old], [self._new])
-        worded_old, worded_new = self._both(self._wordings, self._reworded)
         reverses = self._reverses if len(self._reverses) == 2 else []
         return {
-            "old": old[0],
-            "new": new[0],
+            "old": self._probabilities([self._old])[0],
+            "new": self._probabilities([self._new])[0],
             "says_new": self._recalled([self._new])[0],
             "wordings": {
-                "old": worded_old,
-                "new": worded_new,
+                "old": self._probabilities(self._wordings),
+                "new": self._probabilities(self._reworded),
                 "says_old": self._recalled(self._wordings),
                 "says_new": self._recalled(self._reworded),
             },
@@ -443,9 +469,6 @@ class _Questions:
             # of the old answer, and of the new one
             "reverse": {"says": self._recalled(reverses), "subject": self._probabilities(reverses)},
         }
-
-    def _both(self, old: Sequence[Fact], new: Sequence[Fact]) -> tuple[list[float], list[float]]:
-        return self._probabilities(old), self._probabilities(new)
 
     def _probabilities(self, facts: Sequence[Fact]) -> list[float]:
         return self.model.answer_probabilities(facts, log=True).tolist() if facts else []
@@ -486,3 +509,198 @@ def _log_probability(model: NeuronModel, queries: Sequence[Query]) -> torch.Tens
         for position, target in zip(query.positions, query.targets, strict=True)
     ]
     return torch.stack(picked).sum()
+
+
+# Frames, tables, findings and the picture
+
+_COLUMNS = (
+    "case, fact, relation, arm, size, steps, likelier, says_new, n_wordings, synonym, "
+    "n_neighbours, locality, one_to_one, asked_reverse, knew_reverse, symmetry, reverse_before, "
+    "reverse_after"
+)
+_TESTED = {"synonym": "says it in other words", "locality": "other facts kept"}
+_TESTED |= {"steps": "steps needed"}
+_MEASURES = {
+    "efficacy": "new answer\nlikelier",
+    "in other words": "in other\nwords",
+    "symmetry": "in reverse",
+    "locality": "other facts\nkept",
+}
+
+
+def edit_rows(number: int, edit: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a stored edit, one per set of neurons."""
+    before = edit["asked"]["before"]
+    worded = np.asarray(before["wordings"]["says_old"], dtype=bool)
+    near = np.asarray(before["neighbours"], dtype=bool)
+    asked_reverse = bool(before["reverse"]["says"])
+    knew = float(before["reverse"]["says"][0]) if asked_reverse else math.nan
+    rows = []
+    for arm, size in edit["sizes"].items():
+        after = edit["asked"][arm]
+        new, old = (np.asarray(after["wordings"][name]) for name in ("new", "old"))
+        row = {
+            "case": number,
+            **{name: edit[name] for name in ("fact", "relation", "one_to_one")},
+            "arm": arm,
+            "size": size,
+            "steps": edit["steps"][arm],
+            "likelier": float(after["new"] > after["old"]),
+            "says_new": float(after["says_new"]),
+            "n_wordings": int(worded.sum()),
+            "synonym": finite_mean((new > old)[worded]),
+            "n_neighbours": int(near.sum()),
+            "locality": finite_mean(np.asarray(after["neighbours"], dtype=bool)[near]),
+            "asked_reverse": asked_reverse,
+            "knew_reverse": knew,
+            "symmetry": float(after["reverse"]["says"][1]) if knew == 1 else math.nan,
+        }
+        for when, asked in (("before", before), ("after", after)):
+            row[f"reverse_{when}"] = asked["reverse"]["subject"][1] if asked_reverse else math.nan
+        rows.append(row)
+    return rows
+
+
+def edit_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return a frame of all edits, a row per edit and set of neurons."""
+    return frame_of(rows, _COLUMNS).sort_values("case", kind="stable", ignore_index=True)
+
+
+def edits_table(edits: pd.DataFrame) -> Table:
+    """Return what follows from a new answer, by set of neurons."""
+    rows = []
+    for arm, what in EDIT_ARMS.items() if len(edits) else ():
+        own = edits[edits["arm"] == arm]
+        changes = (own["reverse_after"] - own["reverse_before"]).astype(np.float64)
+        rows.append(
+            {
+                "set": arm,
+                "what": what,
+                "edits": len(own),
+                "neurons": finite_mean(own["size"]),
+                "steps": finite_mean(own["steps"]),
+                "efficacy": finite_mean(own["likelier"]),
+                "says it": finite_mean(own["says_new"]),
+                "n in other words": int((own["n_wordings"] > 0).sum()),
+                "in other words": finite_mean(own["synonym"]),
+                "asked in reverse": int(own["asked_reverse"].astype(bool).sum()),
+                "not vacuous": int((own["knew_reverse"] == 1).sum()),
+                "symmetry": finite_mean(own["symmetry"]),
+                "P(subject) log ratio": finite_mean(changes),
+                "n locality": int((own["n_neighbours"] > 0).sum()),
+                "locality": finite_mean(own["locality"]),
+            }
+        )
+    return Table(
+        pd.DataFrame(rows),
+        "Edits. What follows from a new answer",
+        "One fact at a time gets a wrong answer: the neurons of a set are trained on its one "
+        "statement, with the same rule for stopping for every set. 'efficacy': share of edits "
+        "after which the new answer is likelier than the old; this is what is trained. 'in other "
+        "words': the same in wordings in which the old answer was known. 'symmetry': share of "
+        "one-to-one facts for which the model, asked in reverse with the new answer, gives the "
+        "subject; only where it did so before for the old answer, else the test is vacuous. "
+        "'P(subject) log ratio': mean change of the log-probability of the subject given the new "
+        "answer, wherever it could be asked. 'locality': share of other facts of the relation, "
+        "known before, that still are. The weights are restored after each edit.",
+    )
+
+
+def edit_tests(edits: pd.DataFrame) -> Table:
+    """Return D against the other sets of neurons, edit by edit."""
+    by = {arm: part.set_index("case") for arm, part in edits.groupby("arm")}
+    family = [
+        ({"measure": name, "dkn against": other}, *in_both(by["dkn"][column], by[other][column]))
+        for column, name in (_TESTED.items() if "dkn" in by else ())
+        for other in ("kn", "random", "all")
+    ]
+    return Table(
+        comparisons(family, "dkn", "other", t=True),
+        "Edits in D against edits in other neurons",
+        "Paired by edit, over those where both have a value. p: Wilcoxon's signed-rank test, 'p of "
+        "t': the paired t-test, each Holm-corrected over all rows. Columns as in the table edits.",
+        {"p": "p", "p of t": "p"},
+    )
+
+
+def edit_findings(edits: Table, tests: Table) -> list[str]:
+    """Return the sentences about edits."""
+    rows = edits.frame.to_dict("records")
+    if not rows:
+        return ["No fact could be edited."]
+    parts = [
+        f"{row['set']} {percent(row['efficacy'])}, {percent(row['in other words'])}, "
+        f"{percent(row['locality'])}"
+        for row in rows
+    ]
+    sentences = [
+        f"Edits of {rows[0]['edits']} known facts succeed, hold in other words, and leave other "
+        f"facts alone, by trained neurons: {'; '.join(parts)}.",
+        _say_reverse(rows[0]),
+    ]
+    worded = {
+        row["dkn against"]: row
+        for row in tests.frame.to_dict("records")
+        if row["measure"] == _TESTED["synonym"]
+    }
+    pair = [worded["kn"], worded["random"]]
+    parts = [
+        f"{row['difference']:+.0%} against {name} ({p_words(row['p'])})"
+        for name, row in zip(("other knowledge neurons", "random neurons"), pair, strict=True)
+    ]
+    # random neurons alone are not enough: any neurons of the fact may be better than these
+    holds = all(map(row_stands, pair))
+    shown = "an edit in D carries over best" if holds else "no advantage of D over both is shown"
+    return [
+        *sentences,
+        as_claim(
+            f"In other words, the new answer after an edit in D: {and_list(parts)}; {shown}.", holds
+        ),
+    ]
+
+
+def _say_reverse(row: Mapping[str, Any]) -> str:
+    if not row["asked in reverse"]:
+        return "No edit is of a one-to-one relation that can be asked in reverse."
+    if not row["not vacuous"]:
+        return (
+            f"Symmetry cannot be tested: of {row['asked in reverse']} edited facts the model "
+            "answers none in reverse, even before the edit."
+        )
+    return (
+        f"Symmetry: of {row['asked in reverse']} edited facts {row['not vacuous']} were answered "
+        "in reverse before; after an edit in D the model gives the subject for the new answer in "
+        f"{percent(row['symmetry'])} of these."
+    )
+
+
+def edits_picture(edits: Table) -> Picture | None:
+    """Return bars of the four measures, by set of neurons."""
+    frame = edits.frame
+    if not len(frame):
+        return None
+    ax = free_axes(7.2, 4.2)
+    thick = 0.8 / len(EDIT_ARMS)
+    handles, names = [], []
+    for k, row in enumerate(frame.to_dict("records")):
+        values = np.array([100 * row[name] for name in _MEASURES], dtype=np.float64)
+        at = np.arange(len(values)) + (k - (len(EDIT_ARMS) - 1) / 2) * thick
+        there = np.isfinite(values)
+        look_of = {"color": look(k)["color"], "hatch": ("", "///", "...", "xxx")[k]}
+        bars = ax.bar(at[there], values[there], width=thick, edgecolor="white", **look_of)
+        ax.bar_label(bars, fmt="%.0f", padding=2, fontsize=7)
+        handles.append(bars)
+        names.append(EDIT_ARMS[row["set"]])
+    for place, name in enumerate(_MEASURES):
+        if not frame[name].notna().any():
+            ax.annotate("no value", (place, 3), ha="center", color="0.4", fontsize=8)
+    ax.set_xticks(range(len(_MEASURES)), list(_MEASURES.values()))
+    ax.set(ylabel="share (%)", ylim=(0, 112))
+    legend_and_grid(ax, handles, names, axis="y")
+    return Picture(
+        ax.figure,
+        "Edits: what follows from a new answer, by the neurons that were trained",
+        "Means over edits. That the new answer is likelier is what is trained; the other three "
+        "are what an edit of knowledge should change or keep as well. In reverse: only facts whose "
+        "reverse was known before. The numbers are in the table edits.",
+    )

@@ -1,19 +1,21 @@
-"""Pairs of words that fit and do not, of grammar and of facts, and what is measured about them."""
+"""Pairs of a fitting and a wrong word, of grammar and of facts, and the measures of them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from neurotopo.datasets.blimp import load_blimp
 from neurotopo.datasets.truth import Truth
@@ -24,7 +26,6 @@ from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.passes import Query, log_probabilities
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.critique.measures import rank_one_share, shuffled_share
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.study import seed_for
 from neurotopo.testbed.agreement import draw_pairs
@@ -35,20 +36,34 @@ if TYPE_CHECKING:
 __all__ = [
     "AGREEMENT",
     "KINDS",
+    "MODES",
     "Group",
+    "Line",
     "Pair",
     "PairWork",
+    "Votes",
     "count_words",
     "digest_of",
+    "effect_rows",
     "fact_groups",
     "grammar_groups",
+    "held_rows",
+    "line_through",
+    "pair_cells",
+    "rank_one_share",
+    "shuffled_share",
+    "votes_of",
 ]
 
 AGREEMENT = "agreement"
 """Name of the pairs of number agreement that the test bed makes."""
 
 KINDS = ("grammar", "facts")
-"""What pairs are about."""
+"""The two kinds of pairs."""
+
+MODES = ("suppress", "enhance")
+"""What is done to them."""
+_HELD_ARMS = ("shared", "random", "random_layers")
 
 
 @dataclass(frozen=True)
@@ -58,15 +73,15 @@ class Pair:
     Attributes
     ----------
     key : str
-        Its name.
+        The name.
     fact : Fact or None
-        The prompt, with what fits as its first answer. None where there is no such prompt.
+        The prompt, with the fitting word as its first answer; None if the pair has no prompt.
     bad : str or None
-        What does not fit.
+        The word that does not fit.
     left_out : str or None
-        Why the pair cannot be worked on; None: it can.
+        Why the pair is left out, if it is.
     counts : tuple of (int, int) or None
-        How often a corpus has either word.
+        Counts of both words in a corpus.
     """
 
     key: str
@@ -77,31 +92,31 @@ class Pair:
 
     @property
     def good_fact(self) -> Fact:
-        """The prompt with the one answer that is compared: several would have the better odds."""
+        """The prompt with one answer: several would have the better odds."""
         assert self.fact is not None
         return replace(self.fact, answers=self.fact.answers[:1], id=self.key)
 
     @property
     def bad_fact(self) -> Fact:
-        """The prompt with what does not fit."""
+        """The prompt with the word that does not fit."""
         assert self.fact is not None
         assert self.bad is not None
         return replace(self.fact, answers=(self.bad,), id=f"{self.key}~bad")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it."""
+        """Return the pair in types that JSON can hold."""
         fact = None if self.fact is None else self.fact.to_dict()
         return {**vars(self), "fact": fact}
 
 
 @dataclass(frozen=True)
 class Group:
-    """Pairs of one paradigm or relation, worked on together.
+    """Pairs of one paradigm or relation, measured together.
 
     Attributes
     ----------
     kind : {"grammar", "facts"}
-        What they are about.
+        The kind of the pairs.
     name : str
         The paradigm or relation.
     pairs : tuple of Pair
@@ -114,7 +129,7 @@ class Group:
 
     @property
     def key(self) -> str:
-        """Its name among all that is worked on; other pairs of the same name have another."""
+        """Unique name, which depends on the pairs."""
         return f"{self.kind}: {self.name} [{self._digest[:8]}]"
 
     @cached_property
@@ -122,7 +137,7 @@ class Group:
         return digest_of([pair.to_dict() for pair in self.pairs])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what it is, the pairs as a hash."""
+        """Return a description, with the pairs as a hash."""
         return {
             "part": "pairs",
             "kind": self.kind,
@@ -133,24 +148,12 @@ class Group:
 
 
 def digest_of(content: Any) -> str:
-    """Return a short hash of what JSON can hold."""
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """Return a short hash of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def grammar_groups(options: Any, seed: int) -> list[Group]:
-    """Return the minimal pairs of grammar, a group for each paradigm.
-
-    Parameters
-    ----------
-    options : CritiqueOptions
-        Which pairs, and how many.
-    seed : int
-        Seed of what is drawn.
-
-    Returns
-    -------
-    list of Group
+    """Return the minimal pairs of grammar, a group for each paradigm; ``seed`` draws them.
 
     Examples
     --------
@@ -169,23 +172,7 @@ def grammar_groups(options: Any, seed: int) -> list[Group]:
 
 
 def fact_groups(facts: Iterable[Fact], truth: Truth, options: Any, seed: int) -> list[Group]:
-    """Return facts as pairs: the answer, and a wrong answer of the same relation.
-
-    Parameters
-    ----------
-    facts : iterable of Fact
-        The facts.
-    truth : Truth
-        What is true.
-    options : CritiqueOptions
-        How many pairs a group has.
-    seed : int
-        Seed of the wrong answers.
-
-    Returns
-    -------
-    list of Group
-    """
+    """Return facts as pairs: the answer, and a wrong answer of the same relation."""
     drawn = []
     for fact in facts:
         bad, reason = None, None
@@ -214,11 +201,11 @@ def _blimp(path: str, n: int, seed: int) -> list[tuple[str, Pair]]:
     drawn = []
     for pair in (read[i] for i in chosen):
         if pair.prefix is None or pair.good_word is None or pair.bad_word is None:
-            found = Pair(pair.id, None, None, "no common prefix before one word")
+            one = Pair(pair.id, None, None, "no common prefix before one word")
         else:
             fact = Fact(f"{pair.prefix} _X_", pair.good_word, relation=pair.paradigm, id=pair.id)
-            found = Pair(pair.id, fact, pair.bad_word)
-        drawn.append((pair.paradigm, found))
+            one = Pair(pair.id, fact, pair.bad_word)
+        drawn.append((pair.paradigm, one))
     return drawn
 
 
@@ -227,45 +214,33 @@ def _grouped(kind: str, drawn: Sequence[tuple[str, Pair]], most: int) -> list[Gr
     groups: dict[str, list[Pair]] = {}
     for name, pair in drawn:
         groups.setdefault(name, []).append(pair)
-    found = []
+    parts = []
     for name, pairs in groups.items():
         n_parts = -(-len(pairs) // most)
         for i in range(n_parts):
             label = name if n_parts == 1 else f"{name} ({i + 1} of {n_parts})"
-            found.append(Group(kind, label, tuple(pairs[i::n_parts])))
-    return found
+            parts.append(Group(kind, label, tuple(pairs[i::n_parts])))
+    return parts
 
 
 def count_words(groups: Iterable[Group], corpus: str) -> list[Group]:
-    """Count the words of all pairs in a text file.
+    """Return the groups with the counts of their words in a UTF-8 text file.
 
-    Parameters
-    ----------
-    groups : iterable of Group
-        The pairs.
-    corpus : str
-        A UTF-8 text. Words are compared without case; an answer of several is counted where they
-        follow each other.
-
-    Returns
-    -------
-    list of Group
+    Case does not count. An answer of several words is counted where they follow each other.
     """
     groups = list(groups)
-    wanted = {
-        _words(text)
-        for group in groups
-        for pair in group.pairs
-        if pair.left_out is None and pair.fact is not None and pair.bad is not None
-        for text in (pair.fact.answers[0], pair.bad)
-    }
+
+    def words(pair: Pair) -> list[tuple[str, ...]]:
+        if pair.left_out is not None or pair.fact is None or pair.bad is None:
+            return []
+        return [_words(pair.fact.answers[0]), _words(pair.bad)]
+
+    wanted = {one for group in groups for pair in group.pairs for one in words(pair)}
     counts = _counts(wanted, Path(corpus))
 
     def counted(pair: Pair) -> Pair:
-        if pair.left_out is not None or pair.fact is None or pair.bad is None:
-            return pair
-        good, bad = (counts[_words(text)] for text in (pair.fact.answers[0], pair.bad))
-        return replace(pair, counts=(good, bad))
+        both = words(pair)
+        return replace(pair, counts=(counts[both[0]], counts[both[1]])) if both else pair
 
     return [replace(group, pairs=tuple(map(counted, group.pairs))) for group in groups]
 
@@ -289,42 +264,42 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 class PairWork:
-    """Work on a group of pairs.
+    """Measure groups of pairs.
 
     Parameters
     ----------
     model : NeuronModel
         The model.
     options : CritiqueOptions
-        What is done.
-    searcher : NeuronFinder
-        What finds neurons.
+        The options.
+    finder : NeuronFinder
+        Finds the neurons of a fact.
     seed : int
         Seed of everything that is random.
     """
 
-    def __init__(self, model: NeuronModel, options: Any, searcher: NeuronFinder, seed: int) -> None:
+    def __init__(self, model: NeuronModel, options: Any, finder: NeuronFinder, seed: int) -> None:
         self.model = model
         self.options = options
         self.seed = seed
-        self._searcher = searcher
-        self._scales = {"suppress": 0.0, "enhance": options.enhance}
+        self._finder = finder
+        self._shape = {"n_layers": model.n_layers, "n_neurons": model.n_neurons}
 
     def __call__(self, group: Group) -> dict[str, Any]:
-        """Return all that is measured about the pairs of a group."""
+        """Return the results of a group."""
         rng = np.random.default_rng(seed_for(self.seed, group.key))
         reasons = [self._reason(pair) for pair in group.pairs]
         usable = [p for p, reason in zip(group.pairs, reasons, strict=True) if reason is None]
-        found = list(self._searcher.find_all([pair.good_fact for pair in usable]))
-        own = iter([self._pair(group.kind, p, n) for p, n in zip(usable, found, strict=True)])
+        neurons = list(self._finder.find_all([pair.good_fact for pair in usable]))
+        own = iter([self._pair(group.kind, p, n) for p, n in zip(usable, neurons, strict=True)])
         pairs = [
             next(own) if reason is None else {"key": pair.key, "reason": reason}
             for pair, reason in zip(group.pairs, reasons, strict=True)
         ]
         return {
             "pairs": pairs,
-            "rank1": self._rank_one(usable, found, rng),
-            "held_out": self._held_out(usable, found, rng),
+            "rank1": self._rank_one(usable, neurons, rng),
+            "held_out": self._held_out(usable, neurons, rng),
         }
 
     def _reason(self, pair: Pair) -> str | None:
@@ -337,15 +312,12 @@ class PairWork:
             return "cannot be encoded"
         return "the same tokens" if good == bad else None
 
-    def _pair(self, kind: str, pair: Pair, found: FactNeurons) -> dict[str, Any]:
-        """Return what suppressing and enhancing the neurons of a pair does to both words."""
+    def _pair(self, kind: str, pair: Pair, neurons: FactNeurons) -> dict[str, Any]:
+        """Return the probabilities of both words with the neurons of a pair edited."""
         rng = np.random.default_rng(seed_for(self.seed, f"{kind} {pair.key}"))
-        arms = self._arms(found, rng)
-        edits = [
-            Edit(neurons, scale=scale)
-            for scale in self._scales.values()
-            for neurons in arms.values()
-        ]
+        arms = self._arms(neurons, rng)
+        scales = (0.0, self.options.enhance)
+        edits = [Edit(chosen, scale=scale) for scale in scales for chosen in arms.values()]
         good, bad = self._both(pair, [None, *edits])
         assert pair.fact is not None
         answered = None
@@ -357,8 +329,8 @@ class PairWork:
             "reason": None,
             "words": [pair.good_fact.answers[0], pair.bad],
             # a list: the numbers below are in this order, and the store sorts the names of a dict
-            "arms": [[name, len(neurons)] for name, neurons in arms.items()],
-            "no_dkn": found.reason,
+            "arms": [[name, len(chosen)] for name, chosen in arms.items()],
+            "no_dkn": neurons.reason,
             "good": good,
             "bad": bad,
             "recalled": answered,
@@ -367,20 +339,20 @@ class PairWork:
             "counts": None if pair.counts is None else list(pair.counts),
         }
 
-    def _arms(self, found: FactNeurons, rng: np.random.Generator) -> dict[str, NeuronSet]:
+    def _arms(self, neurons: FactNeurons, rng: np.random.Generator) -> dict[str, NeuronSet]:
         """Return the sets of neurons, each with random ones in its size."""
-        shape = {"n_layers": self.model.n_layers, "n_neurons": self.model.n_neurons}
         arms: dict[str, NeuronSet] = {}
-        if len(found.neurons):
-            drawn = size_matched(found.neurons, NeuronSet(), rng, **shape).neurons
-            arms = {
-                "own": found.neurons,
-                "own_random": drawn["random"],
-                "own_random_layers": drawn["random_layers"],
-            }
-        if len(found.degenerate):
-            arms |= size_matched(found.degenerate, found.others, rng, **shape).neurons
+        if len(neurons.neurons):
+            drawn = self._random(neurons.neurons, rng)
+            arms = {"own": neurons.neurons, **{f"own_{name}": drawn[name] for name in drawn}}
+        if len(neurons.degenerate):
+            arms |= size_matched(neurons.degenerate, neurons.others, rng, **self._shape).neurons
         return arms
+
+    def _random(self, neurons: NeuronSet, rng: np.random.Generator) -> dict[str, NeuronSet]:
+        """Return as many random neurons, of any layers and of the same layers."""
+        drawn = size_matched(neurons, NeuronSet(), rng, **self._shape).neurons
+        return {name: drawn[name] for name in ("random", "random_layers")}
 
     def _both(self, pair: Pair, edits: Sequence[Edit | None]) -> tuple[Any, Any]:
         """Return the log-probabilities of both words under each of some edits."""
@@ -392,7 +364,7 @@ class PairWork:
         return np.asarray(good - bad)
 
     def _frequency(self, pair: Pair) -> list[float]:
-        """Return how likely the model holds either word with no text before it."""
+        """Return the log-probability of either word with no text before it."""
         encoded = [self.model.encode(fact) for fact in (pair.good_fact, pair.bad_fact)]
         queries = [self._alone(one) for one in encoded]
         flat = [query for own in queries for query in own]
@@ -404,7 +376,7 @@ class PairWork:
         tokenizer = self.model.tokenizer
         if isinstance(encoding, CausalEncoding):
             starts = (tokenizer.bos_token_id, tokenizer.eos_token_id)
-            # without a token for the beginning of a text its first one is as near as can be
+            # without a token for the beginning of a text, the first token is the nearest
             start = next((int(one) for one in starts if one is not None), encoding.prompt[0])
             return [Query((start, *answer[:-1]), tuple(range(len(answer))), answer)]
         begin = [tokenizer.cls_token_id] if tokenizer.cls_token_id is not None else []
@@ -419,14 +391,14 @@ class PairWork:
         ]
 
     def _rank_one(
-        self, pairs: Sequence[Pair], found: Sequence[FactNeurons], rng: np.random.Generator
+        self, pairs: Sequence[Pair], neurons: Sequence[FactNeurons], rng: np.random.Generator
     ) -> dict[str, Any]:
         """Return the rank-1 share of the attributions and of the effects of single neurons."""
-        union = NeuronSet(pair for one in found for pair in one.neurons)
+        union = NeuronSet(pair for one in neurons for pair in one.neurons)
         if len(pairs) < 2 or len(union) < 2:
             return {}
         layers, indices = union.to_array().T
-        scores = np.array([one.attribution.scores[layers, indices] for one in found])
+        scores = np.array([one.attribution.scores[layers, indices] for one in neurons])
         strongest = np.argsort(-np.abs(scores).sum(axis=0), kind="stable")[: self.options.top]
         edits: list[Edit | None] = [None]
         edits += [Edit(union[[int(i)]]) for i in np.sort(strongest)]
@@ -442,7 +414,7 @@ class PairWork:
         }
 
     def _held_out(
-        self, pairs: Sequence[Pair], found: Sequence[FactNeurons], rng: np.random.Generator
+        self, pairs: Sequence[Pair], neurons: Sequence[FactNeurons], rng: np.random.Generator
     ) -> dict[str, Any]:
         """Suppress, on one half of the pairs, the neurons that are common in the other half."""
         half = len(pairs) // 2
@@ -451,33 +423,289 @@ class PairWork:
         order = rng.permutation(len(pairs))
         train, test = order[:half], np.sort(order[half:])
         shared = {
-            "own": self._common([found[i].neurons for i in train]),
-            "dkn": self._common([found[i].degenerate for i in train]),
+            "own": self._common([neurons[i].neurons for i in train]),
+            "dkn": self._common([neurons[i].degenerate for i in train]),
         }
         result: dict[str, Any] = {
             "n_train": int(half),
             "n_test": len(test),
-            "sizes": {name: len(neurons) for name, neurons in shared.items()},
+            "sizes": {name: len(chosen) for name, chosen in shared.items()},
             "pairs": {},
         }
-        shape = {"n_layers": self.model.n_layers, "n_neurons": self.model.n_neurons}
-        for name, neurons in shared.items():
-            if not len(neurons):
+        for name, chosen in shared.items():
+            if not len(chosen):
                 continue
             rows = {}
             for i in test:
-                drawn = size_matched(neurons, NeuronSet(), rng, **shape).neurons
-                edits = [None, Edit(neurons), Edit(drawn["random"]), Edit(drawn["random_layers"])]
+                edits = [None, Edit(chosen), *map(Edit, self._random(chosen, rng).values())]
                 rows[pairs[i].key] = self._odds(pairs[i], edits)
             result["pairs"][name] = rows
         return result
 
     def _common(self, sets: Sequence[NeuronSet]) -> NeuronSet:
-        """Return the neurons that are in more than a share of some sets."""
-        counts: dict[tuple[int, int], int] = {}
-        for neurons in sets:
-            for pair in neurons:
-                counts[pair] = counts.get(pair, 0) + 1
+        """Return the neurons that are in more than a share of the sets."""
+        counts = Counter(pair for neurons in sets for pair in neurons)
         return NeuronSet(
             sorted(pair for pair, n in counts.items() if n > self.options.share * len(sets))
         )
+
+
+def pair_cells(pair: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cells of a stored pair."""
+    if pair["reason"] is not None:
+        return {"reason": pair["reason"]}
+    both = {"word": pair["words"], "frequency": pair["frequency"]}
+    both["count"] = pair["counts"] or (np.nan, np.nan)
+    arms = dict(pair["arms"])
+    return {
+        "reason": None,
+        "good_word": both["word"][0],
+        "bad_word": both["word"][1],
+        "good": float(np.exp(pair["good"][0])),
+        "odds": pair["good"][0] - pair["bad"][0],
+        "answered": np.nan if pair["recalled"] is None else float(pair["recalled"][0]),
+        **{
+            f"{name}_{side}": both[name][k]
+            for name in ("frequency", "count")
+            for k, side in enumerate(("good", "bad"))
+        },
+        "n_own": arms.get("own", 0),
+        "n_dkn": arms.get("dkn", 0),
+        "no_dkn": pair["no_dkn"],
+    }
+
+
+def effect_rows(pair: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each mode and set of neurons of a stored pair."""
+    good = np.asarray(pair["good"], dtype=np.float64)
+    odds = good - np.asarray(pair["bad"], dtype=np.float64)
+    known, arms = pair["recalled"], pair["arms"]
+    with np.errstate(over="ignore"):
+        drops = 1 - np.exp(good - good[0])
+    for m, mode in enumerate(MODES):
+        here = slice(1 + m * len(arms), 1 + (m + 1) * len(arms))
+        extreme = bool((~(np.abs(drops[here]) <= pair["limit"])).any())
+        for k, (arm, size) in enumerate(arms, start=here.start):
+            yield {
+                "mode": mode,
+                "arm": arm,
+                "size": size,
+                "dprob": drops[k],
+                "odds_before": odds[0],
+                "odds_after": odds[k],
+                "push": (odds[0] - odds[k]) * (1 if mode == "suppress" else -1),
+                "flip": float(odds[k] <= 0) if odds[0] > 0 else np.nan,
+                "lost": float(not known[k]) if known is not None and known[0] else np.nan,
+                "extreme": extreme,
+            }
+
+
+def held_rows(held: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each held-out pair, source of neurons and set."""
+    for source, by_pair in held["pairs"].items():
+        for pair, values in by_pair.items():
+            before, *after = (float(value) for value in values)
+            for arm, value in zip(_HELD_ARMS, after, strict=True):
+                yield {
+                    "pair": pair,
+                    "source": source,
+                    "size": held["sizes"][source],
+                    "arm": arm,
+                    "odds_before": before,
+                    "push": before - value,
+                    "flip": float(value <= 0) if before > 0 else np.nan,
+                }
+
+
+def rank_one_share(rows: ArrayLike) -> float:
+    """Return how far rows point into one direction: 1 for all into the same, 0 for none alike.
+
+    With the rows scaled to unit length and the largest singular value s of their matrix this is
+    (s^2 - 1) / (n - 1) for n rows.
+
+    Parameters
+    ----------
+    rows : array-like, shape (n, k)
+        The rows. Those of zeros have no direction and are left out.
+
+    Returns
+    -------
+    float
+        nan for fewer than two rows with a direction.
+
+    References
+    ----------
+    .. [1] J. Niu et al., "What does the Knowledge Neuron Thesis Have to do with Knowledge?", ICLR
+       2024.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.critique.pairs import rank_one_share
+    >>> rank_one_share([[1, 2], [2, 4], [3, 6]]), rank_one_share([[1, 0], [0, 3]])
+    (1.0, 0.0)
+    """
+    values = np.asarray(rows, dtype=np.float64)
+    if values.ndim != 2:
+        raise ValueError(f"rows must have two dimensions, got shape {values.shape}.")
+    values = values[np.isfinite(values).all(axis=1) & values.any(axis=1)]
+    if len(values) < 2:
+        return math.nan
+    values = values / np.abs(values).max(axis=1, keepdims=True)  # squares must not underflow
+    values = values / np.linalg.norm(values, axis=1, keepdims=True)
+    largest = float(np.linalg.norm(values, 2))
+    return min(max((largest**2 - 1) / (len(values) - 1), 0.0), 1.0)
+
+
+def shuffled_share(rows: ArrayLike, rng: np.random.Generator, times: int = 20) -> float:
+    """Return the mean rank-1 share with the entries of every row shuffled.
+
+    It is what rows with these values have in common when they share no column.
+
+    Parameters
+    ----------
+    rows : array-like, shape (n, k)
+        The rows.
+    rng : Generator
+        What the orders are drawn from.
+    times : int, default=20
+        Number of draws.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.studies.critique.pairs import shuffled_share
+    >>> shuffled_share([[1.0, 1.0], [2.0, 2.0]], np.random.default_rng(0))
+    1.0
+    """
+    values = np.asarray(rows, dtype=np.float64)
+    shares = [rank_one_share(rng.permuted(values, axis=1)) for _ in range(times)]
+    return float(np.mean(shares))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight line y = constant + slope x by least squares.
+
+    Attributes
+    ----------
+    n : int
+        Number of points.
+    constant, constant_low, constant_high, p_constant : float
+        y at x = 0, its 95 % interval, and the p-value of its being 0.
+    slope, slope_low, slope_high, p_slope : float
+        The same of the slope.
+    share : float
+        Share of the variance of y that x explains. With a constant as the only other regressor
+        it is the partial R^2 of x.
+    """
+
+    n: int
+    constant: float = math.nan
+    constant_low: float = math.nan
+    constant_high: float = math.nan
+    p_constant: float = math.nan
+    slope: float = math.nan
+    slope_low: float = math.nan
+    slope_high: float = math.nan
+    p_slope: float = math.nan
+    share: float = math.nan
+
+
+def line_through(x: ArrayLike, y: ArrayLike) -> Line:
+    """Fit a straight line.
+
+    Parameters
+    ----------
+    x, y : array-like, shape (n,)
+        The points; those that are not finite are left out.
+
+    Returns
+    -------
+    Line
+        All nan but n for fewer than three points, and where all x are the same.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.critique.pairs import line_through
+    >>> line = line_through([0.0, 1.0, 2.0], [1.0, 3.0, 5.5])
+    >>> line.n, line.constant, line.slope, line.share
+    (3, 0.917, 2.25, 0.996)
+    """
+    a, b = (np.asarray(values, dtype=np.float64) for values in (x, y))
+    kept = np.isfinite(a) & np.isfinite(b)
+    a, b = a[kept], b[kept]
+    n = len(a)
+    if n < 3 or np.ptp(a) == 0:
+        return Line(n)
+    fit = stats.linregress(a, b)
+    reach = float(stats.t.ppf(0.975, n - 2))
+    constant, error = float(fit.intercept), float(fit.intercept_stderr)
+    p_constant = math.nan
+    if error > 0:
+        p_constant = 2 * float(stats.t.sf(abs(constant) / error, n - 2))
+    spread = float(np.ptp(b)) > 0
+    return Line(
+        n=n,
+        constant=constant,
+        constant_low=constant - reach * error,
+        constant_high=constant + reach * error,
+        p_constant=p_constant,
+        slope=float(fit.slope),
+        slope_low=float(fit.slope - reach * fit.stderr),
+        slope_high=float(fit.slope + reach * fit.stderr),
+        p_slope=float(fit.pvalue) if spread else math.nan,
+        share=float(fit.rvalue) ** 2 if spread else math.nan,
+    )
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Whether what fits is preferred, each set of words having one vote.
+
+    Attributes
+    ----------
+    n : int
+        Number of sets of words that prefer either side.
+    for_good : int
+        Those that prefer what fits in more than half of their pairs.
+    p : float
+        p-value of so many or more by chance; nan for none.
+    """
+
+    n: int
+    for_good: int
+    p: float
+
+
+def votes_of(words: Iterable[Hashable], preferred: Iterable[bool]) -> Votes:
+    """Let each set of words vote on whether the model prefers what fits.
+
+    A model that prefers one word whatever stands before it is right wherever that word fits, and
+    many pairs of the same two words would make that look significant. So the pairs of two words,
+    whichever of them fits, have one vote together, and none where they are divided.
+
+    Parameters
+    ----------
+    words : iterable
+        For each pair its two words as an unordered set.
+    preferred : iterable of bool
+        Whether the pair's word that fits is the likelier one.
+
+    Returns
+    -------
+    Votes
+
+    Examples
+    --------
+    >>> from neurotopo.studies.critique.pairs import votes_of
+    >>> am, do = frozenset({"is", "are"}), frozenset({"do", "does"})
+    >>> votes_of([am, am, do, do, do], [True, False, True, True, False])
+    Votes(n=1, for_good=1, p=0.5)
+    """
+    sides: dict[Hashable, list[int]] = {}
+    for pair, good in zip(words, preferred, strict=True):
+        sides.setdefault(pair, []).append(1 if good else -1)
+    sums: NDArray[np.int64] = np.array([sum(each) for each in sides.values()], dtype=np.int64)
+    n, for_good = int((sums != 0).sum()), int((sums > 0).sum())
+    p = float(stats.binomtest(for_good, n, alternative="greater").pvalue) if n else math.nan
+    return Votes(n, for_good, p)

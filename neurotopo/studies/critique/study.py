@@ -1,4 +1,4 @@
-"""The study ``critique``: grammar beside facts, and edits beyond the statement."""
+"""The study ``critique``: grammar beside facts, and consequences of edits."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from neurotopo.studies.study import Study
 
 __all__ = ["STUDY", "Critique", "CritiqueOptions"]
 
-_MOST_PAIRS = 500  # as many the test bed can make
+_MOST_PAIRS = 500  # the test bed cannot make more
 _AT_LEAST = {"n_pairs": 0, "per_group": 2, "top": 2, "n_edits": 0, "edit_tries": 1, "edit_steps": 1}
 
 
 @dataclass(frozen=True)
 class CritiqueOptions(SearchOptions):
-    """Options of the study ``critique``; how neurons are found is as in all studies.
+    """Options of the study ``critique``, beside those of :class:`SearchOptions`.
 
     Parameters
     ----------
@@ -39,26 +39,24 @@ class CritiqueOptions(SearchOptions):
         Minimal pairs of grammar: ``"agreement"`` are those of the test bed; else a file of BLiMP,
         or the folder of them (:func:`neurotopo.datasets.load_blimp`).
     n_pairs : int, default=100
-        At most so many of them, drawn by the seed; 0: no grammar.
+        The most pairs of grammar, drawn by the seed; 0: none.
     per_group : int, default=40
-        At most so many pairs of a paradigm or relation are worked on together; larger ones are
-        cut into parts.
+        The most pairs of a paradigm or relation in a group; larger ones are split.
     share : float, default=0.5
-        A neuron is one of a paradigm if it is one of more than this share of its pairs in the
-        half that is looked at.
+        A neuron belongs to a paradigm if more than this share of the pairs in one half have it.
     top : int, default=10
-        Of how many neurons of a paradigm the effects on its pairs are compared.
+        Number of neurons of a paradigm whose effects on its pairs are compared.
     enhance : float, default=2.0
-        What values are multiplied by when neurons are enhanced.
+        Factor of the values of enhanced neurons.
     corpus : str, optional
-        A text file to count words in. None: only the model itself says how frequent a word is.
+        A text file to count words in. None: only the model itself gives frequencies.
     n_edits : int, default=24
-        How many facts are edited, each with every set of neurons; 0: none.
+        Number of edits; 0: none.
     edit_tries : int, default=6
-        For each edit so many facts are tried until one is known and has degenerate neurons.
+        Facts tried for each edit until one is known and has degenerate neurons.
     edit_steps, edit_lr, edit_to
-        An edit is trained with Adam at this rate for at most so many steps, until the new answer
-        has a probability above ``edit_to`` and above that of the old one.
+        An edit is trained with Adam at the rate ``edit_lr`` for at most ``edit_steps`` steps,
+        until the new answer has a probability above ``edit_to`` and above that of the old one.
 
     Examples
     --------
@@ -71,13 +69,8 @@ class CritiqueOptions(SearchOptions):
     ValueError: share must be from 0 on and below 1, got 1.5.
     """
 
-    QUICK = {
-        "n_pairs": 60,
-        "n_edits": 12,
-        "edit_tries": 3,
-        "quadrature": "gauss-legendre",
-        "steps": 8,
-    }
+    QUICK = {"n_pairs": 60, "n_edits": 12, "edit_tries": 3}
+    QUICK |= {"quadrature": "gauss-legendre", "steps": 8}
 
     pairs: str = AGREEMENT
     n_pairs: int = 100
@@ -100,15 +93,14 @@ class CritiqueOptions(SearchOptions):
                 f"n_pairs must be at most {_MOST_PAIRS} for the pairs of agreement, got "
                 f"{self.n_pairs}."
             )
-        for name in ("share", "edit_to"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be from 0 on and below 1, got {getattr(self, name)}."
-                )
-        if not (math.isfinite(self.enhance) and self.enhance > 1):
-            raise ValueError(f"enhance must be above 1, got {self.enhance}.")
-        if not (math.isfinite(self.edit_lr) and self.edit_lr > 0):
-            raise ValueError(f"edit_lr must be positive, got {self.edit_lr}.")
+        for name, wanted, fits in (
+            ("share", "from 0 on and below 1", 0 <= self.share < 1),
+            ("edit_to", "from 0 on and below 1", 0 <= self.edit_to < 1),
+            ("enhance", "above 1", 1 < self.enhance < math.inf),
+            ("edit_lr", "positive", 0 < self.edit_lr < math.inf),
+        ):
+            if not fits:
+                raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)}.")
         files = {"corpus": self.corpus, "pairs": None if self.pairs == AGREEMENT else self.pairs}
         for name, file in files.items():
             if file is not None and not Path(file).exists():
@@ -130,12 +122,11 @@ class Critique(Study):
         f"Sets of neurons. {'; '.join(f'{name}: {what}' for name, what in ARMS.items())}. Where "
         "there are too few neurons that are not degenerate, N is filled up with degenerate ones.",
         "Neurons that are chosen by a probability lower it when they are suppressed, also in a "
-        "random model. That is not claimed. Claimed is that D does more than neurons chosen in "
-        "the same way, that neurons work on pairs that had no part in their choice, or that an "
-        "edit in D works in other words; and of pairs only where the model is shown to know which "
-        "word fits.",
-        f"A difference is claimed at the level {ALPHA} after Holm's correction over the rows of "
-        "its table. The table exclusions counts everything that is left out.",
+        "random model. That is no claim. Claims are: D does more than neurons chosen in the same "
+        "way; neurons act on pairs that had no part in their choice; an edit in D holds in other "
+        "words. Claims about pairs need a model that is shown to know which word fits.",
+        f"Claims hold at the level {ALPHA} after Holm's correction over the rows of the table. The "
+        "table exclusions counts everything that is left out.",
     )
     tables = TABLES
     pictures = PICTURES
