@@ -1,7 +1,7 @@
 """Draw the pictures of the documentation with the library itself: ``python docs/make_figures.py``.
 
-Every picture is the same on every run: the random generators are seeded, and the identifiers
-inside the SVG files are salted.
+Every run draws the same pictures: the random generators are seeded, and the identifiers in the SVG
+files are salted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GREY = "#b8b8b8"
 
 
 def dense_lengths(n: int, edges: dict[tuple[int, int], float]) -> np.ndarray:
-    """Write a list of edges as a dense matrix of lengths."""
+    """Return a dense matrix of lengths from a dictionary of edges."""
     lengths = np.full((n, n), NO_EDGE)
     np.fill_diagonal(lengths, 0.0)
     for (a, b), length in edges.items():
@@ -33,12 +33,12 @@ def dense_lengths(n: int, edges: dict[tuple[int, int], float]) -> np.ndarray:
 
 
 def closure(lengths: np.ndarray) -> np.ndarray:
-    """Shortest-path lengths between all pairs."""
+    """Return the shortest-path lengths between all pairs."""
     return shortest_path(np.where(np.isinf(lengths), 0.0, lengths), directed=False)
 
 
 def matrix_a(lengths: np.ndarray, layer: np.ndarray) -> np.ndarray:
-    """The paper's matrix: direct, shortest path, or no edge, by the distance of the layers."""
+    """Return the paper's matrix: direct length, shortest path or no edge, by the gap of layers."""
     gap = np.abs(layer[:, None] - layer[None, :])
     matrix = np.where(gap == 1, lengths, closure(lengths))
     matrix[gap == 0] = NO_EDGE
@@ -47,7 +47,7 @@ def matrix_a(lengths: np.ndarray, layer: np.ndarray) -> np.ndarray:
 
 
 def draw_theorem(figure: Figure) -> None:
-    """Draw three matrices and the one tree they have in common."""
+    """Draw three matrices and their common tree."""
     from neurotopo.plots import MergeTreeDisplay
 
     names = np.array(list("abcde"))
@@ -95,7 +95,7 @@ def draw_growth(figure: Figure) -> None:
 
 
 def small_example() -> nt.NTCClusterer:
-    """Twelve points on a line: two tight groups, one loose group, one point by itself."""
+    """Fit twelve points on a line: two tight groups, one loose group and a single point."""
     points = np.array([0.0, 0.4, 0.9, 1.5, 4.3, 4.6, 5.4, 9.0, 10.1, 11.4, 12.6, 17.0])
     return nt.NTCClusterer(tau=0.5).fit(points[:, None])
 
@@ -119,7 +119,7 @@ def draw_two_diagrams(figure: Figure) -> None:
 
 
 def draw_stability(figure: Figure) -> None:
-    """Draw the diagram of a graph, and where its points go when all lengths are disturbed."""
+    """Draw the diagram of a graph before and after a perturbation of all lengths."""
     rng = np.random.default_rng(2)
     n, epsilon = 15, 0.05
     group = np.repeat(np.arange(3), n // 3)
@@ -159,7 +159,7 @@ def draw_stability(figure: Figure) -> None:
 
 
 def _clusters_by_members(tree: nt.MergeTree) -> dict[frozenset[int], tuple[float, float]]:
-    """Birth and death of every cluster that dies, by its members."""
+    """Return birth and death of every cluster that dies, by its members."""
     nodes = [v for v in range(tree.n_samples, tree.n_nodes) if np.isfinite(tree.death[v])]
     return {frozenset(tree.members(v).tolist()): (tree.birth[v], tree.death[v]) for v in nodes}
 
@@ -170,7 +170,7 @@ def _symmetric(lengths: np.ndarray) -> np.ndarray:
 
 
 def draw_selection(figure: Figure) -> None:
-    """Draw one set of bars twice: nested and disjoint choice."""
+    """Draw the same bars twice, with the nested and with the disjoint choice."""
     from neurotopo.plots import BarcodeDisplay
 
     clusterer = small_example()
@@ -207,12 +207,12 @@ def draw_noise(figure: Figure) -> None:
 
 
 def _count(labels: np.ndarray) -> str:
-    found, stray = labels.max() + 1, int(np.count_nonzero(labels < 0))
-    return f"{found} cluster{'' if found == 1 else 's'}, {stray} samples in none"
+    clusters, stray = labels.max() + 1, int(np.count_nonzero(labels < 0))
+    return f"{clusters} cluster{'' if clusters == 1 else 's'}, {stray} samples in none"
 
 
 def draw_connection(figure: Figure) -> None:
-    """Draw what one neuron writes and another one reads."""
+    """Draw a neuron that writes to the residual stream and one that reads from it."""
     ax = figure.add_subplot()
     ax.set(xlim=(0, 10), ylim=(-0.25, 3.1), aspect="equal")
     ax.set_axis_off()
@@ -271,9 +271,9 @@ def draw_connection(figure: Figure) -> None:
 
 
 class PlantedRows:
-    """Rows of a model in which groups of neurons write what their own kind reads.
+    """Rows of a model in which the neurons of a group are connected.
 
-    What :class:`neurotopo.NeuronGraph` asks of a model is no more than this.
+    :class:`neurotopo.NeuronGraph` needs no more than this from a model.
     """
 
     def __init__(self, n_layers: int, group: np.ndarray, strength: float = 1.1) -> None:
@@ -286,11 +286,11 @@ class PlantedRows:
             self._out[:, group == number] += strength * direction
 
     def in_rows(self, layer, indices=None, *, path="up", fold_norm=False):
-        """What neurons read."""
+        """Return the in-rows."""
         return self._in[layer] if indices is None else self._in[layer, indices]
 
     def out_rows(self, layer, indices=None):
-        """What neurons write."""
+        """Return the out-rows."""
         return self._out[layer] if indices is None else self._out[layer, indices]
 
 
@@ -304,9 +304,9 @@ def draw_neuron_graph(figure: Figure) -> None:
     graph = nt.NeuronGraph.from_model(model, neurons)
     ntc = nt.NTCClusterer(metric="precomputed", condense=True, min_cluster_size=4)
     ntc.fit(graph.clustering_input(), strata=graph.layers)
-    found = {frozenset(members.tolist()) for members in ntc.clusters_}
+    clusters = {frozenset(members.tolist()) for members in ntc.clusters_}
     planted = np.tile(group, n_layers)
-    assert found == {frozenset(np.flatnonzero(planted == k).tolist()) for k in (0, 1)}
+    assert clusters == {frozenset(np.flatnonzero(planted == k).tolist()) for k in (0, 1)}
     left, right = figure.subplots(1, 2, width_ratios=[1.1, 1])
     GraphDisplay.from_estimator(ntc, strata=graph.layers, ax=left, legend=False)
     left.set_title("Neurons by layer")
@@ -326,11 +326,11 @@ def draw_quadrature(figure: Figure) -> None:
         steps = [1, 2, 3, 4, 6, 8] + ([] if rule == "gauss-legendre" else [12, 20, 40, 80])
         error = []
         for n in steps:
-            found = nt.AMIG(steps=n, quadrature=rule).attribute_many(model, facts)
-            error.append(np.mean([one.relative_gap for one in found]))
+            scores = nt.AMIG(steps=n, quadrature=rule).attribute_many(model, facts)
+            error.append(np.mean([one.relative_gap for one in scores]))
         # a trapezoid has a node at both ends
         nodes = [n + 1 for n in steps] if rule == "trapezoid" else steps
-        line = "--" if rule == "left" else "-"  # it lies on that of "right"
+        line = "--" if rule == "left" else "-"  # it coincides with that of "right"
         ax.loglog(nodes, error, line, marker="o", markersize=4, label=rule)
         if rule == "right":
             bar = error[steps.index(20)]

@@ -1,6 +1,6 @@
 """Draw a picture of every study for the documentation, from a run of a few facts.
 
-They show what a report has, not what comes out: for that the runs are too small.
+They show the contents of a report; the runs are too small for conclusions.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _write(out: Path, study: str, names: tuple[str, ...], figures: dict[str, Fig
 
 
 def _development() -> dict[str, Figure]:
-    """Train a very small model on a few facts, in seconds, and follow its components."""
+    """Train a very small model on a few facts, in seconds, and compare its snapshots."""
     from neurotopo.testbed import make_world
     from neurotopo.testbed.corpus import fact_lessons
     from neurotopo.testbed.recipe import recipe_for

@@ -205,3 +205,13 @@ def test_every_page_is_reached_from_the_index_in_words():
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     for page in DOCS.glob("*.md"):
         assert page.stem == "index" or f"]({page.name})" in index
+
+
+def test_the_files_that_contributing_names_exist():
+    root = DOCS.parent
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    roots = "neurotopo|tests|docs|benchmarks"
+    named = set(re.findall(rf"`((?:{roots})/[\w./-]+\.\w+)`", text))
+    assert len(named) > 20
+    missing = {name for name in named if "NAME" not in name and not (root / name).is_file()}
+    assert missing == set()

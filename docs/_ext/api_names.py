@@ -1,4 +1,4 @@
-"""Which names the reference lists, and which stubs of it are left over from an earlier build."""
+"""Names that the reference lists, and removal of stubs from earlier builds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def listed(text: str) -> set[str]:
 
 
 def remove_stale(page: Path, generated: Path) -> None:
-    """Remove stubs of names that the page does not list any more: they would be warned of."""
+    """Remove the stubs of names that the page no longer lists; they would cause warnings."""
     names = listed(page.read_text(encoding="utf-8"))
     for stub in generated.glob("*.rst"):
         if stub.stem not in names:

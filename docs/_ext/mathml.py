@@ -1,4 +1,4 @@
-"""Write formulas as MathML, which browsers draw themselves: no script and no network needed."""
+"""Write formulas as MathML, which browsers render without a script or a network."""
 
 from __future__ import annotations
 
