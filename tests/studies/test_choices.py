@@ -11,11 +11,17 @@ import neurotopo as nt
 from neurotopo._codec import from_text, to_text
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.models.examples import random_model
-from neurotopo.studies.choices.agreement import jaccard, labels_of, rand_index, same_groups
-from neurotopo.studies.choices.lengths import among, gaps, within_layers
-from neurotopo.studies.choices.options import CHOICES, ChoicesOptions
-from neurotopo.studies.choices.variations import DEFAULT, Variation, variations_for
-from neurotopo.studies.choices.work import ChoicesWork
+from neurotopo.studies.choices.grouping import (
+    among,
+    gaps,
+    jaccard,
+    labels_of,
+    rand_index,
+    same_groups,
+    within_layers,
+)
+from neurotopo.studies.choices.study import Choices, ChoicesOptions
+from neurotopo.studies.choices.variations import CHOICES, DEFAULT, Variation, variations_for
 from neurotopo.studies.facts import facts_for
 
 POOL = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
@@ -87,13 +93,13 @@ def test_what_the_theorem_is_about():
     ("given", "message"),
     [
         ({"choices": ["metric"]}, "there is no choice 'metric'"),
-        ({"choices": []}, "one choice at least"),
+        ({"choices": []}, "at least one choice"),
         ({"choices": ["distance", "distance"]}, "choices must be different"),
         ({"powers": [2.0, 2.0]}, "powers must be different"),
         ({"powers": [0.0]}, "power must be a positive number"),
         ({"thresholds": [-1.0]}, "thresholds must be finite"),
         ({"taus": [-0.5]}, "'tau' parameter"),
-        ({"n_random": 0}, "n_random must be a whole number from 1 on"),
+        ({"n_random": 0}, "n_random must be a whole number of at least 1"),
         ({"path": "both"}, "leave it out of choices"),
         ({"length": "square"}, "length must be one of"),
         ({"max_exact": 99}, "max_exact must be at most"),
@@ -203,7 +209,7 @@ def model():
 
 
 def work(model, seed=0, **given):
-    return ChoicesWork(model, ChoicesOptions(**{**SMALL, "threshold": 0.05, **given}), seed)
+    return Choices(model, ChoicesOptions(**{**SMALL, "threshold": 0.05, **given}), seed)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,15 @@ import pytest
 import neurotopo as nt
 from neurotopo.models.examples import random_model
 from neurotopo.report.summary import Claim
-from neurotopo.studies.choices.comparisons import agreement, changes, controls, recovered
-from neurotopo.studies.choices.rows import collect
+from neurotopo.studies.choices.report import (
+    TABLES,
+    agreement,
+    changes,
+    collect,
+    controls,
+    recovered,
+)
 from neurotopo.studies.choices.study import STUDY
-from neurotopo.studies.choices.tables import TABLES
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, paired
 
@@ -180,7 +185,7 @@ def test_agreement_by_hand():
     assert signed["D"] == pytest.approx((0.5 + 0.0 + 0.0 + 1.0) / 4)
     same = one(frame, variation="max")
     assert (same["ARI"], same["n same"]) == (1.0, 4)
-    assert same["high"] <= 1.0
+    assert same["ARI high"] <= 1.0
 
 
 def test_facts_where_neither_has_a_cluster_say_nothing():
@@ -249,8 +254,8 @@ def test_planted_groups_by_hand():
     assert summary.tables["planted"].frame["variation"].tolist() == ["signed", "default"]
     assert one(summary.tables["choices"].frame, variation="default")["ARI planted"] > 0
     said = " ".join(summary.findings)
-    assert "recovered best by signed" in said
-    assert "better by signed" in said
+    assert "recovered best with signed" in said
+    assert "better with signed" in said
     assert "planted" in summary.pictures
 
 
@@ -276,16 +281,16 @@ def many(own, random, *, known=True, n=40, tau=None, **more):
 def test_a_claim_where_it_stands():
     summary = STUDY().summary(many(0.6, 0.1))
     assert len(summary.claims) == 1
-    assert "by 2 of 2 variations: default (+" in summary.claims[0]
+    assert "with 2 of 2 variations: default (+" in summary.claims[0]
 
 
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
         (many(0.6, 0.1, known=False), "but not over those that the model knows"),
-        (many(0.1, 0.6), "ess sudden than random groups: default, signed"),
-        (many(0.3, 0.3), "By no variation do clusters jump more"),
-        (many(0.6, 0.1, n=5), "n fewer than 10 facts, too few to say: default, signed"),
+        (many(0.1, 0.6), "maller jump than random groups: default, signed"),
+        (many(0.3, 0.3), "With no variation do clusters jump more"),
+        (many(0.6, 0.1, n=5), "ewer than 10 facts, too few to say: default, signed"),
     ],
 )
 def test_no_claim_where_it_does_not(rows, said):
@@ -304,8 +309,8 @@ def test_half_of_the_facts_must_be_known():
 
 def test_what_changes_the_outcome_is_named():
     findings = " ".join(STUDY().summary(many(0.5, 0.2, tau=0.9)).findings)
-    assert "is changed, beside the default, by tau=0.3 (+" in findings
-    assert "by none of the other 1 variations" in findings
+    assert "differs from the default with tau=0.3 (+" in findings
+    assert "with none of the other 1 variations" in findings
     assert "None of 1 variations changes" in " ".join(STUDY().summary(many(0.5, 0.2)).findings)
 
 
@@ -331,7 +336,7 @@ def test_the_theorem_is_checked_and_not_taken_for_granted():
         ([row("a", {"default": nothing(clustered=False)})], "No fact has a cluster"),
         (
             [row("a", {name: nothing(clustered=False) for name in ("default", "signed")})],
-            "No fact has a cluster by any variation",
+            "No fact has a cluster with any variation",
         ),
     ],
 )

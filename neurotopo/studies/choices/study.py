@@ -1,61 +1,273 @@
-"""The study ``choices`` as it is run by name."""
+"""The study ``choices``: appendix D of the paper, which choice of the method matters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from neurotopo.report.summary import Picture, Table
-from neurotopo.studies.choices.findings import findings_of
-from neurotopo.studies.choices.options import ChoicesOptions
-from neurotopo.studies.choices.pictures import pictures_of
-from neurotopo.studies.choices.rows import Collected, collect
-from neurotopo.studies.choices.tables import TABLES
-from neurotopo.studies.choices.work import STAGES, prepare
+import numpy as np
+
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.knowledge.degeneracy import DKNFinder
+from neurotopo.knowledge.dkn import DKN
+from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.suppression import Suppressions
+from neurotopo.models.recall import recalled
+from neurotopo.neurons import NeuronSet
+from neurotopo.persistence.lengths import check_length
+from neurotopo.studies.choices import report
+from neurotopo.studies.choices.grouping import Grouper, jaccard, rand_index, same_groups
+from neurotopo.studies.choices.variations import CHOICES, DEFAULT, Variation, variations_for
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.study import Study
+from neurotopo.studies.groupings import shuffled
+from neurotopo.studies.neurons import SearchOptions
+from neurotopo.studies.statistics import finite_mean
+from neurotopo.studies.study import Study, seed_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["STUDY", "Choices"]
+    from neurotopo.report.summary import Table
 
-_TITLE = "Modelling choices: which of them change the clusters and what they do"
-_NOTES = (
-    "One thing is changed at a time; everything else is the default, the options of the run. The "
-    "knowledge neurons are the same for every variation but those of the choice 'neurons'.",
-    "dProb = (before - after) / before is the relative fall of the answer's probability when "
-    "neurons are set to zero. The jump is what suppressing the last cluster takes beyond all but "
-    "one: dProb of all clusters minus the mean dProb of all but one.",
-    "Clusters and random groups are made of the same neurons, found by attribution; that these "
-    "lower the probability, in a model with random weights too, is no evidence of anything. What "
-    "counts is whether the grouping of the clusters says more than a random one.",
-    f"A difference is claimed at the level {ALPHA} after Holm's correction over all variations, "
-    "where it also stands on the facts that the model knows, and these are half of all at least. "
-    "The seed is written below; each fact has a seed of its own made from it.",
-)
+__all__ = ["STUDY", "Choices", "ChoicesOptions"]
+
+Groups = list[NeuronSet]
+
+
+@dataclass(frozen=True)
+class ChoicesOptions(SearchOptions):
+    """Options of the study ``choices``; those of :class:`SearchOptions` are the default.
+
+    Parameters
+    ----------
+    choices : sequence of str, optional
+        Which choices are varied, keys of :data:`~neurotopo.studies.choices.variations.CHOICES`.
+        None: all. ``"others"`` takes one pass over all weights of the model per process.
+    powers : sequence of float
+        Exponents p of lengths :math:`|w|^{-p}`; 1 is the paper's.
+    thresholds : sequence of float
+        Other thresholds of the attribution.
+    taus : sequence of float
+        Other thresholds of the persistence.
+    n_random : int, default=5
+        Random groupings of the same sizes, per fact and variation; their mean is the control.
+    max_exact, n_samples
+        How many subsets of components are suppressed, :class:`~neurotopo.DKNFinder`.
+    only_known : bool, default=False
+        Leave out facts that the model does not answer correctly. They are counted.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.choices.study import ChoicesOptions
+    >>> ChoicesOptions(choices=["distance"], powers=[3]).varied
+    ('distance',)
+    >>> ChoicesOptions(choices=["metric"])
+    Traceback (most recent call last):
+        ...
+    ValueError: there is no choice 'metric'; choices are: distance, path, ...
+    """
+
+    choices: Sequence[str] | None = None
+    powers: Sequence[float] = (0.5, 2.0)
+    thresholds: Sequence[float] = (0.1, 0.3)
+    taus: Sequence[float] = (0.3, 0.7)
+    n_random: int = 5
+    max_exact: int = 8
+    n_samples: int = 50
+    only_known: bool = False
+
+    QUICK: ClassVar[Mapping[str, Any]] = {
+        "quadrature": "gauss-legendre",
+        "steps": 8,
+        "powers": (2.0,),
+        "n_random": 2,
+        "max_exact": 6,
+        "n_samples": 30,
+    }
+
+    def __post_init__(self) -> None:
+        for name in self.choices or ():
+            if name not in CHOICES:
+                raise ValueError(f"there is no choice {name!r}; choices are: {', '.join(CHOICES)}.")
+        for given in ("choices", "powers", "thresholds", "taus"):
+            values = getattr(self, given)
+            if values is not None and len(set(values)) < len(values):
+                raise ValueError(f"{given} must be different values, got {list(values)}.")
+        if self.choices is not None and not len(self.choices):
+            raise ValueError("choices must name at least one choice.")
+        self.check_whole(n_random=1)
+        super().__post_init__()
+        if "distance" in self.varied and self.path == "both":
+            raise ValueError(
+                'path="both" gives weights without a sign, which the choice "distance" needs: '
+                "leave it out of choices."
+            )
+        for power in self.powers:
+            check_length("power", power)
+        for threshold in self.thresholds:
+            if not (math.isfinite(threshold) and threshold >= 0):
+                raise ValueError(f"thresholds must be finite and at least 0, got {threshold}.")
+        for tau in self.taus:
+            NTCClusterer(tau=tau)._validate_params()
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The choices that are varied, in their order."""
+        return tuple(name for name in CHOICES if self.choices is None or name in self.choices)
+
+    def finder(self) -> DKNFinder:
+        """Return the finder that filters and judges groups."""
+        return replace(super().finder(), max_exact=self.max_exact, n_samples=self.n_samples)
 
 
 class Choices(Study):
-    """Which choices of the method change the clusters, and what they do."""
+    """The study ``choices``: the clusters of each fact by every variation, and what they do."""
 
-    name, title, notes, Options = "choices", _TITLE, _NOTES, ChoicesOptions
-    stages = STAGES
-    tables = TABLES
-    prepare = staticmethod(prepare)
-    frames = staticmethod(collect)
+    name = "choices"
+    title = "Modelling choices: how each changes the clusters and their effect"
+    notes = (
+        "One thing is changed at a time; everything else is the default, the options of the run. "
+        "The knowledge neurons are the same for every variation but those of the choice 'neurons'.",
+        "dProb = (before - after) / before is the relative fall of the answer's probability when "
+        "neurons are set to zero. The jump is the part of it that appears only when the last "
+        "cluster is suppressed too: dProb of all clusters minus the mean dProb of all but one.",
+        "Clusters and random groups consist of the same neurons, found by attribution. Suppressing "
+        "these lowers the probability in a model with random weights too, so that alone is no "
+        "evidence. The question is whether the clusters differ from random groups.",
+        f"A difference is claimed at the level {ALPHA} after Holm's correction over all "
+        "variations, if it also holds on the facts that the model knows, and these are at least "
+        "half of all. The seed is written below; the seed of each fact is derived from it.",
+    )
+    Options = ChoicesOptions
+    stages = ("fact", "variations")
+    tables = report.TABLES
+    pictures = report.PICTURES
 
-    def findings(self, frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
-        """Return what each choice changes, one sentence each."""
-        return findings_of(frames, tables)
+    def setup(self) -> None:
+        """Prepare the variations and what finds, groups and judges neurons."""
+        self.variations = variations_for(self.options, self.model.is_gated)
+        self._amig = self.options.amig()
+        self._finder = self.options.finder()
+        self._grouper = Grouper(self.model, self.options)
 
-    def draw(self, frames: Collected, tables: Mapping[str, Table]) -> dict[str, Picture]:
-        """Return the pictures by name."""
-        return pictures_of(frames, tables)
+    def frames(self, rows: Any) -> report.Collected:
+        """Return a row per fact, and a row per fact and variation."""
+        return report.collect(rows)
 
-    def rows(self, frames: Collected) -> pd.DataFrame:
-        """Return a row per fact and variation, with what is known about the fact in each."""
+    def rows(self, frames: report.Collected) -> pd.DataFrame:
+        """Return a row per fact and variation, with the results of the fact in each."""
         return frames.facts.merge(frames.variations, on="fact", how="left")
+
+    def findings(self, frames: report.Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
+        """Return the findings in sentences."""
+        return report.findings_of(frames, tables)
+
+    def measure(self, fact: Fact) -> dict[str, Any]:
+        """Return the results about a fact by stage."""
+        known = bool(recalled(self.model, [fact], ends=False)[0])
+        # attribute_many, because it counts coarse integrations where attribute warns of each
+        attribution = next(self._amig.attribute_many(self.model, [fact]))
+        neurons = {
+            variation.name: self._grouper.neurons(fact, attribution, variation)
+            for variation in self.variations
+        }
+        about = {
+            "known": known,
+            "probability": float(self.model.answer_probability(fact, reduce=self.options.reduce)),
+            "neurons": neurons[DEFAULT].to_array(),
+            "gap": attribution.relative_gap,
+            "variations": [
+                {name: getattr(each, name) for name in ("name", "choice", "label", "by_theorem")}
+                for each in self.variations
+            ],
+            "planted": self.model.planted_groups is not None,
+        }
+        if self.options.only_known and not known:
+            return {"fact": about, "variations": {}}
+        judged = self._judged(
+            fact,
+            {each.name: self._groups(fact, neurons[each.name], each) for each in self.variations},
+        )
+        usual = judged[DEFAULT][0]
+        results = {
+            name: {
+                **_result([replace(dkn, neurons=neurons[name]) for dkn in dkns]),
+                **self._compared(dkns, usual, neurons[name] | neurons[DEFAULT]),
+            }
+            for name, dkns in judged.items()
+        }
+        return {"fact": about, "variations": results}
+
+    def _groups(self, fact: Fact, neurons: NeuronSet, variation: Variation) -> list[Groups]:
+        """Return the clusters, followed by random groupings of the same sizes.
+
+        The draws are the same for all variations of a fact: equal clusters have equal random
+        groups, so that variations do not differ by the draw.
+        """
+        groups = self._grouper.groups(fact, neurons, variation)
+        seed = seed_for(self.seed, fact.key)
+        draws = [np.random.default_rng([seed, draw]) for draw in range(self.options.n_random)]
+        return [groups, *(shuffled(groups, neurons, rng) for rng in draws)]
+
+    def _judged(
+        self, fact: Fact, groupings: Mapping[str, Sequence[Groups]]
+    ) -> dict[str, list[DKN]]:
+        """Filter and suppress all groupings; equal ones are evaluated once."""
+        unlike = dict.fromkeys(tuple(groups) for each in groupings.values() for groups in each)
+        everything = NeuronSet(pair for groups in unlike for group in groups for pair in group)
+        finder = self._finder
+        under = Suppressions(self.model, fact, everything, finder.positions, finder.reduce)
+        judged = finder.evaluate_many(self.model, fact, unlike, under=under)
+        results = dict(zip(unlike, judged, strict=True))
+        return {
+            name: [results[tuple(groups)] for groups in each] for name, each in groupings.items()
+        }
+
+    def _compared(self, dkns: list[DKN], usual: DKN, pool: NeuronSet) -> dict[str, Any]:
+        """Compare clusters with those of the default, and with the planted groups."""
+        own = dkns[0]
+        held = [group & pool for group in self.model.planted_groups or ()]
+        planted = [math.nan, math.nan]
+        if sum(len(group) > 0 for group in held) >= 2:  # one group is no grouping to recover
+            planted = [rand_index(dkn.potential, held, pool) for dkn in dkns]
+        return {
+            "ari": rand_index(own.potential, usual.potential, pool),
+            "same": same_groups(own.potential, usual.potential),
+            "clustered": bool(own.potential or usual.potential),
+            "jaccard": jaccard(_degenerate(own), _degenerate(usual)),
+            "ari_planted": planted[0],
+            "ari_planted_random": finite_mean(planted[1:]),
+        }
+
+
+def _degenerate(dkn: DKN) -> NeuronSet:
+    """Return D: the neurons of two or more components that passed, unless Eq 18 excludes them."""
+    return dkn.union if dkn.n >= 2 and not dkn.excluded else NeuronSet()
+
+
+def _result(dkns: list[DKN]) -> dict[str, Any]:
+    """Return what is stored about the clusters of a variation and their random groups."""
+    own, *random = dkns
+    return {
+        "sizes": [len(group) for group in own.potential],
+        "groups": [group.to_array() for group in own.potential],
+        "passed": own.passed,
+        "base": own.base_probability,
+        "reason": own.reason,
+        "extreme": any(
+            dkn.is_defined and (dkn.potential_excluded or dkn.reason == "extreme change")
+            for dkn in dkns
+        ),
+        **_measures(own),
+        "random": [_measures(dkn) for dkn in random],
+    }
+
+
+def _measures(dkn: DKN) -> dict[str, Any]:
+    own = {name: getattr(dkn, name) for name in ("n", "potential_jump", "jump", "gcr")}
+    return own | {"n_neurons": len(dkn.union)}
 
 
 STUDY = Choices

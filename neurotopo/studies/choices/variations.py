@@ -1,47 +1,58 @@
-"""The choices behind the clusters of a fact, and what each may be instead."""
+"""The choices behind the clusters of a fact, and the alternatives to each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from neurotopo.studies.choices.options import ChoicesOptions
+if TYPE_CHECKING:
+    from neurotopo.studies.choices.study import ChoicesOptions
 
-__all__ = ["DEFAULT", "MODELLING", "Variation", "variations_for"]
+__all__ = ["CHOICES", "DEFAULT", "MODELLING", "Variation", "variations_for"]
+
+CHOICES: Mapping[str, str] = {
+    "distance": "from connection weight to length",
+    "path": "which in-projection of a gated MLP",
+    "aggregation": "how lengths add up along a path",
+    "others": "whether other neurons may lie on a path",
+    "layers": "edges within a layer",
+    "neurons": "which neurons are knowledge neurons",
+    "clusters": "which clusters are kept",
+}
+"""What is chosen, by name. One thing is changed at a time."""
+
+MODELLING = ("distance", "path", "aggregation", "others", "layers")
+"""The choices of appendix D; the other two are thresholds and rules of selection."""
 
 DEFAULT = "default"
 """Name of the clustering that all others are compared with."""
 
 
-MODELLING = ("distance", "path", "aggregation", "others", "layers")
-"""The choices of appendix D; the other two are thresholds and rules of selection."""
-
-
 @dataclass(frozen=True)
 class Variation:
-    """One thing done otherwise.
+    """A clustering that differs from the default in one choice.
 
     Attributes
     ----------
     name : str
-        What it is called.
+        The name.
     choice : str
-        Which choice it is about, a key of :data:`CHOICES`, or ``"default"``.
+        The choice that is varied, a key of :data:`CHOICES`, or ``"default"``.
     label : str
-        What is done.
+        A description.
     graph : mapping
-        Options of :class:`~neurotopo.NeuronGraph` instead of those of the default.
+        Options of :class:`~neurotopo.NeuronGraph` that differ from the default.
     cluster : mapping
-        Parameters of :class:`~neurotopo.NTCClusterer` instead.
+        Parameters of :class:`~neurotopo.NTCClusterer` that differ.
     neurons : mapping
-        ``threshold`` or ``scope`` of the knowledge neurons instead.
+        ``threshold`` or ``scope`` of the knowledge neurons, where they differ.
     kind : {"graph", "matrix", "activations", "outgoing", "incoming", "whole"}
         What is clustered: the direct edges; the paper's matrix A; direct edges with weights
-        multiplied by the activations of the fact; with edges within layers by what neurons write
-        or by what they read; or distances in the tree of all neurons of the model.
+        multiplied by the activations of the fact; direct edges and edges within layers, by what
+        neurons write or by what they read; or distances in the tree of all neurons of the model.
     by_theorem : bool
-        It must give the clusters of the default.
+        Whether the clusters must be those of the default.
 
     Examples
     --------
@@ -60,9 +71,16 @@ class Variation:
     kind: str = "graph"
     by_theorem: bool = False
 
+    def equals_default(self, options: ChoicesOptions) -> bool:
+        """Tell whether the options of the run do the same."""
+        changed = {**self.graph, **self.cluster, **self.neurons}
+        if not changed or self.kind not in ("graph", "matrix"):
+            return False
+        return all(getattr(options, name, None) == value for name, value in changed.items())
+
 
 def variations_for(options: ChoicesOptions, gated: bool) -> list[Variation]:
-    """Return the default and what is tried instead of it, one thing at a time.
+    """Return the default and its variations, each of which changes one thing.
 
     Parameters
     ----------
@@ -74,11 +92,11 @@ def variations_for(options: ChoicesOptions, gated: bool) -> list[Variation]:
     Returns
     -------
     list of Variation
-        The default first. What equals the default is left out.
+        The default first. Variations that equal the default are left out.
 
     Examples
     --------
-    >>> from neurotopo.studies.choices.options import ChoicesOptions
+    >>> from neurotopo.studies.choices.study import ChoicesOptions
     >>> from neurotopo.studies.choices.variations import variations_for
     >>> options = ChoicesOptions(choices=["aggregation", "path"])
     >>> [variation.name for variation in variations_for(options, gated=False)]
@@ -86,137 +104,76 @@ def variations_for(options: ChoicesOptions, gated: bool) -> list[Variation]:
     >>> [variation.name for variation in variations_for(options, gated=True)]
     ['default', 'gate', 'both', 'matrix', 'max', 'product']
     """
-    known = {name: getattr(options, name) for name in _KNOWN}
-    found = [
-        variation
-        for variation in (
-            *_distances(options),
-            *(_paths() if gated else ()),
-            *_aggregations(options),
-            *_graphs(),
-            *_neurons(options),
-            *_clusters(options),
-        )
-        if variation.choice in options.varied and not _equals(variation, known)
+    every = [
+        *_distances(options),
+        *(_paths() if gated else ()),
+        *_aggregations(options),
+        *_graphs(),
+        *_neurons(options),
+        *_clusters(options),
     ]
-    return [Variation(DEFAULT, DEFAULT, "the options of the run"), *found]
+    varied = [each for each in every if each.choice in options.varied]
+    others = [each for each in varied if not each.equals_default(options)]
+    return [Variation(DEFAULT, DEFAULT, "the options of the run"), *others]
 
 
-_KNOWN = (
-    "path",
-    "fold_norm",
-    "length",
-    "aggregation",
-    "tau",
-    "min_cluster_size",
-    "threshold",
-    "scope",
-)
+def _distances(options: ChoicesOptions) -> Iterator[Variation]:
+    def varied(name: str, label: str, kind: str = "graph", **graph: Any) -> Variation:
+        return Variation(name, "distance", label, graph, kind=kind)
+
+    yield varied("inverse", "length |1/w| (Eq 4)", length="inverse")
+    for power in options.powers:
+        label = f"length |w| to the power of -{power:g}"
+        yield varied(f"power={power:g}", label, length="power", power=float(power))
+    yield varied("neglog", "length -log(|w| / largest)", length="neglog")
+    yield varied("signed", "positive weights only", signed=True)
+    label = "weight times the activation of the earlier neuron"
+    yield varied("activations", label, "activations")
+    yield varied("fold-norm", "in-rows multiplied by the gain of the norm", fold_norm=True)
 
 
-def _equals(variation: Variation, known: Mapping[str, Any]) -> bool:
-    """Tell whether a variation is what is done anyway."""
-    changed = {**variation.graph, **variation.cluster, **variation.neurons}
-    if variation.kind != "graph" and (variation.kind != "matrix" or not changed):
-        return False
-    return bool(changed) and all(
-        name in known and known[name] == value for name, value in changed.items()
-    )
+def _paths() -> Iterator[Variation]:
+    yield Variation("up", "path", "the up-projection", {"path": "up"})
+    yield Variation("gate", "path", "the gate's projection", {"path": "gate"})
+    yield Variation("both", "path", "mean of both absolute weights", {"path": "both"})
 
 
-def _distances(options: ChoicesOptions) -> Sequence[Variation]:
-    return (
-        Variation("inverse", "distance", "length |1/w| (Eq 4)", {"length": "inverse"}),
-        *(
-            Variation(
-                f"power={power:g}",
-                "distance",
-                f"length |w| to the power of -{power:g}",
-                {"length": "power", "power": float(power)},
-            )
-            for power in options.powers
-        ),
-        Variation("neglog", "distance", "length -log(|w| / largest)", {"length": "neglog"}),
-        Variation("signed", "distance", "positive weights only", {"signed": True}),
-        Variation(
-            "activations",
-            "distance",
-            "weight times the activation of the earlier neuron",
-            kind="activations",
-        ),
-        Variation(
-            "fold-norm",
-            "distance",
-            "in-rows multiplied by the gain of the norm",
-            {"fold_norm": True},
-        ),
-    )
-
-
-def _paths() -> Sequence[Variation]:
-    return (
-        Variation("up", "path", "the up-projection", {"path": "up"}),
-        Variation("gate", "path", "the gate's projection", {"path": "gate"}),
-        Variation("both", "path", "mean of both absolute weights", {"path": "both"}),
-    )
-
-
-def _aggregations(options: ChoicesOptions) -> Sequence[Variation]:
+def _aggregations(options: ChoicesOptions) -> Iterator[Variation]:
     def varied(name: str, label: str, **graph: str) -> Variation:
         # theorem 2: sums and maxima are no shorter than the longest edge; products may be
         same = "product" not in (options.aggregation, *graph.values())
         return Variation(name, "aggregation", label, graph, kind="matrix", by_theorem=same)
 
-    return (
-        varied("matrix", "the matrix A instead of its direct edges"),
-        varied("sum", "sum, on the matrix A", aggregation="sum"),
-        varied("max", "longest edge, on the matrix A", aggregation="max"),
-        varied("product", "product, on the matrix A", aggregation="product"),
-    )
+    yield varied("matrix", "the matrix A instead of its direct edges")
+    yield varied("sum", "sum, on the matrix A", aggregation="sum")
+    yield varied("max", "longest edge, on the matrix A", aggregation="max")
+    yield varied("product", "product, on the matrix A", aggregation="product")
 
 
-def _graphs() -> Sequence[Variation]:
-    return (
-        Variation("whole-model", "others", "distances in the tree of all neurons", kind="whole"),
-        Variation(
-            "outgoing", "layers", "edges within a layer, by what neurons write", kind="outgoing"
-        ),
-        Variation(
-            "incoming", "layers", "edges within a layer, by what neurons read", kind="incoming"
-        ),
-    )
+def _graphs() -> Iterator[Variation]:
+    yield Variation("whole-model", "others", "distances in the tree of all neurons", kind="whole")
+    for kind, verb in (("outgoing", "write"), ("incoming", "read")):
+        yield Variation(kind, "layers", f"edges within a layer, by what neurons {verb}", kind=kind)
 
 
-def _neurons(options: ChoicesOptions) -> Sequence[Variation]:
-    return (
-        *(
-            Variation(
-                f"threshold={value:g}",
-                "neurons",
-                f"attribution above {value:g}",
-                neurons={"threshold": float(value)},
-            )
-            for value in options.thresholds
-        ),
-        Variation(
-            "scope=layer", "neurons", "threshold within each layer", neurons={"scope": "layer"}
-        ),
-        Variation("scope=model", "neurons", "threshold over the model", neurons={"scope": "model"}),
-    )
+def _neurons(options: ChoicesOptions) -> Iterator[Variation]:
+    def varied(name: str, label: str, **neurons: Any) -> Variation:
+        return Variation(name, "neurons", label, neurons=neurons)
+
+    for value in options.thresholds:
+        yield varied(f"threshold={value:g}", f"attribution above {value:g}", threshold=float(value))
+    yield varied("scope=layer", "threshold within each layer", scope="layer")
+    yield varied("scope=model", "threshold over the model", scope="model")
 
 
-def _clusters(options: ChoicesOptions) -> Sequence[Variation]:
+def _clusters(options: ChoicesOptions) -> Iterator[Variation]:
     def varied(name: str, label: str, **cluster: Any) -> Variation:
         return Variation(name, "clusters", label, cluster=cluster)
 
-    return (
-        *(
-            varied(f"tau={value:g}", f"persistence above {value:g} of the largest", tau=value)
-            for value in options.taus
-        ),
-        varied("size=3", "clusters of three neurons or more", min_cluster_size=3),
-        varied("min_samples=3", "lengths smoothed by core distances", min_samples=3),
-        varied("condense", "clusters survive stray neurons", condense=True),
-        varied("nested", "clusters inside clusters too (Eq 9)", nested=True),
-        varied("scale=log", "persistence as log(death / birth)", scale="log"),
-    )
+    for value in options.taus:
+        yield varied(f"tau={value:g}", f"persistence above {value:g} of the largest", tau=value)
+    yield varied("size=3", "clusters of three neurons or more", min_cluster_size=3)
+    yield varied("min_samples=3", "lengths smoothed by core distances", min_samples=3)
+    yield varied("condense", "clusters survive stray neurons", condense=True)
+    yield varied("nested", "clusters inside clusters too (Eq 9)", nested=True)
+    yield varied("scale=log", "persistence as log(death / birth)", scale="log")
