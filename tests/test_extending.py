@@ -12,7 +12,7 @@ from neurotopo.explore import explorer_data
 from neurotopo.graphs import LENGTHS, edge_lengths, register_length, whole_model_tree
 from neurotopo.knowledge.potential import check_clusterer, potential_components
 from neurotopo.plots import BarcodeDisplay
-from neurotopo.studies.acquisition.options import AcquisitionOptions
+from neurotopo.studies.acquisition.study import AcquisitionOptions
 from neurotopo.studies.groupings import (
     GROUPINGS,
     METHODS,

@@ -179,19 +179,18 @@ def _explored(model: NeuronModel, fact: Fact, random: DKN, seed: int) -> dict[st
     The random groups of its curve are those of the pictures: they went through no filter.
     """
     from neurotopo.studies.acquisition.explorer import explorer_of
-    from neurotopo.studies.acquisition.options import AcquisitionOptions
-    from neurotopo.studies.acquisition.work import AcquisitionWork
+    from neurotopo.studies.acquisition.study import Acquisition, AcquisitionOptions
     from neurotopo.studies.rows import Row
 
-    stages = AcquisitionWork(model, AcquisitionOptions.quick(scope=_SCOPE), seed)(fact)
-    found = explorer_of([Row(fact.key, fact.to_dict(), stages, None, 0.0)])
-    assert found is not None  # it has neurons, so it has a graph
-    for curve in found["facts"][0]["curves"]:
+    stages = Acquisition(model, AcquisitionOptions.quick(scope=_SCOPE), seed).measure(fact)
+    data = explorer_of([Row(fact.key, fact.to_dict(), stages, None, 0.0)])
+    assert data is not None  # it has neurons, so it has a graph
+    for curve in data["facts"][0]["curves"]:
         if curve["method"] == "ntc" and curve["random"]:
             curve["name"] = "random groups of the same sizes, without a filter"
             curve["values"] = [float(value) for value in random.curve]
             curve["reason"] = random.reason
-    return {**found, "note": "This is the fact of the first five pictures."}
+    return {**data, "note": "This is the fact of the first five pictures."}
 
 
 def _steps(
@@ -312,7 +311,7 @@ def _about_fact(shown: FactInFull) -> str:
 
 def _about_model(name: str, result: Result, rows: Any) -> list[str]:
     """Return what the model knows, and a sentence for the planted groups and for NTC's."""
-    from neurotopo.studies.acquisition.findings import against_random
+    from neurotopo.studies.acquisition.report import against_random
 
     by_method = {row["method"]: row for row in rows.to_dict("records")}
     said = [f"testbed:{name}, a model {MODELS[name]}. {result.findings[0]}"]

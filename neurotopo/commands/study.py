@@ -181,7 +181,7 @@ def options_of(kind: Any, given: Sequence[str]) -> dict[str, Any]:
     Examples
     --------
     >>> from neurotopo.commands.study import options_of
-    >>> from neurotopo.studies.acquisition.options import AcquisitionOptions
+    >>> from neurotopo.studies.acquisition.study import AcquisitionOptions
     >>> options_of(AcquisitionOptions, ["tau2=0.4", "methods=ntc,kmeans", "only_known=yes"])
     {'tau2': 0.4, 'methods': ['ntc', 'kmeans'], 'only_known': True}
     >>> from neurotopo.studies.learning.study import LearningOptions

@@ -253,7 +253,7 @@ def run(
         The words of the command line, for the report.
     **options
         Options of the study (for ``"acquisition"``:
-        :class:`~neurotopo.studies.acquisition.options.AcquisitionOptions`), and ``device``,
+        :class:`~neurotopo.studies.acquisition.study.AcquisitionOptions`), and ``device``,
         ``dtype``, ``device_map``, ``batch_size``, ``trust_remote_code`` for the model.
 
     Returns

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neurotopo.report import write_report
-from neurotopo.studies.acquisition.graph import clusterer_of
+from neurotopo.studies.acquisition.explorer import clusterer_of
 from tests.support.browser import NO_BROWSER, PROGRAM, Browser
 from tests.support.reports import ABOUT, HOSTILE, explored_summary, fact_row, fact_rows
 

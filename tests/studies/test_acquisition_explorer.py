@@ -13,11 +13,14 @@ from neurotopo.explore import labels_at
 from neurotopo.models.examples import random_model
 from neurotopo.report import make_page
 from neurotopo.studies.acquisition import explorer
-from neurotopo.studies.acquisition.explorer import COLUMNS, explorer_of, fact_shown
-from neurotopo.studies.acquisition.graph import clusterer_of, stored_graph
-from neurotopo.studies.acquisition.options import AcquisitionOptions
-from neurotopo.studies.acquisition.study import summarise
-from neurotopo.studies.acquisition.work import STAGES, AcquisitionWork
+from neurotopo.studies.acquisition.explorer import (
+    COLUMNS,
+    clusterer_of,
+    explorer_of,
+    fact_shown,
+    stored_graph,
+)
+from neurotopo.studies.acquisition.study import Acquisition, AcquisitionOptions
 from neurotopo.studies.rows import Row
 from tests.support.reports import explored_summary, fact_row, fact_rows
 
@@ -59,12 +62,12 @@ def test_the_tree_and_the_clusters_of_what_is_stored_are_those_of_the_whole_grap
 
 @pytest.fixture(scope="module")
 def payload():
-    work = AcquisitionWork(random_model(), AcquisitionOptions.quick(threshold=0.1), 0)
+    work = Acquisition(random_model(), AcquisitionOptions.quick(threshold=0.1), 0)
     return work(FACT)
 
 
 def test_the_work_stores_the_graph_and_the_groups_are_its_clusters(payload):
-    assert set(payload) == set(STAGES)
+    assert set(payload) == set(Acquisition.stages)
     layers = payload["fact"]["neurons"][:, 0]
     clusterer = clusterer_of(payload["graph"], layers)
     groups = [sorted(group) for group in payload["methods"]["ntc"]["groups"]]
@@ -80,7 +83,7 @@ def test_the_work_stores_the_graph_and_the_groups_are_its_clusters(payload):
 
 def test_a_fact_that_is_left_out_has_no_graph():
     options = AcquisitionOptions.quick(only_known=True)
-    stages = AcquisitionWork(random_model(), options, 0)(FACT)
+    stages = Acquisition(random_model(), options, 0)(FACT)
     assert stages["graph"] == stages["methods"] == {}
     assert explorer_of([Row("paris", FACT.to_dict(), stages, None, 0.1)]) is None
 
@@ -146,7 +149,7 @@ def test_of_many_facts_an_even_sample_is_shown(monkeypatch):
 
 def test_the_summary_has_the_facts_in_the_order_of_their_keys(payload):
     rows = [Row(key, FACT.to_dict(), payload, None, 0.1) for key in ("b", "a")]
-    one, other = summarise(rows), summarise(iter(rows[::-1]))
+    one, other = Acquisition().summary(rows), Acquisition().summary(iter(rows[::-1]))
     assert [fact["key"] for fact in one.explorer["facts"]] == ["a", "b"]
     assert one.explorer == other.explorer
     assert make_page(one) == make_page(other)

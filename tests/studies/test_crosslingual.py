@@ -15,8 +15,7 @@ from neurotopo._codec import to_text
 from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
 from neurotopo.studies import run
-from neurotopo.studies.acquisition.options import AcquisitionOptions
-from neurotopo.studies.acquisition.work import AcquisitionWork
+from neurotopo.studies.acquisition.study import Acquisition, AcquisitionOptions
 from neurotopo.studies.crosslingual.items import (
     common_id,
     facts_in_languages,
@@ -195,7 +194,7 @@ def test_work_is_the_acquisition_study_in_each_language(model):
     assert tuple(result) == Crosslingual.stages
     for language, threshold in (("en", 0.1), ("fr", 0.3)):
         own = AcquisitionOptions.quick(methods=OPTIONS.methods, threshold=threshold)
-        alone = AcquisitionWork(model, own, 0)(item.facts[language])
+        alone = Acquisition(model, own, 0)(item.facts[language])
         found = result["languages"][language]
         assert to_text(found["methods"], "x") == to_text(alone["methods"], "x")
         assert found["fact"]["neurons"].tolist() == alone["fact"]["neurons"].tolist()

@@ -15,8 +15,7 @@ from neurotopo.commands.study import options_of
 from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.models.examples import random_model
 from neurotopo.studies import InlineEngine, read_run, seed_for
-from neurotopo.studies.acquisition.options import AcquisitionOptions
-from neurotopo.studies.acquisition.work import AcquisitionWork, prepare
+from neurotopo.studies.acquisition.study import Acquisition, AcquisitionOptions
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.groupings import METHODS
 from neurotopo.studies.run import report, run
@@ -120,7 +119,7 @@ def test_every_method_of_the_study_on_a_model_with_planted_groups():
 
 
 def test_the_sweep_is_the_finder_at_other_thresholds(model):
-    work = prepare(model, {"seed": 0})
+    work = Acquisition.prepare(model, {"seed": 0})
     for fact in FACTS[:2]:
         sweep = work(fact)["sweep"]
         neurons = nt.AMIG().locate(model, fact)
@@ -140,7 +139,7 @@ def test_a_fact_costs_few_calls_of_the_model(model, monkeypatch):
         "_probabilities",
         lambda self, sets: calls.append(len(sets)) or ask(self, sets),
     )
-    AcquisitionWork(model, AcquisitionOptions(), 0)(FACTS[0])
+    Acquisition(model, AcquisitionOptions(), 0)(FACTS[0])
     # two for all methods together, and at most two for every other threshold of the filter
     assert len(calls) <= 2 + 2 * 5
 
@@ -153,7 +152,7 @@ def test_results_do_not_depend_on_the_other_facts(model):
 
 
 def test_stored_results_survive_as_text(model):
-    stages = AcquisitionWork(model, AcquisitionOptions(), 0)(FACTS[0])
+    stages = Acquisition(model, AcquisitionOptions(), 0)(FACTS[0])
     assert to_text(from_text(to_text(stages))) == to_text(stages)
 
 
@@ -203,14 +202,14 @@ def replace_config(config, **changes):
 
 
 def test_a_fact_that_fails_is_reported(model, tmp_path, monkeypatch):
-    work = AcquisitionWork.__call__
+    work = Acquisition.__call__
 
     def fails(self, fact):
         if fact.key == "Rome":
             raise ValueError("<script>no</script>")
         return work(self, fact)
 
-    monkeypatch.setattr(AcquisitionWork, "__call__", fails)
+    monkeypatch.setattr(Acquisition, "__call__", fails)
     result = run("acquisition", model=model, facts=FACTS, out=tmp_path, quick=True)
     assert result.outcome.failures == {"Rome": "ValueError: <script>no</script>"}
     page = (tmp_path / "report.html").read_text()

@@ -16,11 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from scipy.stats import hypergeom
 
-from neurotopo.report.summary import Table
-from neurotopo.studies.acquisition.rows import EXCLUDED, POINTS
-from neurotopo.studies.acquisition.rows import Collected as Acquired
-from neurotopo.studies.acquisition.rows import collect as collect_acquired
-from neurotopo.studies.acquisition.tables import tables_of as acquired_tables
+from neurotopo.studies.acquisition import frames as acquisition
+from neurotopo.studies.acquisition.frames import EXCLUDED, POINTS
 from neurotopo.studies.frames import frame_of
 from neurotopo.studies.rows import Row
 
@@ -115,7 +112,7 @@ class LanguageFrames:
     languages: tuple[str, ...]
     facts: pd.DataFrame
     by_language: pd.DataFrame
-    acquired: dict[str, Acquired]
+    acquired: dict[str, acquisition.Collected]
     stated: dict[str, Stated]
     neurons: dict[str, dict[str, Neurons]]
     degenerate: dict[str, dict[str, Neurons]]
@@ -127,11 +124,6 @@ class LanguageFrames:
     def known(self) -> set[str]:
         """The facts that the model answers correctly in every language."""
         return set(self.facts.loc[self.facts["known"].eq(True), "fact"])
-
-    @cached_property
-    def acquired_tables(self) -> dict[str, dict[str, Table]]:
-        """The tables of the acquisition study by language."""
-        return {language: acquired_tables(own) for language, own in self.acquired.items()}
 
     @cached_property
     def overlaps(self) -> pd.DataFrame:
@@ -182,7 +174,7 @@ def collect(rows: Iterable[Row]) -> LanguageFrames:
         languages=languages,
         facts=frame,
         by_language=pd.DataFrame(by_language, columns=_BY_LANGUAGE.split(", ")),
-        acquired={language: collect_acquired(own) for language, own in acquired.items()},
+        acquired={language: acquisition.collect(own) for language, own in acquired.items()},
         stated=stated,
         neurons=neurons,
         degenerate=degenerate,
@@ -192,7 +184,7 @@ def collect(rows: Iterable[Row]) -> LanguageFrames:
     )
 
 
-def known_only(found: Acquired, known: set[str]) -> Acquired:
+def known_only(found: acquisition.Collected, known: set[str]) -> acquisition.Collected:
     """Return the acquisition results of some facts only."""
     return replace(
         found,

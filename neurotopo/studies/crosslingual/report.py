@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from neurotopo.knowledge.languages import ARMS
 from neurotopo.report.summary import Table
-from neurotopo.studies.acquisition import comparisons as acquired
+from neurotopo.studies.acquisition import report as acquisition
 from neurotopo.studies.compare import comparisons
 from neurotopo.studies.crosslingual.frames import CONTROLS, KINDS, LanguageFrames, known_only
 from neurotopo.studies.crosslingual.items import DRAWS
@@ -249,10 +249,10 @@ def _in_languages(frames: LanguageFrames, compare: Callable[[Any], pd.DataFrame]
 def _stacked(name: str, title: str, note: str, frames: LanguageFrames) -> Table:
     """Return one table of the acquisition study for all languages, one below the other."""
     parts = []
-    for language, tables in frames.acquired_tables.items():
-        frame = tables[name].frame.copy()
-        frame.insert(0, "language", language)
-        parts.append(frame)
+    for language, own in frames.acquired.items():
+        if table := acquisition.TABLES[name](own):
+            table.frame.insert(0, "language", language)
+            parts.append(table.frame)
     return Table(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(), title, note)
 
 
@@ -360,7 +360,7 @@ def _succ(frames: LanguageFrames) -> Table:
 
 def _paired_methods(frames: LanguageFrames) -> Table:
     return Table(
-        _in_languages(frames, lambda part: acquired.table7_paired(part).frame),
+        _in_languages(frames, acquisition.paired_methods),
         "NTC against the other methods in each language, paired by fact",
         "Over the facts where both methods count; 'known': those that the model answers "
         "correctly in this language. Intervals are 95 %; p is Wilcoxon's signed-rank test, "
@@ -373,7 +373,7 @@ def _paired_methods(frames: LanguageFrames) -> Table:
 
 def _controls(frames: LanguageFrames) -> Table:
     return Table(
-        _in_languages(frames, acquired.controls),
+        _in_languages(frames, acquisition.controls),
         "Every method against random groups in its sizes, in each language",
         "Jumps in points, paired by fact. 'all potential': of all clusters before the filter, "
         "the fair comparison. 'components': of those that passed. 'known': over the facts that "

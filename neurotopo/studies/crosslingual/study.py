@@ -16,8 +16,7 @@ from neurotopo.knowledge.languages import cross_lingual_edit
 from neurotopo.models.edits import Edit
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.acquisition.options import AcquisitionOptions
-from neurotopo.studies.acquisition.work import AcquisitionWork
+from neurotopo.studies.acquisition.study import Acquisition, AcquisitionOptions
 from neurotopo.studies.crosslingual import report
 from neurotopo.studies.crosslingual.frames import LanguageFrames, collect
 from neurotopo.studies.crosslingual.items import (
@@ -59,7 +58,7 @@ class CrosslingualOptions(SearchOptions):
         Leave out facts that the model does not answer correctly in every language. They are
         counted.
     max_exact, n_samples, n_pairs
-        As in :class:`~neurotopo.studies.acquisition.options.AcquisitionOptions`.
+        As in :class:`~neurotopo.studies.acquisition.study.AcquisitionOptions`.
     threshold, rule, scope, baseline, steps, quadrature, path, fold_norm, length, aggregation, tau,
     min_cluster_size, tau2, criterion, relative, max_drop, positions, reduce, max_change
         How neurons are found, connected and judged,
@@ -176,7 +175,7 @@ class Crosslingual(Study):
 
     def setup(self) -> None:
         """Prepare for the acquisition of each language."""
-        self._by_language: dict[str, AcquisitionWork] = {}
+        self._by_language: dict[str, Acquisition] = {}
 
     def load(self, facts: Any, model: Any = None, **given: Any) -> list[Fact]:
         """Return the facts in all languages."""
@@ -209,7 +208,7 @@ class Crosslingual(Study):
         """Return the results of the acquisition study for the fact in one language."""
         if language not in self._by_language:
             options = self.options.acquisition(language)
-            self._by_language[language] = AcquisitionWork(self.model, options, self.seed)
+            self._by_language[language] = Acquisition(self.model, options, self.seed)
         result = self._by_language[language](fact)
         return {"fact": result["fact"], "methods": result["methods"]}
 
