@@ -15,81 +15,13 @@ from neurotopo.models.examples import random_model
 from neurotopo.studies.detection.report import collect
 from neurotopo.studies.detection.scoring import Evaluation
 from neurotopo.studies.detection.study import Detection
-from neurotopo.studies.rows import Row
+from tests.support.detection import made, payload, row, scores_of
 
 NAN = float("nan")
 
 
 def summarise(rows):
     return Detection().summary(rows)
-
-
-def scores_of(true, wrong):
-    return [[list(true), list(wrong)]]
-
-
-def payload(
-    scores,
-    train,
-    *,
-    known=True,
-    sizes=(3, 4),
-    subjects=None,
-    sweep=(),
-    by="relation",
-    n_resamples=400,
-    left_out=None,
-):
-    n = len(train)
-    return {
-        "n_facts": n + sum((left_out or {}).values()),
-        "left_out": left_out or {},
-        "setting": {
-            "threshold_by": by,
-            "n_resamples": n_resamples,
-            "seed": 0,
-            "share": 0.5,
-            "shape": [2, 8],
-        },
-        "pairs": {
-            "fact": [f"f{i}" for i in range(n)],
-            "label": [f"L{i}" for i in range(n)],
-            "wrong": [f"L{n - i}" for i in range(n)],
-            "subject": list(range(n)) if subjects is None else subjects,
-            "train": list(train),
-            "known": [known] * n,
-        },
-        "scores": scores,
-        "sets": {
-            "sizes": {"dkn": sizes[0], "kn": sizes[1]},
-            "n_train": sum(train),
-            "with_dkn": 1,
-            "with_kn": 2,
-            "reasons": {"one component": 1},
-        },
-        "sweep": list(sweep),
-    }
-
-
-def row(key, content=None, error=None):
-    stages = {} if content is None else {"result": content}
-    return Row(key, {"n_facts": 7}, stages, error, 0.1)
-
-
-NEURONS = ("dkn", "kn", "random", "random_layers", "random_kn")
-
-
-def made(seed, gaps, n=60, known=True, **given):
-    """A relation with normal scores, true labels so much higher by method."""
-    rng = np.random.default_rng(seed)
-    train = [True] * (n // 2) + [False] * (n - n // 2)
-    scores = {
-        name: scores_of(rng.normal(gaps.get(name, 0.0), 1, n), rng.normal(0, 1, n))
-        for name in (*NEURONS, "probability", "joint", "verdict")
-    }
-    scores["answer"] = scores_of(np.ones(n), np.zeros(n))
-    scores["always"] = scores_of(np.ones(n), np.ones(n))
-    return payload(scores, train, known=known, **given)
 
 
 HAND = payload(
@@ -214,9 +146,9 @@ def test_a_claim_needs_detection_controls_and_knowledge():
 @pytest.mark.parametrize(
     ("gaps", "words"),
     [
-        ({"dkn": 1.0, "probability": 5.0}, "They tell less than the probability"),
-        ({"dkn": 2.0, "probability": 2.0}, "They add nothing beyond the probability"),
-        ({"dkn": 5.0, "probability": 0.0}, "They tell more than the probability"),
+        ({"dkn": 1.0, "probability": 5.0}, "They are worse than the probability"),
+        ({"dkn": 2.0, "probability": 2.0}, "they are no better than the probability"),
+        ({"dkn": 5.0, "probability": 0.0}, "They are better than the probability"),
     ],
 )
 def test_what_is_said_beside_the_probability(gaps, words):
@@ -230,7 +162,7 @@ def test_train_scores_that_flatter_are_named():
     scores[0, 0, :30] += 5
     content["scores"]["dkn"] = scores.tolist()
     summary = summarise([row("P1", content)])
-    assert any("would flatter" in finding for finding in summary.findings)
+    assert any("would be too optimistic" in finding for finding in summary.findings)
 
 
 def test_the_sweep():
@@ -260,14 +192,7 @@ def test_rows_that_failed_are_missing_or_left_out():
     failed = summarise([row("P1", error="no such token")])
     assert failed.findings == ("All 1 relations failed; the first: no such token",)
     assert failed.claims == ()
-    empty = {
-        **HAND,
-        "pairs": {},
-        "scores": {},
-        "sets": {},
-        "left_out": {"too few facts": 4},
-        "n_facts": 4,
-    }
+    empty = payload({}, (), left_out={"too few facts": 4}) | {"pairs": {}, "sets": {}}
     nothing = summarise([row("P1", empty)])
     assert "No relation was left" in nothing.findings[0]
     assert nothing.pictures == {}
@@ -354,7 +279,7 @@ def test_resumed_a_run_comes_to_the_same(null, world, tmp_path):
     assert again.outcome.n_there == again.outcome.n_done == 2
     assert again.findings == whole.findings
     assert whole.claims == ()
-    assert any("it knows next to none" in finding for finding in whole.findings)
+    assert any("It knows hardly any" in finding for finding in whole.findings)
     names = {path.name for path in (tmp_path / "whole" / "figures").iterdir()}
     assert {"roc.png", "comparisons.png", "scores_probability.png"} <= names
 

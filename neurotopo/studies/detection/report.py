@@ -1,4 +1,4 @@
-"""What is made of the scores: tables, findings and pictures."""
+"""The report of the study ``detection``: frames, tables, findings and pictures."""
 
 from __future__ import annotations
 
@@ -34,16 +34,7 @@ from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean, paired
 from neurotopo.studies.study import MakePicture, MakeTable
 
-__all__ = [
-    "CONTROLS",
-    "METHODS",
-    "PICTURES",
-    "TABLES",
-    "Collected",
-    "Relation",
-    "collect",
-    "findings_of",
-]
+__all__ = ["METHODS", "PICTURES", "TABLES", "Collected", "Relation", "collect", "findings_of"]
 
 METHODS: Mapping[str, str] = {
     "dkn": "mean attribution of the relation's degenerate knowledge neurons",
@@ -57,15 +48,15 @@ METHODS: Mapping[str, str] = {
     "verdict": "whether the model says that the statement is true",
     "always": "says true of everything",
 }
-"""What each method judges by."""
+"""The score of each method."""
 
 CONTROLS: Mapping[str, tuple[str, ...]] = {"dkn": ("random", "random_layers"), "kn": ("random_kn",)}
-"""The random neurons that stand beside a method."""
+"""The random neurons that are the control of a method."""
 
 
 @dataclass(frozen=True, eq=False)
 class Relation:
-    """What is stored about one relation that was asked for.
+    """The stored results of a relation that was judged.
 
     Attributes
     ----------
@@ -76,9 +67,9 @@ class Relation:
     scores : dict of str to ndarray of float64, shape (n_draws, 2, n_facts)
         By method the scores of true and of wrong labels; nan is no judgement.
     sets : dict
-        Sizes of the sets of neurons, and what they come from.
+        Sizes of the sets of neurons, and of the train facts they come from.
     sweep : list of dict
-        The scores under other thresholds.
+        The scores with other thresholds.
     """
 
     key: str
@@ -89,7 +80,7 @@ class Relation:
 
     @property
     def test(self) -> NDArray[np.bool_]:
-        """Which facts are judged; thresholds and neurons come from the others."""
+        """Which facts are judged; the others are train facts."""
         return ~self.pairs["train"].to_numpy(dtype=bool)
 
     @property
@@ -100,7 +91,7 @@ class Relation:
 
 @dataclass(frozen=True, eq=False)
 class Collected:
-    """What is stored about all relations of a run, in the order of their names.
+    """The stored results of a run, sorted by relation.
 
     Attributes
     ----------
@@ -108,9 +99,9 @@ class Collected:
         A row per relation: ``relation``, ``n_facts``, ``left_out`` (a dict of counts by reason),
         and for one that failed the ``error``.
     relations : list of Relation
-        Those that were asked for.
+        Those that were judged.
     setting : dict
-        What the evaluation needs to know of the options.
+        Options that the evaluation needs.
     """
 
     trials: pd.DataFrame
@@ -125,17 +116,17 @@ class Collected:
 
     @property
     def n_known(self) -> int:
-        """How many of the facts that are judged the model answers correctly."""
+        """Number of judged facts that the model answers correctly."""
         return sum(int(one.pairs["known"][one.test].sum()) for one in self.relations)
 
     @property
     def n_facts(self) -> int:
-        """How many facts are judged, with a true and a wrong label each."""
+        """Number of judged facts; each has a true and a wrong label."""
         return sum(int(one.test.sum()) for one in self.relations)
 
     @property
     def n_subjects(self) -> int:
-        """How many subjects they are of, relation by relation."""
+        """Number of subjects of the judged facts, counted in each relation."""
         return sum(len(np.unique(one.subjects)) for one in self.relations)
 
     def to_pandas(self) -> pd.DataFrame:
@@ -162,7 +153,7 @@ class Collected:
 
 
 def collect(rows: Iterable[Row]) -> Collected:
-    """Read the rows of a run; failed relations and missing ones do no harm."""
+    """Return the results of a run; relations may have failed, and there may be none."""
     trials: list[tuple[str, int, dict[str, int], str | None]] = []
     relations: list[Relation] = []
     setting: dict[str, Any] = {}
@@ -191,9 +182,11 @@ def collect(rows: Iterable[Row]) -> Collected:
 
 
 def _numbers(values: Any) -> NDArray[np.float64]:
-    """Return scores as they were; what JSON has no number for is nan."""
+    """Return stored scores as an array; None is nan."""
     return np.array(values, dtype=np.float64)
 
+
+# Tables
 
 COMPARED = (
     *((method, control) for method, controls in CONTROLS.items() for control in controls),
@@ -201,11 +194,11 @@ COMPARED = (
     ("dkn", "probability"),
     ("dkn", "verdict"),
 )
-"""What is compared with what."""
+"""The pairs of methods that are compared."""
 
 _WHERE = "The columns score_true and score_wrong of rows.csv, facts that are not train."
 _BOOTSTRAP = (
-    "Intervals are 95 %, from a bootstrap over the subjects of each relation; a fact's true and "
+    "95 % intervals are from a bootstrap over the subjects of each relation; a fact's true and "
     "wrong label, and all methods, are resampled together. "
 )
 
@@ -238,7 +231,7 @@ def _detection(evaluation: Evaluation) -> Table:
         for name, judged in evaluation.judged.items()
     ]
     how = (
-        "The threshold and the ROC curve are of all relations together. "
+        "All relations together have one threshold and one ROC curve. "
         if evaluation.pooled
         else "Each relation has its own threshold, from its train facts; the AUC is the mean "
         "over relations, weighted by their facts. "
@@ -248,9 +241,10 @@ def _detection(evaluation: Evaluation) -> Table:
         "Telling true labels from wrong ones, on facts of other subjects than the train facts",
         f"{_BOOTSTRAP}{how}'undecided': share of labels without a judgement, because the relation "
         "has no such neurons or the train scores are all equal; they count as errors, and as an "
-        "AUC of 0.5. Random neurons: means over draws. 'always' is the floor: half of the labels "
-        "are true, so saying true of everything has an F1 of 0.667 and finds nothing. 'AUC on "
-        "train' is too high, for neurons are chosen there. AMIG reports F1 of one class only. "
+        "AUC of 0.5. Random neurons: means over draws. 'always' is the baseline: half of the "
+        "labels are true, so saying true of everything has an F1 of 0.667 and detects nothing. "
+        "'AUC on train' is too high, because neurons are chosen there. AMIG reports F1 of one "
+        "class only. "
         f"{_WHERE}",
         dict.fromkeys(columns.split(", ")[2:], ".3f"),
     )
@@ -288,8 +282,8 @@ def _comparisons(evaluation: Evaluation) -> Table:
         f"{_BOOTSTRAP}p: twice the share of resamples on the other side of 0, Holm-corrected over "
         "the rows. d: the difference over the standard deviation of its resamples. random, "
         "random_layers: as many neurons as dkn has; random_kn: as many as kn. Attributions sum to "
-        "the change of the label's probability, so that random neurons tell true from false too "
-        "where the model does: what counts is the difference from them.",
+        "the change of the label's probability, so random neurons tell true from false too where "
+        "the model does: what counts is the difference from them.",
         {**dict.fromkeys(columns.split(", ")[4:], ".3f"), "p": "p", "d": ".2f"},
     )
 
@@ -311,9 +305,10 @@ def _tests(evaluation: Evaluation) -> Table:
         corrected(frame_of(rows, "method, n, dropped, difference, low, high, p, d, AUC"), ["p"]),
         "Does the true label score higher than the wrong one",
         "Score of a fact's true label minus that of its wrong label, in the units of the method; "
-        "facts of one subject and relation are one, n counts these. 'dropped': without a "
-        "judgement. p: Wilcoxon's signed-rank test against 0, two-sided, Holm-corrected over the "
-        "methods; d: mean / standard deviation. Scores of random neurons are means over draws. "
+        "a mean over the facts of a subject in a relation, and n counts these means. 'dropped': "
+        "without a judgement. p: Wilcoxon's signed-rank test against 0, two-sided, Holm-corrected "
+        "over the methods; d: mean / standard deviation. Scores of random neurons are means over "
+        "draws. "
         f"{_WHERE}",
         {"p": "p", "AUC": ".3f", "d": ".2f"},
     )
@@ -346,8 +341,8 @@ def _confusion(evaluation: Evaluation) -> Table:
     ]
     return Table(
         pd.DataFrame(rows, columns=["method", *counts]),
-        "Labels by what they are and what they are judged to be",
-        "Counts on the test facts; of random neurons means over draws.",
+        "True and wrong labels by judgement",
+        "Counts on the test facts; for random neurons means over draws.",
     )
 
 
@@ -369,9 +364,9 @@ def _relations(evaluation: Evaluation) -> Table:
     return Table(
         frame_of(rows, columns),
         "Areas under the ROC curve by relation",
-        "'train' and 'test' are numbers of facts, 'subjects' and 'labels' of different ones among "
-        "the test facts, 'answered' how many of these the model answers correctly. 0.5: no better "
-        "than guessing, and the value of a relation without such neurons.",
+        "'train' and 'test' are numbers of facts; 'subjects' and 'labels' count different ones "
+        "among the test facts; 'answered' counts the test facts that the model answers correctly. "
+        "0.5: no better than guessing, and the value of a relation without such neurons.",
         dict.fromkeys(shown, ".3f"),
     )
 
@@ -405,9 +400,7 @@ def _neurons(evaluation: Evaluation) -> Table:
 
 def _exclusions(evaluation: Evaluation) -> Table:
     run, judged = evaluation.run, evaluation.judged
-    counts: Counter[str] = Counter()
-    for left_out in run.trials["left_out"]:
-        counts.update(left_out)
+    counts = sum(map(Counter, run.trials["left_out"]), Counter[str]())
     failed = run.trials[run.trials["error"].notna()]
     dropped, undecided = "facts left out, for every method", "test facts undecided by {}"
     rows = [("facts", "", int(run.trials["n_facts"].sum()))]
@@ -425,9 +418,9 @@ def _exclusions(evaluation: Evaluation) -> Table:
         pd.DataFrame(rows, columns=["what", "reason", "n"]),
         "What was left out, and why",
         "Facts are left out for all methods or for none; undecided ones count as errors. 'no wrong "
-        "label': where most facts of a relation have one answer, not all can be given another that "
-        "is as frequent among wrong labels as among true ones. With a relation that has too few "
-        "facts all its facts are left out.",
+        "label': where most facts of a relation have the same answer, not all can get a wrong "
+        "label while wrong labels stay as frequent as true ones. A relation with too few facts is "
+        "left out with all its facts.",
     )
 
 
@@ -443,7 +436,7 @@ def _sensitivity(evaluation: Evaluation) -> Table | None:
     if not evaluation.swept:
         return None
     rows = []
-    settings = dict.fromkeys((option, value) for option, value, _ in evaluation.swept)
+    settings = dict.fromkeys(key[:2] for key in evaluation.swept)
     for k, (option, value) in enumerate(settings):
         dkn, random = (evaluation.swept[option, value, name] for name in ("dkn", "random"))
         area, area_random = dkn.measures["AUC"], random.measures["AUC"]
@@ -462,8 +455,8 @@ def _sensitivity(evaluation: Evaluation) -> Table | None:
     frame = pd.DataFrame(rows)
     return Table(
         frame,
-        "Degenerate knowledge neurons under other thresholds, one varied at a time",
-        f"{_BOOTSTRAP}share: in how many train facts a neuron must be; threshold: of the "
+        "Degenerate knowledge neurons with other thresholds, one varied at a time",
+        f"{_BOOTSTRAP}share: of the train facts that must have a neuron; threshold: of the "
         "attribution; tau: of the persistence; tau2: of the filter. 'neurons': mean number per "
         "relation; 'AUC random': as many random neurons, a mean over draws.",
         {**dict.fromkeys(frame.columns[3:], ".3f"), "neurons": ".1f", "value": "g"},
@@ -481,8 +474,8 @@ TABLES: dict[str, MakeTable] = {
     "exclusions": _exclusions,
     "sensitivity": _sensitivity,
 }
-"""The tables, in the order of a report."""
 
+# Findings
 
 _NAMES = {"dkn": "degenerate knowledge neurons", "kn": "knowledge neurons, degenerate or not"}
 _RANDOM = {
@@ -490,25 +483,25 @@ _RANDOM = {
     "random_layers": "random neurons, as many in each layer",
     "random_kn": "as many random neurons",
 }
-_OPTIMISTIC = 0.1  # so much more AUC on the train facts is worth a word
+_OPTIMISTIC = 0.1  # a finding mentions a larger excess of the AUC on the train facts
 
 Rows = Mapping[str, Mapping[str, Any]]
 
 
 def findings_of(evaluation: Evaluation, tables: Mapping[str, Table]) -> tuple[str, ...]:
-    """Return a sentence or two about every question of the study."""
+    """Return one or two sentences about every question of the study."""
     run = evaluation.run
     done = run.trials[run.trials["error"].isna()]
     if not len(done):
         return (nothing_done(run.trials["error"], "relation"),)
     if not run.relations:
-        return ("No relation was left to ask for: see the table exclusions.",)
-    tests: Rows = _by(tables["tests"], "method")
+        return ("No relation was left to judge: see the table exclusions.",)
+    tests = _by_method(tables["tests"])
     compared = {
         (row["method"], row["against"]): row
         for row in tables["comparisons"].frame.to_dict("records")
     }
-    rows: Rows = _by(tables["detection"], "method")
+    rows = _by_method(tables["detection"])
     sentences = [
         _asked(run),
         _neurons_found(run, rows["dkn"]),
@@ -522,8 +515,8 @@ def findings_of(evaluation: Evaluation, tables: Mapping[str, Table]) -> tuple[st
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _by(table: Table, column: str) -> dict[str, Mapping[str, Any]]:
-    return {row[column]: row for row in table.frame.to_dict("records")}
+def _by_method(table: Table) -> Rows:
+    return {row["method"]: row for row in table.frame.to_dict("records")}
 
 
 def _asked(run: Collected) -> str:
@@ -533,18 +526,14 @@ def _asked(run: Collected) -> str:
         f"label; the model answers {known:,} of them correctly."
     )
     if known < FEW:
-        sentence += (
-            " So it knows next to none of what it is asked, and nothing below is about knowledge."
-        )
+        sentence += " It knows hardly any of these facts, so nothing below is about knowledge."
     elif known < n / 2:
-        sentence += " Most are not known, and what is said below is mostly about those."
+        sentence += " Most are not known, and most results below are about those."
     failed = run.trials[run.trials["error"].notna()]
     if len(failed):
         names = and_list(failed["relation"].tolist())
         sentence += f" Relations that failed: {names}; the first: {failed['error'].iloc[0]}"
-    left_out = run.trials[run.trials["error"].isna()]
-    none = len(left_out) - len(run.relations)
-    if none:
+    if none := len(run.trials) - len(failed) - len(run.relations):
         sentence += f" {none} relations were left out: see the table exclusions."
     return sentence
 
@@ -554,15 +543,15 @@ def _neurons_found(run: Collected, row: Mapping[str, Any]) -> str:
     having = [size for size in sizes if size]
     if not having:
         return (
-            "No relation has degenerate knowledge neurons that enough of its train facts share: "
-            "they judge nothing."
+            "No relation has degenerate knowledge neurons that enough of its train facts share, so "
+            "there is no judgement by them."
         )
     sentence = (
         f"{len(having)} of {len(sizes)} relations have degenerate knowledge neurons that enough "
         f"train facts share, {min(having)} to {max(having)} each."
     )
     if row["undecided"] > 0:
-        sentence += f" {row['undecided']:.0%} of the labels get no judgement from them."
+        sentence += f" They leave {row['undecided']:.0%} of the labels without a judgement."
     return sentence
 
 
@@ -573,7 +562,7 @@ def _told(
     row: Mapping[str, Any],
     compared: Mapping[tuple[str, str], Mapping[str, Any]],
 ) -> str:
-    """Say whether a set of neurons tells true from wrong, and whether random ones do too."""
+    """Say whether neurons tell true from wrong labels, and whether random ones do too."""
     if not test["n"]:
         return ""
     low, high = interval(evaluation.judged[name].measures["AUC"])
@@ -592,31 +581,26 @@ def _told(
     if test["n"] < FEW:
         return f"{sentence}too few facts for a claim."
     if not tells:
-        return f"{sentence}no detection that could be told from chance."
+        return f"{sentence}no detection beyond chance."
     if not all(beats) or not beats:
-        return f"{sentence}no more than random neurons tell, by at least one of these controls."
+        return f"{sentence}no better than random neurons, by at least one of these controls."
     if evaluation.run.n_known < FEW:
-        return f"{sentence}more than random neurons, but the model does not know the facts."
+        return f"{sentence}better than random neurons, but the model does not know the facts."
     return as_claim(f"{sentence}they detect false facts, and better than random neurons.", True)
 
 
 def _against_all(compared: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
-    """Say whether being degenerate adds anything to being a knowledge neuron."""
+    """Compare degenerate with all knowledge neurons."""
     row = compared.get(("dkn", "kn"))
     if row is None:
         return ""
-    if not row["p"] < ALPHA:
-        how = "no difference that could be told from chance"
-    else:
-        how = (
-            "the degenerate ones tell more"
-            if row["difference"] > 0
-            else ("the degenerate ones tell less")
-        )
+    how = "no difference beyond chance"
+    if row["p"] < ALPHA:
+        how = f"the degenerate ones are {'better' if row['difference'] > 0 else 'worse'}"
     return (
-        "Degenerate knowledge neurons beside all knowledge neurons of a relation: a difference of "
-        f"the AUC of {row['difference']:+.3f} ({from_to(row['low'], row['high'], 3)}, "
-        f"{p_words(row['p'])}): {how}."
+        "Degenerate against all knowledge neurons of a relation: a difference of the AUC of "
+        f"{row['difference']:+.3f} ({from_to(row['low'], row['high'], 3)}, {p_words(row['p'])}): "
+        f"{how}."
     )
 
 
@@ -624,41 +608,39 @@ def _against_the_model(compared: Mapping[tuple[str, str], Mapping[str, Any]], ro
     row = compared.get(("dkn", "probability"))
     if row is None:
         return ""
-    f1 = rows["probability"]["macro F1"]
-    interval_words = from_to(row["low"], row["high"], 3)
     sentence = (
         f"The model's own probability of the label has an AUC of {row['other']:.3f} and a macro F1 "
-        f"of {f1:.3f}; that of degenerate knowledge neurons differs by {row['difference']:+.3f} "
-        f"({interval_words}, {p_words(row['p'])})."
+        f"of {rows['probability']['macro F1']:.3f}; the AUC of degenerate knowledge neurons "
+        f"differs by {row['difference']:+.3f} ({from_to(row['low'], row['high'], 3)}, "
+        f"{p_words(row['p'])})."
     )
     if stands(row["subjects"], row["p"], row["difference"]):
-        return f"{sentence} They tell more than the probability does."
-    if row["p"] < ALPHA and row["difference"] < 0:
-        return f"{sentence} They tell less than the probability, which needs no neurons."
-    return f"{sentence} They add nothing beyond the probability, which needs no neurons."
+        return f"{sentence} They are better than the probability."
+    worse = row["p"] < ALPHA and row["difference"] < 0
+    how = "They are worse" if worse else "Beyond chance they are no better"
+    return f"{sentence} {how} than the probability, which needs no neurons."
 
 
 def _beside(rows: Rows) -> str:
-    """Put the F1 beside that of simpler judges."""
-    parts = []
-    if "answer" in rows:
-        parts.append(f"taking the model's own answer {rows['answer']['macro F1']:.3f}")
-    if "verdict" in rows:
-        parts.append(
-            f"asking it for a verdict {rows['verdict']['macro F1']:.3f} (AUC "
-            f"{rows['verdict']['AUC']:.3f})"
-        )
-    if "always" in rows:
-        parts.append(f"always saying true {rows['always']['macro F1']:.3f}")
-    sentence = f"Macro F1 beside {rows['dkn']['macro F1']:.3f} of degenerate knowledge neurons: "
-    sentence += f"{and_list(parts)}."
+    """Compare the F1 with that of simpler methods."""
+    texts = {
+        "answer": "the model's own answer {}",
+        "verdict": "the model's verdict {} (AUC {:.3f})",
+        "always": "always saying true {}",
+    }
+    parts = [
+        text.format(f"{rows[name]['macro F1']:.3f}", rows[name]["AUC"])
+        for name, text in texts.items()
+        if name in rows
+    ]
+    dkn, floor = rows["dkn"], 2 / 3
+    sentence = f"Macro F1: degenerate knowledge neurons {dkn['macro F1']:.3f}, {and_list(parts)}."
     if "verdict" not in rows:
         sentence += " The model could not be asked for a verdict."
-    floor = 2 / 3
-    if rows["dkn"]["F1 true"] <= floor:
+    if dkn["F1 true"] <= floor:
         sentence += (
-            f" Their F1 of the class true alone, {rows['dkn']['F1 true']:.3f}, is not above the "
-            f"{floor:.3f} of always saying true."
+            f" The F1 of the class true alone, {dkn['F1 true']:.3f} for degenerate knowledge "
+            f"neurons, is not above the {floor:.3f} of always saying true."
         )
     return sentence
 
@@ -669,7 +651,7 @@ def _flattered(row: Mapping[str, Any]) -> str:
         return ""
     return (
         f"On the train facts, where these neurons were chosen, the AUC is {row['AUC on train']:.3f}"
-        f", {gap:.3f} more than on other subjects: measured there it would flatter."
+        f", {gap:.3f} more than on other subjects: measured there it would be too optimistic."
     )
 
 
@@ -677,17 +659,19 @@ def _sensitive(table: Table | None) -> str:
     if table is None or not len(table.frame):
         return ""
     frame = table.frame
-    parts = []
-    for option, rows in frame.groupby("option", sort=False):
-        parts.append(f"{option} {rows['AUC'].min():.3f} to {rows['AUC'].max():.3f}")
+    parts = [
+        f"{option} {rows['AUC'].min():.3f} to {rows['AUC'].max():.3f}"
+        for option, rows in frame.groupby("option", sort=False)
+    ]
     above = int((frame["gap low"] > 0).sum())
     return (
-        "The AUC of degenerate knowledge neurons under other thresholds, one varied at a time: "
-        f"{and_list(parts)}. In {above} of {len(frame)} settings it is above that of random "
-        "neurons by an interval that leaves out 0; that is not corrected for their number, and no "
-        "claim."
+        "The AUC of degenerate knowledge neurons with other thresholds, one varied at a time: "
+        f"{and_list(parts)}. In {above} of {len(frame)} settings the interval of the difference "
+        "from random neurons is above 0; this is not corrected for their number, and no claim."
     )
 
+
+# Pictures
 
 _CURVES = ("dkn", "random", "random_layers", "kn", "probability", "verdict")
 _SCORES = {
@@ -714,7 +698,7 @@ def _roc(evaluation: Evaluation, _: Mapping[str, Table]) -> Picture | None:
         ax.figure,
         "Telling true labels from wrong ones: ROC curves",
         f"On the test facts, {how}, of random neurons over draws. In the legend the area with its "
-        "95 % interval. On the diagonal nothing is told. The numbers are in the table detection.",
+        "95 % interval. The diagonal is guessing. The numbers are in the table detection.",
     )
 
 
@@ -763,8 +747,8 @@ def _scores(name: str, evaluation: Evaluation, _: Mapping[str, Table]) -> Pictur
         ax.figure,
         f"Scores of true and wrong labels: {_SCORES[name]}",
         "Scores of the test facts, less the mean of their relation and in its standard deviations; "
-        f"those beyond {_MOST:g} are in the outermost bins. The less the two overlap, the more is "
-        "told. Columns score_true and score_wrong of rows.csv.",
+        f"those beyond {_MOST:g} are in the outermost bins. The less the two overlap, the better "
+        "the score tells them apart. Columns score_true and score_wrong of rows.csv.",
     )
 
 
@@ -802,10 +786,9 @@ def _thresholds(_: Evaluation, tables: Mapping[str, Table]) -> Picture | None:
     )
     return Picture(
         figure,
-        "Degenerate knowledge neurons under other thresholds",
-        "AUC with 95 % bootstrap intervals when one threshold is varied and the others stay, and "
-        "that of as many random neurons, means over draws. The grey line is guessing. From the "
-        "table sensitivity.",
+        "Degenerate knowledge neurons with other thresholds",
+        "AUC with 95 % bootstrap intervals when one threshold is varied, and that of as many "
+        "random neurons, means over draws. The grey line is guessing. From the table sensitivity.",
     )
 
 
@@ -815,4 +798,3 @@ PICTURES: dict[str, MakePicture] = {
     **{f"scores_{name}": partial(_scores, name) for name in _SCORES},
     "sensitivity": _thresholds,
 }
-"""The pictures, in the order of a report."""

@@ -1,11 +1,11 @@
-"""Telling two classes apart: ROC curves, thresholds, F1, and the bootstrap over subjects."""
+"""Measures of detection: ROC curves, thresholds, F1, and the bootstrap over subjects."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,21 +28,21 @@ MEASURES = (
     "precision false",
     "recall false",
 )
-"""What is measured, in the order of a table."""
+"""The measures, in the order of a table."""
 
 FIXED: Mapping[str, float] = {"answer": 0.5, "always": 0.5}
-"""Thresholds of the methods that learn none."""
+"""Thresholds of the methods that do not learn one."""
 
 _GRID = 401  # points of a mean ROC curve
 
 
 def above(true: ArrayLike, wrong: ArrayLike) -> Floats:
-    """Tell for any true and any wrong label whether the true one scores higher.
+    """Return for each pair of a true and a wrong label whether the true one scores higher.
 
     Parameters
     ----------
     true, wrong : array-like, shape (n,) and (m,)
-        Scores; nan, no judgement, counts as lower than all numbers.
+        Scores; nan (no judgement) is lower than all numbers.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def above(true: ArrayLike, wrong: ArrayLike) -> Floats:
 
 
 def areas(true: ArrayLike, wrong: ArrayLike, weights: Floats) -> Floats:
-    """Return the area under the ROC curve for rows of weights of the facts.
+    """Return the areas under the ROC curve for rows of weights of the facts.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def areas(true: ArrayLike, wrong: ArrayLike, weights: Floats) -> Floats:
     >>> areas([0.9, 0.2], [0.1, 0.4], np.array([[1.0, 1.0], [2.0, 0.0]]))
     array([0.75, 1.  ])
     """
-    product = ((weights @ above(true, wrong)) * weights).sum(axis=1)
-    return np.asarray(product / weights.sum(axis=1) ** 2, dtype=np.float64)
+    higher = ((weights @ above(true, wrong)) * weights).sum(axis=1)
+    return np.asarray(higher / weights.sum(axis=1) ** 2, dtype=np.float64)
 
 
 def roc_points(true: ArrayLike, wrong: ArrayLike) -> tuple[Floats, Floats]:
@@ -105,23 +105,23 @@ def roc_points(true: ArrayLike, wrong: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def threshold_for(true: ArrayLike, wrong: ArrayLike) -> float:
-    """Return the threshold of the best balanced accuracy; labels that score above it are true.
+    """Return the threshold of the best balanced accuracy; higher scores are judged true.
 
     Parameters
     ----------
     true, wrong : array-like, shape (n,) and (m,)
-        Scores; nan is left out.
+        Scores; nan is ignored.
 
     Returns
     -------
     float
-        Halfway between two neighbouring scores. Of several equally good ones the middle one; nan
-        where there are no two different scores.
+        Halfway between two neighbouring scores; the middle one of several equally good ones. nan
+        without two different scores.
 
     Notes
     -----
-    The threshold of the best F1 of the class true would say true of almost everything wherever
-    the scores say little, for F1 is then 2/3.
+    The threshold of the best F1 of the class true is no alternative: where scores are
+    uninformative it judges almost everything true, which has an F1 of 2/3.
 
     Examples
     --------
@@ -164,28 +164,25 @@ def confusion_measures(
     false_alarms, right_false : array-like
         Wrong labels that were judged true, and false.
     n_true, n_wrong : array-like
-        All true and wrong labels. Those without a judgement are errors: they count here, and
-        nowhere else.
+        All true and wrong labels, with those without a judgement, which are errors.
 
     Returns
     -------
     dict of str to ndarray
-        Where there is nothing to divide by, 0.
+        0 where there is nothing to divide by.
 
     Examples
     --------
     >>> from neurotopo.studies.detection.scoring import confusion_measures
-    >>> found = confusion_measures(3, 1, 0, 2, n_true=4, n_wrong=4)
-    >>> float(found["precision true"]), float(found["recall true"]), float(found["accuracy"])
-    (0.75, 0.75, 0.625)
-    >>> float(found["precision false"]), float(found["recall false"])
-    (1.0, 0.5)
+    >>> measures = confusion_measures(3, 1, 0, 2, n_true=4, n_wrong=4)
+    >>> [float(measures[name]) for name in ("precision true", "recall true", "precision false")]
+    [0.75, 0.75, 1.0]
     """
     tp, fp, fn, tn, n, m = (
         np.asarray(values, dtype=np.float64)
         for values in (right_true, false_alarms, missed, right_false, n_true, n_wrong)
     )
-    found = {
+    measures = {
         "F1 true": _ratio(2 * tp, tp + fp + n),
         "F1 false": _ratio(2 * tn, tn + fn + m),
         "accuracy": _ratio(tp + tn, n + m),
@@ -194,25 +191,25 @@ def confusion_measures(
         "precision false": _ratio(tn, tn + fn),
         "recall false": _ratio(tn, m),
     }
-    return {"macro F1": (found["F1 true"] + found["F1 false"]) / 2, **found}
+    return {"macro F1": (measures["F1 true"] + measures["F1 false"]) / 2, **measures}
 
 
 def bootstrap_weights(subjects: ArrayLike, n: int, rng: np.random.Generator) -> Floats:
-    """Draw subjects with replacement, and say how often each fact counts.
+    """Draw subjects with replacement, and return how often each fact counts.
 
     Parameters
     ----------
     subjects : array-like of int, shape (n_facts,)
-        The subject of each fact: its facts come and go together, and so do a fact's two labels.
+        The subject of each fact. Facts of a subject are drawn together, as are a fact's labels.
     n : int
         Number of resamples.
     rng : Generator
-        What is drawn from.
+        The random generator.
 
     Returns
     -------
     ndarray of float64, shape (n + 1, n_facts)
-        The first row is the facts as they are.
+        The first row counts each fact once.
 
     Examples
     --------
@@ -233,7 +230,7 @@ def bootstrap_weights(subjects: ArrayLike, n: int, rng: np.random.Generator) -> 
 
 
 def interval(values: Floats) -> tuple[float, float]:
-    """Return the 95 % interval of resamples, whose first entry is the value itself."""
+    """Return the 95 % interval of resamples; the first entry, the value itself, is left out."""
     if len(values) < 2:
         return float("nan"), float("nan")
     low, high = np.quantile(values[1:], [0.025, 0.975])
@@ -243,8 +240,8 @@ def interval(values: Floats) -> tuple[float, float]:
 def bootstrap_p(differences: Floats) -> float:
     """Return the two-sided p-value that a difference is 0, from its resamples.
 
-    Twice the share of resamples on the other side of 0, those at 0 on both; the first entry, the
-    difference itself, counts as one of them, so that p is never 0.
+    Twice the share of resamples on the other side of 0; those at 0 count for both sides. The first
+    entry, the difference itself, counts as one of them, so that p is never 0.
 
     Examples
     --------
@@ -261,9 +258,9 @@ def bootstrap_p(differences: Floats) -> float:
 
 
 def _filled(values: ArrayLike) -> Floats:
-    """Put nan below all numbers."""
-    found = np.asarray(values, dtype=np.float64)
-    return np.where(np.isnan(found), -np.inf, found)
+    """Return scores with -inf for nan."""
+    scores = np.asarray(values, dtype=np.float64)
+    return np.where(np.isnan(scores), -np.inf, scores)
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
@@ -272,15 +269,14 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """How well a method judges.
+    """Results of a method.
 
     Attributes
     ----------
     measures : dict of str to ndarray of float64, shape (n_resamples + 1,)
-        Each of :data:`~neurotopo.studies.detection.scoring.MEASURES`, of the facts as they are
-        and of resamples; means over draws.
+        Each of :data:`MEASURES`, of the facts themselves and of resamples; means over draws.
     counts : dict of str to float
-        True and wrong labels by judgement; means over draws.
+        Numbers of true and wrong labels by judgement; means over draws.
     train_area : float
         The area under the ROC curve on the train facts.
     by_relation : dict of str to float
@@ -294,7 +290,7 @@ class Judged:
 
 
 class Evaluation:
-    """All methods of a run judged on the same facts and the same resamples of them.
+    """Evaluates all methods of a run on the same facts and the same resamples.
 
     Parameters
     ----------
@@ -304,7 +300,7 @@ class Evaluation:
     Attributes
     ----------
     pooled : bool
-        Whether all relations have one threshold and one ROC curve. If not, areas are means over
+        Whether all relations have one threshold and one ROC curve. Otherwise areas are means over
         relations, weighted by their facts.
     """
 
@@ -314,7 +310,7 @@ class Evaluation:
 
     @cached_property
     def judged(self) -> dict[str, Judged]:
-        """The methods by name, without verdicts in words that the tokenizer does not know."""
+        """Results by method, without verdicts in words that the tokenizer does not know."""
         judged = {}
         for name in self.run.methods:
             draws = self._draws(name)
@@ -324,11 +320,9 @@ class Evaluation:
 
     @cached_property
     def swept(self) -> dict[tuple[str, float, str], Judged]:
-        """``"dkn"`` and ``"random"`` under each value of each threshold that was varied."""
+        """Results of ``"dkn"`` and ``"random"`` with each value of each varied threshold."""
         relations = self.run.relations
-        settings = (
-            [(one["option"], one["value"]) for one in relations[0].sweep] if relations else []
-        )
+        settings = [(one["option"], one["value"]) for each in relations[:1] for one in each.sweep]
         return {
             (option, value, name): self._judge(
                 _by_draw([one.sweep[k][name] for one in relations]), None
@@ -338,11 +332,11 @@ class Evaluation:
         }
 
     def sizes(self, k: int) -> list[int]:
-        """Return the numbers of neurons of each relation under the k-th varied threshold."""
+        """Return the number of neurons of each relation with the k-th varied threshold."""
         return [int(one.sweep[k]["size"]) for one in self.run.relations]
 
     def roc(self, name: str) -> tuple[Floats, Floats]:
-        """Return the ROC curve of a method, the mean over draws and, if not pooled, relations."""
+        """Return the ROC curve of a method, a mean over draws and, if not pooled, relations."""
         grid = np.linspace(0.0, 1.0, _GRID)
         total, n = np.zeros(_GRID), 0
         for draw in self._draws(name):
@@ -364,14 +358,14 @@ class Evaluation:
 
     def differences(self, name: str) -> Floats:
         """Return the score of the true label minus that of the wrong one, a mean per subject."""
-        found: list[float] = []
+        means: list[float] = []
         for relation, test in zip(self.run.relations, self._tests, strict=True):
             scores = relation.scores[name][:, :, test].mean(axis=0)
-            with np.errstate(invalid="ignore"):  # -inf minus itself: nothing can be said
+            with np.errstate(invalid="ignore"):  # -inf minus itself is nan
                 gaps = scores[0] - scores[1]
-            for subject in np.unique(relation.subjects):
-                found.append(float(gaps[relation.subjects == subject].mean()))
-        return np.array(found, dtype=np.float64)
+            subjects = relation.subjects
+            means += [float(gaps[subjects == one].mean()) for one in np.unique(subjects)]
+        return np.array(means, dtype=np.float64)
 
     @cached_property
     def _tests(self) -> list[NDArray[np.bool_]]:
@@ -393,7 +387,7 @@ class Evaluation:
         return _by_draw([one.scores[name] for one in self.run.relations])
 
     def _parts(self, scores: Sequence[Floats]) -> list[tuple[Floats, Floats]]:
-        """Return scores and weights of what has a ROC curve of its own: relations, or all."""
+        """Return scores and weights per ROC curve: of each relation, or of all together."""
         if not self.pooled:
             return list(zip(scores, self._weights, strict=True))
         return [(np.concatenate(scores, axis=1), np.concatenate(self._weights, axis=1))]
@@ -401,48 +395,37 @@ class Evaluation:
     def _judge(self, draws: Sequence[Sequence[Floats]], fixed: float | None) -> Judged:
         judged = [self._judge_draw(scores, fixed) for scores in draws]
 
-        def mean(values: Sequence[float]) -> float:
-            return float(np.mean(values))
+        def means(name: str) -> dict[str, Any]:
+            each = [getattr(one, name) for one in judged]
+            return {key: np.mean([one[key] for one in each], axis=0) for key in each[0]}
 
-        first = judged[0]
         return Judged(
-            {name: np.mean([one.measures[name] for one in judged], axis=0) for name in MEASURES},
-            {name: mean([one.counts[name] for one in judged]) for name in first.counts},
-            mean([one.train_area for one in judged]),
-            {key: mean([one.by_relation[key] for one in judged]) for key in first.by_relation},
+            means("measures"),
+            {name: float(value) for name, value in means("counts").items()},
+            float(np.mean([one.train_area for one in judged])),
+            {name: float(value) for name, value in means("by_relation").items()},
         )
 
     def _judge_draw(self, scores: Sequence[Floats], fixed: float | None) -> Judged:
         train = [s[:, ~test] for s, test in zip(scores, self._tests, strict=True)]
         tested = [s[:, test] for s, test in zip(scores, self._tests, strict=True)]
-        if fixed is not None:
-            thresholds = [fixed] * len(train)
-        elif self.pooled:
-            thresholds = [threshold_for(*np.concatenate(train, axis=1))] * len(train)
-        else:
-            thresholds = [threshold_for(*each) for each in train]
+        joined = [np.concatenate(train, axis=1)] if self.pooled else train
+        thresholds = [threshold_for(*each) if fixed is None else fixed for each in joined]
+        if self.pooled:
+            thresholds *= len(train)
         counts = self._counts(tested, thresholds)
-        measures = confusion_measures(
-            counts["true, judged true"],
-            counts["wrong, judged true"],
-            counts["true, judged false"],
-            counts["wrong, judged false"],
-            counts["n"],
-            counts["n"],
-        )
+        cells = (f"{kind}, judged {how}" for how in ("true", "false") for kind in ("true", "wrong"))
+        measures = confusion_measures(*map(counts.__getitem__, (*cells, "n", "n")))
         own = [float(_mean_area([_alone(each)])[0]) for each in tested]
         return Judged(
             {"AUC": _mean_area(self._parts(tested)), **measures},
             {name: float(values[0]) for name, values in counts.items()},
-            float(_mean_area([_alone(each) for each in self._joined(train)])[0]),
+            float(_mean_area([_alone(each) for each in joined])[0]),
             {one.key: area for one, area in zip(self.run.relations, own, strict=True)},
         )
 
-    def _joined(self, scores: Sequence[Floats]) -> list[Floats]:
-        return [np.concatenate(scores, axis=1)] if self.pooled else list(scores)
-
     def _counts(self, tested: Sequence[Floats], thresholds: Sequence[float]) -> dict[str, Floats]:
-        """Return how many labels are judged how, for all resamples."""
+        """Return the numbers of labels by judgement, for all resamples."""
         counts: dict[str, Floats] = {}
 
         def add(name: str, values: Floats) -> None:
@@ -472,12 +455,12 @@ def _alone(scores: Floats) -> tuple[Floats, Floats]:
 def _mean_area(parts: Sequence[tuple[Floats, Floats]]) -> Floats:
     """Return the area under the ROC curve, a mean over parts weighted by their facts."""
     sizes = np.array([weights.sum(axis=1) for _, weights in parts])
-    found = np.array([areas(scores[0], scores[1], weights) for scores, weights in parts])
-    return np.asarray((sizes * found).sum(axis=0) / sizes.sum(axis=0), dtype=np.float64)
+    each = np.array([areas(scores[0], scores[1], weights) for scores, weights in parts])
+    return np.asarray((sizes * each).sum(axis=0) / sizes.sum(axis=0), dtype=np.float64)
 
 
 def _curve_at(grid: Floats, false_rate: Floats, true_rate: Floats) -> Floats:
     """Return the share of true labels at each share of wrong ones."""
-    # steps lean a little, so that there is one share of true labels for each of wrong ones
+    # tiny slopes, so that each share of wrong labels has one share of true ones
     at = false_rate + 1e-9 * np.arange(len(false_rate))
     return np.asarray(np.interp(grid, at / at[-1], true_rate), dtype=np.float64)

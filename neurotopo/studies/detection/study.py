@@ -1,25 +1,26 @@
-"""The study ``detection``: do degenerate knowledge neurons tell false facts from true ones."""
+"""The study ``detection``: do degenerate knowledge neurons tell true facts from false ones."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo.knowledge.facts import Fact
+from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.detection import report
-from neurotopo.studies.detection.neurons import asked_scores, random_sets, shared
 from neurotopo.studies.detection.scoring import Evaluation
 from neurotopo.studies.detection.trials import RelationTrial, facts_of_relations, trials
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions, size_matched
 from neurotopo.studies.study import Study, seed_for
+from neurotopo.testbed.corpus import sentences_of
 
 __all__ = ["STUDY", "Detection", "DetectionOptions"]
 
@@ -29,23 +30,23 @@ _THRESHOLDS_BY = ("relation", "pooled")
 
 @dataclass(frozen=True)
 class DetectionOptions(SearchOptions):
-    """Options of the study ``detection``; the others are those of :class:`SearchOptions`.
+    """Options of the study ``detection``, besides those of :class:`SearchOptions`.
 
     Parameters
     ----------
     per_relation : int, default=100
-        The most facts of a relation; they are drawn at random.
+        Maximum number of facts of a relation; they are drawn at random.
     least : int, default=6
         A relation with fewer facts is left out, and counted.
     train_share : float, default=0.5
-        Share of a relation's facts that neurons and thresholds are found on.
+        Share of a relation's facts on which neurons and thresholds are chosen.
     share : float, default=0.5
         A neuron belongs to a relation if it is found for more than this share of the train facts
         that have any.
     n_random : int, default=5
         Draws of random neurons.
     threshold_by : {"relation", "pooled"}, default="relation"
-        One threshold for each relation, as in AMIG, or one for all.
+        One threshold per relation, as in AMIG, or one for all.
     verdict_template : str, default="{statement} This is _X_"
         The question for a verdict. The statement replaces its placeholder; the verdict follows.
     verdict_words : sequence of str, default=("true", "false")
@@ -123,25 +124,25 @@ class Detection(Study):
     """The study ``detection``: the scores of true and wrong labels, relation by relation."""
 
     name = "detection"
-    title = "Degenerate knowledge neurons: do they tell false facts from true ones"
+    title = "Degenerate knowledge neurons: do they tell true facts from false ones"
     notes = (
-        "A fact's prompt is given a true label, one of its answers, and a wrong one. Wrong labels "
-        "are the true labels of the same facts, exchanged: they are as frequent as true ones and "
-        "as long, so that nothing can be told from the label alone. None may be true of its "
-        "subject at any date of the file.",
-        "A relation's facts are divided by subject. On the train facts neurons are chosen (those "
-        "that are degenerate knowledge neurons of more than a share of them) and the threshold is "
-        "learned; all results are of the other facts, unless stated otherwise. A label that "
-        "scores under the threshold counts as false.",
+        "Each fact has a true label, one of its answers, and a wrong one. Wrong labels are the "
+        "true labels of the same facts, exchanged: they are as frequent as true ones and as long, "
+        "so the label alone shows nothing. None may be true of its subject at any date of the "
+        "file.",
+        "A relation's facts are divided by subject. On the train facts neurons are chosen (the "
+        "degenerate knowledge neurons of more than a share of them) and the threshold is learned; "
+        "all results are of the other facts, unless stated otherwise. A label that does not score "
+        "above the threshold counts as false.",
         "The score is the mean raw attribution (AMIG) of the neurons, for the probability of the "
-        "label in question. Threshold: the best balanced accuracy; the best F1 of one class would "
-        "be that of saying true of almost everything.",
+        "label. The threshold is that of the best balanced accuracy; that of the best F1 of one "
+        "class would call almost everything true.",
         "The attributions of a layer sum to the change of the label's probability along their "
         "path. So any neurons score a label higher if the model gives it a high probability. "
-        "Detection by chosen neurons means something only beside random neurons of the same "
-        "number, and beside the probability itself, which costs one call to the model.",
-        f"A claim needs {ALPHA} after Holm's correction against chance and against both kinds of "
-        "random neurons, and a model that answers the facts.",
+        "Detection by chosen neurons must therefore be compared with random neurons of the same "
+        "number, and with the probability itself, which costs one call to the model.",
+        f"A claim needs p < {ALPHA} after Holm's correction against chance and against both kinds "
+        "of random neurons, and a model that answers the facts.",
     )
     Options = DetectionOptions
     unit = "relation"
@@ -166,7 +167,7 @@ class Detection(Study):
         return Evaluation(report.collect(rows))
 
     def findings(self, frames: Evaluation, tables: Any) -> tuple[str, ...]:
-        """Return a sentence or two about every question of the study."""
+        """Return the findings in sentences."""
         return report.findings_of(frames, tables)
 
     def rows(self, frames: Evaluation) -> Any:
@@ -174,7 +175,7 @@ class Detection(Study):
         return frames.run.to_pandas()
 
     def notes_for(self, frames: Evaluation) -> tuple[str, ...]:
-        """Return the notes with the meaning of each method of the run."""
+        """Return the notes and the meaning of each method of the run."""
         legend = "; ".join(f"{name}: {report.METHODS[name]}" for name in frames.run.methods)
         return (*self.notes, f"Methods. {legend}.") if legend else self.notes
 
@@ -243,7 +244,7 @@ class Detection(Study):
         }
 
     def _sets(self, of_facts: Sequence[FactNeurons], key: str) -> dict[str, list[NeuronSet]]:
-        """Return the sets of a relation by method; of random ones there are several."""
+        """Return the sets of neurons of a relation by method, several draws of random ones."""
         dkn = shared([one.degenerate for one in of_facts], self.options.share)
         kn = shared([one.neurons for one in of_facts], self.options.share)
         n, seed = self.options.n_random, seed_for(self.seed, key)
@@ -278,9 +279,9 @@ class Detection(Study):
         wrong: Sequence[Fact],
         of_facts: Mapping[int, FactNeurons],
     ) -> NDArray[np.float64]:
-        """Return the mean attribution of each set, shape (n_sets, 2, n_pairs); nan for no neuron.
+        """Return the mean attributions of sets, shape (n_sets, 2, n_pairs); nan for empty sets.
 
-        Attributions are large, so none is kept.
+        Attributions are large, so they are read one by one and none is kept.
         """
         n_neurons = self.model.n_neurons
         places = [np.asarray(one.layers) * n_neurons + np.asarray(one.indices) for one in sets]
@@ -301,6 +302,136 @@ class Detection(Study):
         for (side, i), attribution in zip(where, many, strict=True):
             read(side, i, attribution.scores)
         return means
+
+
+def shared(sets: Sequence[NeuronSet], share: float) -> NeuronSet:
+    """Return the neurons that are in more than a share of the sets that are not empty.
+
+    Parameters
+    ----------
+    sets : sequence of NeuronSet
+        The neurons of each fact.
+    share : float
+        The share, at least 0 and below 1.
+
+    Returns
+    -------
+    NeuronSet
+
+    Examples
+    --------
+    >>> from neurotopo import NeuronSet
+    >>> from neurotopo.studies.detection.study import shared
+    >>> sets = [NeuronSet([(0, 1), (0, 2)]), NeuronSet([(0, 1)]), NeuronSet()]
+    >>> shared(sets, 0.5), shared(sets, 0.4)
+    (NeuronSet([(0, 1)]), NeuronSet([(0, 1), (0, 2)]))
+    """
+    counts = Counter(neuron for one in sets for neuron in one)
+    n = sum(bool(len(one)) for one in sets)
+    return NeuronSet(neuron for neuron, count in counts.items() if count > share * n)
+
+
+def random_sets(
+    neurons: NeuronSet, n: int, seed: Sequence[int], *, n_layers: int, n_neurons: int
+) -> dict[str, list[NeuronSet]]:
+    """Draw random neurons several times.
+
+    Parameters
+    ----------
+    neurons : NeuronSet
+        The neurons that they are compared with.
+    n : int
+        Number of draws.
+    seed : sequence of int
+        Seed of all draws; sets of the same size get the same random neurons.
+    n_layers, n_neurons : int
+        Shape of the model.
+
+    Returns
+    -------
+    dict of str to list of NeuronSet
+        ``"random"``, as many neurons of all, and ``"random_layers"``, as many in each layer.
+    """
+    drawn = [
+        size_matched(
+            neurons,
+            NeuronSet(),
+            np.random.default_rng([*seed, draw]),
+            n_layers=n_layers,
+            n_neurons=n_neurons,
+        ).neurons
+        for draw in range(n)
+    ]
+    return {name: [each[name] for each in drawn] for name in ("random", "random_layers")}
+
+
+def asked_scores(
+    model: NeuronModel,
+    true: Sequence[Fact],
+    wrong: Sequence[Fact],
+    template: str,
+    words: Sequence[str],
+) -> dict[str, NDArray[np.float64]]:
+    """Return the model's own scores of true and of wrong labels, by method, shape (2, n) each.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        The model.
+    true, wrong : sequence of Fact
+        The facts, whose only answer is the label.
+    template : str
+        The question for a verdict.
+    words : sequence of str
+        The two verdicts.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``"probability"``, the log-probability of the label per token; ``"joint"``, that of the
+        whole label; ``"answer"``, 1 where the label is the model's greedy answer; ``"verdict"``,
+        the log-probability of the first verdict minus that of the second, nan where the tokenizer
+        does not know the words; ``"always"``, 1.
+    """
+    facts = [*true, *wrong]
+    joint = model.answer_probabilities(facts, log=True)
+    lengths = np.array([len(model.encode(fact).answers[0]) for fact in facts], dtype=np.float64)
+    scores = {
+        "probability": joint / lengths,
+        "joint": joint,
+        "answer": recalled(model, facts, ends=False).astype(np.float64),
+        "verdict": _verdicts(model, facts, template, words),
+        "always": np.ones(len(facts)),
+    }
+    return {name: values.reshape(2, len(true)) for name, values in scores.items()}
+
+
+def verdict_fact(fact: Fact, template: str, word: str) -> Fact:
+    """Return the question whether a fact is true, with a verdict as answer.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies.detection.study import verdict_fact
+    >>> fact = Fact("The capital of Zúnia is _X_", "Marly")
+    >>> verdict_fact(fact, "{statement} This is _X_", "true").prompt
+    'The capital of Zúnia is Marly. This is _X_'
+    """
+    statement = sentences_of(fact)[0].strip()
+    if statement[-1] not in ".!?。":
+        statement += "."
+    return replace(fact, prompt=template.replace("{statement}", statement), answers=(word,))
+
+
+def _verdicts(
+    model: NeuronModel, facts: Sequence[Fact], template: str, words: Sequence[str]
+) -> NDArray[np.float64]:
+    asked = [verdict_fact(fact, template, word) for word in words for fact in facts]
+    try:
+        first, second = model.answer_probabilities(asked, log=True).reshape(2, len(facts))
+    except ValueError:  # the tokenizer does not know a word, or the question is too long
+        return np.full(len(facts), np.nan)
+    return np.asarray(first - second, dtype=np.float64)
 
 
 STUDY = Detection

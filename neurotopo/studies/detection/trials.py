@@ -1,4 +1,4 @@
-"""What is asked of a relation: its facts with a true and a wrong label each, in two parts."""
+"""Facts of a relation with a true and a wrong label each, divided into train and test facts."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["Pair", "RelationTrial", "facts_of_relations", "trials", "wrong_labels"]
 
 WITHOUT = "all"
-"""The name of the relation of facts that have none."""
+"""The key of facts without a relation."""
 
-_PER_RELATION = 12  # of facts that are drawn, a relation has at least so many
+_PER_RELATION = 12  # least number of facts per relation where facts are drawn
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A fact with a label that is true and one that is not.
+    """A fact with a true and a wrong label.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class Pair:
     label : str
         One of its answers.
     wrong : str
-        The label of another fact of the same part, which is true of this subject at no time.
+        The label of another fact of the same part, which is never true of this subject.
     subject : int
-        Number of the subject; facts of several dates have the same.
+        Number of the subject, the same for its facts of several dates.
     train : bool
-        Whether neurons and thresholds are found on it.
+        Whether neurons and thresholds are chosen on it.
     """
 
     fact: Fact
@@ -68,18 +68,18 @@ class Pair:
 
 @dataclass(frozen=True)
 class RelationTrial:
-    """A relation, and what is asked of it.
+    """A relation and its pairs.
 
     Attributes
     ----------
     key : str
         The relation, with its language if that is not English.
     n_facts : int
-        How many facts it has.
+        Number of facts.
     pairs : tuple of Pair
-        What is asked; empty for a relation that is left out.
+        The facts with labels; empty for a relation that is left out.
     left_out : dict of str to int
-        How many facts are not asked for, by reason.
+        Number of facts left out, by reason.
     """
 
     key: str
@@ -88,7 +88,7 @@ class RelationTrial:
     left_out: dict[str, int] = field(hash=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it, the facts as a hash."""
+        """Return the content in types that JSON can hold, the facts as a hash."""
         content = json.dumps(
             [[p.fact.to_dict(), p.label, p.wrong, p.subject, p.train] for p in self.pairs],
             sort_keys=True,
@@ -110,18 +110,18 @@ def facts_of_relations(
     most: int | None = None,
     seed: int = 0,
 ) -> Any:
-    """Return the facts that the study is asked for; what is drawn are several of one relation.
+    """Return the facts of the study; where facts are drawn, several are of each relation.
 
     Parameters
     ----------
     facts, model, most, seed
-        As for :func:`neurotopo.studies.facts.facts_for`. Where facts are drawn, they are of as
-        many relations as leave at least twelve for each, the same number of each where possible.
+        As for :func:`neurotopo.studies.facts.facts_for`. Facts are drawn of as many relations as
+        can have at least twelve each, the same number of each where possible.
 
     Returns
     -------
     Dataset
-        The facts; it knows the answers of those that were not drawn too.
+        The facts. Its truth holds the answers of facts that were not drawn, too.
 
     Examples
     --------
@@ -167,21 +167,21 @@ def _by_relation(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
 
 
 def trials(facts: Sequence[Fact], options: DetectionOptions, seed: int) -> list[RelationTrial]:
-    """Return what is asked, relation by relation.
+    """Return the facts with their labels, by relation.
 
     Parameters
     ----------
     facts : sequence of Fact
-        The facts; a :class:`~neurotopo.datasets.Dataset` knows more answers than it holds.
+        The facts; a :class:`~neurotopo.datasets.Dataset` may know answers of other facts.
     options : DetectionOptions
-        How many facts, and how they are divided.
+        Number of facts, and how they are divided.
     seed : int
-        Seed of what is drawn; a relation does not depend on the others.
+        Seed of the draws; a relation does not depend on the others.
 
     Returns
     -------
     list of RelationTrial
-        Those that are left out are among them, without pairs.
+        Relations that are left out have no pairs.
 
     Examples
     --------
@@ -215,8 +215,8 @@ def _trial(
     wrong: dict[int, str] = {}
     for side in (train, ~train):
         at = np.flatnonzero(side)
-        found = wrong_labels([drawn[i] for i in at], [labels[i] for i in at], truth, rng)
-        wrong.update({int(i): label for i, label in zip(at, found, strict=True) if label})
+        exchanged = wrong_labels([drawn[i] for i in at], [labels[i] for i in at], truth, rng)
+        wrong.update({int(i): label for i, label in zip(at, exchanged, strict=True) if label})
     pairs = tuple(
         Pair(drawn[i], labels[i], wrong[i], int(subjects[i]), bool(train[i])) for i in sorted(wrong)
     )
@@ -228,7 +228,7 @@ def _trial(
 
 
 def _subjects(facts: Sequence[Fact]) -> NDArray[np.int64]:
-    """Return numbers of subjects; what has none is told by its prompt without the date."""
+    """Return the number of each fact's subject; without one, the undated prompt stands for it."""
     numbers: dict[str, int] = {}
     names = [
         undated_prompt(fact) if fact.subject is None else normalized(fact.subject) for fact in facts
@@ -239,10 +239,10 @@ def _subjects(facts: Sequence[Fact]) -> NDArray[np.int64]:
 def _train(
     subjects: NDArray[np.int64], share: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Divide the facts so that no subject is on both sides."""
+    """Return which facts are train facts; all facts of a subject are on one side."""
     sizes = np.bincount(subjects)
     order = rng.permutation(len(sizes))
-    reached = np.cumsum(sizes[order])[:-1]  # at least one subject stays for the other side
+    reached = np.cumsum(sizes[order])[:-1]  # at least one subject is left for the other side
     n = int(np.abs(reached - share * len(subjects)).argmin()) + 1
     return np.isin(subjects, order[:n])
 
@@ -250,7 +250,7 @@ def _train(
 def wrong_labels(
     facts: Sequence[Fact], labels: Sequence[str], truth: Truth, rng: np.random.Generator
 ) -> list[str | None]:
-    """Exchange labels among facts, so that none may be true of its fact.
+    """Exchange labels among facts, so that none may be true of its new fact.
 
     Parameters
     ----------
@@ -259,15 +259,15 @@ def wrong_labels(
     labels : sequence of str
         A true label of each.
     truth : Truth
-        What is true, at all dates.
+        The answers at all dates.
     rng : Generator
-        What is drawn from.
+        The random generator.
 
     Returns
     -------
     list of str or None
-        Over the facts that get one, wrong labels are as frequent as true ones. None: there is no
-        label for this fact, as where most facts have the same.
+        Over the facts that get one, wrong labels are as frequent as true ones. None for a fact
+        without a possible label, for example where most facts have the same.
 
     Examples
     --------
@@ -286,17 +286,17 @@ def wrong_labels(
         [[truth.may_be_true(fact, label) for label in distinct] for fact in facts], dtype=bool
     ).reshape(len(facts), len(distinct))
     kept = np.arange(len(facts))
-    found: list[str | None] = [None] * len(facts)
+    wrong: list[str | None] = [None] * len(facts)
     while len(kept):
         forbidden = bad[kept][:, which[kept]]
-        # a forbidden exchange costs more than all others together: there are as few as can be
+        # a forbidden exchange costs more than all others together, so there are as few as possible
         costs = rng.random(forbidden.shape) + forbidden * (len(kept) + 1.0)
         rows, columns = linear_sum_assignment(costs)
         failed = forbidden[rows, columns]
         if not failed.any():
             for row, column in zip(kept[rows], kept[columns], strict=True):
-                found[row] = labels[column]
+                wrong[row] = labels[column]
             break
-        # their labels leave with them, so that those of the others stay equally frequent
+        # drop them with their labels, so that true and wrong labels stay equally frequent
         kept = kept[~failed]
-    return found
+    return wrong
