@@ -49,6 +49,10 @@ def test_random_neurons_are_as_many():
 
 # Work
 
+OPTIONS = DetectionOptions.quick(
+    steps=4, n_random=2, share=0.2, sweep_share=(0.2, 0.9), sweep_tau=(0.3,), n_resamples=100
+)
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -64,10 +68,7 @@ def trial():
 
 @pytest.fixture(scope="module")
 def payload(model, trial):
-    options = DetectionOptions.quick(
-        steps=4, n_random=2, share=0.2, sweep_share=(0.2, 0.9), sweep_tau=(0.3,), n_resamples=100
-    )
-    return Detection(model, options, 0)(trial)
+    return Detection(model, OPTIONS, 0)(trial)
 
 
 def test_scores_are_mean_attributions(model, trial, payload):
@@ -128,10 +129,7 @@ def test_what_is_stored(model, trial, payload):
 
 
 def test_the_work_is_the_same_again(model, trial, payload):
-    options = DetectionOptions.quick(
-        steps=4, n_random=2, share=0.2, sweep_share=(0.2, 0.9), sweep_tau=(0.3,), n_resamples=100
-    )
-    again = Detection(model, options, 0)(trial)
+    again = Detection(model, OPTIONS, 0)(trial)
     for name in ("dkn", "random", "random_kn"):
         np.testing.assert_array_equal(again["scores"][name], payload["scores"][name])
 

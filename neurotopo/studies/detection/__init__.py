@@ -1,1 +1,1 @@
-"""The study ``detection``: whether degenerate knowledge neurons tell false facts from true ones."""
+"""The study ``detection``: whether degenerate knowledge neurons tell true facts from false ones."""
