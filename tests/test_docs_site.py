@@ -107,9 +107,10 @@ Some words.
 # Text with ``code``.
 
 import matplotlib.pyplot as plt
+from tqdm import tqdm
 
 figure, ax = plt.subplots()
-print("seen")
+print("seen", list(tqdm([1])))
 
 # %%
 # More.
@@ -158,13 +159,14 @@ def test_an_example_becomes_a_page(tmp_path):
         "Text with ``code``.",
         "import matplotlib",
         "sphx_glr_small_001.svg",
-        "\n    seen\n",
+        "\n    seen [1]\n",
         "More.",
         "sphx_glr_small_002.svg",
         "No picture.",
     ]
     places = [text.index(piece) for piece in pieces]
     assert places == sorted(places)
+    assert "it/s" not in text  # no progress bar
     images = page.parent / "images"
     assert {path.name for path in images.glob("*.*")} == {
         "sphx_glr_small_001.svg",

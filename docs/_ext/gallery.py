@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from sphinx_gallery.scrapers import figure_rst
+
+# sphinx-gallery shows what a script writes to stderr, and progress bars do not belong there
+os.environ["TQDM_DISABLE"] = "1"
 
 STYLE = {"svg.hashsalt": "neurotopo", "figure.constrained_layout.use": True}
 
