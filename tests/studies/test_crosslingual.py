@@ -16,14 +16,15 @@ from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
 from neurotopo.studies import run
 from neurotopo.studies.acquisition.study import Acquisition, AcquisitionOptions
-from neurotopo.studies.crosslingual.items import (
+from neurotopo.studies.crosslingual.study import (
+    Crosslingual,
+    CrosslingualOptions,
     common_id,
     facts_in_languages,
     language_facts,
     random_like,
     some,
 )
-from neurotopo.studies.crosslingual.study import Crosslingual, CrosslingualOptions
 from neurotopo.studies.facts import facts_for
 from neurotopo.testbed import core_id
 
@@ -65,7 +66,7 @@ def test_factworld_is_drawn_by_what_it_states():
 
 
 def test_a_model_of_one_language_is_refused_in_a_sentence():
-    with pytest.raises(ValueError, match=r"no fact is in two languages: there are en only.*id and"):
+    with pytest.raises(ValueError, match=r"no fact is in two languages: there is only en.*id and"):
         run("crosslingual", model="testbed:planted", facts="factworld:5")
 
 
@@ -86,7 +87,7 @@ def test_languages_may_be_chosen():
     assert list(language_facts(facts, chosen)[0].facts) == ["fr", "de"]
     with pytest.raises(ValueError, match="no fact is in language 'zh'; there are de, en, fr"):
         language_facts(facts, replace(OPTIONS, languages=("en", "zh")))
-    with pytest.raises(ValueError, match=r"only en in common; say .*languages=de,en,fr"):
+    with pytest.raises(ValueError, match=r"only en in common; name .*languages=de,en,fr"):
         language_facts([*both(["Peru"]), fact("Chad", "en"), fact("Chad", "de")], OPTIONS)
     apart = [fact("Chad", "de"), *both(["Peru"])]
     with pytest.raises(ValueError, match="no fact is in all of the languages en, de"):
@@ -130,19 +131,19 @@ def test_a_file_of_mlama(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"languages": ["en"]}, "languages must be two at least"),
-        ({"languages": ["en", "en"]}, "all different"),
-        ({"methods": []}, "methods must name one"),
+        ({"languages": ["en"]}, "languages must be at least two"),
+        ({"languages": ["en", "en"]}, "different ones"),
+        ({"methods": []}, "methods must name at least one"),
         ({"methods": ["k-means"]}, "there is no method"),
-        ({"scales": []}, "scales must be different factors"),
-        ({"scales": [0.0, 0.0]}, "scales must be different factors"),
-        ({"scales": [1.0]}, "other than 1"),
+        ({"scales": []}, "scales must be at least one factor"),
+        ({"scales": [0.0, 0.0]}, "scales must be at least one factor"),
+        ({"scales": [1.0]}, "not 1"),
         ({"scales": [-1.0]}, "at least 0"),
         ({"least_change": math.nan}, "least_change"),
         ({"thresholds": ["en"]}, "language:number"),
         ({"thresholds": ["en:0.1", "en:0.2"]}, "each language once"),
         ({"thresholds": ["en:x"]}, "language:number"),
-        ({"languages": ["en", "fr"], "thresholds": ["zh:0.2"]}, "'zh', which is none of"),
+        ({"languages": ["en", "fr"], "thresholds": ["zh:0.2"]}, "'zh', which is not in"),
         ({"tau2": -1.0}, "tau2"),
     ],
 )

@@ -23,6 +23,7 @@ from neurotopo.studies.rows import Row
 
 __all__ = [
     "CONTROLS",
+    "DRAWS",
     "KINDS",
     "LanguageFrames",
     "Stated",
@@ -41,7 +42,14 @@ CONTROLS: Mapping[str, str] = {
     "random": "random neurons",
     "random_layers": "random neurons by layer",
 }
-"""What the overlap of a fact is compared with, by name."""
+"""The controls of the overlap of a fact, by name."""
+
+DRAWS: Mapping[str, str] = {
+    "own": "the neurons of the fact",
+    "random": "as many random neurons, overlapping as much",
+    "random_layers": "random neurons, as many in each layer, overlapping as much",
+}
+"""The neurons that are edited, by name: those of a fact, and two random controls."""
 
 _FACTS = "fact, relation, missing, left_out, known, answers, error"
 _BY_LANGUAGE = "fact, language, known, probability, n_neurons, n_degenerate"
@@ -61,14 +69,14 @@ Neurons = frozenset[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Stated:
-    """What a fact states.
+    """The content of a fact.
 
     Attributes
     ----------
     relation, subject : str or None
         As in the first language.
     answers : dict of str to frozenset
-        The answers by language, in small letters.
+        The answers by language, in lower case.
     """
 
     relation: str | None
@@ -92,16 +100,16 @@ class LanguageFrames:
     by_language : DataFrame
         A row per fact and language.
     acquired : dict of str to Collected
-        What the acquisition study measures, by language.
+        The frames of the acquisition study by language.
     stated : dict of str to Stated
-        What each fact states.
+        The content of each fact.
     neurons, degenerate : dict of str to dict
         Knowledge neurons and degenerate ones by fact and language.
     arms : DataFrame
         A row per fact, two languages, scale, kind of neurons, arm and language of the question.
         ``wanted`` is the change in points in the direction wanted: the fall for scales below 1,
-        the rise for others; ``excluded`` tells that any arm of the fact at this scale has a
-        ``reason`` not to count.
+        the rise for others; ``excluded`` is True where any arm of the fact at this scale has a
+        ``reason`` to be left out.
     matched : DataFrame
         A row per fact, direction and scale: as many ``shared`` neurons and ``others`` of one
         language edited, asked in the other.
@@ -132,11 +140,11 @@ class LanguageFrames:
 
 
 def collect(rows: Iterable[Row]) -> LanguageFrames:
-    """Return the frames of stored rows; failed rows are counted, and there may be none."""
+    """Return the frames of stored rows. Rows may have failed, and there may be none."""
     ordered = sorted(rows, key=lambda row: row.fact)  # so that sums do not depend on the order
     languages = _languages(ordered)
-    facts: list[tuple[Any, ...]] = []
-    by_language: list[tuple[Any, ...]] = []
+    facts: list[dict[str, Any]] = []
+    by_language: list[dict[str, Any]] = []
     arms, matched = [], []
     acquired: dict[str, list[Row]] = {language: [] for language in languages}
     stated: dict[str, Stated] = {}
@@ -145,16 +153,16 @@ def collect(rows: Iterable[Row]) -> LanguageFrames:
     shape = (0, 0)
     for row in ordered:
         about = _stated(row.content)
+        head = {"fact": row.fact, "relation": about.relation, "missing": "", "left_out": False}
+        facts.append({**head, "known": None, "answers": None, "error": row.error})
         if row.error is not None:
-            facts.append((row.fact, about.relation, "", False, None, None, row.error))
             continue
         known, missing = row.stages["fact"]["known"], row.stages["fact"]["missing"]
         results = row.stages["languages"]
-        left_out, all_known = not results and not missing, all(known.values()) if known else None
-        cells = (row.fact, about.relation, ", ".join(missing), left_out, all_known)
-        facts.append((*cells, _likeness(about), None))
+        facts[-1] |= {"missing": ", ".join(missing), "left_out": not results and not missing}
+        facts[-1] |= {"known": all(known.values()) if known else None, "answers": _likeness(about)}
         if not results:
-            by_language += [(row.fact, x, known[x], np.nan, np.nan, np.nan) for x in known]
+            by_language += [{"fact": row.fact, "language": x, "known": known[x]} for x in known]
             continue
         stated[row.fact] = about
         neurons[row.fact], degenerate[row.fact] = {}, {}
@@ -163,17 +171,24 @@ def collect(rows: Iterable[Row]) -> LanguageFrames:
             own = [(int(layer), int(index)) for layer, index in result["fact"]["neurons"]]
             neurons[row.fact][language] = frozenset(own)
             degenerate[row.fact][language] = _degenerate(own, result["methods"].get("ntc"))
-            counts = len(own), len(degenerate[row.fact][language])
-            probability = result["fact"]["probability"]
-            by_language.append((row.fact, language, known[language], probability, *counts))
+            by_language.append(
+                {
+                    "fact": row.fact,
+                    "language": language,
+                    "known": known[language],
+                    "probability": result["fact"]["probability"],
+                    "n_neurons": len(own),
+                    "n_degenerate": len(degenerate[row.fact][language]),
+                }
+            )
             acquired[language].append(replace(row, stages={**result, "sweep": {}}))
         arms.append(pd.DataFrame({"fact": row.fact, **row.stages["edits"]["arms"]}))
         matched.append(pd.DataFrame({"fact": row.fact, **row.stages["edits"]["matched"]}))
-    frame = pd.DataFrame(facts, columns=_FACTS.split(", "))
+    frame = frame_of(facts, _FACTS)
     return LanguageFrames(
         languages=languages,
         facts=frame,
-        by_language=pd.DataFrame(by_language, columns=_BY_LANGUAGE.split(", ")),
+        by_language=frame_of(by_language, _BY_LANGUAGE),
         acquired={language: acquisition.collect(own) for language, own in acquired.items()},
         stated=stated,
         neurons=neurons,
@@ -194,7 +209,7 @@ def known_only(found: acquisition.Collected, known: set[str]) -> acquisition.Col
 
 
 def _languages(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Return the languages in their order; a fact that lacks one has not all of them."""
+    """Return the languages in their order, from a fact that has all of them."""
     for row in rows:
         if row.error is None and row.stages["fact"]["languages"]:
             return tuple(row.stages["fact"]["languages"])
@@ -261,7 +276,7 @@ def _relative(before: pd.Series, after: pd.Series) -> NDArray[np.float64]:
 
 
 def _wanted(change: Any, scale: pd.Series) -> NDArray[np.float64]:
-    """Return changes in points, those in the direction of the edit being positive."""
+    """Return changes in points, positive in the direction of the edit."""
     sign = np.where(scale.to_numpy(np.float64) > 1, 1.0, -1.0)
     return np.asarray(sign * np.asarray(change, np.float64) * POINTS)
 
@@ -334,18 +349,18 @@ def chance_jaccard(a: ArrayLike, b: ArrayLike, n: int) -> float:
     Parameters
     ----------
     a, b : array-like of int, shape (n_parts,)
-        How many the two sets have in each part (layer).
+        Sizes of the two sets in each part (layer).
     n : int
-        How many there are to draw from in each part.
+        Number of neurons to draw from in each part.
 
     Returns
     -------
     float
-        It is exact; nan for two empty sets.
+        The exact mean; nan for two empty sets.
 
     Examples
     --------
-    One of two and one of two are the same in half of the cases.
+    Two draws of one neuron out of two are the same in half of the cases.
 
     >>> from neurotopo.studies.crosslingual.frames import chance_jaccard
     >>> chance_jaccard([1], [1], 2)
@@ -364,7 +379,7 @@ def chance_jaccard(a: ArrayLike, b: ArrayLike, n: int) -> float:
 
 
 def _by_relation(stated: Sequence[Stated]) -> list[NDArray[np.intp]]:
-    """Return the places of the facts of each relation; those without one are one."""
+    """Return the positions of the facts of each relation; no relation is one of them."""
     places: dict[str, list[int]] = {}
     for i, each in enumerate(stated):
         places.setdefault(each.relation or "", []).append(i)
@@ -374,7 +389,7 @@ def _by_relation(stated: Sequence[Stated]) -> list[NDArray[np.intp]]:
 def _related(
     stated: Sequence[Stated], first: str, second: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which facts are about other subjects, share answers, or a subject and no answer."""
+    """Return masks of pairs: with other subjects, with the same answers, with one subject only."""
     n = len(stated)
     other, answer, subject = (np.zeros((n, n), dtype=bool) for _ in range(3))
     for (i, a), (j, b) in combinations(enumerate(stated), 2):

@@ -16,20 +16,19 @@ from neurotopo.knowledge.languages import ARMS
 from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition import report as acquisition
 from neurotopo.studies.compare import comparisons
-from neurotopo.studies.crosslingual.frames import CONTROLS, KINDS, LanguageFrames, known_only
-from neurotopo.studies.crosslingual.items import DRAWS
+from neurotopo.studies.crosslingual.frames import CONTROLS, DRAWS, KINDS, LanguageFrames, known_only
 from neurotopo.studies.findings import (
-    ALPHA,
     FEW,
     and_list,
     as_claim,
-    from_to,
+    interval_and_p,
     nothing_done,
     p_words,
-    stands,
+    row_stands,
     upper_first,
+    verdict,
 )
-from neurotopo.studies.frames import frame_of
+from neurotopo.studies.frames import frame_of, row_where
 from neurotopo.studies.statistics import finite_mean, finite_median
 from neurotopo.studies.study import MakeTable
 
@@ -45,7 +44,9 @@ _AGAINST = tuple(name for name in DRAWS if name != "own")
 _TESTS = "n, own, control, difference, low, high, p, d"
 _OVER = "'known': over the facts that the model answers correctly in every language."
 _P = {"p": "p"}
-_CORRECTED = "p: Wilcoxon's test, Holm-corrected over the rows of a scale over the same facts."
+_CORRECTED = (
+    "p: Wilcoxon's test, Holm-corrected over the rows with the same scale and the same facts."
+)
 
 Family = list[tuple[dict[str, Any], Any, Any]]
 
@@ -121,7 +122,7 @@ def _by_fact(
     return {kind: table.reindex(tables["own"].index) for kind, table in tables.items()}
 
 
-def _overlaps(values: pd.DataFrame) -> pd.DataFrame:
+def _overlaps(frames: LanguageFrames) -> pd.DataFrame:
     """Compare the overlap of a fact's neurons across languages with that of every control."""
     families: list[Family] = [
         [
@@ -140,15 +141,15 @@ def _overlaps(values: pd.DataFrame) -> pd.DataFrame:
             for answers, some in by_answers(pair)
             for control in CONTROLS
         ]
-        for kind, over, pairs in _families(values, "kind")
+        for kind, over, pairs in _families(frames.overlaps, "kind")
     ]
     return _compared(families, f"neurons, over, languages, answers, against, {_TESTS}")
 
 
-def _successes(arms: pd.DataFrame) -> pd.DataFrame:
+def _successes(frames: LanguageFrames) -> pd.DataFrame:
     """Compare how often an edit changes the answers in both languages as wanted: Succ."""
     families = []
-    for scale, over, pairs in _edit_families(arms):
+    for scale, over, pairs in _edit_families(frames.arms):
         family: Family = []
         for (first, second), pair in pairs:
             for arm in ARMS:
@@ -175,21 +176,28 @@ def _moves(pair: pd.DataFrame, arm: str, asked: str, languages: Any, head: Any) 
     ]
 
 
-def _all_changes(arms: pd.DataFrame) -> pd.DataFrame:
+def _changes(frames: LanguageFrames) -> pd.DataFrame:
     """Compare the changes of the answers, in points and as wanted, by arm and language asked."""
-    families = []
-    for scale, over, pairs in _edit_families(arms):
-        family: Family = []
-        for languages, pair in pairs:
-            for arm in ARMS:
-                head = {"over": over, "languages": " & ".join(languages), "scale": scale}
-                for asked in languages:
-                    family += _moves(pair, arm, asked, languages, {**head, "arm": arm})
-        families.append(family)
+    families: list[Family] = [
+        [
+            row
+            for languages, pair in pairs
+            for arm in ARMS
+            for asked in languages
+            for row in _moves(
+                pair,
+                arm,
+                asked,
+                languages,
+                {"over": over, "languages": " & ".join(languages), "scale": scale, "arm": arm},
+            )
+        ]
+        for scale, over, pairs in _edit_families(frames.arms)
+    ]
     return _compared(families, f"over, languages, scale, arm, asked, against, {_TESTS}")
 
 
-def _crossings(arms: pd.DataFrame) -> pd.DataFrame:
+def _crossings(frames: LanguageFrames) -> pd.DataFrame:
     """Compare the effect of editing one language's neurons on the answer in the other.
 
     Only the question in one language chose the neurons. Where the answers in both languages have
@@ -197,7 +205,7 @@ def _crossings(arms: pd.DataFrame) -> pd.DataFrame:
     have none (``"different"``), it did not.
     """
     families = []
-    for scale, over, pairs in _edit_families(arms):
+    for scale, over, pairs in _edit_families(frames.arms):
         family: Family = []
         for languages, pair in pairs:
             ways = zip(("first", "second"), languages, languages[::-1], strict=True)
@@ -209,9 +217,9 @@ def _crossings(arms: pd.DataFrame) -> pd.DataFrame:
     return _compared(families, f"over, scale, edited, asked, answers, against, {_TESTS}")
 
 
-def _shared_or_others(matched: pd.DataFrame) -> pd.DataFrame:
+def _shared_or_others(frames: LanguageFrames) -> pd.DataFrame:
     """Compare shared neurons of a language with as many of its others, asked in the other one."""
-    kept = matched[matched["reason"].isna()]
+    kept = frames.matched[frames.matched["reason"].isna()]
     families: list[Family] = [
         [
             (
@@ -227,7 +235,7 @@ def _shared_or_others(matched: pd.DataFrame) -> pd.DataFrame:
     return frame.rename(columns={"own": "shared", "control": "others"})
 
 
-def _in_languages(frames: LanguageFrames, compare: Callable[[Any], pd.DataFrame]) -> pd.DataFrame:
+def _in_languages(compare: Callable[[Any], pd.DataFrame], frames: LanguageFrames) -> pd.DataFrame:
     """Compare in each language and scope; p-values are multiplied by the number of languages."""
     parts = []
     for language, own in frames.acquired.items():
@@ -237,13 +245,21 @@ def _in_languages(frames: LanguageFrames, compare: Callable[[Any], pd.DataFrame]
             frame = compare(own if scope == "all" else known_only(own, known))
             frame.insert(0, "language", language)
             frame.insert(1, "over", scope)
-            for column in [name for name in ("p", "p of t") if name in frame]:
+            for column in frame.columns.intersection(["p", "p of t"]):
                 frame[column] = np.minimum(frame[column] * len(frames.acquired), 1.0)
             parts.append(frame)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 # Tables
+
+
+def _compare(
+    compare: Callable[[LanguageFrames], pd.DataFrame], title: str, note: str, frames: LanguageFrames
+) -> Table:
+    """Return a table of comparisons."""
+    frame = compare(frames)
+    return Table(frame, title, note, {name: "p" for name in ("p", "p of t") if name in frame})
 
 
 def _stacked(name: str, title: str, note: str, frames: LanguageFrames) -> Table:
@@ -278,9 +294,9 @@ def _facts(frames: LanguageFrames) -> Table:
     return Table(
         pd.DataFrame(rows, columns=columns),
         "What the model knows in each language",
-        "'known': answered correctly, every token of an answer being the likeliest one; in the "
-        "last row, in every language. Medians of the answer's probability and of the number of "
-        "knowledge neurons. 'with a DKN': at least two of NTC's components count.",
+        "'known': answered correctly, so that every token of an answer is the most likely one; in "
+        "the last row, in every language. Medians of the answer's probability and of the number "
+        "of knowledge neurons. 'with a DKN': at least two of NTC's components count.",
     )
 
 
@@ -305,35 +321,35 @@ def _sizes(frames: LanguageFrames) -> Table:
             )
     return Table(
         pd.DataFrame(rows),
-        "Language-independent neurons: how many there are",
+        "Number of language-independent neurons",
         "Means over the facts with such neurons in both languages. 'shared': neurons of both, the "
         "language-independent ones. The last columns are mean Jaccard indices too, over the facts "
-        "that have such a control: of the fact's neurons in one language with those of other facts "
-        "in the other, and of random sets of the same sizes (their exact expectation).",
+        "with such a control: of the fact's neurons in one language with those of other facts in "
+        "the other, and of random sets of the same sizes (their exact expectation).",
     )
 
 
 def _overlap(frames: LanguageFrames) -> Table:
-    frame = _overlaps(frames.overlaps)
+    frame = _overlaps(frames)
     frame["neurons"] = frame["neurons"].map(KINDS)
     frame["against"] = frame["against"].map(CONTROLS)
     return Table(
         frame,
-        "Overlap across languages against what it would be for another fact, and by chance",
+        "Overlap across languages, compared with that of other facts and of random sets",
         "Jaccard index of a fact's neurons in two languages ('own'), paired by fact with its mean "
         "index with other facts of the same relation, about other subjects, in the other language, "
-        "both directions together ('other facts'), with those among them that have the same "
-        "answer, with the same subject's other answers (of other years), and with random sets. "
-        "Only against other facts it is about the fact; random sets are beaten by neurons that are "
-        "busy whatever is asked. Answers: 'alike', some word is the same in "
-        f"both languages; 'different', none is. {_OVER} p: Wilcoxon's test, Holm-corrected over "
-        "all rows of a kind of neurons over the same facts.",
+        "both directions together ('other facts'), with those of them that have the same answer, "
+        "with other answers of the same subject (of other years), and with random sets. Only the "
+        "comparison with other facts is about the fact: neurons that are active for any question "
+        "overlap more than random sets. Answers: 'alike', some word is the same in both languages; "
+        f"'different', none is. {_OVER} p: Wilcoxon's test, Holm-corrected over all rows with the "
+        "same kind of neurons and the same facts.",
         _P,
     )
 
 
 def _succ(frames: LanguageFrames) -> Table:
-    frame = _successes(frames.arms)
+    frame = _successes(frames)
     bounds = [
         share_interval(round(row["own"] * row["n"]) if row["n"] else 0, int(row["n"]))
         for row in frame.to_dict("records")
@@ -345,81 +361,15 @@ def _succ(frames: LanguageFrames) -> Table:
     frame["arm"] = frame["arm"].map(lambda arm: arms.get(arm, arm))
     return Table(
         frame,
-        "Succ: how often an edit changes the answers in both languages as wanted",
+        "Succ: share of facts where an edit changes the answers in both languages as wanted",
         "Share of the facts where the answer's probability moves as wanted by more than "
         "least_change in both languages: it falls for a scale below 1 and rises above. 'own': "
         "with the neurons of the fact, and Wilson's 95 % interval; 'in first', 'in second': in one "
         "language. 'control': with random neurons of the same sizes and overlap, paired by fact. "
-        "p: sign test (McNemar's), Holm-corrected over the rows of a scale over the same facts. "
-        "A fact without a shared neuron is no success of the arm 'shared'. Neurons were chosen by "
-        "the same answers, so that Succ above that of random neurons is no evidence by itself: "
+        "p: sign test (McNemar's), Holm-corrected over the rows with the same scale and the same "
+        "facts. A fact without a shared neuron is no success of the arm 'shared'. The neurons were "
+        "chosen by the same answers, so a higher Succ than that of random neurons is no evidence: "
         f"see the table crossing. {_OVER}",
-        _P,
-    )
-
-
-def _paired_methods(frames: LanguageFrames) -> Table:
-    return Table(
-        _in_languages(frames, acquisition.paired_methods),
-        "NTC against the other methods in each language, paired by fact",
-        "Over the facts where both methods count; 'known': those that the model answers "
-        "correctly in this language. Intervals are 95 %; p is Wilcoxon's signed-rank test, "
-        "'p of t' the paired t-test, Holm-corrected within a measure and multiplied by the "
-        "number of languages; d: mean difference / standard deviation of the differences. The "
-        "paper gives no test for its Table 10.",
-        {"p": "p", "p of t": "p"},
-    )
-
-
-def _controls(frames: LanguageFrames) -> Table:
-    return Table(
-        _in_languages(frames, acquisition.controls),
-        "Every method against random groups in its sizes, in each language",
-        "Jumps in points, paired by fact. 'all potential': of all clusters before the filter, "
-        "the fair comparison. 'components': of those that passed. 'known': over the facts that "
-        "the model answers correctly in this language. p: Wilcoxon's signed-rank test, "
-        "Holm-corrected over the methods and multiplied by the number of languages.",
-        _P,
-    )
-
-
-def _changes(frames: LanguageFrames) -> Table:
-    return Table(
-        _all_changes(frames.arms),
-        "Changes of the answers by arm, in points",
-        "Relative change of the answer's probability in the direction wanted: the fall for a "
-        "scale below 1, the rise above. 'own' are the neurons of the fact, 'control' random "
-        f"ones of the same sizes and overlap, paired by fact. {_OVER} p: Wilcoxon's test, "
-        "Holm-corrected over the rows of a scale over the same facts. The neurons were chosen "
-        "by the answer that is asked for in their own language: that they beat random ones "
-        "there, also in a model that knows nothing, is no evidence.",
-        _P,
-    )
-
-
-def _crossing(frames: LanguageFrames) -> Table:
-    return Table(
-        _crossings(frames.arms),
-        "Edits that cross: the neurons of one language edited, the question in another",
-        "Changes in points as wanted, paired by fact. The question in one language alone chose "
-        "the neurons. Answers: 'alike', some word is the same in both languages, so that "
-        "the neurons were chosen for the word that is asked for, whatever the language; "
-        "'different', no word is the same, and only these rows say that a fact crosses. "
-        f"{_OVER} p: Wilcoxon's test, Holm-corrected over the rows of a scale over the same "
-        "facts.",
-        _P,
-    )
-
-
-def _shared_or_not(frames: LanguageFrames) -> Table:
-    return Table(
-        _shared_or_others(frames.matched),
-        "Shared neurons against as many others of the same language",
-        "Changes in points as wanted, paired by fact, over the facts with shared neurons and "
-        "others in the language. Circular: a shared neuron was chosen by the question that is "
-        "asked, too, and one that is not shared was not. It says that attribution does what it "
-        f"should, not that a fact is stored independently of languages. {_OVER} p: Wilcoxon's "
-        "test, Holm-corrected over the rows of a scale over the same facts.",
         _P,
     )
 
@@ -482,11 +432,10 @@ def _exclusions(frames: LanguageFrames) -> Table:
                     "of": len(some),
                 }
             )
-    columns = ["what", "languages", "scale", "reason", "facts", "of"]
     return Table(
-        pd.DataFrame(rows, columns=columns),
-        "What was left out, and why",
-        "A fact may be counted at several reasons.",
+        frame_of(rows, "what, languages, scale, reason, facts, of"),
+        "What is left out, and why",
+        "A fact may be counted for several reasons.",
     )
 
 
@@ -510,9 +459,9 @@ def _edit_exclusions(frames: LanguageFrames) -> Table:
     return Table(
         pd.DataFrame(rows),
         "Edits that do not count, by arm and neurons",
-        "Numbers of facts. Where the answer has the probability 0 there is no relative change, and "
-        "one above max_change is an outlier (Eq 18). A fact with either in any arm, with any "
-        "neurons, is left out of all of them at this scale ('left out of all').",
+        "Numbers of facts. An answer with the probability 0 has no relative change, and a change "
+        "above max_change is an outlier (Eq 18). A fact with either in any arm, with any neurons, "
+        "is left out of all arms at this scale ('left out of all').",
     )
 
 
@@ -526,7 +475,7 @@ TABLES: dict[str, MakeTable] = {
         "the columns are layers; its numbers, and Table 1, are by the number of components, "
         "and so are these. 'average 2-8' is the paper's average. The paper has K-Means and NTC "
         "for French only, and no random groups: those say what a number would be if the "
-        "grouping meant nothing.",
+        "grouping had no meaning.",
     ),
     "table10_counts": partial(
         _stacked,
@@ -540,14 +489,56 @@ TABLES: dict[str, MakeTable] = {
         "Mean jump by number of components and language, in points",
         "The jump is dProb_n - dProb_(n-1), the last step of the curve.",
     ),
-    "table10_paired": _paired_methods,
-    "controls": _controls,
+    "table10_paired": partial(
+        _compare,
+        partial(_in_languages, acquisition.paired_methods),
+        "NTC against the other methods in each language, paired by fact",
+        "Over the facts where both methods count; 'known': those that the model answers correctly "
+        "in this language. Intervals are 95 %; p is Wilcoxon's signed-rank test, 'p of t' the "
+        "paired t-test, Holm-corrected within a measure and multiplied by the number of languages; "
+        "d: mean difference / standard deviation of the differences. The paper gives no test for "
+        "its Table 10.",
+    ),
+    "controls": partial(
+        _compare,
+        partial(_in_languages, acquisition.controls),
+        "Every method against random groups in its sizes, in each language",
+        "Jumps in points, paired by fact. 'all potential': of all clusters before the filter, the "
+        "fair comparison. 'components': of those that passed. 'known': over the facts that the "
+        "model answers correctly in this language. p: Wilcoxon's signed-rank test, Holm-corrected "
+        "over the methods and multiplied by the number of languages.",
+    ),
     "overlap_sizes": _sizes,
     "overlap": _overlap,
     "succ": _succ,
-    "changes": _changes,
-    "crossing": _crossing,
-    "shared_or_not": _shared_or_not,
+    "changes": partial(
+        _compare,
+        _changes,
+        "Changes of the answers by arm, in points",
+        "Relative change of the answer's probability in the direction wanted: the fall for a scale "
+        "below 1, the rise above. 'own' are the neurons of the fact, 'control' random ones of the "
+        f"same sizes and overlap, paired by fact. {_OVER} {_CORRECTED} The neurons were chosen by "
+        "the answer in their own language. There a larger change than by random neurons is no "
+        "evidence: it also occurs in a model that knows nothing.",
+    ),
+    "crossing": partial(
+        _compare,
+        _crossings,
+        "Edits that cross: the neurons of one language edited, the question in another",
+        "Changes in points as wanted, paired by fact. Only the question in one language chose the "
+        "neurons. Answers: 'alike', some word is the same in both languages, so the neurons were "
+        "chosen for the word that is asked for, in either language; 'different', no word is the "
+        f"same, and only these rows show that a fact crosses. {_OVER} {_CORRECTED}",
+    ),
+    "shared_or_not": partial(
+        _compare,
+        _shared_or_others,
+        "Shared neurons against as many others of the same language",
+        "Changes in points as wanted, paired by fact, over the facts with shared neurons and "
+        "others in the language. The comparison is circular: a shared neuron was also chosen by "
+        "the question that is asked, and one that is not shared was not. It shows that attribution "
+        f"works, not that a fact is stored independently of languages. {_OVER} {_CORRECTED}",
+    ),
     "layers": _layers,
     "exclusions": _exclusions,
     "exclusions_edits": _edit_exclusions,
@@ -595,7 +586,7 @@ def _knowledge(frames: LanguageFrames, frame: pd.DataFrame) -> str:
     )
     if n_known < FEW:
         sentence += (
-            f" What it knows in every language are fewer than {FEW} facts, so nothing below is "
+            f" It knows fewer than {FEW} facts in every language, so the results below say nothing "
             "about how it stores knowledge."
         )
     return sentence
@@ -622,49 +613,34 @@ def _by_the_paper(frame: pd.DataFrame, language: str) -> str:
 
 
 def _jumps(frames: LanguageFrames, frame: pd.DataFrame) -> list[str]:
-    """Say of each language how NTC's jump compares with that of random groups."""
-    sentences = []
-    for language, own in frames.acquired.items():
-        if "ntc" in own.names:
-            about = {"method": "ntc", "measure": "all potential", "over": "known"}
-            row = _row(frame, **about, language=language)
-            sentences.append(_jump({**row, "language": language}))
-    return sentences
+    """Return a sentence for each language that compares NTC's jump with that of random groups."""
+    about = {"method": "ntc", "measure": "all potential", "over": "known"}
+    return [
+        _jump(language, row_where(frame, **about, language=language))
+        for language, own in frames.acquired.items()
+        if "ntc" in own.names
+    ]
 
 
-def _jump(row: Mapping[str, Any]) -> str:
-    where = f"NTC's clusters in {row['language']}, over the facts known in it"
+def _jump(language: str, row: Mapping[str, Any]) -> str:
+    where = f"NTC's clusters in {language}, over the facts known in it"
     if not row["n"]:
         return f"{where}: no fact has two or more, so nothing can be compared."
     sentence = (
-        f"{where}: suppressing the last one takes {row['jump']:.1f} points of the answer's "
-        f"probability more than all but one, against {row['random']:.1f} for random groups of the "
-        f"same sizes from the same neurons ({_behind(row)}): "
-        f"{_verdict(row, 'the degeneracy is more than that of random groups')}."
+        f"{where}: suppressing the last one lowers the answer's probability by {row['jump']:.1f} "
+        f"points more than suppressing all but one, against {row['random']:.1f} for random groups "
+        f"of the same sizes from the same neurons ({_behind(row)}): "
+        f"{_verdict(row, 'more degenerate than random groups')}."
     )
-    return as_claim(sentence, stands(row["n"], row["p"], row["difference"]))
+    return as_claim(sentence, row_stands(row))
 
 
-def _behind(row: Mapping[str, Any], digits: int = 1) -> str:
-    parts = [f"{row['n']:,} facts", f"difference {row['difference']:.{digits}f}"]
-    interval = from_to(row["low"], row["high"], digits)
-    return ", ".join([*parts, *([interval] if interval else []), p_words(row["p"])])
+def _behind(row: Mapping[str, Any]) -> str:
+    return f"{row['n']:,} facts, difference {row['difference']:.1f}, {interval_and_p(row)}"
 
 
 def _verdict(row: Mapping[str, Any], holds: str) -> str:
-    if row["n"] < FEW:
-        return "too few facts for a claim"
-    if not row["p"] < ALPHA:
-        return "no difference beyond chance"
-    return holds if row["difference"] > 0 else "less than the control"
-
-
-def _row(frame: pd.DataFrame, **where: Any) -> dict[str, Any]:
-    for name, value in where.items():
-        frame = frame[frame[name] == value]
-    for row in frame.to_dict("records"):
-        return {str(name): value for name, value in row.items()}
-    return {"n": 0}
+    return verdict(row, holds, "less than the control")
 
 
 def _say_overlap(frame: pd.DataFrame, pair: str) -> str:
@@ -675,43 +651,45 @@ def _say_overlap(frame: pd.DataFrame, pair: str) -> str:
         "over": "known",
         "against": CONTROLS["other"],
     }
-    rows = {kind: _row(frame, **about, answers=kind) for kind in ("all", "different", "alike")}
+    rows = {kind: row_where(frame, **about, answers=kind) for kind in ("all", "different", "alike")}
     first = " and ".join(pair.split(" & "))
     every, different, alike = rows["all"], rows["different"], rows["alike"]
     if not every["n"]:
         return (
-            f"Overlap of the neurons in {first}: no fact that is known in every language has "
-            "another one of its relation to be compared with."
+            f"Overlap of the neurons in {first}: no fact that is known in every language can be "
+            "compared with another one of its relation."
         )
     sentence = (
-        f"The neurons of a fact in {first} overlap by {_percent(every['own'])} (Jaccard index), "
-        f"those of one fact in the one and another fact of its relation in the other by "
-        f"{_percent(every['control'])} ({every['n']:,} facts known in both)."
+        f"The neurons of a fact in {first} overlap by {_percent(every['own'])} (Jaccard index); "
+        "those of a fact in one language and of another fact of its relation in the other overlap "
+        f"by {_percent(every['control'])} ({every['n']:,} facts known in both)."
     )
     if alike["n"]:
         sentence += (
             f" Where the answers have a word in common it is {_percent(alike['own'])} against "
-            f"{_percent(alike['control'])}, and may be the word's."
+            f"{_percent(alike['control'])}, which may be due to the word."
         )
     if not different["n"]:
-        return f"{sentence} All answers have; so it cannot be told from the fact."
+        return f"{sentence} All answers have one, so the word and the fact cannot be separated."
     sentence += (
         f" Where they have none, {_percent(different['own'])} against "
         f"{_percent(different['control'])} ({different['n']:,} facts, {p_words(different['p'])}): "
-        f"{_verdict(different, 'more than the relation and the words of the answer account for')}."
+        f"{_verdict(different, 'more than the relation and the words of the answer explain')}."
     )
-    subject = _row(frame, **{**about, "against": CONTROLS["same_subject"]}, answers="different")
-    if stands(subject["n"], subject.get("p", math.nan), subject.get("difference", math.nan)):
-        sentence += " The subject's name, which both questions hold, does not account for it either"
+    subject = row_where(
+        frame, **{**about, "against": CONTROLS["same_subject"]}, answers="different"
+    )
+    if subject["n"] and row_stands(subject):
+        sentence += " The subject's name, common to both questions, does not explain it either"
     else:
-        sentence += " The subject's name, which both questions hold, may still be behind it"
+        sentence += " The subject's name, common to both questions, may explain it"
     if subject["n"]:
         sentence += (
             f": {_percent(subject['own'])} against {_percent(subject['control'])} with other "
             f"answers of the same subject ({subject['n']:,} facts, {p_words(subject['p'])})"
         )
     sentence += "."
-    return as_claim(sentence, stands(different["n"], different["p"], different["difference"]))
+    return as_claim(sentence, row_stands(different))
 
 
 def _percent(share: float) -> str:
@@ -721,7 +699,7 @@ def _percent(share: float) -> str:
 def _degenerate(frame: pd.DataFrame) -> str:
     parts = []
     for pair in frame["languages"].unique():
-        row = _row(
+        row = row_where(
             frame,
             neurons=KINDS["degenerate"],
             languages=pair,
@@ -741,7 +719,7 @@ def _degenerate(frame: pd.DataFrame) -> str:
         return ""
     return (
         f"Overlap of the degenerate knowledge neurons. {'; '.join(parts)}. Answers with a word in "
-        "common count here, and may be why."
+        "common are included, which may explain it."
     )
 
 
@@ -759,7 +737,7 @@ def _say_succ(frame: pd.DataFrame) -> list[str]:
             sentences.append(
                 f"Succ, both answers moved as wanted, {pair}, neurons times {scale:g}, over "
                 f"{rows[0]['n']:,} facts: {listed}. The neurons were chosen by these answers, so "
-                "that they beat random ones is no evidence."
+                "a higher share than that of random neurons is no evidence."
             )
     return sentences
 
@@ -787,8 +765,7 @@ def _say_crossing(frame: pd.DataFrame) -> list[str]:
         sentence = f"{head}: {'; '.join(texts)}"
         if different["n"]:
             sentence += f": {_verdict(different, 'the edit crosses to an answer in other words')}"
-        holds = stands(different["n"], different["p"], different["difference"])
-        sentences.append(as_claim(f"{sentence}.", holds))
+        sentences.append(as_claim(f"{sentence}.", row_stands(different)))
     return sentences
 
 
@@ -803,6 +780,6 @@ def _circular(frame: pd.DataFrame) -> str:
         return ""
     return (
         f"{upper_first('; '.join(parts))}: shared neurons against as many others of the same "
-        "language, at the smallest scale. Attribution chose the shared ones for the answer that is "
-        f"asked, too, so this is no evidence."
+        "language, at the smallest scale. Attribution also chose the shared ones by the answer in "
+        "the language of the question, so this is no evidence."
     )

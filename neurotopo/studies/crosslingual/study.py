@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -12,27 +13,31 @@ import numpy as np
 
 from neurotopo.cluster.baselines import CLUSTERER_LABELS
 from neurotopo.knowledge.facts import Fact
-from neurotopo.knowledge.languages import cross_lingual_edit
+from neurotopo.knowledge.languages import cross_lingual_edit, group_by_language
 from neurotopo.models.edits import Edit
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.acquisition.study import Acquisition, AcquisitionOptions
-from neurotopo.studies.crosslingual import report
-from neurotopo.studies.crosslingual.frames import LanguageFrames, collect
-from neurotopo.studies.crosslingual.items import (
-    DRAWS,
-    LanguageFact,
-    facts_in_languages,
-    language_facts,
-    random_like,
-    some,
-)
+from neurotopo.studies.crosslingual.frames import DRAWS, LanguageFrames, collect
 from neurotopo.studies.crosslingual.pictures import PICTURES
+from neurotopo.studies.crosslingual.report import TABLES, findings
+from neurotopo.studies.facts import facts_for
 from neurotopo.studies.findings import ALPHA, FEW
 from neurotopo.studies.neurons import SearchOptions
 from neurotopo.studies.study import Study, seed_for
+from neurotopo.testbed.statements import core_id
 
-__all__ = ["STUDY", "Crosslingual", "CrosslingualOptions"]
+__all__ = [
+    "STUDY",
+    "Crosslingual",
+    "CrosslingualOptions",
+    "LanguageFact",
+    "common_id",
+    "facts_in_languages",
+    "language_facts",
+    "random_like",
+    "some",
+]
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,10 @@ class CrosslingualOptions(SearchOptions):
     Parameters
     ----------
     languages : sequence of str
-        The languages that are compared, in the order of the arms of an edit. Empty: all those that
-        every fact in two languages or more has, by their letters.
+        The languages that are compared, in the order of the arms of an edit. Empty: the languages
+        common to all facts in two or more languages, in alphabetical order.
     thresholds : sequence of str
-        Thresholds of single languages, ``("en:0.3", "zh:0.2")``; the others
-        have ``threshold``.
+        Thresholds of single languages, ``("en:0.3", "zh:0.2")``; the others have ``threshold``.
     methods : sequence of str
         How neurons are grouped in each language, keys of
         :data:`~neurotopo.studies.groupings.METHODS`.
@@ -74,7 +78,7 @@ class CrosslingualOptions(SearchOptions):
     >>> CrosslingualOptions(languages=["en"])
     Traceback (most recent call last):
         ...
-    ValueError: languages must be two at least, all different, got ['en'].
+    ValueError: languages must be at least two different ones, got ['en'].
     """
 
     languages: Sequence[str] = ()
@@ -98,17 +102,17 @@ class CrosslingualOptions(SearchOptions):
     def __post_init__(self) -> None:
         languages = list(self.languages)
         if languages and (len(languages) < 2 or len(set(languages)) < len(languages)):
-            raise ValueError(f"languages must be two at least, all different, got {languages}.")
+            raise ValueError(f"languages must be at least two different ones, got {languages}.")
         if not self.methods:
-            raise ValueError("methods must name one at least, 'ntc' say.")
+            raise ValueError("methods must name at least one method, such as 'ntc'.")
         scales = [float(scale) for scale in self.scales]
         if not scales or len(set(scales)) < len(scales):
-            raise ValueError(f"scales must be different factors, one at least, got {scales}.")
+            raise ValueError(f"scales must be at least one factor, all different, got {scales}.")
         for scale in scales:
             if not (math.isfinite(scale) and scale >= 0) or scale == 1:
                 raise ValueError(
-                    f"scales must be finite, at least 0 and other than 1, which changes nothing; "
-                    f"got {scale}."
+                    "scales must be finite, at least 0 and not 1, which changes nothing; got "
+                    f"{scale}."
                 )
         if not (math.isfinite(self.least_change) and self.least_change >= 0):
             raise ValueError(
@@ -117,7 +121,7 @@ class CrosslingualOptions(SearchOptions):
         super().__post_init__()
         for language in self.own_thresholds():
             if languages and language not in languages:
-                raise ValueError(f"thresholds has {language!r}, which is none of {languages}.")
+                raise ValueError(f"thresholds has {language!r}, which is not in {languages}.")
             self.acquisition(language)
         self.acquisition()
 
@@ -145,33 +149,267 @@ class CrosslingualOptions(SearchOptions):
         return AcquisitionOptions.of({**given, "only_known": False})
 
 
+@dataclass(frozen=True)
+class LanguageFact:
+    """One fact in several languages.
+
+    Attributes
+    ----------
+    key : str
+        The part that the ids of the fact share.
+    facts : dict of str to Fact
+        The fact by language, in the order of the languages.
+    missing : tuple of str
+        Languages without the fact. A fact with missing languages is counted, but not measured.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies.crosslingual.study import LanguageFact
+    >>> english = Fact("The capital of France is _X_", "Paris", id="en:1")
+    >>> item = LanguageFact("1", {"en": english}, missing=("fr",))
+    >>> item.to_dict()["missing"]
+    ['fr']
+    """
+
+    key: str
+    facts: Mapping[str, Fact]
+    missing: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields in types that JSON can hold."""
+        facts = {language: fact.to_dict() for language, fact in self.facts.items()}
+        return {"key": self.key, "facts": facts, "missing": list(self.missing)}
+
+
+def common_id(fact: Fact) -> str:
+    """Return the part of the id that a fact has in all languages.
+
+    Parameters
+    ----------
+    fact : Fact
+        A fact with an id. A language in front, as in ``"fr:P36:5"``, is removed, and so is the
+        number of a wording at the end, ``"#2"``. Other ids stay as they are.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies.crosslingual.study import common_id
+    >>> common_id(Fact("La capitale de la France est _X_", "Paris", id="fr:P36:5", language="fr"))
+    'P36:5'
+    """
+    if fact.id is None:
+        raise ValueError(
+            f"{fact.prompt!r} has no id. Facts in several languages need the fields id and "
+            "language: the same id in each language, with the language in front, as in 'fr:P36:5'."
+        )
+    return core_id(fact) if fact.id.startswith(f"{fact.language}:") else fact.id
+
+
+def facts_in_languages(
+    facts: str | os.PathLike[str] | Iterable[Fact],
+    model: Any = None,
+    *,
+    most: int | None = None,
+    seed: int = 0,
+) -> list[Fact]:
+    """Return the facts of the study, in all languages.
+
+    Parameters
+    ----------
+    facts : str, path-like or iterable of Fact
+        As in :func:`~neurotopo.studies.facts.facts_for`; ``"factworld:N"`` are N facts in all
+        languages of the model. Given facts may have the same id in several languages.
+    model : str or NeuronModel, optional
+        The model of the study.
+    most : int, optional
+        The largest number of facts, drawn at random; a fact counts once for all its languages.
+        Not used for ``"factworld:N"``.
+    seed : int, default=0
+        Seed of the draw.
+
+    Returns
+    -------
+    list of Fact
+
+    Examples
+    --------
+    >>> from neurotopo.studies.crosslingual.study import facts_in_languages
+    >>> len(facts_in_languages("factworld:5", "testbed:gpt2"))
+    10
+    """
+    if isinstance(facts, str) and facts.split(":")[0] == "factworld":
+        return facts_for(facts, model, most=most, seed=seed, language=None)
+    by_name = isinstance(facts, str | os.PathLike)
+    given: list[Fact] = facts_for(facts) if by_name else list(facts)  # type: ignore[arg-type]
+    if not given:
+        raise ValueError("there are no facts.")
+    if most is None:
+        return given
+    # facts in one language only are not drawn: they cannot be compared
+    groups = group_by_language(given, by=common_id)
+    names = [name for name, group in groups.items() if len(group) > 1]
+    if most >= len(names):
+        return given
+    kept = np.random.default_rng(seed).choice(len(names), size=most, replace=False)
+    wanted = {names[i] for i in kept}
+    return [fact for fact in given if common_id(fact) in wanted]
+
+
+def language_facts(
+    facts: Sequence[Fact], options: CrosslingualOptions, seed: int = 0
+) -> list[LanguageFact]:
+    """Group the facts that state the same in several languages.
+
+    Parameters
+    ----------
+    facts : sequence of Fact
+        The facts in all languages.
+    options : CrosslingualOptions
+        The options, with the languages to compare.
+    seed : int, default=0
+        Not used; nothing is random.
+
+    Returns
+    -------
+    list of LanguageFact
+        In order of appearance, also those with missing languages.
+
+    Examples
+    --------
+    >>> from neurotopo import Fact
+    >>> from neurotopo.studies.crosslingual.study import CrosslingualOptions, language_facts
+    >>> facts = [
+    ...     Fact("The capital of France is _X_", "Paris", id="en:1"),
+    ...     Fact("La capitale de la France est _X_", "Paris", id="fr:1", language="fr"),
+    ... ]
+    >>> [(item.key, list(item.facts)) for item in language_facts(facts, CrosslingualOptions())]
+    [('1', ['en', 'fr'])]
+    """
+    groups = group_by_language(facts, by=common_id)
+    languages = tuple(options.languages) or _common_languages(groups)
+    there = {language for group in groups.values() for language in group}
+    absent = [language for language in languages if language not in there]
+    if absent:
+        raise ValueError(
+            f"no fact is in language {absent[0]!r}; there are {', '.join(sorted(there))}."
+        )
+    items = []
+    for name, group in groups.items():
+        own = {language: group[language] for language in languages if language in group}
+        items.append(LanguageFact(name, own, tuple(x for x in languages if x not in group)))
+    if all(item.missing for item in items):
+        raise ValueError(
+            f"no fact is in all of the languages {', '.join(languages)}: facts that state the same "
+            "must have the same id in each, as in 'en:P36:5' and 'fr:P36:5'."
+        )
+    return items
+
+
+def _common_languages(groups: Mapping[str, Mapping[str, Fact]]) -> tuple[str, ...]:
+    several = [set(group) for group in groups.values() if len(group) > 1]
+    if not several:
+        there = sorted({language for group in groups.values() for language in group})
+        raise ValueError(
+            f"no fact is in two languages: there is only {', '.join(there)}, or facts that state "
+            "the same have different ids. This study needs facts with the fields id and language, "
+            "the same id in each language ('en:P36:5' and 'fr:P36:5'), and a model of several "
+            "languages: testbed:gpt2, testbed:llama and testbed:bert speak English and French."
+        )
+    common = set.intersection(*several)
+    if len(common) < 2:
+        raise ValueError(
+            f"the facts have {'only ' + common.pop() if common else 'no language'} in common; name "
+            f"the languages to compare: languages={','.join(sorted(set.union(*several)))}."
+        )
+    return tuple(sorted(common))
+
+
+def random_like(
+    by_language: Mapping[str, NeuronSet],
+    rng: np.random.Generator,
+    *,
+    n_layers: int,
+    n_neurons: int,
+    by_layer: bool = False,
+) -> dict[str, NeuronSet]:
+    """Draw random sets that have the sizes and the overlaps of given ones.
+
+    Parameters
+    ----------
+    by_language : mapping of str to NeuronSet
+        The sets.
+    rng : Generator
+        Random number generator.
+    n_layers, n_neurons : int
+        Number of layers of the model, and of neurons in each.
+    by_layer : bool, default=False
+        Replace each neuron by one of the same layer.
+
+    Returns
+    -------
+    dict of str to NeuronSet
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import NeuronSet
+    >>> from neurotopo.studies.crosslingual.study import random_like
+    >>> sets = {"en": NeuronSet([(0, 0), (1, 1)]), "fr": NeuronSet([(1, 1), (1, 2), (2, 0)])}
+    >>> drawn = random_like(sets, np.random.default_rng(0), n_layers=3, n_neurons=8)
+    >>> [len(own) for own in drawn.values()], len(drawn["en"] & drawn["fr"])
+    ([2, 3], 1)
+    """
+    union = NeuronSet(pair for own in by_language.values() for pair in own)
+    if by_layer:
+        counts = np.bincount(union.layers, minlength=n_layers)
+        drawn = [
+            (layer, int(index))
+            for layer, count in enumerate(counts)
+            for index in rng.choice(n_neurons, int(count), replace=False)
+        ]
+    else:
+        places = rng.choice(n_layers * n_neurons, len(union), replace=False)
+        drawn = [(int(place) // n_neurons, int(place) % n_neurons) for place in places]
+    # a set of neurons is ordered by layer, as the draw by layers is
+    instead = dict(zip(union, drawn, strict=True))
+    return {name: NeuronSet(instead[pair] for pair in own) for name, own in by_language.items()}
+
+
+def some(neurons: NeuronSet, n: int, rng: np.random.Generator) -> NeuronSet:
+    """Return n of the neurons, drawn at random."""
+    return neurons[np.sort(rng.permutation(len(neurons))[:n])] if n else NeuronSet()
+
+
 class Crosslingual(Study):
     """The study ``crosslingual``: the neurons of a fact in each language, and edits of them."""
 
     name, Options = "crosslingual", CrosslingualOptions
-    title = (
-        "Languages: is a fact stored in the same neurons, and does an edit cross from one to "
-        "another"
-    )
+    title = "Languages: is a fact stored in the same neurons, and does an edit cross between them"
     notes = (
-        "Each language is measured alone, with the methods, filter and exclusions of the study "
-        "acquisition. Table 10 is its Table 1 per language.",
+        "Each language is measured separately, with the methods, filter and exclusions of the "
+        "study acquisition. Table 10 is its Table 1 per language.",
         "Language-independent neurons (AMIG) are those that are knowledge neurons of the same fact "
         "in every language. Four arms of an edit: shared, the language-independent neurons; first "
         "and second, all neurons of one language; sequential, those of the first and then of the "
         "second.",
-        "Random neurons have the sizes of the fact's sets and overlap as these do. They come from "
-        "the whole model, or layer by layer.",
-        "Neurons are chosen because the answer's probability depends on them. So they beat random "
-        "neurons in any model, also in a random one, and where the answer is written alike in both "
-        "languages they also do in the other language. A claim about crossing is made only over "
-        "facts whose answers have no word in common and that the model knows in every language, "
-        f"{FEW} at least. Parts of words may still be the same.",
+        "Random neurons have the sizes and the overlap of the fact's sets. They are drawn from the "
+        "whole model, or layer by layer.",
+        "Neurons are chosen because the answer's probability depends on them. So they change it "
+        "more than random neurons do, in any model, also in a random one; where the answer is "
+        "written alike in both languages, this also holds in the other language. A claim about "
+        "crossing needs facts whose answers have no word in common and that the model knows in "
+        f"every language, at least {FEW}. Parts of words may still be the same.",
         f"A difference is claimed at the level {ALPHA} after Holm's correction.",
     )
     stages = ("fact", "languages", "edits")
-    tables = report.TABLES
-    pictures = PICTURES
+    tables, pictures = TABLES, PICTURES
+    frames = staticmethod(collect)
+    findings = staticmethod(findings)
 
     def setup(self) -> None:
         """Prepare for the acquisition of each language."""
@@ -188,7 +426,7 @@ class Crosslingual(Study):
     def measure(self, item: LanguageFact) -> dict[str, Any]:
         """Return the results about a fact by stage."""
         known = {} if item.missing else self._known(item)
-        # JSON sorts the languages by name, so their order is stored too
+        # JSON sorts the languages by name, so their order is also stored
         languages = [] if item.missing else list(item.facts)
         about = {"known": known, "languages": languages, "missing": list(item.missing)}
         if item.missing or (self.options.only_known and not all(known.values())):
@@ -265,7 +503,7 @@ class Crosslingual(Study):
     def _matched(
         self, facts: Mapping[str, Fact], own: Mapping[str, NeuronSet], rng: np.random.Generator
     ) -> list[dict[str, Any]]:
-        """Edit as many shared neurons of one language as others of it, and ask in the other."""
+        """Edit as many shared neurons of one language as others of it, and ask in the other one."""
         rows = []
         for edited, asked in (tuple(facts), tuple(facts)[::-1]):
             shared = own[edited] & own[asked]
@@ -297,18 +535,10 @@ class Crosslingual(Study):
                 )
         return rows
 
-    def frames(self, rows: Any) -> LanguageFrames:
-        """Return the frames of facts, languages and edits."""
-        return collect(rows)
-
     def rows(self, frames: LanguageFrames) -> Any:
         """Return a row per fact and language, with the columns about the fact."""
         own = frames.by_language.rename(columns={"known": "known_in_language"})
         return frames.facts.merge(own, on="fact", how="left")
-
-    def findings(self, frames: LanguageFrames, tables: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the findings in sentences."""
-        return report.findings(frames, tables)
 
 
 def _add(columns: dict[str, list[Any]], row: Mapping[str, Any]) -> None:
