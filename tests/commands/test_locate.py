@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
-import huggingface_hub.constants
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +15,7 @@ from neurotopo.commands import locate as command
 from neurotopo.knowledge.locate import locate
 from neurotopo.knowledge.other_attributions import ActivationAttribution
 from neurotopo.models.examples import random_model
+from tests.support.commands import refuses, rows_of
 
 PROMPT, ANSWER = "The capital of France is _X_", "Paris"
 ASK = ["--prompt", PROMPT, "--answer", ANSWER]
@@ -50,11 +50,6 @@ def facts_file(tmp_path):
 @pytest.fixture
 def no_pictures(monkeypatch):
     monkeypatch.setattr(command, "_pictures", lambda *_: {})
-
-
-def rows_of(printed):
-    lines = [line for line in printed.splitlines() if line.startswith("│")]
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -266,16 +261,10 @@ def test_a_coarse_integration_is_not_passed_over(models, capsys):
 def test_a_mistake_is_one_sentence_and_status_2(
     place, arguments, said, models, tmp_path, capfd, monkeypatch
 ):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.jsonl").write_text("{", encoding="utf-8")
     out = tmp_path / "out"
-    assert main(["locate", models.get(place, place), *arguments, "--out", str(out)]) == 2
-    printed = capfd.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("neurotopo: ")
-    assert printed.err.count("\n") == 1
-    assert said in printed.err
+    refuses(["locate", models.get(place, place), *arguments, "--out", str(out)], capfd, said)
     assert not out.exists()
 
 

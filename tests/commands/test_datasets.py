@@ -13,6 +13,7 @@ from neurotopo import Fact, FactSet
 from neurotopo.cli import main
 from neurotopo.datasets import describe
 from tests.datasets.files import write_lines
+from tests.support.commands import refuses, rows_of
 
 FACTS = FactSet(
     [
@@ -33,11 +34,6 @@ def file(tmp_path):
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-
-
-def rows_of(printed):
-    lines = [line for line in printed.splitlines() if line.startswith("│")]
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
 
 
 def test_what_is_printed(file, capsys):
@@ -126,12 +122,7 @@ def test_a_mistake_ends_in_one_sentence(arguments, sentence, tmp_path, monkeypat
     (tmp_path / "broken.jsonl").write_text("\n{")
     (tmp_path / "damaged.jsonl.gz").write_bytes(b"\x1f\x8b\x08")
     (tmp_path / "facts.csv").write_text("prompt,answers\nWho?,Eve\n")
-    assert main(["datasets", "describe", *arguments]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("neurotopo: ")
-    assert sentence in printed.err
-    assert printed.err.count("\n") == 1
+    refuses(["datasets", "describe", *arguments], capsys, sentence)
 
 
 def test_help(capsys):
