@@ -1,12 +1,13 @@
-"""The commands and their options, as typer reads them."""
+"""The commands of the program."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,17 +15,22 @@ from rich.table import Table
 from rich.text import Text
 
 import neurotopo
-from neurotopo.commands import explore
-from neurotopo.commands.common import examples
+from neurotopo.commands import explore, study
+from neurotopo.commands.common import examples, shortened
 from neurotopo.commands.datasets import datasets_app
-from neurotopo.commands.options import ClusterOptions, LocateOptions, Seed, command
-from neurotopo.commands.study import register
+from neurotopo.commands.options import (
+    ClusterOptions,
+    CommandOptions,
+    LocateOptions,
+    command,
+    option,
+    seed_option,
+)
 from neurotopo.commands.testbed import testbed
 
 if TYPE_CHECKING:
     from neurotopo.commands.cluster import ClusterRun
     from neurotopo.commands.locate import LocateRun
-    from neurotopo.knowledge.facts import Fact
 
 __all__ = ["app", "run"]
 
@@ -37,16 +43,16 @@ _TOP = (
     "  --out planted",
 )
 _DEMO = (
-    "Show what neurotopo does, on the models that come with it, in about two minutes.\n\n"
-    "One fact in full (neurons, graph, persistence diagram, growth, suppression curve), then a "
-    "small acquisition study on a model with known groups, an ordinary and a random one; writes "
-    "a report."
+    "Demonstrate neurotopo on its built-in models, in about two minutes.\n\n"
+    "Shows one fact in full (neurons, graph, persistence diagram, growth, suppression curve), "
+    "then runs a small acquisition study on a model with planted groups, an ordinary and an "
+    "untrained one, and writes a report."
 ) + examples("neurotopo demo --out demo_output", "neurotopo demo --graph")
 _CLUSTER = (
     "Cluster all MLP neurons of a language model by their connections, exactly.\n\n"
     "MODEL is a name on the Hugging Face hub, a folder, or testbed:NAME. A folder with "
     "safetensors is read layer by layer.\n\n"
-    "Prints the most persistent clusters and writes tree.npz (for NeuronTree.load), clusters.csv, "
+    "Prints the most persistent clusters. Writes tree.npz (for NeuronTree.load), clusters.csv, "
     "clusters_by_layer.csv, pictures and run.json to a folder."
 ) + examples(
     "neurotopo cluster gpt2",
@@ -57,11 +63,11 @@ _CLUSTER = (
 _LOCATE = (
     "Find the neurons of a language model that carry an answer (AMIG).\n\n"
     "MODEL is a name on the Hugging Face hub, a folder with its tokenizer, or testbed:NAME. "
-    "_X_ in a prompt marks the place of the answer; without it the answer follows the prompt. "
-    "Several --prompt are wordings of one fact, several --answer are all valid.\n\n"
-    "Prints the neurons. With --out it also writes neurons.csv, attribution.json, the picture "
-    "scores and run.json to a folder; results for --facts are kept there one by one, and the "
-    "same command goes on where it was interrupted."
+    "_X_ in a prompt is the place of the answer; without it the answer follows the prompt. "
+    "Several --prompt are wordings of one fact; several --answer are all valid.\n\n"
+    "Prints the neurons. With --out it also writes neurons.csv, attribution.json, the figure "
+    "scores and run.json to a folder. With --facts the results are stored one by one; run the "
+    "same command again to resume."
 ) + examples(
     'neurotopo locate gpt2 --prompt "The capital of France is" --answer Paris',
     "neurotopo locate bert-base-cased --facts facts.jsonl --out knowledge \\",
@@ -78,12 +84,22 @@ app = typer.Typer(
 )
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(testbed, name="testbed")
-register(app)
+study.register(app)
 explore.register(app)
 
 
+@dataclass(frozen=True)
+class DemoOptions(CommandOptions):
+    """Options of ``neurotopo demo``."""
+
+    out: Path = option(Path("demo_output"), "Folder to write to.")
+    seed: int = seed_option()
+    facts: int = option(50, "Facts per model.", min=1, max=300)
+    graph: bool = option(False, "Cluster a generated graph; needs no model.")
+
+
 def run(words: list[str]) -> int:
-    """Run a command line, let the exceptions of the commands pass, and return the exit status."""
+    """Run a command line and return the exit status; exceptions of the commands propagate."""
     try:
         status = app(args=words, prog_name="neurotopo", standalone_mode=False, obj=list(words))
     except typer.Abort:  # an interrupt
@@ -120,31 +136,29 @@ def _models_can_be_run() -> bool:
         return False
 
 
-@app.command(help=_DEMO)
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo_output"),
-    seed: Seed = 0,
-    facts: Annotated[int, typer.Option(min=1, max=300, help="Facts of each model.")] = 50,
-    graph: Annotated[
-        bool, typer.Option("--graph", help="Only cluster a generated graph; needs no model.")
-    ] = False,
-) -> int:
+@command(app, DemoOptions, _DEMO)
+def demo(context: typer.Context, options: DemoOptions) -> int:
     """Run the demonstration."""
+    graph = options.graph
     if not graph and not _models_can_be_run():
         typer.echo(
-            "Language models need pip install 'neurotopo[llm,report]'; this is the clusterer alone."
+            "Language models need pip install 'neurotopo[llm,report]'; this demo clusters a graph."
         )
         graph = True
     if graph:
         from neurotopo.demo import main
 
-        return main([f"--out={out}", f"--seed={seed}"])
+        return main([f"--out={options.out}", f"--seed={options.seed}"])
     from neurotopo.commands.common import check_writable
     from neurotopo.commands.demo import demonstrate
 
-    check_writable(out)
+    check_writable(options.out)
     summary, files = demonstrate(
-        out, seed=seed, n_facts=facts, progress=sys.stderr.isatty(), tell=typer.echo
+        options.out,
+        seed=options.seed,
+        n_facts=options.facts,
+        progress=sys.stderr.isatty(),
+        tell=typer.echo,
     )
     for finding in summary.findings:
         typer.echo(f"- {finding}")
@@ -158,8 +172,8 @@ def cluster(context: typer.Context, options: ClusterOptions) -> None:
     from neurotopo.commands.cluster import cluster_model
 
     done = cluster_model(options)
-    none = "no cluster is as large as --min-cluster-size and --min-layers ask for"
-    _print(done, _table(done) if len(done.table) else none, options.quiet)
+    none = "no cluster is as large as --min-cluster-size and --min-layers require"
+    _print(done, _cluster_table(done) if len(done.table) else none, options.quiet)
 
 
 @command(app, LocateOptions, _LOCATE)
@@ -177,7 +191,7 @@ def locate(context: typer.Context, options: LocateOptions) -> None:
 
 
 def _print(done: ClusterRun | LocateRun, table: Table | str, quiet: bool) -> None:
-    """Print the table, or the sentence for an empty one, and what stands around it."""
+    """Print the summary, the table (or a sentence if it is empty), the advice and the files."""
     if not quiet:
         typer.echo(done.summary)
     if isinstance(table, str):
@@ -192,50 +206,44 @@ def _print(done: ClusterRun | LocateRun, table: Table | str, quiet: bool) -> Non
 
 
 def _neuron_table(done: LocateRun, top: int) -> Table:
-    """Return the greatest scores of each fact as a table for the terminal."""
+    """Return the highest scores of each fact as a table for the terminal."""
+    facts = done.located.facts
     several = len(done.located.neurons) > 1
-    worded = any(len(wordings) > 1 for wordings in done.located.facts.values())
+    reworded = any(len(wordings) > 1 for wordings in facts.values())
     table = Table()
     if several:
         table.add_column("fact", overflow="fold")
-    for name in ("layer", "index", "score", *(["share"] if worded else [])):
-        table.add_column(name, justify="right", no_wrap=True)
+    _add_numbers(table, "layer", "index", "score", *(["share"] if reworded else []))
     for key, rows in done.table.groupby("key", sort=False):
-        names = [Text(_name(done.located.facts[key][0]))] if several else []
+        fact = facts[key][0]
+        names = [Text(shortened(fact.id or fact.prompt, 40))] if several else []
         for row in rows.head(top).to_dict("records"):
             cells = [str(row["layer"]), str(row["index"]), f"{row['score']:.5g}"]
-            if worded:
+            if reworded:
                 cells.append(f"{row['share']:.2f}")
             table.add_row(*names, *cells)
-            names = [Text("") for _ in names]  # a fact is named once
+            names = [Text("") for _ in names]  # name each fact once
     return table
 
 
-def _name(fact: Fact) -> str:
-    """Return what a reader knows a fact by."""
-    name = " ".join((fact.id or fact.prompt).split())
-    return name if len(name) <= 40 else f"{name[:37]}..."
-
-
-def _table(done: ClusterRun) -> Table:
+def _cluster_table(done: ClusterRun) -> Table:
     """Return the most persistent clusters as a table for the terminal."""
     table = Table()
-    for name in ("rank", "persistence", "birth", "death", "size", "layers", "spanned"):
-        table.add_column(name, justify="right", no_wrap=True)
+    _add_numbers(table, "rank", "persistence", "birth", "death", "size", "layers", "spanned")
     for rank, row in zip(done.table.index, done.table.to_dict("records"), strict=True):
-        table.add_row(*_cells(int(rank), row))
+        first, last = row["first_layer"], row["last_layer"]
+        table.add_row(
+            str(rank),
+            f"{row['persistence']:.5g}",
+            f"{row['birth']:.5g}",
+            "never" if row["death"] == float("inf") else f"{row['death']:.5g}",
+            f"{row['size']:,}",
+            f"{first}-{last}" if last > first else str(first),
+            str(row["layers_spanned"]),
+        )
     return table
 
 
-def _cells(rank: int, row: dict[str, Any]) -> tuple[str, ...]:
-    first, last = row["first_layer"], row["last_layer"]
-    death = "never" if row["death"] == float("inf") else f"{row['death']:.5g}"
-    return (
-        str(rank),
-        f"{row['persistence']:.5g}",
-        f"{row['birth']:.5g}",
-        death,
-        f"{row['size']:,}",
-        f"{first}-{last}" if last > first else str(first),
-        str(row["layers_spanned"]),
-    )
+def _add_numbers(table: Table, *names: str) -> None:
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)

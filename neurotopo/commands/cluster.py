@@ -2,86 +2,63 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from neurotopo._files import atomic_write
 from neurotopo.commands.cluster_pictures import pictures
-from neurotopo.commands.common import check_writable, is_path, versions
+from neurotopo.commands.common import (
+    CommandResult,
+    Times,
+    check_folder,
+    check_writable,
+    put,
+    results_in,
+)
 from neurotopo.commands.options import ClusterOptions
 from neurotopo.graphs.connections import RowSource
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.whole_model import whole_model_tree
+from neurotopo.models.builtin_models import PREFIX
 
 __all__ = ["ClusterOptions", "ClusterRun", "cluster_model", "parse_layers"]
 
-_TESTBED = "testbed:"
-_PICTURES_OF_CLUSTERS = ("merge_tree.png", "merge_tree.svg", "layers.png", "layers.svg")
+_NO_TOKENIZER = object()  # rows are read from weights alone, so a folder may lack a tokenizer
 _LAYERS = re.compile(r"(\d*):(\d*)", re.ASCII)
 
 
 @dataclass(frozen=True)
-class ClusterRun:
-    """What came out.
+class ClusterRun(CommandResult):
+    """Result of ``neurotopo cluster``; the table has the most persistent clusters.
 
     Attributes
     ----------
     tree : NeuronTree
         All clusters.
-    table : pandas.DataFrame
-        The most persistent ones, by falling persistence.
     by_layer : pandas.DataFrame
-        How many neurons each of them has in each layer.
-    summary : str
-        One line on all of it.
-    advice : str or None
-        What to try where the table says little.
-    files : list of Path
-        What was written.
+        Number of neurons of each cluster of the table in each layer.
     """
 
     tree: NeuronTree
-    table: pd.DataFrame
     by_layer: pd.DataFrame
-    summary: str
-    advice: str | None
-    files: list[Path]
 
 
 def cluster_model(options: ClusterOptions) -> ClusterRun:
     """Build the merge tree of a model, choose its most persistent clusters and write them.
 
-    Parameters
-    ----------
-    options : ClusterOptions
-        What is wanted.
-
-    Returns
-    -------
-    ClusterRun
-        What came out.
-
-    Raises
-    ------
-    OSError, ValueError, ImportError
-        With a message for the user: the model cannot be read, an option makes no sense for it, the
-        folder cannot be written.
+    OSError, ValueError and ImportError have a message for the user.
     """
-    started, clock = datetime.now(timezone.utc), time.perf_counter()
+    times = Times()
     wanted = None if options.layers is None else parse_layers(options.layers)
     check_writable(options.out)
     source = _open(options)
     layers = _within(wanted, source.n_layers)
-    opened = time.perf_counter()
+    times.step("open")
     tree = whole_model_tree(
         source,
         layers=layers,
@@ -92,16 +69,9 @@ def cluster_model(options: ClusterOptions) -> ClusterRun:
         dtype=options.dtype,
         progress=options.progress,
     )
-    built = time.perf_counter()
+    times.step("tree")
     table = _table(tree, options)
     by_layer = _by_layer(tree, table)
-    summary = (
-        f"{tree.n_samples:,} neurons in layers {layers[0]} to {layers[1] - 1}; "
-        f"{tree.n_clusters:,} clusters in {tree.n_components:,} separate part"
-        f"{'' if tree.n_components == 1 else 's'}; "
-        f"last merge at R = {tree.last_merge:.5g}"
-    )
-    seconds = {"open": opened - clock, "tree": built - opened}
     about = {
         "command": "cluster",
         "options": options.to_dict(),
@@ -113,12 +83,19 @@ def cluster_model(options: ClusterOptions) -> ClusterRun:
             "n_components": tree.n_components,
             "last_merge": float(tree.last_merge),
         },
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "versions": versions(),
+        **times.to_dict(),
     }
-    files = _write(options, tree, table, by_layer, about)
-    return ClusterRun(tree, table, by_layer, summary, _advice(tree, table, options), files)
+    parts = "part" if tree.n_components == 1 else "parts"
+    return ClusterRun(
+        table,
+        f"{tree.n_samples:,} neurons in layers {layers[0]} to {layers[1] - 1}; "
+        f"{tree.n_clusters:,} clusters in {tree.n_components:,} separate {parts}; "
+        f"last merge at R = {tree.last_merge:.5g}",
+        _advice(tree, table, options),
+        _write(options, tree, table, by_layer, about),
+        tree,
+        by_layer,
+    )
 
 
 def parse_layers(text: str) -> tuple[int, int | None]:
@@ -148,21 +125,20 @@ def _within(wanted: tuple[int, int | None] | None, n_layers: int) -> tuple[int, 
         )
     if last - first < 2:
         raise ValueError(
-            f"--layers {first}:{last} holds {max(last - first, 0)} of the layers, and connections "
+            f"--layers {first}:{last} selects {max(last - first, 0)} layers; connections "
             "need two at least."
         )
     return first, last
 
 
 def _open(options: ClusterOptions) -> RowSource:
-    name, place = options.model, Path(options.model)
-    source: Any
     from neurotopo.models.quiet import quiet_transformers
 
+    name, place = options.model, Path(options.model)
+    source: Any
     with quiet_transformers(options.progress):
-        if not name.startswith(_TESTBED):
-            if is_path(name) and not place.exists():
-                raise FileNotFoundError(f"there is no folder {name}.")
+        if not name.startswith(PREFIX):
+            check_folder(name)
             if place.exists() and not options.load and _has_safetensors(place):
                 from neurotopo.models.checkpoint import CheckpointRows
 
@@ -174,14 +150,11 @@ def _open(options: ClusterOptions) -> RowSource:
 
         source = load_model(
             name,
-            device="cpu",  # the rows are needed there, or go to the device two layers at a time
+            device="cpu",  # rows move to the device two layers at a time
             tokenizer=_NO_TOKENIZER,
             trust_remote_code=options.trust_remote_code,
         )
     return source
-
-
-_NO_TOKENIZER = object()  # rows are read from weights alone, so a folder may lack a tokenizer
 
 
 def _has_safetensors(place: Path) -> bool:
@@ -208,13 +181,13 @@ def _advice(tree: NeuronTree, table: pd.DataFrame, options: ClusterOptions) -> s
     if options.condense or n_huge < max(2, len(table) / 2):
         return None
     return (
-        f"{n_huge} of these {len(table)} are one cluster of most neurons as it takes up the last "
-        "ones; --condense counts it once."
+        f"{n_huge} of these {len(table)} are the same large cluster at different sizes; "
+        "--condense counts it once."
     )
 
 
 def _by_layer(tree: NeuronTree, table: pd.DataFrame) -> pd.DataFrame:
-    """Return the number of neurons of each cluster, one row each, in every layer."""
+    """Count the neurons of each cluster (rows) in each layer (columns)."""
     counts = [
         np.bincount(tree.layer_of(tree.members(node)) - tree.first_layer, minlength=tree.n_layers)
         for node in table["node"]
@@ -242,43 +215,35 @@ def _write(
     by_layer: pd.DataFrame,
     about: dict[str, Any],
 ) -> list[Path]:
-    """Write every file at once or not at all; a folder with a run.json is complete."""
+    """Write the results; run.json, the last file, marks the folder as complete."""
     out = options.out
-    run = out / "run.json"
-    members = table["members"].map(lambda pairs: " ".join(f"{a}:{b}" for a, b in pairs))
     written = [out / "tree.npz"]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        run.unlink(missing_ok=True)
+    with results_in(out):
         tree.save(written[0])
-        texts = {
-            out / "clusters.csv": table.assign(members=members).to_csv(),
-            out / "clusters_by_layer.csv": by_layer.to_csv(),
-        }
-        for path, text in texts.items():
-            written.append(_put(path, text.encode()))
-        for name, figure in pictures(
-            tree,
-            table,
-            by_layer,
-            scale=options.scale,
-            condense=options.condense,
-            min_cluster_size=options.min_cluster_size,
-        ):
-            for kind in ("png", "svg"):
-                drawn = io.BytesIO()
-                figure.savefig(drawn, format=kind, dpi=150)
-                written.append(_put(out / f"{name}.{kind}", drawn.getvalue()))
-        for old in _PICTURES_OF_CLUSTERS:  # of an earlier run, where this one has nothing to show
-            if out / old not in written:
-                (out / old).unlink(missing_ok=True)
-        written.append(_put(run, (json.dumps(about, indent=2, allow_nan=False) + "\n").encode()))
-    except OSError as error:
-        raise OSError(f"cannot write to the folder {out}: {error.strerror or error}.") from error
+        for name, content in _contents(options, tree, table, by_layer):
+            written.append(put(out / name, content))
+        for name in ("merge_tree", "layers"):  # of an earlier run; without clusters none is drawn
+            for old in (out / f"{name}.png", out / f"{name}.svg"):
+                if old not in written:
+                    old.unlink(missing_ok=True)
+        written.append(put(out / "run.json", about))
     return written
 
 
-def _put(path: Path, content: bytes) -> Path:
-    with atomic_write(path) as file:
-        file.write(content)
-    return path
+def _contents(
+    options: ClusterOptions, tree: NeuronTree, table: pd.DataFrame, by_layer: pd.DataFrame
+) -> Iterator[tuple[str, Any]]:
+    members = table["members"].map(lambda pairs: " ".join(f"{a}:{b}" for a, b in pairs))
+    yield "clusters.csv", table.assign(members=members).to_csv().encode()
+    yield "clusters_by_layer.csv", by_layer.to_csv().encode()
+    drawn = pictures(
+        tree,
+        table,
+        by_layer,
+        scale=options.scale,
+        condense=options.condense,
+        min_cluster_size=options.min_cluster_size,
+    )
+    for name, figure in drawn:
+        for kind in ("png", "svg"):
+            yield f"{name}.{kind}", (figure, kind)

@@ -1,9 +1,10 @@
-"""The pictures of ``neurotopo cluster``: what can be seen of a tree of very many neurons."""
+"""Pictures of ``neurotopo cluster``: the most persistent clusters of a very large tree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,8 @@ from neurotopo.plots import BarcodeDisplay, MergeTreeDisplay, PersistenceDiagram
 
 __all__ = ["pictures", "tree_of_nodes"]
 
-_MOST_POINTS = 500  # of a diagram: more hide one another, and make the files large
-_MOST_CLUSTERS = 30  # more can neither be told apart nor be named
+_MOST_POINTS = 500  # of a diagram: more overlap, and make the files large
+_MOST_CLUSTERS = 30  # more have no distinct colours and no room for names
 _MOST_NUMBERS = 400  # in the cells of the layers
 
 
@@ -41,35 +42,45 @@ def pictures(
     tree : NeuronTree
         The tree.
     table : pandas.DataFrame
-        Its most persistent clusters, as :meth:`~neurotopo.graphs.NeuronTree.top_clusters` returns
-        them. Of the first 30 each gets the colour and the number of its rank.
+        Its most persistent clusters, from :meth:`~neurotopo.graphs.NeuronTree.top_clusters`. Each
+        of the first 30 has a colour and the number of its rank.
     by_layer : pandas.DataFrame
         Number of neurons of each of them in every layer.
     scale, condense, min_cluster_size
-        The settings by which they were chosen.
+        Settings of ``top_clusters``.
 
     Yields
     ------
     name : str
         Name of the picture.
     figure : matplotlib Figure
-        The picture, not known to pyplot.
+        The picture; pyplot does not manage it.
     """
-    found = candidate_clusters(tree, min_cluster_size=min_cluster_size, condense=condense)
+    candidates = candidate_clusters(tree, min_cluster_size=min_cluster_size, condense=condense)
     position = np.full(tree.n_nodes, -1, dtype=np.intp)
-    position[found.node] = np.arange(len(found))
+    position[candidates.node] = np.arange(len(candidates))
     top = position[table["node"].to_numpy(dtype=np.intp)[:_MOST_CLUSTERS]]
     of_layers = f"layers {tree.first_layer} to {tree.first_layer + tree.n_layers - 1}"
 
     figure = _figure(7, 5.5)
-    _draw_diagram(figure, found, top, scale, of_layers)
+    rest = np.argsort(-candidates.persistence(scale), kind="stable")[:_MOST_POINTS]
+    shown = np.union1d(rest, top)
+    what = f"{len(candidates):,} clusters"
+    if len(shown) < len(candidates):
+        what = f"the {len(shown):,} most persistent of {what}"
+    display = _display(PersistenceDiagramDisplay, candidates, shown, _rank(candidates, top), scale)
+    display.plot(ax=figure.gca()).ax_.set_title(f"{of_layers}: {what}", fontsize="medium")
     yield "persistence_diagram", figure
+
     figure = _figure(8, max(3.0, 1.4 + 0.24 * len(top)))
-    _draw_barcode(figure, found, top, scale, of_layers)
+    display = _display(BarcodeDisplay, candidates, top, _rank(candidates, top), scale)
+    display.plot(ax=figure.gca(), legend=False)
+    display.ax_.set_title(f"{of_layers}: ranks, lifetimes and sizes", fontsize="medium")
     yield "barcode", figure
+
     if len(top):
         figure = _figure(max(7.0, 0.3 * len(top)), 5.5)
-        _draw_tree(figure, found, top, scale, of_layers)
+        _draw_tree(figure, candidates, top, scale, of_layers)
         yield "merge_tree", figure
         figure = _figure(min(14.0, 3.4 + 0.42 * tree.n_layers), 1.5 + 0.26 * len(top))
         _draw_layers(figure, tree, by_layer.iloc[: len(top)])
@@ -78,100 +89,84 @@ def pictures(
 
 def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)  # pyplot would keep the figure and choose a backend for everybody
+    FigureCanvasAgg(figure)  # pyplot would keep the figure and choose a global backend
+    figure.add_subplot()
     return figure
 
 
-def _draw_diagram(
-    figure: Figure, found: CandidateClusters, top: NDArray[np.intp], scale: str, of_layers: str
-) -> None:
-    rank = np.full(len(found), -1)
+def _rank(candidates: CandidateClusters, top: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the rank of each cluster, -1 for those not shown; the last entry is -1 too."""
+    rank = np.full(len(candidates) + 1, -1, dtype=np.intp)
     rank[top] = np.arange(len(top))
-    rest = np.argsort(-found.persistence(scale), kind="stable")[:_MOST_POINTS]
-    shown = np.union1d(rest, top)
-    display = PersistenceDiagramDisplay(
-        found.diagram[shown],
+    return rank
+
+
+def _display(
+    kind: Any,
+    candidates: CandidateClusters,
+    shown: NDArray[np.intp],
+    rank: NDArray[np.intp],
+    scale: str,
+) -> Any:
+    return kind(
+        candidates.diagram[shown],
         labels=rank[shown],
-        sizes=found.tree.size[found.node[shown]],
+        sizes=candidates.tree.size[candidates.node[shown]],
         scale=scale,
-        unit=found.unit,
-        end_of_observation=found.end,
-    ).plot(ax=figure.add_subplot())
-    what = f"{len(found):,} clusters"
-    if len(shown) < len(found):
-        what = f"the {len(shown):,} most persistent of {what}"
-    display.ax_.set_title(f"{of_layers}: {what}", fontsize="medium")
-
-
-def _draw_barcode(
-    figure: Figure, found: CandidateClusters, top: NDArray[np.intp], scale: str, of_layers: str
-) -> None:
-    display = BarcodeDisplay(
-        found.diagram[top],
-        labels=np.arange(len(top)),
-        sizes=found.tree.size[found.node[top]],
-        scale=scale,
-        unit=found.unit,
-        end_of_observation=found.end,
-    ).plot(ax=figure.add_subplot(), legend=False)
-    display.ax_.set_title(f"{of_layers}: ranks, lives and sizes", fontsize="medium")
+        unit=candidates.unit,
+        end_of_observation=candidates.end,
+    )
 
 
 def _draw_tree(
-    figure: Figure, found: CandidateClusters, top: NDArray[np.intp], scale: str, of_layers: str
+    figure: Figure, candidates: CandidateClusters, top: NDArray[np.intp], scale: str, of_layers: str
 ) -> None:
-    tree = found.tree
-    first = found.first_node[top]
-    # one that never merges may take up single neurons for long: that would be most of the picture
-    last = np.where(np.isinf(found.death[top]), first, found.node[top])
-    ends = np.concatenate([first, last])
-    nodes = _with_meetings(tree, np.concatenate([ends, _merged_into(found, top)]))
-    small = tree_of_nodes(tree, nodes)
-    rank = np.full(len(found) + 1, -1, dtype=np.intp)  # the last entry answers -1
-    rank[top] = np.arange(len(top))
+    tree, node = candidates.tree, candidates.node[top]
+    never = np.isinf(candidates.death[top])
+    # a cluster that never merges may absorb single neurons for most of the picture
+    last = np.where(never, candidates.first_node[top], node)
+    merged_into = np.where(never, -1, tree.parent[node])
+    nodes = _with_meetings(tree, np.concatenate([candidates.first_node[top], last, merged_into]))
     display = MergeTreeDisplay(
-        small, nodes=np.searchsorted(nodes, last), stages=rank[found.cluster_of[nodes]], scale=scale
-    ).plot(ax=figure.add_subplot())
+        tree_of_nodes(tree, nodes),
+        nodes=np.searchsorted(nodes, last),
+        stages=_rank(candidates, top)[candidates.cluster_of[nodes]],
+        scale=scale,
+    ).plot(ax=figure.gca())
     display.ax_.set_xlabel("neurons of the lowest clusters, at birth")
-    display.ax_.set_title(f"{of_layers}: where the clusters meet", fontsize="medium")
-
-
-def _merged_into(found: CandidateClusters, top: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the nodes in which clusters end, -1 for those that never merge."""
-    return np.where(np.isinf(found.death[top]), -1, found.tree.parent[found.node[top]])
+    display.ax_.set_title(f"{of_layers}: where the clusters merge", fontsize="medium")
 
 
 def _with_meetings(tree: MergeTree, nodes: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Add to some nodes all nodes in which two of them first meet, in ascending order."""
+    """Return some nodes and the lowest common ancestors of any two of them, sorted."""
     nodes = np.unique(nodes[nodes >= 0])
     order = nodes[np.lexsort((-tree.size[nodes], tree.start[nodes]))]
     end = tree.start + tree.size
     meetings: list[int] = []
-    # of a set sorted along the leaves, neighbours meet wherever any two do
+    # along the leaves, neighbours have all common ancestors that any two have
     for left, right in pairwise(order):
         low, high = tree.start[left], max(end[left], end[right])
         around = np.flatnonzero((tree.start <= low) & (end >= high))
-        meetings.extend(
-            around[:1].tolist()
-        )  # nodes are in order of birth; separate trees have none
+        # nodes are sorted by birth; clusters of separate trees have no common ancestor
+        meetings.extend(around[:1].tolist())
     return np.union1d(nodes, np.array(meetings, dtype=np.intp))
 
 
 def tree_of_nodes(tree: MergeTree, nodes: NDArray[np.intp]) -> MergeTree:
-    """Return the tree that some clusters form among themselves.
+    """Return the tree of some clusters.
 
     Parameters
     ----------
     tree : MergeTree
         A tree.
     nodes : ndarray of int
-        Some of its clusters, in ascending order, and with any two the one in which they meet.
+        Some of its clusters, sorted, and the lowest common ancestor of any two of them.
 
     Returns
     -------
     MergeTree
-        One node per cluster, with its birth, its size and its place. A cluster whose parent is
-        left out dies where the next larger one that is there was born. There are no samples.
+        One node per cluster, with its birth, size and position, and no samples. A cluster dies at
+        the birth of the next larger cluster among `nodes`.
     """
     start, end = tree.start[nodes], tree.start[nodes] + tree.size[nodes]
     parent = np.full(len(nodes), -1, dtype=np.intp)
@@ -186,37 +181,25 @@ def tree_of_nodes(tree: MergeTree, nodes: NDArray[np.intp]) -> MergeTree:
 
 def _draw_layers(figure: Figure, tree: NeuronTree, by_layer: pd.DataFrame) -> None:
     counts = by_layer.to_numpy()
-    ax = figure.add_subplot()
-    shown = np.ma.masked_equal(counts, 0)
+    ax, first = figure.gca(), tree.first_layer - 0.5
     image = ax.imshow(
-        shown,
+        np.ma.masked_equal(counts, 0),
         aspect="auto",
         cmap="viridis_r",
         norm=LogNorm(1, max(int(counts.max()), 2)),
         interpolation="nearest",
-        extent=_extent(tree, len(counts)),
+        extent=(first, first + tree.n_layers, len(counts) - 0.5, -0.5),
     )
     figure.colorbar(image, ax=ax, label="neurons", format="{x:,.0f}")
     if counts.size <= _MOST_NUMBERS:
         for (row, step), count in np.ndenumerate(counts):
             if count:
                 dark = np.log(count) > 0.5 * np.log(max(counts.max(), 2))
-                ax.text(
-                    tree.first_layer + step,
-                    row,
-                    str(count),
-                    ha="center",
-                    va="center",
-                    fontsize=6,
-                    color="white" if dark else "black",
-                )
+                style: Any = {"ha": "center", "va": "center", "fontsize": 6}
+                colour = "white" if dark else "black"
+                ax.text(tree.first_layer + step, row, str(count), color=colour, **style)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_yticks(range(len(counts)), [str(rank) for rank in by_layer.index], fontsize=8)
     ax.tick_params(axis="y", length=0)
     ax.set(xlabel="layer", ylabel="cluster, by rank")
     ax.set_title("neurons of each cluster in each layer", fontsize="medium")
-
-
-def _extent(tree: NeuronTree, n_rows: int) -> tuple[float, float, float, float]:
-    first = tree.first_layer - 0.5
-    return first, first + tree.n_layers, n_rows - 0.5, -0.5

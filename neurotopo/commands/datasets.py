@@ -1,18 +1,20 @@
-"""``neurotopo datasets``: what a file of facts holds."""
+"""``neurotopo datasets``: statistics of files of facts."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from neurotopo.commands.common import examples
+from neurotopo.commands.common import check_writable, command_group, examples, put
+from neurotopo.commands.options import CommandOptions, argument, command, json_option, option
 
 if TYPE_CHECKING:
     from neurotopo.datasets import Dataset, Statistics
@@ -21,9 +23,9 @@ __all__ = ["datasets_app"]
 
 _TOP = "Files of facts." + examples("neurotopo datasets describe facts.csv")
 _DESCRIBE = (
-    "Print what a file of facts holds: relations, dates, spans and examples.\n\n"
+    "Print statistics of a file of facts: relations, dates, spans and examples.\n\n"
     "FILE is a file or folder of TempLAMA, mLAMA, ParaRel, CounterFact or BLiMP, a CSV file with "
-    "the columns prompt and answers, or JSON Lines with a fact a line; packed with gzip too."
+    "the columns prompt and answers, or JSON Lines with one fact per line. Also with gzip."
 ) + examples(
     "neurotopo datasets describe templama/train.jsonl",
     "neurotopo datasets describe facts.csv --on-error skip --csv statistics",
@@ -42,65 +44,60 @@ _TITLES = {
     "examples": "Queries and their dates",
 }
 
-datasets_app = typer.Typer(help=_TOP)
+datasets_app = command_group(_TOP)
 
 
-@datasets_app.callback(invoke_without_command=True)
-def _entry(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
+@dataclass(frozen=True)
+class DescribeOptions(CommandOptions):
+    """Options of ``neurotopo datasets describe``."""
+
+    file: Path = argument("File or folder of facts.")
+    format: str = option(
+        "auto", "templama, mlama, pararel, counterfact, blimp, csv or jsonl; auto: detect it."
+    )
+    on_error: str = option("raise", "For a row that is not a fact: raise or skip.")
+    examples: int = option(8, "Number of queries to show.", min=0)
+    as_json: bool = json_option()
+    csv: Path | None = option(None, "Folder for the tables as CSV.")
 
 
-@datasets_app.command(help=_DESCRIBE)
-def describe(
-    file: Annotated[Path, typer.Argument(help="File or folder of facts.")],
-    format: Annotated[
-        str,
-        typer.Option(
-            help="templama, mlama, pararel, counterfact, blimp, csv or jsonl; auto: find out."
-        ),
-    ] = "auto",
-    on_error: Annotated[
-        str, typer.Option(help="What to do with a row that is no fact: raise or skip.")
-    ] = "raise",
-    examples: Annotated[int, typer.Option(min=0, help="How many queries are shown.")] = 8,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
-    csv: Annotated[Path | None, typer.Option(help="Folder to write the tables to, as CSV.")] = None,
-) -> None:
+@command(datasets_app, DescribeOptions, _DESCRIBE)
+def describe(context: typer.Context, options: DescribeOptions) -> None:
     """Print the statistics of a file of facts."""
-    from neurotopo.commands.common import check_writable
     from neurotopo.datasets import describe as count
     from neurotopo.datasets import load_facts
 
-    if csv is not None:
-        check_writable(csv)
-    facts = load_facts(file, format, on_error)
-    found = count(facts, examples)
-    written = [] if csv is None else _write(found, csv)
-    if as_json:
-        report = {"file": str(file), "skipped": [str(fault) for fault in facts.skipped]}
-        typer.echo(json.dumps({**report, **found.to_dict()}, ensure_ascii=False))
+    if options.csv is not None:
+        check_writable(options.csv)
+    facts = load_facts(options.file, options.format, options.on_error)
+    statistics = count(facts, options.examples)
+    written = [] if options.csv is None else _write(statistics, options.csv)
+    report = statistics.to_dict()
+    if options.as_json:
+        about = {"file": str(options.file), "skipped": [str(fault) for fault in facts.skipped]}
+        typer.echo(json.dumps({**about, **report}, ensure_ascii=False))
         return
-    typer.echo(_summary(found, facts))
+    typer.echo(_summary(statistics, facts))
     for name, columns in _SHOWN.items():
-        rows = found.to_dict()[name]
-        if rows:
-            Console().print(_table(_TITLES[name], columns, rows))
+        if report[name]:
+            Console().print(_table(_TITLES[name], columns, report[name]))
     for path in written:
         typer.echo(f"wrote {path}")
 
 
-def _summary(found: Statistics, facts: Dataset) -> str:
+def _summary(statistics: Statistics, facts: Dataset) -> str:
     from neurotopo.datasets.dataset import pluralize
 
-    counts = [pluralize(found.facts, "fact"), pluralize(found.queries, "query", "queries")]
-    counts.append(pluralize(len(found.relations), "relation"))
-    dates = [row.date for row in found.dates if row.date is not None]
+    counts = [
+        pluralize(statistics.facts, "fact"),
+        pluralize(statistics.queries, "query", "queries"),
+        pluralize(len(statistics.relations), "relation"),
+    ]
+    dates = [row.date for row in statistics.dates if row.date is not None]
     if dates:
         counts.append(f"{pluralize(len(dates), 'date')} ({dates[-1]} to {dates[0]})")
-    if set(found.languages) != {"en"}:
-        by_size = sorted(found.languages.items(), key=lambda pair: -pair[1])
+    if set(statistics.languages) != {"en"}:
+        by_size = sorted(statistics.languages.items(), key=lambda pair: -pair[1])
         counts.append("languages " + ", ".join(f"{name} {n:,}" for name, n in by_size))
     if facts.skipped:
         counts.append(f"{len(facts.skipped):,} skipped (the first: {facts.skipped[0]})")
@@ -128,14 +125,9 @@ def _cell(row: dict[str, Any], name: str) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _write(found: Statistics, folder: Path) -> list[Path]:
-    from neurotopo._files import atomic_write
-
+def _write(statistics: Statistics, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, table in found.to_pandas().items():
-        path = folder / f"{name}.csv"
-        with atomic_write(path) as file:
-            file.write(table.to_csv(index=False).encode())
-        written.append(path)
-    return written
+    return [
+        put(folder / f"{name}.csv", table.to_csv(index=False).encode())
+        for name, table in statistics.to_pandas().items()
+    ]

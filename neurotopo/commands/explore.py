@@ -1,24 +1,30 @@
-"""``neurotopo explore``: cluster a file and write the page that shows the clusters grow."""
+"""``neurotopo explore``: cluster a file and write a page that shows how the clusters grow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from neurotopo.commands.common import examples
-from neurotopo.commands.options import CommandOptions, Condense, command
+from neurotopo.commands.options import (
+    CommandOptions,
+    argument,
+    command,
+    condense_option,
+    option,
+    seed_option,
+)
 
 __all__ = ["ExploreOptions", "explore_file", "register"]
 
 _EXPLORE = (
-    "Cluster a file by persistence and write a page in which the clusters grow.\n\n"
-    "FILE holds points: .csv or .tsv (numbers, with or without headings and a first column of "
-    "names), .npy or .npz; or a graph, written by scipy.sparse.save_npz; or, with --precomputed, a "
-    "square matrix of distances, inf where there is no edge.\n\n"
-    "The page is one file that needs no network."
+    "Cluster a file by persistence and write a page that shows how the clusters grow.\n\n"
+    "FILE holds points (.csv or .tsv with or without headings and a first column of names, .npy "
+    "or .npz), a graph written by scipy.sparse.save_npz, or, with --precomputed, a square matrix "
+    "of distances, inf where there is no edge.\n\n"
+    "The page is one file and works offline."
 ) + examples(
     "neurotopo explore points.csv",
     "neurotopo explore points.csv --metric cosine --tau 0.3",
@@ -31,27 +37,19 @@ _EXPLORE = (
 class ExploreOptions(CommandOptions):
     """Options of ``neurotopo explore``."""
 
-    file: Annotated[Path, typer.Argument(help="A .csv, .tsv, .npy or .npz file.")]
-    metric: Annotated[str, typer.Option(help="Distance between points.")] = "euclidean"
-    precomputed: Annotated[
-        bool, typer.Option("--precomputed", help="The file is a matrix of distances.")
-    ] = False
-    tau: Annotated[float, typer.Option(help="Parameter of the rule.")] = 0.5
-    rule: Annotated[str, typer.Option(help="Rule of NTCClusterer. An unknown one lists all.")] = (
-        "relative"
-    )
-    scale: Annotated[str, typer.Option(help="Persistence as a difference, or log of a ratio.")] = (
-        "difference"
-    )
-    min_cluster_size: Annotated[int, typer.Option(min=1, help="Fewest samples.")] = 2
-    nested: Annotated[bool, typer.Option("--nested", help="Keep clusters inside others, too.")] = (
-        False
-    )
-    condense: Condense = False
-    min_samples: Annotated[int, typer.Option(min=1, help="Smooth lengths; 1: do not.")] = 1
-    seed: Annotated[int, typer.Option(min=0, help="Seed of --rule significance.")] = 0
-    title: Annotated[str | None, typer.Option(help="Title of the page. [name of FILE]")] = None
-    out: Annotated[Path | None, typer.Option(help="The page. [FILE.explore.html]")] = None
+    file: Path = argument("A .csv, .tsv, .npy or .npz file.")
+    metric: str = option("euclidean", "Distance between points.")
+    precomputed: bool = option(False, "The file is a matrix of distances.")
+    tau: float = option(0.5, "Parameter of the rule.")
+    rule: str = option("relative", "Rule of NTCClusterer. An unknown one lists all.")
+    scale: str = option("difference", "Persistence as a difference, or log of a ratio.")
+    min_cluster_size: int = option(2, "Fewest samples.", min=1)
+    nested: bool = option(False, "Also keep clusters inside others.")
+    condense: bool = condense_option()
+    min_samples: int = option(1, "Smooth lengths; 1: do not.", min=1)
+    seed: int = seed_option("Seed of --rule significance.")
+    title: str | None = option(None, "Title of the page. [name of FILE]")
+    out: Path | None = option(None, "The page. [FILE.explore.html]")
 
 
 def register(app: typer.Typer) -> None:
@@ -60,19 +58,9 @@ def register(app: typer.Typer) -> None:
 
 
 def explore_file(options: ExploreOptions) -> tuple[str, Path]:
-    r"""Cluster a file, write the page, and return a sentence and where the page is.
+    r"""Cluster a file, write the page, and return a sentence and the path of the page.
 
-    Parameters
-    ----------
-    options : ExploreOptions
-        What was asked for.
-
-    Raises
-    ------
-    ValueError
-        When the file or an option is wrong.
-    OSError
-        When a file cannot be read or written.
+    ValueError and OSError have a message for the user.
 
     Examples
     --------

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from neurotopo._files import atomic_write
-from neurotopo.commands.common import check_device, check_writable, is_path, versions
+from neurotopo.commands.common import (
+    CommandResult,
+    Times,
+    check_device,
+    check_folder,
+    check_writable,
+    put,
+    results_in,
+    shortened,
+)
 from neurotopo.commands.options import LocateOptions
 from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.attribution import Attribution
@@ -43,73 +47,49 @@ _OF_METHOD = {
 
 
 @dataclass(frozen=True)
-class LocateRun:
-    """What came out.
+class LocateRun(CommandResult):
+    """Result of ``neurotopo locate``; the table has all neurons, sorted by score in each fact.
 
     Attributes
     ----------
     located : Located
         The neurons of each fact.
-    table : pandas.DataFrame
-        All of them, by falling score within a fact.
     report : dict
         All results, as JSON can hold them.
-    summary : str
-        One line on all of it.
-    advice : str or None
-        What to try where the integration was coarse.
-    files : list of Path
-        What was written.
     """
 
     located: Located
-    table: pd.DataFrame
     report: dict[str, Any]
-    summary: str
-    advice: str | None
-    files: list[Path]
 
 
 def locate_neurons(options: LocateOptions) -> LocateRun:
-    """Find the knowledge neurons that were asked for and write them, if a folder is given.
+    """Find knowledge neurons and write them, if a folder is given.
 
-    Parameters
-    ----------
-    options : LocateOptions
-        What is wanted.
-
-    Returns
-    -------
-    LocateRun
-
-    Raises
-    ------
-    OSError, ValueError, ImportError
-        With a message for the user.
+    OSError, ValueError and ImportError have a message for the user.
     """
-    started, clock = datetime.now(timezone.utc), time.perf_counter()
+    times = Times()
     attributor = _attributor(options)
     facts = _facts(options)
+    lines = None
     if options.out is not None:
         check_writable(options.out)
+        if options.facts is not None:
+            lines = options.out / "located.jsonl"
     model = _load(options)
-    loaded = time.perf_counter()
-    watched = _Watched(attributor)
-    if options.out is not None and options.facts is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        lines: Path | None = options.out / "located.jsonl"
-    else:
-        lines = None
+    times.step("load")
+    if lines is not None:
+        lines.parent.mkdir(parents=True, exist_ok=True)
+    recorder = _Recorder(attributor)
     located = locate(
         model,
         facts,
-        watched if lines is None else attributor,
+        recorder if lines is None else attributor,
         combine=options.combine,
         share=options.share,
         out=lines,
         progress=options.progress,
     )
-    seconds = {"load": loaded - clock, "locate": time.perf_counter() - loaded}
+    times.step("locate")
     about = {
         "command": "locate",
         "options": options.to_dict(),
@@ -121,23 +101,23 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
             "neurons_per_layer": model.n_neurons,
         },
     }
-    wordings = [_wording(model, *pair) for pair in watched.seen] if options.facts is None else []
+    wordings = [_wording(model, *pair) for pair in recorder.seen] if options.facts is None else []
     report = {**about, **json.loads(located.to_json()), "wordings": wordings}
-    run = {
-        **about,
-        "n_facts": len(located.neurons),
-        "n_empty": located.n_empty,
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "versions": versions(),
-    }
+    run = {**about, "n_facts": len(located.neurons), "n_empty": located.n_empty, **times.to_dict()}
     table = located.to_pandas()
-    scores = _mean_scores(located, watched, model)
-    files = _write(options.out, located, table, scores, report, run)
+    files = []
+    if options.out is not None:
+        contents = {
+            "neurons.csv": table.to_csv(index=False).encode(),
+            "attribution.json": report,
+            **_pictures(located, _mean_scores(located, recorder, model)),
+            "run.json": run,  # the last file: it marks the folder as complete
+        }
+        with results_in(options.out):
+            files = [put(options.out / name, content) for name, content in contents.items()]
     if lines is not None:
         files.append(lines)
-    advice = _advice(located)
-    return LocateRun(located, table, report, _summary(located), advice, files)
+    return LocateRun(table, _summary(located), _advice(located), files, located, report)
 
 
 def _attributor(options: LocateOptions) -> Any:
@@ -173,14 +153,12 @@ def _facts(options: LocateOptions) -> list[tuple[Fact, ...]]:
 
 def _load(options: LocateOptions) -> NeuronModel:
     from neurotopo.models.loading import load_model
+    from neurotopo.models.quiet import quiet_transformers
 
-    if is_path(options.model) and not Path(options.model).exists():
-        raise FileNotFoundError(f"there is no folder {options.model}.")
+    check_folder(options.model)
     if Path(options.model).is_file():
         raise ValueError(f"{options.model} is a file; a folder with model and tokenizer is needed.")
     check_device(options.device)
-    from neurotopo.models.quiet import quiet_transformers
-
     with quiet_transformers(options.progress):
         return load_model(
             options.model,
@@ -190,8 +168,8 @@ def _load(options: LocateOptions) -> NeuronModel:
         )
 
 
-class _Watched:
-    """An attributor, and what it returned."""
+class _Recorder:
+    """An attributor that keeps what it returns."""
 
     def __init__(self, attributor: Attributor) -> None:
         self.attributor = attributor
@@ -205,27 +183,29 @@ class _Watched:
     def attribute_many(
         self, model: NeuronModel, facts: Sequence[FactLike]
     ) -> Iterator[Attribution]:
-        for fact, found in zip(facts, attributions(model, facts, self.attributor), strict=True):
-            self.total = found.scores if self.total is None else self.total + found.scores
-            # of many facts all scores would fill the memory
-            small = replace(found, scores=found.scores.sum(axis=1, keepdims=True))
+        results = attributions(model, facts, self.attributor)
+        for fact, attribution in zip(facts, results, strict=True):
+            scores = attribution.scores
+            self.total = scores if self.total is None else self.total + scores
+            # the scores of many facts would fill the memory
+            small = replace(attribution, scores=scores.sum(axis=1, keepdims=True))
             self.seen.append((fact, small))
-            yield found
+            yield attribution
 
     def threshold_for(self, fact: FactLike) -> float:
         return self.attributor.threshold_for(fact)
 
 
-def _wording(model: NeuronModel, fact: FactLike, found: Attribution) -> dict[str, Any]:
+def _wording(model: NeuronModel, fact: FactLike, attribution: Attribution) -> dict[str, Any]:
     return {
         "prompt": fact.prompt,
-        "answer": model.tokenizer.decode(list(found.answer)).strip(),
-        "answer_tokens": list(found.answer),
-        "value": found.value,
-        "n_paths": found.n_paths,
-        "sum_of_scores": found.scores.sum(axis=1).tolist(),
-        "start_values": _finite(found.start_values),
-        "completeness_error": _finite(found.completeness_error),
+        "answer": model.tokenizer.decode(list(attribution.answer)).strip(),
+        "answer_tokens": list(attribution.answer),
+        "value": attribution.value,
+        "n_paths": attribution.n_paths,
+        "sum_of_scores": attribution.scores.sum(axis=1).tolist(),
+        "start_values": _finite(attribution.start_values),
+        "completeness_error": _finite(attribution.completeness_error),
     }
 
 
@@ -233,14 +213,14 @@ def _finite(values: NDArray[np.float64]) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def _mean_scores(located: Located, watched: _Watched, model: NeuronModel) -> NDArray[np.float64]:
-    """Return the scores for the picture: the mean over all wordings, where they were seen.
+def _mean_scores(located: Located, recorder: _Recorder, model: NeuronModel) -> NDArray[np.float64]:
+    """Return the mean scores over all wordings, for the picture.
 
-    Facts that an earlier run found are known by the scores of their neurons alone; then those are
-    shown of every fact.
+    A file of facts is resumable and keeps only the scores of the chosen neurons; then the others
+    are zero.
     """
-    if watched.total is not None:
-        return watched.total / len(watched.seen)
+    if recorder.total is not None:
+        return recorder.total / len(recorder.seen)
     mean = np.zeros((model.n_layers, model.n_neurons))
     for key, neurons in located.neurons.items():
         mean[neurons.layers, neurons.indices] += located.scores[key] / len(located.neurons)
@@ -253,8 +233,8 @@ def _advice(located: Located) -> str | None:
         return None
     which = "" if len(located.gaps) == 1 else f" ({located.n_coarse} of {len(located.gaps)} facts)"
     return (
-        f"the scores of a layer miss the change of the target by up to {worst:.0%} of the greatest "
-        f"change{which}: the integration is coarse; more --steps or --fast make it finer."
+        f"the scores of a layer differ from the change of the target by up to {worst:.0%} of the "
+        f"greatest change{which}: the integration is coarse; use more --steps or --fast."
     )
 
 
@@ -265,59 +245,18 @@ def _summary(located: Located) -> str:
     return f"{n_neurons:,} neurons for {n_facts:,} {name}{none}"
 
 
-def _write(
-    out: Path | None,
-    located: Located,
-    table: pd.DataFrame,
-    scores: NDArray[np.float64],
-    report: dict[str, Any],
-    run: dict[str, Any],
-) -> list[Path]:
-    """Write every file at once or not at all; a folder with a run.json is complete."""
-    if out is None:
-        return []
-    contents = {
-        "neurons.csv": table.to_csv(index=False).encode(),
-        "attribution.json": _json(report),
-        **_pictures(located, scores),
-        "run.json": _json(run),
-    }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "run.json").unlink(missing_ok=True)
-        for name, content in contents.items():
-            with atomic_write(out / name) as file:
-                file.write(content)
-    except OSError as error:
-        raise OSError(f"cannot write to the folder {out}: {error.strerror or error}.") from error
-    return [out / name for name in contents]
-
-
-def _json(content: dict[str, Any]) -> bytes:
-    return (json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
-
-
-def _pictures(located: Located, scores: NDArray[np.float64]) -> dict[str, bytes]:
+def _pictures(located: Located, scores: NDArray[np.float64]) -> dict[str, Any]:
     from matplotlib.figure import Figure
 
     from neurotopo.plots.attribution import AttributionDisplay
 
     figure = Figure(figsize=(8, 1.8 + 0.2 * min(max(len(scores), 8), 40)), layout="constrained")
-    marked = next(iter(located.neurons.values())) if len(located.neurons) == 1 else NeuronSet()
-    display = AttributionDisplay.from_attribution(scores, neurons=marked, ax=figure.add_subplot())
     n_facts = len(located.neurons)
-    title = f"mean over {n_facts} facts" if n_facts > 1 else _title(located)
-    # a dollar sign would be taken for mathematics
+    marked, title = NeuronSet(), f"mean over {n_facts} facts"
+    if n_facts == 1:
+        (marked,), (wordings,) = located.neurons.values(), located.facts.values()
+        title = shortened(wordings[0].prompt, 60)
+    display = AttributionDisplay.from_attribution(scores, neurons=marked, ax=figure.add_subplot())
+    # matplotlib would read dollar signs as mathematics
     display.ax_.set_title(title, fontsize="medium", parse_math=False)
-    drawn = {}
-    for kind in ("png", "svg"):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=150)
-        drawn[f"scores.{kind}"] = buffer.getvalue()
-    return drawn
-
-
-def _title(located: Located) -> str:
-    (wordings,) = located.facts.values()
-    prompt = " ".join(wordings[0].prompt.split())
-    return prompt if len(prompt) <= 60 else f"{prompt[:57]}..."
+    return {f"scores.{kind}": (figure, kind) for kind in ("png", "svg")}

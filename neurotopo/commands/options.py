@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import Enum
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -12,32 +12,71 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 
 import typer
 
-__all__ = ["ClusterOptions", "CommandOptions", "LocateOptions", "command"]
-
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the table.")]
-QuietReport = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but where the report is.")
-]
-Model = Annotated[str, typer.Argument(help="Hub name, folder, or testbed:NAME.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.")]
-Condense = Annotated[
-    bool, typer.Option("--condense", help="Clusters survive merges with too small ones.")
-]
-TrustRemoteCode = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
-]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is random.")]
+__all__ = ["ClusterOptions", "CommandOptions", "LocateOptions", "argument", "command", "option"]
 
 Own = TypeVar("Own", bound="CommandOptions")
+
+
+def option(default: Any, help: str, *names: str, **settings: Any) -> Any:
+    """Declare an option of a command: a field of its dataclass that typer reads.
+
+    Parameters
+    ----------
+    default : object
+        Value without the option; ``dataclasses.MISSING`` for an option that is required.
+    help : str
+        Help text.
+    *names : str
+        Flags. Default: two dashes and the name of the field.
+    **settings
+        Settings of ``typer.Option``, as ``min`` or ``metavar``.
+    """
+    return field(default=default, metadata={"typer": (typer.Option, help, names, settings)})
+
+
+def argument(help: str, default: Any = MISSING) -> Any:
+    """Declare a positional argument of a command; it is required if there is no default."""
+    return field(default=default, metadata={"typer": (typer.Argument, help, (), {})})
+
+
+# Options that several commands share.
+
+
+def model_argument() -> Any:
+    return argument("Hub name, folder, or testbed:NAME.")
+
+
+def device_option(help: str = "cpu, cuda, cuda:1.") -> Any:
+    return option(None, help)
+
+
+def condense_option() -> Any:
+    return option(False, "Clusters survive merges with too small ones.")
+
+
+def json_option() -> Any:
+    return option(False, "Print only JSON.", "--json")
+
+
+def quiet_option(help: str = "Print only the table.") -> Any:
+    return option(False, help, "--quiet", "-q")
+
+
+def seed_option(help: str = "Random seed.") -> Any:
+    return option(0, help, min=0)
+
+
+def trust_option() -> Any:
+    return option(False, "Run code that comes with the model.")
 
 
 @dataclass(frozen=True)
 class CommandOptions:
     """Base class of the options of a command.
 
-    A field whose type is ``Annotated`` with ``typer.Option`` or ``typer.Argument`` is an option
-    of the command line. ``Literal`` lists choices; a tuple may be given several times. A field
-    `progress` is set by the command line: True in a terminal, unless `quiet`.
+    Fields made by `option` and `argument` are read from the command line. ``Literal`` lists
+    choices; a tuple may be given several times. A field `progress` is set by the command line:
+    True in a terminal, unless `quiet`.
     """
 
     terminal: ClassVar[tuple[str, ...]] = ("quiet", "as_json")
@@ -54,13 +93,13 @@ class CommandOptions:
 
 def command(
     app: typer.Typer, kind: type[Own], help: str, name: str | None = None
-) -> Callable[[Callable[[typer.Context, Own], None]], Callable[[typer.Context, Own], None]]:
+) -> Callable[[Callable[[typer.Context, Own], Any]], Callable[[typer.Context, Own], Any]]:
     """Return a decorator that makes a function of the context and the options a command.
 
     Parameters
     ----------
     app : typer.Typer
-        The program or group that the command belongs to.
+        The program or group of commands.
     kind : type
         Dataclass of the options.
     help : str
@@ -68,24 +107,20 @@ def command(
     name : str, optional
         Name of the command. None: the name of the function.
     """
-    hints = get_type_hints(kind, include_extras=True)
+    hints = get_type_hints(kind)
     declared = [Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context)]
-    for field in fields(kind):
-        if get_origin(hints[field.name]) is Annotated:
-            default = Parameter.empty if field.default is MISSING else field.default
-            hint, default = _for_typer(field.name, hints[field.name], default)
-            declared.append(
-                Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=hint)
-            )
+    declared += [
+        _parameter(each.name, hints[each.name], each.default, *each.metadata["typer"])
+        for each in fields(kind)
+        if each.metadata
+    ]
 
-    def register(
-        function: Callable[[typer.Context, Own], None],
-    ) -> Callable[[typer.Context, Own], None]:
-        def call(context: typer.Context, **given: Any) -> None:
-            values = {key: _plain(value, hints.get(key)) for key, value in given.items()}
+    def register(function: Callable[[typer.Context, Own], Any]) -> Any:
+        def call(context: typer.Context, **given: Any) -> Any:
+            values = {key: _plain(value, hints[key]) for key, value in given.items()}
             if "progress" in hints:
                 values["progress"] = not values["quiet"] and sys.stderr.isatty()
-            function(context, kind(**values))
+            return function(context, kind(**values))
 
         call.__signature__ = Signature(declared)  # type: ignore[attr-defined]
         app.command(name or function.__name__, help=help)(call)
@@ -94,62 +129,56 @@ def command(
     return register
 
 
-def _for_typer(name: str, hint: Any, default: Any) -> tuple[Any, Any]:
-    """Return the type and the default of a field as every version of typer reads them."""
-    kind, *extras = get_args(hint)
+def _parameter(
+    name: str, kind: Any, default: Any, make: Any, help: str, names: Any, settings: Any
+) -> Parameter:
+    """Return a field as a parameter that every version of typer reads."""
     if get_origin(kind) is Literal:
-        make: Any = Enum  # mypy knows only an Enum whose name is written out
-        choices = make(name, {choice: choice for choice in get_args(kind)}, type=str)
-        return Annotated[(choices, *extras)], choices(default)
-    if get_origin(kind) is tuple:
-        return Annotated[(list[str] | None, *extras)], None
-    return hint, default
+        enum: Any = Enum  # mypy knows only an Enum whose name is written out
+        kind = enum(name, {choice: choice for choice in get_args(kind)}, type=str)
+        default = kind(default)
+    elif get_origin(kind) is tuple:
+        kind, default = list[str] | None, None
+    elif kind is bool and not names:
+        names = (f"--{name.replace('_', '-')}",)
+    hint: Any = Annotated[kind, make(*names, help=help, **settings)]
+    default = Parameter.empty if default is MISSING else default
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 
 def _plain(value: Any, hint: Any) -> Any:
     """Return a value of typer as the dataclass holds it."""
     if isinstance(value, Enum):
         return value.value
-    return tuple(value or ()) if get_origin(get_args(hint)[0]) is tuple else value
+    return tuple(value or ()) if get_origin(hint) is tuple else value
 
 
 @dataclass(frozen=True)
 class ClusterOptions(CommandOptions):
     """Options of ``neurotopo cluster``."""
 
-    model: Model
-    layers: Annotated[
-        str | None,
-        typer.Option(metavar="A:B", help="Layers from A up to but not B; either may be left out."),
-    ] = None
-    top: Annotated[int, typer.Option(min=1, help="How many clusters are shown.")] = 20
-    min_cluster_size: Annotated[int, typer.Option(min=2, help="Fewest neurons.")] = 2
-    min_layers: Annotated[int, typer.Option(min=1, help="Fewest layers spanned.")] = 1
-    scale: Annotated[
-        Literal["difference", "log"],
-        typer.Option(help="Persistence as death - birth or log(death / birth)."),
-    ] = "difference"
-    condense: Condense = False
-    path: Annotated[
-        Literal["up", "gate", "both"], typer.Option(help="In-projection of a gated MLP.")
-    ] = "up"
-    signed: Annotated[bool, typer.Option("--signed", help="Positive weights only.")] = False
-    fold_norm: Annotated[
-        bool, typer.Option("--fold-norm", help="Multiply by the gain of the norm before the MLP.")
-    ] = False
-    device: Annotated[
-        str | None, typer.Option(help="Where weights are formed: cpu, cuda, cuda:1.")
-    ] = None
-    dtype: Annotated[
-        Literal["float32", "float64", "bfloat16", "float16"],
-        typer.Option(help="Precision they are formed in; half of it on a GPU only."),
-    ] = "float32"
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("neurotopo_cluster")
-    load: Annotated[
-        bool, typer.Option("--load", help="Load a folder as a model instead of streaming it.")
-    ] = False
-    quiet: Quiet = False
-    trust_remote_code: TrustRemoteCode = False
+    model: str = model_argument()
+    layers: str | None = option(
+        None, "Layers from A up to but not including B; A or B may be omitted.", metavar="A:B"
+    )
+    top: int = option(20, "Number of clusters to show.", min=1)
+    min_cluster_size: int = option(2, "Fewest neurons.", min=2)
+    min_layers: int = option(1, "Fewest layers spanned.", min=1)
+    scale: Literal["difference", "log"] = option(
+        "difference", "Persistence as death - birth or log(death / birth)."
+    )
+    condense: bool = condense_option()
+    path: Literal["up", "gate", "both"] = option("up", "Input projection of a gated MLP.")
+    signed: bool = option(False, "Positive weights only.")
+    fold_norm: bool = option(False, "Multiply by the gain of the norm before the MLP.")
+    device: str | None = device_option("Device for the weights: cpu, cuda, cuda:1.")
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] = option(
+        "float32", "Precision of the weights; half precision on a GPU only."
+    )
+    out: Path = option(Path("neurotopo_cluster"), "Folder to write to.")
+    load: bool = option(False, "Load a folder as a model instead of streaming it.")
+    quiet: bool = quiet_option()
+    trust_remote_code: bool = trust_option()
     progress: bool = False
 
 
@@ -159,51 +188,30 @@ class LocateOptions(CommandOptions):
 
     terminal: ClassVar[tuple[str, ...]] = (*CommandOptions.terminal, "top")
 
-    model: Model
-    prompts: Annotated[
-        tuple[str, ...], typer.Option("--prompt", help="A prompt; again: another wording of it.")
-    ] = ()
-    answers: Annotated[
-        tuple[str, ...], typer.Option("--answer", help="A valid answer; may be given again.")
-    ] = ()
-    facts: Annotated[
-        str | None, typer.Option(help="File of facts in any known format, factworld, factworld:N.")
-    ] = None
-    top: Annotated[
-        int | None, typer.Option(min=1, help="How many neurons of a fact are printed. [20; 3]")
-    ] = None
-    threshold: Annotated[
-        float | None, typer.Option(help="What a score has to exceed, by --rule. [0.2]")
-    ] = None
-    rule: Annotated[
-        str | None, typer.Option(help="relative (to the greatest), absolute, percentile or top.")
-    ] = None
-    scope: Annotated[
-        str | None, typer.Option(help="Apply the rule to the whole model or to each layer.")
-    ] = None
-    combine: Annotated[
-        str, typer.Option(help="Neurons of several wordings: shared, union or mean.")
-    ] = "shared"
-    share: Annotated[
-        float, typer.Option(help="Shared: found in more than this share of the wordings.")
-    ] = 0.5
-    method: Annotated[
-        str,
-        typer.Option(help="amig, zero-baseline, gradient-times-activation, activation or random."),
-    ] = "amig"
-    steps: Annotated[int | None, typer.Option(help="Steps of the integration. [20]")] = None
-    quadrature: Annotated[
-        str | None, typer.Option(help="right, left, midpoint, trapezoid or gauss-legendre.")
-    ] = None
-    baseline: Annotated[str | None, typer.Option(help="mean, per-token or zero.")] = None
-    target: Annotated[
-        str | None, typer.Option(help="Probability: joint, its log, or of the first token.")
-    ] = None
-    fast: Annotated[bool, typer.Option("--fast", help="Eight Gauss-Legendre nodes.")] = False
-    out: Annotated[Path | None, typer.Option(help="Folder to write to.")] = None
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False
-    device: Device = None
-    dtype: Annotated[str, typer.Option(help="Precision of the model, auto: as it is.")] = "auto"
-    quiet: Quiet = False
-    trust_remote_code: TrustRemoteCode = False
+    model: str = model_argument()
+    prompts: tuple[str, ...] = option((), "A prompt; repeat for more wordings.", "--prompt")
+    answers: tuple[str, ...] = option((), "A valid answer; may be repeated.", "--answer")
+    facts: str | None = option(
+        None, "File of facts in any supported format, factworld, factworld:N."
+    )
+    top: int | None = option(None, "Number of neurons to print per fact. [20; 3]", min=1)
+    threshold: float | None = option(None, "Scores above it count; see --rule. [0.2]")
+    rule: str | None = option(None, "relative (to the highest), absolute, percentile or top.")
+    scope: str | None = option(None, "Apply the rule to the whole model or to each layer.")
+    combine: str = option("shared", "Neurons of several wordings: shared, union or mean.")
+    share: float = option(0.5, "For shared: found in more than this share of the wordings.")
+    method: str = option(
+        "amig", "amig, zero-baseline, gradient-times-activation, activation or random."
+    )
+    steps: int | None = option(None, "Integration steps. [20]")
+    quadrature: str | None = option(None, "right, left, midpoint, trapezoid or gauss-legendre.")
+    baseline: str | None = option(None, "mean, per-token or zero.")
+    target: str | None = option(None, "Probability: joint, its log, or of the first token.")
+    fast: bool = option(False, "Eight Gauss-Legendre nodes.")
+    out: Path | None = option(None, "Folder to write to.")
+    as_json: bool = json_option()
+    device: str | None = device_option()
+    dtype: str = option("auto", "Precision of the model; auto: as stored.")
+    quiet: bool = quiet_option()
+    trust_remote_code: bool = trust_option()
     progress: bool = False

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from neurotopo.commands.common import examples
 from neurotopo.commands.options import (
     CommandOptions,
-    Device,
-    QuietReport,
-    Seed,
-    TrustRemoteCode,
+    argument,
     command,
+    device_option,
+    option,
+    quiet_option,
+    seed_option,
+    trust_option,
 )
 from neurotopo.studies.study import SUBJECTS
 
@@ -26,14 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["options_of", "register"]
 
 _RUN = (
-    "Run a study of the paper on a language model, resumable, and write its report.\n\n"
+    "Run a study of the paper on a language model and write its report; resumable.\n\n"
     "\b\nSTUDY is one of:\n"
     + "\n".join(f"  {name:<13}{subject}" for name, subject in SUBJECTS.items())
     + "\n\n"
-    "Results are kept fact by fact in OUT/results.sqlite; the same command goes on where it was "
-    "interrupted. At the end OUT has report.html, tables/ and figures/.\n\n"
-    "complexity and development take several models, with commas between them; a folder that "
-    "neurotopo testbed build --snapshots wrote stands for all its snapshots."
+    "Results are stored fact by fact in OUT/results.sqlite; run the same command again to "
+    "resume. At the end OUT has report.html, tables/ and figures/.\n\n"
+    "complexity and development take several models, separated by commas; a folder written by "
+    "neurotopo testbed build --snapshots stands for all its snapshots."
 ) + examples(
     "neurotopo run acquisition --model testbed:planted --facts factworld:200 \\",
     "  --out planted",
@@ -50,8 +52,9 @@ _RUN = (
     "  --option tau2=0.4 --option methods=ntc,kmeans --engine ray --workers 4",
 )
 _REPORT = (
-    "Make report.html, tables and figures again from a run's folder, finished or not."
+    "Write report.html, tables and figures again from the folder of a run, complete or not."
 ) + examples("neurotopo report planted")
+_QUIET = "Print only the path of the report."
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -59,48 +62,44 @@ _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 class RunOptions(CommandOptions):
     """Options of ``neurotopo run``; None stands for the default of the study."""
 
-    study: Annotated[str, typer.Argument(help="Name of the study.")]
-    model: Annotated[str, typer.Option(help="Hub name, folder, or testbed:NAME.")]
-    out: Annotated[Path, typer.Option(help="Folder of the run.")]
-    facts: Annotated[
-        str,
-        typer.Option(help="File of facts, factworld, or factworld:N for N facts of the test bed."),
-    ] = "factworld"
-    quick: Annotated[
-        bool, typer.Option("--quick", help="The smallest honest setting; at most 50 facts.")
-    ] = False
-    option: Annotated[
-        tuple[str, ...],
-        typer.Option(metavar="NAME=VALUE", help="An option of the study; may be given again."),
-    ] = ()
-    seed: Seed = 0
-    engine: Annotated[
-        str, typer.Option(help="inline: this process; ray: several processes or machines.")
-    ] = "inline"
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes of ray. [2]")] = None
-    address: Annotated[str | None, typer.Option(help="Address of a Ray cluster.")] = None
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs of each process of ray.")] = 0.0
-    device: Device = None
-    dtype: Annotated[str | None, typer.Option(help="Precision of the model.")] = None
-    device_map: Annotated[
-        str | None, typer.Option(help="auto: spread a large model over the GPUs of a process.")
-    ] = None
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Most sequences of one forward.")
-    ] = None
-    retry: Annotated[
-        bool, typer.Option("--retry/--no-retry", help="Work again on facts that failed before.")
-    ] = True
-    stop: Annotated[bool, typer.Option("--stop", help="Stop at the first fact that fails.")] = False
-    quiet: QuietReport = False
-    trust_remote_code: TrustRemoteCode = False
+    study: str = argument("Name of the study.")
+    model: str = option(MISSING, "Hub name, folder, or testbed:NAME.")
+    out: Path = option(MISSING, "Folder of the run.")
+    facts: str = option(
+        "factworld", "File of facts, factworld, or factworld:N for N facts of FactWorld."
+    )
+    quick: bool = option(False, "Fast preset that keeps every control; at most 50 facts.")
+    options: tuple[str, ...] = option(
+        (), "An option of the study; may be repeated.", "--option", metavar="NAME=VALUE"
+    )
+    seed: int = seed_option()
+    engine: str = option("inline", "inline: this process; ray: several processes or machines.")
+    workers: int | None = option(None, "Ray processes. [2]", min=1)
+    address: str | None = option(None, "Address of a Ray cluster.")
+    gpus: float = option(0.0, "GPUs per Ray process.", min=0)
+    device: str | None = device_option()
+    dtype: str | None = option(None, "Precision of the model.")
+    device_map: str | None = option(None, "auto: spread a large model over the GPUs of a process.")
+    batch_size: int | None = option(None, "Maximum sequences per forward pass.", min=1)
+    retry: bool = option(True, "Retry facts that failed before.", "--retry/--no-retry")
+    stop: bool = option(False, "Stop at the first fact that fails.")
+    quiet: bool = quiet_option(_QUIET)
+    trust_remote_code: bool = trust_option()
     progress: bool = False
+
+
+@dataclass(frozen=True)
+class ReportOptions(CommandOptions):
+    """Options of ``neurotopo report``."""
+
+    folder: Path = argument("Folder of a run.")
+    quiet: bool = quiet_option(_QUIET)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     command(app, RunOptions, _RUN, "run")(_run)
-    app.command("report", help=_REPORT)(_report)
+    command(app, ReportOptions, _REPORT, "report")(_report)
 
 
 def _run(context: typer.Context, options: RunOptions) -> None:
@@ -111,7 +110,7 @@ def _run(context: typer.Context, options: RunOptions) -> None:
 
     given = options.to_dict()
     study, out = given.pop("study"), options.out
-    chosen = options_of(study_named(study).Options, given.pop("option"))
+    chosen = options_of(study_named(study).Options, given.pop("options"))
     check_writable(out)
     if options.engine == "inline":
         check_device(options.device)
@@ -133,13 +132,11 @@ def _run(context: typer.Context, options: RunOptions) -> None:
         raise ValueError(f"no fact could be worked on; the first, {key!r}: {reason}")
 
 
-def _report(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run.")], quiet: QuietReport = False
-) -> None:
-    """Make the report of a run again."""
+def _report(context: typer.Context, options: ReportOptions) -> None:
+    """Write the report of a run again."""
     from neurotopo.studies.run import report
 
-    _show(report(folder), quiet)
+    _show(report(options.folder), options.quiet)
 
 
 def _show(result: Result, quiet: bool) -> None:
@@ -161,18 +158,18 @@ def _show(result: Result, quiet: bool) -> None:
 
 
 def _silent(message: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def options_of(kind: Any, given: Sequence[str]) -> dict[str, Any]:
-    """Read options of a study as they are written on a command line.
+    """Read the options of a study from a command line.
 
     Parameters
     ----------
     kind : type
-        The dataclass of the options, whose fields say what a value is.
+        The dataclass of the options; its fields give the types of the values.
     given : sequence of str
-        ``"NAME=VALUE"``; several values have commas between them.
+        ``"NAME=VALUE"``; commas separate several values.
 
     Returns
     -------
@@ -202,7 +199,7 @@ def options_of(kind: Any, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str, value: str, kind: str) -> Any:
-    """Read a value of a kind, as it is written in the dataclass of the options."""
+    """Read a value of the type that the dataclass of the options gives."""
     read, wanted = _KINDS[kind]
     try:
         return read(value)

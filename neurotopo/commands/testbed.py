@@ -6,14 +6,21 @@ import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from neurotopo.commands.common import examples
-from neurotopo.commands.options import CommandOptions, Quiet, command
+from neurotopo.commands.common import check_writable, command_group, examples
+from neurotopo.commands.options import (
+    CommandOptions,
+    argument,
+    command,
+    option,
+    quiet_option,
+    seed_option,
+)
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.facts import FactSet
@@ -24,17 +31,17 @@ if TYPE_CHECKING:
 __all__ = ["BuildOptions", "build_model", "testbed"]
 
 _TESTBED = (
-    "Small language models that know invented facts, to study how facts are kept."
+    "Small language models that know invented facts, to study how models store facts."
 ) + examples("neurotopo testbed build gpt2 --out my_gpt2")
 _BUILD = (
-    "Train a small model from nothing, in minutes.\n\n"
-    "NAME is a recipe: gpt2, llama or bert, as they come with neurotopo (testbed:gpt2 and so on), "
-    "planted or functional, in which any one of several groups of neurons is enough for a fact, "
-    "or ladder-1 to ladder-4, four sizes of one recipe. It learns the facts of FactWorld or, with "
-    "--facts, those of a file: a JSON object with prompt and answers a line, or TempLAMA.\n\n"
-    "Writes model.safetensors, tokenizer, facts.jsonl, recipe.json and README.md, the model card "
-    "with its scores, to a folder, which every command takes as MODEL. A training that was "
-    "interrupted goes on when the command is given again."
+    "Train a small model from scratch, in minutes.\n\n"
+    "NAME is a recipe: gpt2, llama or bert, the recipes of testbed:gpt2 and so on; planted or "
+    "functional, in which any one of several groups of neurons suffices for a fact; or ladder-1 "
+    "to ladder-4, four sizes of one recipe. The model learns the facts of FactWorld or, with "
+    "--facts, of a file: TempLAMA, or one JSON object with prompt and answers per line.\n\n"
+    "Writes model.safetensors, tokenizer, facts.jsonl, recipe.json and README.md (the model card "
+    "with its scores) to a folder, which every command takes as MODEL. Run the same command "
+    "again to resume."
 ) + examples(
     "neurotopo testbed build gpt2 --out my_gpt2",
     "neurotopo testbed build ladder-3 --arch llama --seed 1",
@@ -44,47 +51,27 @@ _BUILD = (
 
 FILE_EPOCHS = 5
 
-testbed = typer.Typer(help=_TESTBED)
+testbed = command_group(_TESTBED)
 
 
 @dataclass(frozen=True)
 class BuildOptions(CommandOptions):
     """Options of ``neurotopo testbed build``; None stands for the default of the recipe."""
 
-    name: Annotated[
-        str | None, typer.Argument(help="The recipe; without it that of --arch, or gpt2.")
-    ] = None
-    arch: Annotated[
-        str | None, typer.Option(help="gpt2, llama or bert instead of the recipe's own.")
-    ] = None
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and noise.")] = 0
-    facts: Annotated[Path | None, typer.Option(help="File of facts to learn.")] = None
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write to; testbed_NAME if not given.")
-    ] = None
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="How often every sentence is read; the recipe knows, for a file five times that.",
-        ),
-    ] = None
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace another model in the folder.")
-    ] = False
-    snapshots: Annotated[
-        int,
-        typer.Option(min=0, help="Keep so many models of the way in OUT/snapshots, evenly spread."),
-    ] = 0
-    quiet: Quiet = False
+    name: str | None = argument("The recipe. [that of --arch, or gpt2]", None)
+    arch: str | None = option(None, "gpt2, llama or bert instead of that of the recipe.")
+    seed: int = seed_option("Seed of weights, order and noise.")
+    facts: Path | None = option(None, "File of facts to learn.")
+    out: Path | None = option(None, "Folder to write to. [testbed_NAME]")
+    epochs: int | None = option(
+        None, "Passes over the sentences. [of the recipe; five times that for a file]", min=1
+    )
+    overwrite: bool = option(False, "Replace another model in the folder.")
+    snapshots: int = option(
+        0, "Number of models to keep during training, evenly spaced, in OUT/snapshots.", min=0
+    )
+    quiet: bool = quiet_option()
     progress: bool = False
-
-
-@testbed.callback(invoke_without_command=True)
-def _entry(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
 
 
 @command(testbed, BuildOptions, _BUILD)
@@ -102,14 +89,14 @@ def build(context: typer.Context, options: BuildOptions) -> None:
 
 
 def build_model(options: BuildOptions) -> Trained:
-    """Train a model as the command line asks for it."""
-    from neurotopo.commands.common import check_writable
+    """Train a model."""
+    from neurotopo.models.quiet import quiet_transformers
     from neurotopo.testbed.planted import PLANTED_RECIPES, build_planted
     from neurotopo.testbed.recipe import RECIPES, recipe_for
     from neurotopo.testbed.train import train_model
 
     recipe = recipe_for(options.name, options.arch, {**RECIPES, **PLANTED_RECIPES})
-    if options.facts is not None:  # a fact of a file is read in one wording and not in several
+    if options.facts is not None:  # a file has one wording of each fact, FactWorld several
         recipe = recipe.changed(epochs=FILE_EPOCHS * recipe.epochs)
     if options.epochs is not None:
         recipe = recipe.changed(epochs=options.epochs)
@@ -117,13 +104,8 @@ def build_model(options: BuildOptions) -> Trained:
     out = options.out or Path(f"testbed_{recipe.name}")
     check_writable(out)
     how: dict[str, Any] = {
-        "seed": options.seed,
-        "progress": options.progress,
-        "overwrite": options.overwrite,
-        "snapshots": options.snapshots,
+        name: getattr(options, name) for name in ("seed", "progress", "overwrite", "snapshots")
     }
-    from neurotopo.models.quiet import quiet_transformers
-
     with quiet_transformers(options.progress):
         if recipe.name in PLANTED_RECIPES:
             return build_planted(recipe.name, out, recipe=recipe, lessons=lessons, **how)

@@ -10,7 +10,7 @@ import huggingface_hub.constants
 import pytest
 
 from neurotopo.cli import main
-from neurotopo.studies.acquisition.work import AcquisitionWork
+from neurotopo.studies.acquisition.study import Acquisition
 from tests.support.commands import CHOSEN, words
 
 
@@ -39,13 +39,13 @@ def done(first, tmp_path):
 @pytest.fixture
 def no_report(monkeypatch):
     """Leave out the pictures, which take most of the time of a small run."""
-    monkeypatch.setattr("neurotopo.studies.acquisition.study.pictures_of", lambda found, tables: {})
+    monkeypatch.setattr(Acquisition, "pictures", {})
 
 
 @pytest.fixture
 def at_fact(monkeypatch):
     """Return a function that has something happen instead of the work on a fact."""
-    work = AcquisitionWork.__call__
+    work = Acquisition.__call__
 
     def set_up(key, error):
         def call(self, fact):
@@ -53,6 +53,6 @@ def at_fact(monkeypatch):
                 raise error
             return work(self, fact)
 
-        monkeypatch.setattr(AcquisitionWork, "__call__", call)
+        monkeypatch.setattr(Acquisition, "__call__", call)
 
     return set_up

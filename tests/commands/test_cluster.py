@@ -358,7 +358,7 @@ def test_a_run_that_fails_does_not_pass_for_the_one_before(models, tmp_path, mon
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(command, "_put", full)
+    monkeypatch.setattr(command, "put", full)
     assert main(arguments) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert "run.json" not in _files(tmp_path)

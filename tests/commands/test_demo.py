@@ -85,10 +85,10 @@ def test_the_page_lets_the_fact_be_explored(folder):
 @pytest.mark.parametrize(
     ("p", "said"),
     [
-        ({"planted": 1e-4, "gpt2": 0.5, "null": 0.5}, "the ordinary model shows none"),
+        ({"planted": 1e-4, "gpt2": 0.5, "null": 0.5}, "finds none in the ordinary model"),
         ({"planted": 1e-4, "gpt2": 1e-5, "null": 0.5}, "has degenerate groups"),
-        ({"planted": 1e-4, "gpt2": 1e-5, "null": 1e-5}, "none is made"),
-        ({"planted": 0.3, "gpt2": 1e-5, "null": 0.5}, "none is made"),
+        ({"planted": 1e-4, "gpt2": 1e-5, "null": 1e-5}, "no claim about NTC is made"),
+        ({"planted": 0.3, "gpt2": 1e-5, "null": 0.5}, "no claim about NTC is made"),
     ],
 )
 def test_a_claim_needs_a_yes_on_planted_and_a_no_on_null(p, said):

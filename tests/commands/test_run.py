@@ -11,8 +11,7 @@ import pytest
 from neurotopo import Fact, load_model
 from neurotopo.cli import main
 from neurotopo.studies import Store, read_run
-from neurotopo.studies.acquisition.options import AcquisitionOptions
-from neurotopo.studies.acquisition.work import AcquisitionWork
+from neurotopo.studies.acquisition.study import Acquisition, AcquisitionOptions
 from tests.datasets.files import write_lines
 from tests.support.commands import (
     BAD,
@@ -86,7 +85,7 @@ def test_quiet_prints_only_where_the_report_is(done, capsys):
 
 @pytest.mark.usefixtures("no_report")
 def test_the_same_command_again_does_nothing_again(done, capsys, monkeypatch):
-    monkeypatch.setattr(AcquisitionWork, "__call__", None)  # not to be reached
+    monkeypatch.setattr(Acquisition, "__call__", None)  # not to be reached
     before = bytes_of(done / "tables")
     assert main(words(done, *CHOSEN)) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -223,10 +222,10 @@ def test_a_run_that_was_not_summed_up_is_not_interrupted(tmp_path, capsys, monke
     def broken(found, tables):
         raise ValueError("no picture")
 
-    monkeypatch.setattr("neurotopo.studies.acquisition.study.pictures_of", broken)
+    monkeypatch.setattr(Acquisition, "pictures", {"broken": broken})
     out = tmp_path / "out"
     assert main(words(out, facts="factworld:1")) == 2
-    monkeypatch.setattr("neurotopo.studies.acquisition.study.pictures_of", lambda found, tables: {})
+    monkeypatch.setattr(Acquisition, "pictures", {})
     assert main(["report", str(out)]) == 0
     assert capsys.readouterr().out.startswith("acquisition: 1 of 1 facts done, 1 of them before.")
 

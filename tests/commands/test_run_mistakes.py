@@ -12,7 +12,7 @@ import pytest
 
 from neurotopo.cli import main
 from neurotopo.commands.study import options_of
-from neurotopo.studies.acquisition.options import AcquisitionOptions
+from neurotopo.studies.acquisition.study import AcquisitionOptions
 from tests.datasets.files import line
 from tests.support.commands import MODEL, ONE, ROW, TWO, is_no_run, is_one_sentence, refuses, words
 
