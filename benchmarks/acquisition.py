@@ -1,13 +1,12 @@
-"""The acquisition study on the models of the test bed, and on a model that knows TempLAMA.
+"""Run the acquisition study on the built-in models and on a model trained on TempLAMA.
 
-Every model is studied with the defaults of `neurotopo run acquisition` on 200 facts (seed 0), the
-planted model also with neurons chosen per layer (`scope=layer`). With TempLAMA's train.jsonl
-(`--templama` or the environment variable NEUROTOPO_TEMPLAMA) a small model is trained on the first
-1,000 facts of 2018 with the recipe of `neurotopo testbed build`, and studied on all of them.
+Each model: the defaults of `neurotopo run acquisition` on 200 facts (seed 0); the planted model
+also with neurons selected per layer (`scope=layer`). With TempLAMA's train.jsonl (`--templama` or
+the environment variable NEUROTOPO_TEMPLAMA), a small model is trained on the first 1,000 facts of
+2018 with the recipe of `neurotopo testbed build`, and studied on all of them.
 
-The record keeps what the tables `table1`, `controls`, `table7_paired` and `dkns` say, the findings
-in words and the seconds a fact took. The runs themselves, with reports, stay in `--work`; the
-script goes on with what is there.
+The record has the tables `table1`, `controls`, `table7_paired` and `dkns`, the findings and the
+seconds per fact. The runs and their reports stay in `--work`; the script resumes them.
 
 Examples
 --------
@@ -17,16 +16,15 @@ python benchmarks/acquisition.py --out benchmarks/results
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import environment
 import numpy as np
 from acquisition_report import table
-from environment import command_line, describe_environment
 
 from neurotopo.commands.testbed import BuildOptions, build_model
 from neurotopo.datasets import load_templama
@@ -46,7 +44,7 @@ KEPT = ("facts", "table1", "controls", "table7_paired", "dkns")
 
 
 def study(model: str, facts: Any, work: Path, options: dict[str, Any]) -> dict[str, Any]:
-    """Run the study and return what is recorded."""
+    """Run the study and return its record."""
     result = run("acquisition", model=model, facts=facts, out=work, progress=True, **options)
     with Store(work / "results.sqlite", read_only=True) as store:
         seconds = [row.seconds for row in store.rows(result.outcome.run)]
@@ -69,7 +67,7 @@ def study(model: str, facts: Any, work: Path, options: dict[str, Any]) -> dict[s
 
 
 def templama_model(path: Path, work: Path, n: int) -> tuple[Path, Path]:
-    """Train a model on facts of 2018, unless it is there; return its folder and the facts."""
+    """Train a model on facts of 2018, or use the existing one; return its folder and the facts."""
     work.mkdir(parents=True, exist_ok=True)
     facts = work / "facts.jsonl"
     load_templama(path).filter(date="2018")[:n].to_jsonl(facts)
@@ -89,21 +87,17 @@ def templama_model(path: Path, work: Path, n: int) -> tuple[Path, Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--work", type=Path, help="folder of the runs; a new one if not given")
+    parser = environment.parser(__doc__)
+    parser.add_argument("--work", type=Path, help="folder of the runs; default: a new one")
     parser.add_argument("--facts", type=int, default=200)
-    parser.add_argument("--quick", action="store_true", help="ten facts of each model")
+    parser.add_argument("--quick", action="store_true", help="ten facts per model")
     parser.add_argument("--only", nargs="+", choices=[*CASES, "templama"], help="only these")
     parser.add_argument("--templama", type=Path, default=os.environ.get("NEUROTOPO_TEMPLAMA"))
     options = parser.parse_args()
     n = 10 if options.quick else options.facts
     work = options.work or Path(tempfile.mkdtemp(prefix="acquisition-"))
     record: dict[str, Any] = {
-        "command": command_line("benchmarks/acquisition.py", without=("--work",)),
-        "environment": describe_environment(),
+        **environment.new_record("acquisition", without=("--work",)),
         "cases": {},
     }
     for name, (model, more) in CASES.items():
@@ -118,9 +112,7 @@ def main() -> None:
         folder, facts = templama_model(path, work / "templama_model", n_facts)
         record["cases"]["templama"] = study(str(folder), facts, work / "templama", {})
         record["cases"]["templama"]["model"] = "trained on TempLAMA"
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "acquisition.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / "acquisition.md").write_text(table(record))
+    environment.write(record, options.out, "acquisition", table(record))
     print(table(record))
 
 

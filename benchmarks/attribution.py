@@ -1,25 +1,25 @@
-"""Time of AMIG for one fact: the sweep, two ways of doing it plainly, and the bare arithmetic.
+"""Time AMIG for one fact: the sweep, two simple implementations, and the matrix products alone.
 
-Models of 12 layers and width 768 with random weights: GPT-2's shape (3,072 neurons a layer) and a
-gated one like LLaMA (2,048 neurons). Prompts of 12 and 40 tokens, answers of one and three, N = 20
-right-hand steps, the mean baseline.
+Models of 12 layers and width 768 with random weights: GPT-2's shape (3,072 neurons per layer) and
+a gated one like LLaMA (2,048 neurons). Prompts of 12 and 40 tokens, answers of one and three
+tokens, N = 20 right-hand steps, the mean baseline.
 
 sweep
-    `AMIG(steps=20).attribute`, completeness included: one more point per layer.
+    `AMIG(steps=20).attribute`, including completeness, which adds one point per layer.
 naive
-    Baselines once for all layers, in one batch; then for every layer one forward and backward of
-    the whole sentence with the N points as a batch.
+    Baselines once for all layers, in one batch; then, for each layer, one forward and backward
+    pass of the whole sentence with the N points as a batch.
 authors' order
-    The same, but for every layer the baselines are computed again, one sentence at a time.
+    The same, but the baselines are computed again for each layer, one sentence at a time.
 64 facts
     `AMIG(steps=20).attribute_many` over 64 facts of that shape, per fact.
 memory
-    Peak of the resident set during one sweep minus the resident set before, in a process of its
-    own in which one sweep has run already; on a GPU what torch allocated.
+    Peak of the resident set during one sweep minus the resident set before, in a fresh process
+    after one sweep; on a GPU the memory that torch allocates.
 floor
-    Nothing but matrix products of the shapes that cannot be avoided, each the size it has in the
-    sweep: the m baseline sentences, each from its replaced token on; the N points of every layer,
-    forward and backward, from that layer on; the unembedding of all points, both ways.
+    Only the matrix products that every implementation needs, at the sizes of the sweep: the m
+    baseline sentences, each from its replaced token on; the N points of each layer, forward and
+    backward, from that layer on; the unembedding of all points, forward and backward.
 
 Examples
 --------
@@ -30,21 +30,19 @@ python benchmarks/attribution.py --device cuda --dtype bfloat16 --shape gpt2 --s
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
+import environment
 import numpy as np
 import torch
 import transformers
 from attribution_report import table
-from environment import command_line, describe_environment
 from whole_model import extra_mb_of
 
 from neurotopo import AMIG, Fact, NeuronModel
@@ -109,7 +107,7 @@ def captured(model: NeuronModel, ids: torch.Tensor, positions: list[int]) -> tor
 
 
 def plain(model: NeuronModel, fact: Fact, again: bool) -> np.ndarray:
-    """Attribute without sharing; ``again``: the authors' order of work."""
+    """Attribute one layer after the other; ``again``: in the authors' order."""
     ids, positions, targets = tokens_of(model, fact)
     eos = model.tokenizer.eos_token_id
     prompt = range(len(ids) - len(targets) + 1)
@@ -145,7 +143,7 @@ def plain(model: NeuronModel, fact: Fact, again: bool) -> np.ndarray:
 
 
 def floor(model: NeuronModel, fact: Fact) -> Callable[[], None]:
-    """Return the bare matrix products of the shapes that cannot be avoided."""
+    """Return a function that computes only the necessary matrix products."""
     ids, positions, _ = tokens_of(model, fact)
     t, n_prompt = len(positions), positions[0] + 1
     up = model.n_neurons * (2 if model.is_gated else 1)
@@ -174,14 +172,14 @@ def floor(model: NeuronModel, fact: Fact) -> Callable[[], None]:
 
 
 def clock(model: NeuronModel) -> float:
-    """Return the time when all that was asked of the device is done."""
+    """Return the time after the device has finished."""
     if model.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def measure(model: NeuronModel, fact: Fact, repeat: int) -> dict[str, Any]:
-    """Time all ways in turn, so that a machine whose speed drifts favours none."""
+    """Time all implementations in turn, so that drift of the machine's speed favours none."""
     amig = AMIG(steps=STEPS)
     ways: dict[str, Callable[[], Any]] = {
         "sweep": lambda: amig.attribute(model, fact).scores,
@@ -219,7 +217,7 @@ def throughput(model: NeuronModel, n_prompt: int, n_answer: int, n_facts: int) -
 
 
 def memory(shape: str, n_prompt: int, n_answer: int, device: str, dtype: str) -> float | None:
-    """Return the megabytes that one sweep takes beside the model."""
+    """Return the megabytes that one sweep takes in addition to the model."""
     model, fact = make(shape, device, dtype), make_fact(n_prompt, n_answer)
     AMIG(steps=STEPS).attribute(model, fact)
     if model.device.type == "cuda":
@@ -231,22 +229,22 @@ def memory(shape: str, n_prompt: int, n_answer: int, device: str, dtype: str) ->
 
 
 def memory_apart(*arguments: Any) -> float | None:
-    """Call :func:`memory` in a process of its own."""
+    """Call :func:`memory` in a separate process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(memory, *arguments).result()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser = environment.parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="two cases")
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--facts", type=int, default=64, help="facts of the throughput")
     parser.add_argument("--shape", action="append", choices=["gpt2", *SHAPES])
     parser.add_argument(
-        "--again", nargs=3, metavar=("SHAPE", "PROMPT", "ANSWER"), help="one row of a record anew"
+        "--again",
+        nargs=3,
+        metavar=("SHAPE", "PROMPT", "ANSWER"),
+        help="measure one row of the record again",
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
@@ -256,22 +254,19 @@ def main() -> None:
     cases = [(s, p, a) for s in shapes for p in (12, 40) for a in (1, 3)]
     if options.quick:
         cases = [("gpt2", 12, 1), ("gpt2", 40, 1)]
-    before: list[dict[str, Any]] = []
-    command = command_line("benchmarks/attribution.py")
-    if options.again is not None:
-        asked = (options.again[0], int(options.again[1]), int(options.again[2]))
-        there = json.loads((options.out / "attribution.json").read_text())
-        before, command = there["rows"], there["command"]
-        cases = [asked]
     record: dict[str, Any] = {
-        "environment": describe_environment(),
-        "command": command,
+        **environment.new_record("attribution"),
         "threads": torch.get_num_threads(),
         "device": options.device,
         "dtype": options.dtype,
         "n_facts": options.facts,
-        "rows": before,
+        "rows": [],
     }
+    if options.again is not None:
+        shape, n_prompt, n_answer = options.again
+        cases = [(shape, int(n_prompt), int(n_answer))]
+        stored = json.loads((options.out / "attribution.json").read_text())
+        record.update(command=stored["command"], rows=stored["rows"])
     models: dict[str, NeuronModel] = {}
     for shape, n_prompt, n_answer in cases:
         kind = (options.device, options.dtype)
@@ -289,11 +284,10 @@ def main() -> None:
             "extra_memory": extra,
         }
         name = ("shape", "prompt", "answer")
-        alike = [i for i, old in enumerate(before) if all(old[k] == row[k] for k in name)]
-        if alike:
-            record["rows"][alike[0]] = row
-        else:
-            record["rows"].append(row)
+        old = [[each[key] for key in name] for each in record["rows"]]
+        new = [row[key] for key in name]
+        at = old.index(new) if new in old else len(old)
+        record["rows"][at : at + 1] = [row]
         print(
             shape,
             n_prompt,
@@ -305,8 +299,7 @@ def main() -> None:
             f"{extra or 0:.0f} MB",
             flush=True,
         )
-        (options.out / "attribution.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / "attribution.md").write_text(table(record))
+        environment.write(record, options.out, "attribution", table(record))
 
 
 if __name__ == "__main__":

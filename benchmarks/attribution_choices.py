@@ -1,16 +1,15 @@
-"""What the choices of AMIG change: how exact each integration rule is, and the baselines.
+"""Measure the integration rules of AMIG and compare its baselines.
 
 On trained models with facts they know:
 
 rules
-    `Attribution.relative_gap` for every rule and number of nodes: by how much the scores of a layer
-    miss the change of the probability, relative to the greatest change in any layer.
+    `Attribution.relative_gap` for each rule and number of nodes: the difference between the sum of
+    scores of a layer and the change of the probability, relative to the largest change of a layer.
 baselines
-    Scores from `baseline="mean"` (one path, as the authors' program) against `"per-token"` (one
-    path from every sentence with a token replaced, as the paper's formula): Spearman's correlation
-    over all neurons, the share of the 20 highest neurons in common, and the Jaccard index of the
-    neurons above the default threshold. Both with eight Gauss-Legendre nodes. And against
-    `"zero"`, for comparison.
+    Scores with `baseline="mean"` (one path, as in the authors' program) against `"per-token"` (one
+    path for each sentence with a token replaced, as in the paper's formula) and `"zero"`:
+    Spearman's correlation over all neurons, the share of the 20 highest neurons in common, and the
+    Jaccard index of the neurons above the default threshold. All with eight Gauss-Legendre nodes.
 
 Examples
 --------
@@ -20,14 +19,12 @@ python benchmarks/attribution_choices.py --out benchmarks/results
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
 from typing import Any
 
+import environment
 import numpy as np
 from attribution_choices_report import table
-from environment import command_line, describe_environment
 from ground_truth import facts_of
 from scipy.stats import spearmanr
 
@@ -88,10 +85,7 @@ def baselines(model: NeuronModel, facts: FactSet) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser = environment.parser(__doc__)
     parser.add_argument("--model", action="append", help="default: the natural test bed models")
     parser.add_argument("--facts", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="five facts")
@@ -99,8 +93,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     n_facts = 5 if options.quick else options.facts
     record: dict[str, Any] = {
-        "environment": describe_environment(),
-        "command": command_line("benchmarks/attribution_choices.py"),
+        **environment.new_record("attribution_choices"),
         "n_facts": n_facts,
         "models": {},
     }
@@ -112,8 +105,7 @@ def main() -> None:
             "baselines": baselines(model, facts),
         }
         print(name, json.dumps(record["models"][name]["baselines"]), flush=True)
-        (options.out / "attribution_choices.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / "attribution_choices.md").write_text(table(record))
+        environment.write(record, options.out, "attribution_choices", table(record))
 
 
 if __name__ == "__main__":

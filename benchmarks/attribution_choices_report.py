@@ -10,14 +10,14 @@ def table(record: dict[str, Any]) -> str:
     lines = [
         f"`{record['command']}`",
         "",
-        f"Environment: {record['environment']}. {record['n_facts']} facts of each model; what the "
-        "figures are: the docstring of `attribution_choices.py`.",
+        f"Environment: {record['environment']}. {record['n_facts']} facts per model. The "
+        "docstring of `attribution_choices.py` explains the measures.",
     ]
     for name, found in record["models"].items():
         steps = sorted({row["steps"] for row in found["rules"]})
         lines += [
             "",
-            f"**{name}**, gap by rule and steps (mean over the facts; in brackets the greatest):",
+            f"**{name}**, gap by rule and steps (mean over the facts; in brackets the largest):",
             "",
             f"| rule | {' | '.join(map(str, steps))} |",
             "|---|" + "--:|" * len(steps),
@@ -33,8 +33,8 @@ def table(record: dict[str, Any]) -> str:
             lines.append(f"| {rule} | {' | '.join(shown)} |")
         lines += [
             "",
-            "| baseline beside mean | Spearman, all neurons (least) | highest 20 in common | "
-            "Jaccard index above the threshold |",
+            "| baseline compared with mean | Spearman, all neurons (lowest) | highest 20 in common "
+            "| Jaccard index above the threshold |",
             "|---|--:|--:|--:|",
         ]
         for row in found["baselines"]:
@@ -47,5 +47,5 @@ def table(record: dict[str, Any]) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a share in words."""
+    """Return a share in percent."""
     return f"{100 * value:.2g} %"

@@ -13,11 +13,11 @@ def table(record: dict[str, Any]) -> str:
         "",
         f"Environment: {record['environment']}. {record['threads']} threads; medians. On "
         f"{record['device']}, {record['dtype']}. N = 20 "
-        "steps, mean baseline, 12 layers of width 768; what the columns are: the docstring of "
-        "`attribution.py`.",
+        "steps, mean baseline, 12 layers of width 768; the docstring of "
+        "`attribution.py` explains the columns.",
         "",
         "| shape | prompt | answer | sweep | sweep / floor | naive / sweep | "
-        "authors' order / sweep | greatest difference | per fact of "
+        "authors' order / sweep | largest difference | per fact of "
         f"{record['n_facts']} | memory |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
@@ -33,5 +33,5 @@ def table(record: dict[str, Any]) -> str:
 
 
 def megabytes(value: float | None) -> str:
-    """Return a size in words."""
+    """Return a size as text."""
     return "-" if value is None else f"{value:,.0f} MB"

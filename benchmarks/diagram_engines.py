@@ -1,11 +1,11 @@
-"""Time the engines of ``persistence_diagrams``: the measurement behind its ``engine="auto"``.
+"""Time the engines of ``persistence_diagrams``, on which its ``engine="auto"`` is based.
 
     python benchmarks/diagram_engines.py [--quick] [--limit SECONDS] [--repeat N]
 
-Prints one Markdown table. Every cell is the best of some runs, in a process of its own that is
-ended at the limit (for all its runs together). The input is given as a matrix, so distances of
-points are not timed. The column ``agreement`` is what the rule looks at (``neighbour_agreement``),
-``auto`` what it chose.
+Prints one Markdown table. Each cell is the best of several runs in a separate process, which stops
+at the limit (for all its runs together). The input is a matrix, so the distances of points are not
+timed. The column ``agreement`` is the value the rule uses (``neighbour_agreement``), ``auto`` the
+engine it selects.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def neighbours(n: int, d: int, k: int) -> Any:
 
 
 def layers(n_layers: int, size: int) -> Any:
-    """Adjacent layers fully joined, as neurons are: a graph without triangles."""
+    """Fully connected adjacent layers: a graph without triangles."""
     rng = np.random.default_rng(0)
     n = n_layers * size
     layer = np.arange(n) // size

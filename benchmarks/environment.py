@@ -1,13 +1,16 @@
-"""The machine and the versions a benchmark ran with, in one line."""
+"""Shared by the benchmarks: options, records, and a description of the machine."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
 import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = (
     "numpy",
@@ -22,11 +25,31 @@ PACKAGES = (
 )
 
 
-def command_line(script: str, without: tuple[str, ...] = ()) -> str:
-    """Return the command that runs a script as it was run, with the usual output folder.
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the option ``--out``."""
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    return made
 
-    Options that say only where files go can be left out.
-    """
+
+def new_record(script: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the start of a record: the machine and the command."""
+    command = command_line(f"benchmarks/{script}.py", without)
+    return {"environment": describe_environment(), "command": command}
+
+
+def write(record: dict[str, Any], out: Path, name: str, text: str | None = None) -> None:
+    """Write a record as JSON and, if given, its tables as Markdown."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    if text is not None:
+        (out / f"{name}.md").write_text(text)
+
+
+def command_line(script: str, without: tuple[str, ...] = ()) -> str:
+    """Return the command of this run with the default output folder, without some options."""
     arguments = sys.argv[1:]
     for option in ("--out", *without):
         arguments = [part for part in arguments if not part.startswith(f"{option}=")]

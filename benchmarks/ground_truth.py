@@ -1,28 +1,28 @@
-"""What the shipped models know, where their knowledge sits, and whether planted groups are found.
+"""Measure the built-in models: recall, knowledge neurons, suppression and planted groups.
 
 Natural models (`testbed:gpt2`, `testbed:llama`, `testbed:bert`) and the random one:
 
 recall
     Greedy exact match on trained and held-out wordings, by language.
 knowledge neurons
-    `AMIG()` with its defaults on 200 facts: neurons a fact, their share by layer, time a fact.
+    `AMIG()` with its defaults on 200 facts: neurons per fact, their share by layer, time per fact.
 suppression
-    The same facts: how far the answer's probability falls, in logarithms, with the fact's own
-    neurons set to zero (`Edit(neurons, positions="all")`), with as many random neurons, and what
-    the fact's neurons do to another fact of another relation. Paired over facts: Wilcoxon's test,
-    Cohen's d of the differences.
+    The same facts: decrease of the answer's log-probability with the neurons of the fact set to
+    zero (`Edit(neurons, positions="all")`), with as many random neurons set to zero, and of
+    another fact of another relation with the neurons of the fact set to zero. Paired over facts:
+    Wilcoxon's test, Cohen's d of the differences.
 
 Models with planted groups (`testbed:planted`, `testbed:functional`):
 
 function
-    Each group alone (the others suppressed), none, against the unedited answer.
+    Each group alone (the others suppressed) and no group, against the unedited answer.
 wiring
     Mean absolute connection weight between neurons of adjacent layers, within groups and across.
 true neurons
     `NTCClusterer` on all neurons of the groups.
 end to end
     AMIG's neurons of single facts, clustered; adjusted Rand index against the planted groups, with
-    noise as one class and (strict) every neuron of noise as a class of its own; mean over facts.
+    noise as one class and (strict) each noise neuron as a separate class; mean over facts.
 
 Examples
 --------
@@ -32,15 +32,13 @@ python benchmarks/ground_truth.py --out benchmarks/results
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
-from pathlib import Path
 from typing import Any
 
+import environment
 import numpy as np
 import torch
-from environment import command_line, describe_environment
 from ground_truth_report import table
 from scipy.stats import wilcoxon
 from scoring import ari, strict_ari
@@ -76,7 +74,7 @@ def facts_of(name: str, n: int, language: str | None = "en") -> FactSet:
 
 
 def recall(name: str) -> list[dict[str, Any]]:
-    """Measure what a model knows, with the weights as they are shipped."""
+    """Measure the recall of a built-in model."""
     from neurotopo.models.recall import scores_of
     from neurotopo.testbed.corpus import world_lessons
     from neurotopo.testbed.recipe import RECIPES
@@ -89,7 +87,7 @@ def recall(name: str) -> list[dict[str, Any]]:
 
 
 def located(model: NeuronModel, facts: FactSet) -> tuple[list[NeuronSet], dict[str, Any]]:
-    """Locate the neurons of every fact; return them and where they are."""
+    """Locate the neurons of each fact; return them and their positions."""
     next(AMIG().attribute_many(model, facts[:1]))
     start = time.perf_counter()
     neurons = [found.neurons() for found in AMIG().attribute_many(model, facts)]
@@ -107,7 +105,7 @@ def located(model: NeuronModel, facts: FactSet) -> tuple[list[NeuronSet], dict[s
 def suppression(
     model: NeuronModel, facts: FactSet, neurons: list[NeuronSet], seed: int = 0
 ) -> dict[str, Any]:
-    """Suppress every fact's neurons, and random ones; look at another fact, too."""
+    """Suppress the neurons of each fact, and random ones; also measure another fact."""
     rng = np.random.default_rng(seed)
     total = model.n_layers * model.n_neurons
     own, random, other = [], [], []
@@ -154,7 +152,7 @@ def paired(one: list[float], two: list[float]) -> dict[str, float]:
 
 
 def function(model: NeuronModel, facts: FactSet, groups: list[NeuronSet]) -> dict[str, Any]:
-    """Leave each group alone, and none."""
+    """Keep each group alone, and none."""
     everything = set().union(*groups)
     edits = [Edit(NeuronSet(everything - set(group))) for group in groups]
     edits.append(Edit(NeuronSet(everything)))
@@ -236,7 +234,7 @@ def end_to_end(model: NeuronModel, facts: FactSet, groups: list[NeuronSet]) -> d
 
 
 def size_of(name: str) -> dict[str, float]:
-    """Return what a model's folder holds."""
+    """Return the size of a model."""
     folder = find(name)
     model = load_model(f"testbed:{name}").hf_model
     return {
@@ -246,18 +244,14 @@ def size_of(name: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser = environment.parser(__doc__)
     parser.add_argument("--facts", type=int, default=200)
     parser.add_argument("--quick", action="store_true", help="ten facts")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     n_facts = 10 if options.quick else options.facts
     record: dict[str, Any] = {
-        "environment": describe_environment(),
-        "command": command_line("benchmarks/ground_truth.py"),
+        **environment.new_record("ground_truth"),
         "threads": torch.get_num_threads(),
         "natural": {},
         "grouped": {},
@@ -285,8 +279,7 @@ def main() -> None:
             "end_to_end": end_to_end(model, facts, groups),
         }
         print(name, json.dumps(record["grouped"][name]), flush=True)
-    (options.out / "ground_truth.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / "ground_truth.md").write_text(table(record))
+    environment.write(record, options.out, "ground_truth", table(record))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The learning study on the models of the test bed: which neurons to train.
+"""Run the learning study on built-in models: which neurons to train.
 
 `neurotopo run learning` with its defaults on 150 facts of FactWorld (about a hundred lessons, six
-arms, three seeds) for the GPT-2- and LLaMA-shaped models. The record keeps Table 2, the costs, the
-overlap at shares of changed neurons, and the findings in words. The runs stay in `--work`, and the
-script goes on with what is there.
+arms, three seeds) for the GPT-2- and LLaMA-shaped models. The record has Table 2, the costs, the
+overlap at shares of changed neurons, and the findings. The runs stay in `--work`; the script
+resumes them.
 
 Examples
 --------
@@ -13,13 +13,12 @@ python benchmarks/learning.py --out benchmarks/results
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from environment import command_line, describe_environment
+import environment
 from learning_report import table
 
 from neurotopo.studies import run
@@ -29,7 +28,7 @@ KEPT = ("table2", "table8_paired", "table11", "overlap", "sets")
 
 
 def study(model: str, work: Path, quick: bool) -> dict[str, Any]:
-    """Run the study and return what is recorded."""
+    """Run the study and return its record."""
     result = run(
         "learning",
         model=model,
@@ -52,25 +51,19 @@ def study(model: str, work: Path, quick: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--work", type=Path, help="folder of the runs; a new one if not given")
+    parser = environment.parser(__doc__)
+    parser.add_argument("--work", type=Path, help="folder of the runs; default: a new one")
     parser.add_argument("--quick", action="store_true", help="few facts, two seeds")
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp(prefix="learning-"))
     record: dict[str, Any] = {
-        "command": command_line("benchmarks/learning.py", without=("--work",)),
-        "environment": describe_environment(),
+        **environment.new_record("learning", without=("--work",)),
         "models": {
             model: study(model, work / model.removeprefix("testbed:"), options.quick)
             for model in MODELS
         },
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "learning.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / "learning.md").write_text(table(record))
+    environment.write(record, options.out, "learning", table(record))
     print(table(record))
 
 

@@ -9,14 +9,14 @@ def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     parts = [
         f"`{record['command']}`",
-        f"Environment: {record['environment']}. Defaults of `neurotopo run learning`; what the "
-        "figures are: the report of any run, and docs/training.md. Several runs shared the "
-        "machine, so only the ratios of times say something.",
+        f"Environment: {record['environment']}. Defaults of `neurotopo run learning`. The report "
+        "of any run and docs/training.md explain the measures. Several runs shared the machine, so "
+        "only the ratios of times are meaningful.",
     ]
     for model, case in record["models"].items():
         parts += [
             f"**{model}**, {case['n_trainings']} trainings: accuracy in per cent (95 % interval "
-            "over seeds) on the new facts, the old ones and the new ones in other words.",
+            "over seeds) on the new facts, the old ones and the reworded new ones.",
             _accuracy(case["tables"]),
             "\n".join(f"- {sentence}" for sentence in case["findings"]),
         ]

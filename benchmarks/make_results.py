@@ -32,13 +32,13 @@ from whole_model import table as whole_model_tables
 HERE = Path(__file__).resolve().parent
 HEAD = """# Results of the benchmarks
 
-Made by `python benchmarks/make_results.py` from the records in `{results}`; nothing in this file
-is typed in by hand. What is measured and how: `benchmarks/README.md`. Times are comparable within
-one run on one machine, not between runs.
+`python benchmarks/make_results.py` makes this file from the records in `{results}`.
+`benchmarks/README.md` describes the measurements. Times are comparable within one run on one
+machine, not between runs.
 """
 
 
-# Benchmarks whose part of the page is one table: name of the record, title, how it is written.
+# Benchmarks with one table: name of the record, title, function.
 TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("whole_model", "All neurons of a model", whole_model_tables),
     ("neurons", "Neurons of a fact", neurons_tables),
@@ -64,7 +64,7 @@ def quality_section(record: dict[str, Any], results: Path, beside: Path) -> str:
     """Return the part on quality."""
     (results / "quality.md").write_text(tables(record))
     pictures = {path.stem: path for path in draw_all(record, results)}
-    parts = ["## Quality", introduction(record), "### What comes out", findings(record)]
+    parts = ["## Quality", introduction(record), "### Findings", findings(record)]
     for kind, title in KINDS.items():
         if f"quality_{kind}_ari" not in pictures:
             continue
@@ -73,9 +73,9 @@ def quality_section(record: dict[str, Any], results: Path, beside: Path) -> str:
     if "quality_toys_default" in pictures:
         parts += ["Toy sets by untuned setting (first seed; grey: in no cluster):"]
         parts += [picture(pictures["quality_toys_default"], beside, "Toy sets, untuned")]
-        parts += ["The same, tuned on the truth:"]
+        parts += ["The same, tuned by the truth:"]
         parts += [picture(pictures["quality_toys_tuned"], beside, "Toy sets, tuned")]
-    parts += ["### Where there is nothing to find", null_table(record)]
+    parts += ["### Data without clusters", null_table(record)]
     more = Path(os.path.relpath(results / "quality.md", beside)).as_posix()
     parts += [
         "AMI, ARI on clustered samples, share of noise and the tuned settings are in "
@@ -96,7 +96,7 @@ def speed_section(record: dict[str, Any], results: Path, beside: Path) -> str:
 
 
 def assemble(results: Path, out: Path) -> str:
-    """Return the whole page; a benchmark without a record is named as missing."""
+    """Return the page; it names benchmarks without a record."""
     beside = out.resolve().parent
     shown = Path(os.path.relpath(results, HERE.parent)).as_posix()
     parts = [HEAD.format(results=shown if not shown.startswith("..") else results.name)]

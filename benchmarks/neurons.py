@@ -1,10 +1,10 @@
-"""Time what is done per fact: the graph of its neurons, and suppressing every subset of components.
+"""Time the work per fact: the graph of its neurons, and the suppression of subsets of components.
 
 Graphs: k random neurons of a model of GPT-2's shape (12 layers of 3,072 neurons, width 768, random
-weights), from the loaded model to fitted clusters, against a plain Python reading of equations 4
-to 7 (a double loop over neurons with sums over the width, then paths that let more and more neurons
-stand between). Suppression: all 255 non-empty subsets of 8 components of 8 neurons each, at the
-position that predicts the answer, against one plain forward of the whole prompt each.
+weights), from the loaded model to fitted clusters, against a direct Python implementation of
+equations 4 to 7 (a double loop over neurons with sums over the width, then paths through more and
+more neurons). Suppression: all 255 non-empty subsets of 8 components of 8 neurons each, at the
+position that predicts the answer, against one forward pass of the whole prompt per subset.
 
 Examples
 --------
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import statistics
 import sys
 import time
@@ -30,7 +29,7 @@ import transformers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from environment import command_line, describe_environment
+import environment
 from neurons_report import table
 
 from neurotopo import Edit, Fact, NeuronGraph, NeuronModel, NeuronSet, NTCClusterer
@@ -66,14 +65,14 @@ def timed(function: Callable[[], Any], repeat: int) -> tuple[list[float], Any]:
 
 
 def naive_graph(model: NeuronModel, neurons: NeuronSet) -> list[list[float]]:
-    """Read equations 4 to 7 literally: loops over neurons, and over the neurons between."""
+    """Compute equations 4 to 7 directly: loops over neurons, and over the neurons between."""
     pairs = list(neurons)
     lengths = oracles.naive_lengths(oracles.naive_weights(model, pairs))
     return oracles.naive_matrix(lengths, [layer for layer, _ in pairs])
 
 
 def graph_rows(model: NeuronModel, sizes: list[int], naive_up_to: int) -> list[dict[str, Any]]:
-    """Time graph and clustering, and their naive reading, for sets of k neurons."""
+    """Time graph and clustering, and a direct implementation, for sets of k neurons."""
     rows = []
     for k in sizes:
         sets = [random_neurons(model, k, seed) for seed in range(20)]
@@ -162,10 +161,7 @@ def suppression(model: NeuronModel, n_components: int, repeat: int) -> dict[str,
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser = environment.parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="small cases, half a minute")
     return parser.parse_args()
 
@@ -176,14 +172,12 @@ def main() -> None:
     model = gpt2_small()
     sizes = [20, 50] if options.quick else [20, 100, 500]
     record = {
-        "environment": describe_environment(),
-        "command": command_line("benchmarks/neurons.py"),
+        **environment.new_record("neurons"),
         "threads": torch.get_num_threads(),
         "graphs": graph_rows(model, sizes, naive_up_to=100),
         "suppression": suppression(model, 4 if options.quick else 8, repeat=5),
     }
-    (options.out / "neurons.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / "neurons.md").write_text(table(record))
+    environment.write(record, options.out, "neurons", table(record))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def milliseconds(seconds: list[float] | None) -> str:
-    """Return the median in words."""
+    """Return the median as text."""
     if seconds is None:
         return "-"
     value = 1e3 * statistics.median(seconds)
@@ -49,7 +49,7 @@ def table(record: dict[str, Any]) -> str:
         f'| one call, `positions="all"` | {every:.2f} s | {each / every:.1f} |',
         "",
         f"The probabilities of the first two differ by {it['relative_error']:.1e} relative at "
-        "most. The third is another edit: it acts on every token of the prompt, so no part of it "
-        "can be computed once for all subsets.",
+        "most. The third is a different edit: it acts on every token of the prompt, so nothing can "
+        "be shared between subsets.",
     ]
     return "\n".join(lines) + "\n"

@@ -1,10 +1,10 @@
-"""Graphs whose clusters are known, layered like a network.
+"""Graphs with known clusters, layered like a network.
 
-A neuron sits in a layer and is connected only to neurons of the layers next to its own. A planted
-community occupies consecutive layers, is connected by strong weights and has a size, a density and
-a strength of its own; all other weights are weak. Noise neurons have weak weights only. The length
+Each neuron has a layer and is connected only to neurons of the adjacent layers. A planted
+community occupies consecutive layers, has strong weights inside, and differs from others in size,
+density and strength; all other weights are weak. Noise neurons have weak weights only. The length
 of an edge is 1 / |weight|, and :attr:`PlantedGraph.distances` is the paper's matrix A: between
-adjacent layers the length of the edge itself, within a layer infinite, otherwise the length of the
+adjacent layers the length of the edge, within a layer infinite, otherwise the length of the
 shortest path.
 """
 

@@ -1,9 +1,9 @@
-"""How well clusters that are known are found again.
+"""Measure how well methods find known clusters.
 
-Graphs of planted communities and toy sets of points are drawn from `--seeds` seeds. Every method
-runs on all of them with settings that look at no truth ("default"), and with the setting of its
-grid that has the best mean adjusted Rand index over the seeds of a set ("tuned": chosen by the
-truth, hence an upper bound). All grids are of the same size.
+Graphs of planted communities and toy sets of points are drawn from `--seeds` seeds. Each method
+runs on all of them with settings that do not use the truth ("default"), and with the setting of
+its grid that has the best mean adjusted Rand index over the seeds of a set ("tuned": chosen by the
+truth, so an upper bound). All grids have the same size.
 
 Examples
 --------
@@ -13,24 +13,22 @@ python benchmarks/quality.py --out benchmarks/results
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # the matrices are small
 
+import environment  # noqa: E402
 import numpy as np  # noqa: E402
-from environment import command_line, describe_environment  # noqa: E402
 from planted import LEVELS, planted_graph  # noqa: E402
 from quality_methods import FAMILIES, VARIANTS, Problem, Run, Setting, agrees_with_hdbscan  # noqa: E402
 from scoring import ari, mean_and_interval, scores  # noqa: E402
 from toys import TOYS, toy_set  # noqa: E402
 
-# The settings listed in quality_methods were written down after a look at seeds 0 to 5.
+# The settings in quality_methods were chosen on seeds 0 to 5.
 FIRST_SEED = 1000
 NO_COMMUNITIES = "no communities"
 
@@ -62,7 +60,7 @@ class Runs:
         self.done: dict[str, list[np.ndarray] | str] = {}
 
     def __call__(self, run: Run, setting: Setting) -> list[np.ndarray] | str:
-        """Return the labels for every seed, or what the method raised."""
+        """Return the labels for each seed, or the error."""
         key = json.dumps([run.__name__, setting], sort_keys=True)
         if key not in self.done:
             try:
@@ -80,7 +78,7 @@ def mean_ari(problems: list[Problem], labels: list[np.ndarray]) -> float:
 def result_row(
     problems: list[Problem], labels: list[np.ndarray] | str, **about: Any
 ) -> dict[str, Any]:
-    """Return one row of the record: all measures for every seed; of points, the first labels."""
+    """Return one row of the record: all measures per seed, and for points the first labels."""
     if isinstance(labels, str):
         return {**about, "error": labels}
     each = [scores(p.truth, found) for p, found in zip(problems, labels, strict=True)]
@@ -115,7 +113,7 @@ def run_set(kind: str, name: str, seeds: int) -> list[dict[str, Any]]:
 
 
 def compare_with_hdbscan(seeds: int) -> dict[str, int]:
-    """Count on how many toy sets NTC gives exactly the clusters of HDBSCAN."""
+    """Count the toy sets for which NTC gives exactly the clusters of HDBSCAN."""
     drawn = [draw("toys", name, FIRST_SEED + seed) for name in TOYS for seed in range(seeds)]
     return {
         "draws": len(drawn),
@@ -125,10 +123,7 @@ def compare_with_hdbscan(seeds: int) -> dict[str, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser = environment.parser(__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--quick", action="store_true", help="3 seeds")
     parser.add_argument("--only", action="append", help="only sets whose name contains this")
@@ -136,8 +131,7 @@ def main() -> None:
     seeds = 3 if options.quick else options.seeds
     options.out.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {
-        "environment": describe_environment(),
-        "command": command_line("benchmarks/quality.py"),
+        **environment.new_record("quality"),
         "seeds": seeds,
         "first_seed": FIRST_SEED,
         "rows": [],

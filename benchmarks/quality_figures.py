@@ -32,7 +32,7 @@ def ordered(values: Any) -> list[Any]:
 
 
 def draw_all(record: dict[str, Any], folder: Path) -> list[Path]:
-    """Draw every picture there is data for; return the files."""
+    """Draw all pictures and return the files."""
     written = []
     toys = [row for row in record["rows"] if row["kind"] == "toys"]
     if toys:

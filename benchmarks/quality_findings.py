@@ -1,4 +1,4 @@
-"""What the quality benchmark says, in sentences made from its numbers."""
+"""Findings of the quality benchmark, as sentences made from its numbers."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def which_setting(numbers: Numbers) -> str:
     overall, both, paper = _best_over_both(numbers, "ari")
     strict, strict_both, strict_paper = _best_over_both(numbers, "strict_ari")
     return (
-        "**Which setting to use.** Of the NTC settings that look at no truth, the best on the "
+        "**Which setting to use.** Of the NTC settings that do not use the truth, the best on the "
         f"planted graphs is `{on_graphs}` (mean ARI {graphs:.2f}), the best on the toy sets is "
         f"`{on_toys}` ({toys:.2f}), and the best over both is `{overall}` ({both:.2f}; the "
         f"paper's rule: {paper:.2f}), that is `{_as_code(overall)}`. By the stricter score the "
         f"best over both is `{strict}` ({strict_both:.2f}; the paper's rule: {strict_paper:.2f}). "
-        "They are picked here by their scores on these sets: data of another kind may prefer "
-        "another."
+        "They are selected by their scores on these sets: another setting may be better for other "
+        "data."
     )
 
 
@@ -72,32 +72,32 @@ def paper_overall(numbers: Numbers) -> str:
         "**The paper's rule** (relative, tau = 0.5): mean ARI "
         f"{numbers.over_sets('graphs', PAPER, 'default'):.2f} on the planted graphs ({each}) and "
         f"{numbers.over_sets('toys', PAPER, 'default'):.2f} on the toy sets. With the tau that is "
-        f"best for each set, which the truth must tell: "
+        f"best for each set, chosen by the truth: "
         f"{numbers.over_sets('graphs', PAPER, 'tuned'):.2f} and "
         f"{numbers.over_sets('toys', PAPER, 'tuned'):.2f}."
     )
 
 
 def two_close_blobs(numbers: Numbers) -> str:
-    """Say what becomes of two blobs that are close when a third is far."""
+    """Describe two close blobs and a far one."""
     counts = numbers.values("toys", CLOSE, PAPER, "default", "clusters")
     ari, tuned = numbers.mean("toys", CLOSE, PAPER), numbers.mean("toys", CLOSE, PAPER, "tuned")
     two = sum(count == 2 for count in counts)
     text = (
         f"**Two close blobs and a far one.** The paper's rule finds exactly two clusters in {two} "
-        f"of {len(counts)} draws (mean ARI {ari:.2f}; three are there)."
+        f"of {len(counts)} draws (mean ARI {ari:.2f}; the truth has three)."
     )
     if tuned < GOOD:
         text += (
-            f" No tau mends it (best: {tuned:.2f}): as one cluster the pair lives for longer than "
-            "its halves taken together, so the family of greatest total persistence holds the pair."
+            f" No tau helps (best: {tuned:.2f}): the pair as one cluster is more persistent than "
+            "its two parts together, so the selection by total persistence keeps the pair."
         )
     good = [
         f"`{name}` ({numbers.mean('toys', CLOSE, name):.2f})"
         for name in numbers.methods("toys", "default")
         if is_ntc(name) and numbers.mean("toys", CLOSE, name) >= GOOD
     ]
-    text += f" Settings with a mean ARI of {GOOD} or more: {', '.join(good) or 'none of them'}."
+    text += f" Settings with a mean ARI of {GOOD} or more: {', '.join(good) or 'none'}."
     best = numbers.mean("toys", CLOSE, "NTC relative", "tuned")
     family = numbers.by["toys", CLOSE, "NTC relative", "tuned"]
     return text + (
@@ -107,7 +107,7 @@ def two_close_blobs(numbers: Numbers) -> str:
 
 
 def noise(numbers: Numbers) -> str:
-    """Say what uniform noise does to the paper's rule."""
+    """Describe the effect of uniform noise on the paper's rule."""
     paper = [numbers.mean("toys", name, PAPER) for name in BLOBS]
     lost = [100 * numbers.mean("toys", name, PAPER, measure="noise") for name in BLOBS]
     text = (
@@ -125,7 +125,7 @@ def noise(numbers: Numbers) -> str:
 
 
 def significance(numbers: Numbers) -> str:
-    """Say what the significance rule can do on graphs."""
+    """Describe the significance rule on graphs."""
     get = {
         measure: numbers.over_sets("graphs", SIGNIFICANCE, "default", measure)
         for measure in ("ari", "noise", "ari_clustered")
@@ -133,17 +133,17 @@ def significance(numbers: Numbers) -> str:
     tuned = numbers.over_sets("graphs", "NTC significance", "tuned")
     condensed = numbers.over_sets("graphs", f"{SIGNIFICANCE}, condense 5/1", "default")
     return (
-        f"**Significance** asks another question, and answers it with caution: on the planted "
+        f"**Significance** answers a different question, and is conservative: on the planted "
         f"graphs `{SIGNIFICANCE}` leaves {100 * get['noise']:.0f} % of the neurons in no cluster "
         f"(mean ARI {get['ari']:.2f}; on the neurons it clusters {get['ari_clustered']:.2f}); with "
         f"condensed clusters of five or more its mean ARI is {condensed:.2f}. With "
-        f"the level that is best for each set its mean ARI is {tuned:.2f}. Use it to ask whether a "
-        "cluster could be chance, not to find all of them."
+        f"the level that is best for each set its mean ARI is {tuned:.2f}. Use it to test whether "
+        "a cluster could arise by chance, not to find all clusters."
     )
 
 
 def authors_baselines(numbers: Numbers) -> str:
-    """Say how much of the distance to the paper's baselines is their setting and their input."""
+    """Compare the paper's baselines with other settings and inputs."""
     names = ("K-Means", "DBSCAN", "Hierarchical")
     table = [
         (
@@ -157,16 +157,16 @@ def authors_baselines(numbers: Numbers) -> str:
     return (
         "**The paper's baselines** on the planted graphs, mean ARI. "
         f"{'; '.join(table)}; the paper's rule: "
-        f"{numbers.over_sets('graphs', PAPER, 'default'):.2f} as it is, "
-        f"{numbers.over_sets('graphs', PAPER, 'tuned'):.2f} tuned. The distance between the first "
-        "number of each and the others is the baselines' settings and, for K-Means and "
-        "hierarchical clustering, the infinite distances within a layer, which single linkage "
-        "does not mind."
+        f"{numbers.over_sets('graphs', PAPER, 'default'):.2f} by default, "
+        f"{numbers.over_sets('graphs', PAPER, 'tuned'):.2f} tuned. The difference between the "
+        "first number of each and the others comes from the settings of the baselines and, for "
+        "K-Means and hierarchical clustering, from the infinite distances within a layer, which do "
+        "not affect single linkage."
     )
 
 
 def nothing_to_find(numbers: Numbers) -> str:
-    """Say what is found where there is nothing."""
+    """Describe the clusters found in data without clusters."""
     parts = []
     for kind, name in (("toys", "no structure"), ("graphs", "no communities")):
         paper = numbers.mean(kind, name, PAPER, measure="clusters")
@@ -177,23 +177,23 @@ def nothing_to_find(numbers: Numbers) -> str:
             f"some in {some} of {len(counts)} draws"
         )
     return (
-        "**Where there is nothing to find.** A threshold relative to the largest persistence "
-        f"always keeps something. {'; '.join(parts)}. Random points in the plane are not the null "
-        "of the permutation test, which shuffles distances and so forgets the triangle inequality."
+        "**Data without clusters.** A threshold relative to the largest persistence always keeps "
+        f"some cluster. {'; '.join(parts)}. Random points in the plane are not the null "
+        "of the permutation test, which shuffles distances and so breaks the triangle inequality."
     )
 
 
 def against_peers(numbers: Numbers) -> str:
-    """Count where the peers are better, tuned and not."""
-    text = "**Against the peers.**"
-    for mode, words in (("default", "Untuned"), ("tuned", "Tuned on the truth")):
+    """List the sets where other methods are better, tuned and not."""
+    text = "**Other methods.**"
+    for mode, words in (("default", "Untuned"), ("tuned", "Tuned by the truth")):
         clauses = []
         for kind, label in (("graphs", "planted graphs"), ("toys", "toy sets")):
             own, mine = numbers.best(kind, mode, is_ntc)
             peer, theirs = numbers.best(kind, mode, is_peer)
             clauses.append(
-                f"on the {label} the best of NTC is `{own}` ({mine:.2f}) and the best peer "
-                f"`{peer}` ({theirs:.2f})"
+                f"on the {label} the best NTC setting is `{own}` ({mine:.2f}) and the best other "
+                f"method `{peer}` ({theirs:.2f})"
             )
         text += f" {words}: {'; '.join(clauses)}."
     behind = [
@@ -204,7 +204,7 @@ def against_peers(numbers: Numbers) -> str:
         if theirs > mine + TIE
     ]
     return text + (
-        " Sets on which a tuned peer is better than every tuned NTC rule by more than "
+        " Sets where another tuned method exceeds every tuned NTC rule by more than "
         f"{TIE}: {'; '.join(behind) or 'none'}."
     )
 
@@ -216,12 +216,12 @@ def _best_on_set(numbers: Numbers, kind: str, name: str) -> tuple[str, float, fl
 
 
 def contains_hdbscan(counts: dict[str, int]) -> str:
-    """Compare the setting that should be HDBSCAN with HDBSCAN."""
+    """Compare the setting that corresponds to HDBSCAN with HDBSCAN."""
     return (
-        f"**HDBSCAN inside.** `{AS_HDBSCAN}` gives exactly the clusters of scikit-learn's HDBSCAN "
-        f"in {counts['equal']} of {counts['draws']} draws of toy sets, and in "
-        f"{counts['equal_without_ties']} when equal lengths are told apart at random. Smoothing by "
-        "core distances makes many lengths equal; NTC lets them act at once, HDBSCAN in some order."
+        f"**HDBSCAN as a special case.** `{AS_HDBSCAN}` gives exactly the clusters of "
+        f"scikit-learn's HDBSCAN in {counts['equal']} of {counts['draws']} draws of toy sets, and "
+        f"in {counts['equal_without_ties']} when ties are broken at random. Smoothing by core "
+        "distances makes many lengths equal; NTC merges them at once, HDBSCAN in some order."
     )
 
 

@@ -1,11 +1,11 @@
-"""The clusterings compared for quality, their default settings and their tuning grids.
+"""Methods of the quality benchmark, their default settings and their tuning grids.
 
-Every method gets the same matrix of distances (toy sets: Euclidean; graphs: the paper's matrix A).
-The exceptions are named: "on points" needs points; "on shortest paths" is given, on graphs, the
-finite length of the shortest path also within a layer, where A is infinite, since methods other
-than single linkage suffer from that; and NTC's significance rule on graphs, whose null shuffles
-the weights of the direct connections within pairs of layers, is given those and the layers.
-Every tuning grid has the same number of settings.
+Each method gets the same matrix of distances (toy sets: Euclidean; graphs: the paper's matrix A).
+The names tell the exceptions: "on points" gets points; "on shortest paths" gets, for graphs, the
+finite length of the shortest path also within a layer, where A is infinite, which suits methods
+other than single linkage. NTC's significance rule on graphs shuffles the weights of the direct
+connections within pairs of layers, so it gets those and the layers. All tuning grids have the same
+number of settings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Run = Callable[["Problem", Setting], np.ndarray]
 
 @dataclass
 class Problem:
-    """What is to be clustered, and what was already computed for it.
+    """Data of a problem, and values computed from it.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Family:
-    """A method with the settings among which the best is looked for."""
+    """A method with its grid of settings."""
 
     name: str
     run: Run

@@ -1,4 +1,4 @@
-"""Tables and findings of the quality benchmark, made from its record; no number is typed in."""
+"""Tables of the quality benchmark, made from its record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 KINDS = {"graphs": "Planted graphs", "toys": "Toy sets"}
 MODES = {
-    "default": "Settings that look at no truth",
+    "default": "Settings that do not use the truth",
     "tuned": f"Best of {GRID_SIZE} settings each, chosen by the truth (an upper bound)",
 }
 
@@ -22,7 +22,7 @@ def ordered(values: Any) -> list[Any]:
 
 
 class Numbers:
-    """The record, looked up by what is asked of it."""
+    """Access to the numbers of the record."""
 
     def __init__(self, record: dict[str, Any]) -> None:
         self.rows: list[Row] = record["rows"]
@@ -156,7 +156,7 @@ def _in_words(setting: dict[str, Any]) -> str:
     short = {"min_cluster_size": "size", "min_samples": "samples", "n_clusters": "k"}
     short["tau_in_nearest_distances"] = "tau (nearest distances)"
     words = [f"{short.get(k, k)}={v}" for k, v in setting.items() if k not in ("rule", "condense")]
-    return ", ".join(words + ["condense"] * bool(setting.get("condense"))) or "as it is"
+    return ", ".join(words + ["condense"] * bool(setting.get("condense"))) or "default"
 
 
 def ari_tables(record: dict[str, Any], kind: str) -> str:
@@ -171,12 +171,12 @@ def ari_tables(record: dict[str, Any], kind: str) -> str:
 def introduction(record: dict[str, Any]) -> str:
     return (
         f"`{record['command']}`\n\nEnvironment: {record['environment']}.\n\n"
-        f"{record['seeds']} seeds per set (from {record['first_seed']} on; the settings listed "
-        "were written down after a look at seeds 0 to 5). Cells: mean adjusted Rand index (ARI) "
-        "over the seeds, noise being a class of its own in the truth and in the answer, and half "
-        "the width of the 95 % interval of the mean (Student's t over seeds). Last columns: "
-        "the mean over the sets, and the mean of a stricter ARI in which every sample of noise is "
-        "a class of its own, so that a group that was left out whole does not count as found."
+        f"{record['seeds']} seeds per set (from {record['first_seed']} on; the settings were "
+        "chosen on seeds 0 to 5). Cells: mean adjusted Rand index (ARI) over the seeds, with noise "
+        "as one class in the truth and in the answer, and half the width of the 95 % interval of "
+        "the mean (Student's t over seeds). Last columns: the mean over the sets, and the mean of "
+        "a stricter ARI in which each noise sample is a separate class, so that a group that is "
+        "left out entirely does not count as found."
     )
 
 
@@ -189,14 +189,14 @@ def tables(record: dict[str, Any]) -> str:
             continue
         parts += [f"## {title}", "### Adjusted Rand index", ari_tables(record, kind)]
         parts += ["### Strict ARI / AMI / ARI on clustered samples / share of noise"]
-        parts += ["AMI with noise as one class; nan: no draw in which anything was clustered."]
+        parts += ["AMI with noise as one class; nan: no cluster in any draw."]
         for mode, mode_title in MODES.items():
             parts += [f"**{mode_title}**", _other_table(numbers, kind, mode)]
         parts += ["### The tuned settings", _settings_table(numbers, kind)]
-    parts += ["## Where there is nothing to find", null_table(record)]
+    parts += ["## Data without clusters", null_table(record)]
     return "\n\n".join(parts) + "\n"
 
 
 def null_table(record: dict[str, Any]) -> str:
-    """Return what the methods find where there is no cluster."""
+    """Return the clusters found in data without clusters."""
     return _null_table(Numbers(record))

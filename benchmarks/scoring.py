@@ -1,4 +1,4 @@
-"""How a clustering is scored against the truth, and how scores are averaged."""
+"""Scores of a clustering against the truth, and their means."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 
 def ari(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Return the adjusted Rand index, noise (-1) being a class of its own on both sides."""
+    """Return the adjusted Rand index, with noise (-1) as one class on both sides."""
     return float(adjusted_rand_score(truth, labels))
 
 
 def ari_on_clustered(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Return the adjusted Rand index on the samples that the method put into a cluster.
+    """Return the adjusted Rand index on the samples in clusters.
 
     True noise among them still counts as a class, so noise that is clustered costs. It is nan
     when no sample was clustered.
@@ -26,7 +26,7 @@ def ari_on_clustered(truth: np.ndarray, labels: np.ndarray) -> float:
 
 
 def strict_ari(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Return the adjusted Rand index, every noise sample being a class of its own on both sides.
+    """Return the adjusted Rand index, with each noise sample as a separate class on both sides.
 
     With noise as one class, a group that is left out whole counts as found; here it does not.
     """
@@ -34,7 +34,7 @@ def strict_ari(truth: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _apart(labels: np.ndarray) -> np.ndarray:
-    """Give every noise sample a number of its own."""
+    """Give each noise sample a separate number."""
     apart = labels.copy()
     noise = np.flatnonzero(labels < 0)
     apart[noise] = labels.max(initial=-1) + 1 + np.arange(len(noise))

@@ -1,12 +1,12 @@
-"""Time and memory of ``NTCClusterer.fit`` and of its peers.
+"""Measure the time and memory of ``NTCClusterer.fit`` and of other libraries.
 
-Every (input, method) pair runs in a fresh process with one thread. A run first warms the method up
-on a tiny input (imports, compiled functions), then makes the input, then fits it: the best wall
-time of `--repeat` fits counts (of one, when the first takes over ten seconds). Extra memory is the
-peak resident set during the first fit minus the resident set just before it; the peak is the
-kernel's own (``VmHWM``, reset through ``/proc/self/clear_refs``), or, where that file cannot be
-written, a thread that samples the resident set every 2 ms. A fit that takes longer than
-`--time-limit` is ended and printed as "> limit"; whatever a method raises is printed as it is.
+Each (input, method) pair runs in a fresh process with one thread. A run first warms up the method
+on a tiny input (imports, compiled functions), then makes the input, then fits it; the result is
+the best wall time of `--repeat` fits (one fit, if the first takes over ten seconds). Extra memory
+is the peak resident set during the first fit minus the resident set just before it. The peak comes
+from the kernel (``VmHWM``, reset through ``/proc/self/clear_refs``) or, where that file cannot be
+written, from a thread that samples the resident set every 2 ms. A fit that takes longer than
+`--time-limit` is stopped and shown as "> limit"; errors are shown as they are.
 
 Examples
 --------
@@ -38,7 +38,7 @@ SETUP_ALLOWANCE = 300.0  # seconds a child may spend on imports, warm-up and mak
 for _name in THREADS:  # before numpy is imported, here and in every child
     os.environ[_name] = "1"
 
-from environment import command_line, describe_environment, total_memory_gb  # noqa: E402
+import environment  # noqa: E402
 from speed_cases import FULL_CASES, METHODS, QUICK_CASES, Case, Method  # noqa: E402
 from speed_child import measure  # noqa: E402
 
@@ -54,7 +54,7 @@ def refusal(case: Case, method: Method, memory_gb: float) -> str | None:
 
 
 def run_child(case: Case, method: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure one method on one case in a process of its own."""
+    """Measure one method on one case in a separate process."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "measured.json"
         job = {
@@ -76,7 +76,7 @@ def run_child(case: Case, method: str, options: argparse.Namespace) -> dict[str,
 
 
 def outcome(code: int, stderr: str, written: dict[str, Any], time_limit: float) -> dict[str, Any]:
-    """Say how a child ended: what it wrote, out of time, or dead."""
+    """Return the result of a child: what it wrote, a timeout, or a crash."""
     if written.get("status") in ("ok", "failed"):
         return written
     if code == -14:  # SIGALRM, set by the child around the fit
@@ -92,14 +92,13 @@ def outcome(code: int, stderr: str, written: dict[str, Any], time_limit: float) 
 
 
 def run_all(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure everything asked for; the record is written after every measurement."""
+    """Measure the selected cases; write the record after each measurement."""
     cases = QUICK_CASES if options.quick else FULL_CASES
     wanted = [c for c in cases if not options.only or any(o in c.name for o in options.only)]
     if not wanted:
         raise SystemExit(f"--only matches no case; there are: {', '.join(c.name for c in cases)}")
     record: dict[str, Any] = {
-        "environment": describe_environment(),
-        "command": command_line("benchmarks/speed.py"),
+        **environment.new_record("speed"),
         "repeat": options.repeat,
         "time_limit": options.time_limit,
         "memory_gb": options.memory_gb,
@@ -116,7 +115,7 @@ def run_all(options: argparse.Namespace) -> dict[str, Any]:
                 measured = run_child(case, name, options)
             record["rows"].append({"case": case.name, **vars(case), "method": name, **measured})
             print(f"{case.name:32} {name:24} {in_words(measured)}", flush=True)
-            (options.out / "speed.json").write_text(json.dumps(record, indent=1) + "\n")
+            environment.write(record, options.out, "speed")
     return record
 
 
@@ -127,10 +126,7 @@ def in_words(measured: dict[str, Any]) -> str:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser = environment.parser(__doc__)
     parser.add_argument("--quick", action="store_true", help="small inputs, a few minutes")
     parser.add_argument("--only", action="append", help="only cases whose name contains this")
     parser.add_argument("--methods", action="append", help="only methods whose name contains this")
@@ -139,8 +135,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--memory-gb",
         type=float,
-        default=0.6 * total_memory_gb(),
-        help="methods that would need more are not run, and no process may take more",
+        default=0.6 * environment.total_memory_gb(),
+        help="memory limit of a process; methods that need more do not run",
     )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)

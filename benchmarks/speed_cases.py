@@ -1,9 +1,9 @@
-"""What the speed benchmark measures: the inputs, made by seed, and the methods.
+"""Inputs of the speed benchmark, made from seeds, and its methods.
 
-A method is a function from nothing to ``(fit, result)``: ``fit(data)`` is what is timed, and
-``result(fitted)`` condenses its answer to one or two numbers, so that methods which compute the
-same thing can be seen to agree. Imports happen when a method is asked for, in the child process
-that runs it, so that no method pays for the import of another one.
+A method is a function that returns ``(fit, result)``: ``fit(data)`` is timed, and
+``result(fitted)`` reduces the answer to one or two numbers, which are equal for methods that
+compute the same thing. Imports happen in the child process, when the method is called, so no
+method includes the import time of another one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What tables and options call the case."""
+        """Name of the case in tables and options."""
         if self.family == "points":
             return f"points n={self.n_samples} d={self.dimension}"
         parts = "" if self.n_parts == 1 else f" parts={self.n_parts}"
@@ -177,7 +177,7 @@ def neurotopo_ntc(case: Case) -> tuple[Fit, Result]:
 
 
 def sklearn_hdbscan(case: Case) -> tuple[Fit, Result]:
-    """scikit-learn's HDBSCAN; copy=False, on a fresh copy made outside of the timing."""
+    """scikit-learn's HDBSCAN; copy=False, on a copy that is not timed."""
     from sklearn.cluster import HDBSCAN
 
     metric = "euclidean" if case.family == "points" else "precomputed"
@@ -226,7 +226,7 @@ def scipy_linkage(case: Case) -> tuple[Fit, Result]:
 
 
 def scipy_csgraph(case: Case) -> tuple[Fit, Result]:
-    """Run scipy's minimum spanning tree alone: no clusters, so a floor and not a competitor."""
+    """Run only scipy's minimum spanning tree: a floor, since it has no clusters."""
     from scipy.sparse.csgraph import minimum_spanning_tree
 
     return minimum_spanning_tree, lambda fitted: _heights(fitted.data)

@@ -1,4 +1,4 @@
-"""The process in which one method is measured on one input."""
+"""Child process that measures one method on one input."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def resident_mb(field: str = "VmRSS") -> float:
 
 
 def reset_peak() -> bool:
-    """Make the kernel forget the peak so far; tell whether it does."""
+    """Reset the peak of the kernel; return whether that works."""
     try:
         CLEAR.write_text("5")
     except OSError:
@@ -43,7 +43,7 @@ def reset_peak() -> bool:
 
 
 def give_memory_back() -> None:
-    """Return freed memory to the system, lest a fit use it again without being seen to grow."""
+    """Return freed memory to the system, so that the growth of a fit is visible."""
     gc.collect()
     # Where the C library is another one, the measured extra memory may be a little low.
     with contextlib.suppress(OSError, AttributeError):
@@ -89,7 +89,7 @@ def run_measured(
 
 
 def measure(job: dict[str, Any]) -> None:
-    """Run one job and write what was measured, after every repetition, to the file it names."""
+    """Run one job and write the measurements to its file after each repetition."""
     warnings.simplefilter("ignore")
     limit = int(job["memory_gb"] * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (limit + 4 * 2**30, resource.RLIM_INFINITY))

@@ -36,7 +36,7 @@ def _short(value: float) -> str:
 
 
 def time_cell(row: Row, reference: Row | None) -> str:
-    """Seconds, and how many times as long as NTC in the same run."""
+    """Seconds, and the ratio to NTC in the same run."""
     own = seconds(row)
     if own is None:
         return str(row["message"])
@@ -48,7 +48,7 @@ def time_cell(row: Row, reference: Row | None) -> str:
 
 
 def _absent(row: Row) -> str:
-    """Say in a word why there is no number; the table of times gives the whole message."""
+    """Return a short reason for a missing number; the table of times has the full message."""
     words = {"failed": "error", "timeout": "too slow", "refused": "not run"}
     return words.get(row["status"], str(row["status"]))
 
@@ -70,7 +70,7 @@ def answer_cell(row: Row, reference: Row | None) -> str:
 
 
 def table(rows: list[Row], cell: Callable[[Row, Row | None], str]) -> str:
-    """Return a markdown table, methods by cases; methods that take no such input are left out."""
+    """Return a Markdown table, methods by cases, without methods that do not support the input."""
     cases = ordered([row["case"] for row in rows])
     by = {(row["case"], row["method"]): row for row in rows}
     shown = [
@@ -92,7 +92,7 @@ def table(rows: list[Row], cell: Callable[[Row, Row | None], str]) -> str:
 
 def not_applicable(rows: list[Row]) -> str:
     names = ordered([row["method"] for row in rows if row.get("message") == "n/a"])
-    return f"Take no such input: {', '.join(names)}." if names else ""
+    return f"Do not support this input: {', '.join(names)}." if names else ""
 
 
 def tables(record: dict[str, Any]) -> str:
@@ -101,13 +101,13 @@ def tables(record: dict[str, Any]) -> str:
     parts = [
         f"`{record['command']}`",
         f"Environment: {record['environment']}.",
-        f"One thread, every measurement in a fresh process. Time: best of {record['repeat']} fits "
-        "(one, where a fit takes over 10 s); in brackets, times as long as NTC in the same run. "
+        f"One thread, each measurement in a fresh process. Time: best of {record['repeat']} fits "
+        "(one, if a fit takes over 10 s); in brackets, the ratio to NTC in the same run. "
         "Extra memory: peak resident set during the first fit minus the resident set before it "
         f"(measured by {' and '.join(sorted(how)) or 'nothing'}). A fit over "
-        f"{record['time_limit']:g} s was ended; one that would need over "
+        f"{record['time_limit']:g} s was stopped; one that needs over "
         f"{record['memory_gb']:.0f} GB because its memory grows with the square of the samples "
-        "was not run. Methods that stop with an error are shown with it.",
+        "was not run. Errors are shown.",
     ]
     if record.get("remark"):  # put into the record by hand where parts of two runs were joined
         parts.append(record["remark"])
@@ -117,14 +117,14 @@ def tables(record: dict[str, Any]) -> str:
             continue
         parts += [f"### {title}", "Time", table(rows, time_cell), "Extra peak memory"]
         parts += [table(rows, memory_cell)]
-        parts += ["What came out (equal sums of merge heights: the same tree)"]
+        parts += ["Results (equal sums of merge heights: the same tree)"]
         parts += [table(rows, answer_cell)]
         if not_applicable(rows):
             parts.append(not_applicable(rows))
     return "\n\n".join(parts) + "\n"
 
 
-#: The comparisons the project has set itself: case, peer, how many times as fast NTC must be.
+#: Targets: case, other method, required ratio of its time to that of NTC.
 TARGETS = (
     ("dense n=5000", "scipy linkage", 1.0),
     ("dense n=5000", "sklearn HDBSCAN", 4.0),
@@ -136,9 +136,9 @@ MEMORY_TARGETS = (("sparse m=5000000 n=100000", 400.0),)
 
 
 def speed_summary(record: dict[str, Any]) -> str:
-    """Return, for every target whose case was run, what was asked and what was measured."""
+    """Return the targets and the measurements."""
     by = {(row["case"], row["method"]): row for row in record["rows"]}
-    lines = ["| case | asked of NTC | measured | met |", "|---|---|---|---|"]
+    lines = ["| case | target for NTC | measured | met |", "|---|---|---|---|"]
     for case, peer, factor in TARGETS:
         own, other = by.get((case, REFERENCE)), by.get((case, peer))
         if own is None or other is None:
@@ -163,7 +163,7 @@ def speed_summary(record: dict[str, Any]) -> str:
 
 
 def _panels(rows: list[Row]) -> dict[str, list[Row]]:
-    """Split what was measured by dimension, without the graphs of several parts."""
+    """Split the measurements by dimension, without the graphs of several parts."""
     panels: dict[str, list[Row]] = {}
     for row in rows:
         if row["n_parts"] == 1 and row["status"] == "ok":

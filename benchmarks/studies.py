@@ -1,18 +1,17 @@
-"""The studies on the models of the test bed, and on random models, where nothing is to be claimed.
+"""Run the studies on the built-in models, and on random models, where every claim is false.
 
-Every study runs as `neurotopo run STUDY` does, with its defaults and seed 0, on the models that fit
-it; the model with snapshots of `development` is trained by this script. `learning` and, on trained
-models, `acquisition` have scripts of their own. Then all of them but `learning`, which teaches a
-model before it asks, run on models with random weights of five seeds, in two ways:
+Each study runs like `neurotopo run STUDY` with its defaults and seed 0 on the models that fit it;
+this script trains the model with snapshots for `development`. `learning` and, on trained models,
+`acquisition` have separate scripts. Then all of them except `learning`, which trains the model
+first, run on models with random weights of five seeds, with two kinds of answers:
 
-- *world*: facts of FactWorld. Such a model knows none of them.
-- *own*: the same prompts, and as the answer what the random model itself says. It "knows" all of
-  them, so that no claim is kept back for want of knowledge. For studies of one model; one seed.
+- *world*: facts of FactWorld. The model knows none of them.
+- *own*: the same prompts with the answers of the random model, so that it "knows" all of them and
+  missing knowledge cannot prevent a claim. For studies of one model; one seed.
 
-The runs stay in `--work`, and the script goes on with what is there. What a run came to is in a
-file beside its folder and taken from there; with `--again` it is made again from the stored
-results, and what is missing is run. Seconds are of the work on facts with one thread, without
-loading models and making reports.
+The runs stay in `--work`; the script resumes them. The result of a run is in a file beside its
+folder and is used again; `--again` makes it from the stored results and runs the missing facts.
+Seconds are for the work on facts with one thread, without loading models and making reports.
 
 Examples
 --------
@@ -22,7 +21,6 @@ python benchmarks/studies.py --out benchmarks/results
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
@@ -31,8 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import environment
 import torch
-from environment import command_line, describe_environment
 from studies_report import kept, table
 from threadpoolctl import threadpool_limits
 
@@ -70,7 +68,7 @@ N_QUICK_FACTS = 24
 
 @dataclass(frozen=True)
 class Case:
-    """A study of a model: of the test bed, or of random ones where `answers` is given."""
+    """A study of a built-in model, or of random models if `answers` is given."""
 
     study: str
     model: str
@@ -79,7 +77,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """Name of its folder."""
         parts = [self.study, *self.model.replace(",", " ").split()]
         if self.answers is not None:
             parts += [self.answers, str(self.seed)]
@@ -87,7 +85,7 @@ class Case:
 
 
 def cases(quick: bool = False) -> Iterator[Case]:
-    """Yield what is run, in its order."""
+    """Yield the cases in order."""
     for study, models in MODELS.items():
         for model in models:
             yield Case(study, model)
@@ -113,11 +111,11 @@ def trained(case: Case, work: Path, quick: bool) -> Any:
 
 
 def random_models(study: str, seed: int) -> Any:
-    """Return a model with random weights, or several: of rising size, or of one shape."""
+    """Return a model with random weights, or several of increasing size or of one shape."""
     tokenizer = nt.load_model("testbed:null", device="cpu").tokenizer
     if not study_named(study).several:
         return nt.NeuronModel(null_model(seed), tokenizer)
-    # Snapshots of one training have one shape; of others nothing would be compared.
+    # Snapshots of one training have one shape; the study compares no others.
     shapes = (
         [("ladder-1", len(LADDER) * seed + i) for i in range(len(LADDER))]
         if study == "development"
@@ -130,10 +128,10 @@ def random_models(study: str, seed: int) -> Any:
 
 
 def own_answers(model: nt.NeuronModel, facts: Sequence[nt.Fact]) -> list[nt.Fact]:
-    """Return the facts with the token as answer that a causal model itself says.
+    """Return the facts with the token that a causal model predicts as the answer.
 
-    What is stated is left out if in some language the token is no answer: if it is blank, or if its
-    text is encoded otherwise after the prompt.
+    A statement is omitted if the token is not a valid answer in some language: if it is blank, or
+    if its text has another encoding after the prompt.
     """
     own = []
     for fact in facts:
@@ -148,7 +146,7 @@ def own_answers(model: nt.NeuronModel, facts: Sequence[nt.Fact]) -> list[nt.Fact
 
 
 def work_on(case: Case, work: Path, quick: bool) -> dict[str, Any]:
-    """Run the study, as far as it has not been, and return what is recorded."""
+    """Run or resume the study and return its record."""
     how: dict[str, Any] = {"out": work / case.name, "quick": quick, "progress": True}
     facts: Any = FACTS.get(case.study, USUAL_FACTS)
     before = os.getloadavg()[0]
@@ -176,7 +174,7 @@ def work_on(case: Case, work: Path, quick: bool) -> dict[str, Any]:
 
 
 def recorded(case: Case, result: Result, load: float) -> dict[str, Any]:
-    """Return what is recorded of every run."""
+    """Return the part of the record that all runs have."""
     outcome = result.outcome
     assert outcome.out is not None
     with Store(outcome.out / "results.sqlite", read_only=True) as store:
@@ -190,18 +188,15 @@ def recorded(case: Case, result: Result, load: float) -> dict[str, Any]:
         "n_units": outcome.n_facts,
         "n_failed": outcome.n_failed,
         "seconds": float(sum(seconds)),
-        "load": None if outcome.n_there else load,  # it was not that of the time of the work
+        "load": None if outcome.n_there else load,  # else the load was measured at another time
         "claims": list(result.claims),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--work", type=Path, help="folder of the runs; a new one if not given")
-    parser.add_argument("--again", action="store_true", help="make again what a run came to")
+    parser = environment.parser(__doc__)
+    parser.add_argument("--work", type=Path, help="folder of the runs; default: a new one")
+    parser.add_argument("--again", action="store_true", help="make the results of the runs again")
     parser.add_argument("--quick", action="store_true", help="few facts, one random model")
     parser.add_argument(
         "--only", nargs="+", choices=[*MODELS, *ANSWERS], help="these studies, or random models"
@@ -225,14 +220,8 @@ def main() -> None:
             told.write_text(json.dumps(found, indent=1) + "\n")
             there = found
         runs.append(there)
-    record = {
-        "command": command_line("benchmarks/studies.py", without=("--work",)),
-        "environment": describe_environment(),
-        "runs": runs,
-    }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "studies.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / "studies.md").write_text(table(record))
+    record = {**environment.new_record("studies", without=("--work",)), "runs": runs}
+    environment.write(record, options.out, "studies", table(record))
     print(table(record))
 
 

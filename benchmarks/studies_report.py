@@ -38,7 +38,7 @@ KEPT: dict[str, dict[str, dict[str, list[Any]]]] = {
     },
     "choices": {"facts": {}, "choices": {}, "planted": {}},
 }
-"""By study and table, which rows are kept: those with one of these values in each column named."""
+"""By study and table, the rows to record: those with one of the values in each named column."""
 
 
 def kept(study: str, tables: Mapping[str, Any]) -> dict[str, list[Row]]:
@@ -61,8 +61,8 @@ def table(record: dict[str, Any]) -> str:
     parts = [
         f"`{record['command']}`",
         f"Environment: {record['environment']}. Defaults of `neurotopo run STUDY`, one thread. "
-        "What the figures are: the report of any run, and docs/STUDY.md. All sentences that a run "
-        "came to are in studies.json. Intervals are of 95 %, p-values Holm-corrected.",
+        "The report of any run and docs/STUDY.md explain the measures. studies.json has all "
+        "findings. 95 % intervals, Holm-corrected p-values.",
     ]
     if trained:
         parts += ["### Runs, claims and times", _overview(trained)]
@@ -93,25 +93,14 @@ def _overview(runs: Sequence[Run]) -> str:
     claims = [
         f"- {run['study']}, {run['model']}: {claim}" for run in runs for claim in run["claims"]
     ]
-    head = [
-        "study",
-        "model",
-        "facts",
-        "units of work",
-        "failed",
-        "seconds",
-        "load",
-        "findings",
-        "claims",
-    ]
+    head = "study | model | facts | units of work | failed | seconds | load | findings | claims"
     return "\n\n".join(
         [
-            "Seconds are of the work on facts, with one thread, without loading models and making "
-            "reports. *load*: mean of the machine's load average before and after. Where it is "
-            "above the number of cores other work took part of the time, and a run alone is "
-            "faster; none is given for a run that was interrupted.",
+            "Seconds are for the work on facts, with one thread, without loading models and making "
+            "reports. *load*: mean of the machine's load average before and after. If it exceeds "
+            "the number of cores, other programs took time. Interrupted runs have none.",
             grid(head, rows, numbers=4),
-            "Claims, word by word:",
+            "Claims:",
             "\n".join(claims) or "None.",
         ]
     )
@@ -140,12 +129,12 @@ def _random(runs: Sequence[Run]) -> list[str]:
     ]
     head = ["study", "answers", "facts", "known, by seed", "claims, by seed", "failed", "seconds"]
     return [
-        "Models with random weights, a seed each. Answers *world*: of FactWorld; *own*: what the "
-        "random model says itself, so that it knows all of them and no claim is kept back for want "
-        "of knowledge. Several models of a study have a number of known facts each, shown once if "
-        "equal. Nothing was learned, so nothing should be claimed.",
+        "Models with random weights, one per seed. Answers *world*: of FactWorld; *own*: those of "
+        "the random model, so that it knows all facts and missing knowledge cannot prevent a "
+        "claim. Studies of several models have a number of known facts for each, shown once if "
+        "equal. The models have learned nothing, so every claim is false.",
         grid(head, rows, 3),
-        "\n".join(claims) or "No claim in any of them.",
+        "\n".join(claims) or "No claims.",
     ]
 
 

@@ -1,9 +1,14 @@
-"""The figures that ``studies.py`` records of each study, as tables."""
+"""The record of ``studies.py`` as tables, by study."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from grids import grid
+from grids import number as _n
+from grids import p_value as _p
+from grids import percent as _percent
 
 Row = dict[str, Any]
 Run = dict[str, Any]
@@ -48,27 +53,18 @@ def _robustness(runs: Sequence[Run]) -> list[str]:
             for row in tables.get("subset_tests", [])
         ]
     return [
-        "Fall of the answer's probability under faulty prompts (dProb, points), with nothing "
-        "suppressed and with D, as many other knowledge neurons N, as many of both, or random "
-        "neurons suppressed.",
-        grid(["model", "known", "with D", "no edit", "D", "N", "D or N", "random"], falls, 1),
-        "D minus N and D minus random neurons, paired by fact: dProb, and by how much more the "
-        "log-odds of the faulty prompts fall.",
+        "Decrease of the answer's probability under faulty prompts (dProb, points) without "
+        "suppression, and with suppression of D, as many other knowledge neurons N, as many of "
+        "both, or random neurons.",
+        grid("model | known | with D | no edit | D | N | D or N | random", falls, 1),
+        "D minus N and D minus random neurons, paired by fact: dProb, and the decrease of the "
+        "log-odds of the faulty prompts.",
         grid(["model", "measure", "D against", *_TESTED], differences, 3),
-        "Suppressing all components and the worst proper subset of them (fall, points), of the "
-        "groups found (`ntc`) and the planted ones (`oracle`), beside random groups of the sizes.",
+        "Suppression of all components and of the worst proper subset (decrease, points), for "
+        "NTC's groups (`ntc`), the planted ones (`oracle`) and random groups of the same sizes.",
         grid(
-            [
-                "model",
-                "grouping",
-                "prompt",
-                "facts",
-                "all",
-                "worst proper",
-                "random: all",
-                "random: worst proper",
-                "p",
-            ],
+            "model | grouping | prompt | facts | all | worst proper | random: all | "
+            "random: worst proper | p",
             subsets,
             3,
         ),
@@ -103,8 +99,8 @@ def _detection(runs: Sequence[Run]) -> list[str]:
             if row["difference"] is not None
         ]
     return [
-        "Telling true labels from wrong ones on test facts (those the model answers in brackets).",
-        grid(["model", "test facts", "method", "AUC", "macro F1", "undecided"], scores, 3),
+        "Detection of false labels on test facts (in brackets: those the model answers).",
+        grid("model | test facts | method | AUC | macro F1 | undecided", scores, 3),
         "Differences of the AUC, paired by fact, p of a bootstrap over subjects.",
         grid(["model", "difference of", *_TESTED], differences, 2),
     ]
@@ -142,24 +138,14 @@ def _complexity(runs: Sequence[Run]) -> list[str]:
     return [
         "Means over the facts that all models know.",
         grid(
-            [
-                "model",
-                "weights",
-                "known",
-                "facts",
-                "components",
-                "shuffled",
-                "jump",
-                "jump, shuffled",
-                "fall under faulty prompts",
-                "answered right (%)",
-            ],
+            "model | weights | known | facts | components | shuffled | jump | "
+            "jump, shuffled | fall under faulty prompts | answered right (%)",
             sizes,
             1,
         ),
-        "Change for ten times the weights. Only a difference, what was found minus shuffled groups "
-        "or as many neurons, says something of degeneracy.",
-        grid(["measure", "facts", "slope", "p", "p, Page"], trends, 1),
+        "Change for ten times the weights. Only the differences from shuffled groups or from as "
+        "many neurons are about degeneracy.",
+        grid("measure | facts | slope | p | p, Page", trends, 1),
     ]
 
 
@@ -184,21 +170,11 @@ def _development(runs: Sequence[Run]) -> list[str]:
                 ]
             )
     return [
-        "Jump beyond shuffled groups in points; likeness (Jaccard index) of the components to "
-        "those of the snapshot before, over facts known in both, beside its two controls (p).",
+        "Jump beyond shuffled groups in points; similarity (Jaccard index) of the components to "
+        "those of the previous snapshot, over facts known in both, and its two controls (p).",
         grid(
-            [
-                "step",
-                "known",
-                "components",
-                "shuffled",
-                "jump beyond shuffled",
-                "p",
-                "facts",
-                "likeness",
-                "shuffled",
-                "of another fact",
-            ],
+            "step | known | components | shuffled | jump beyond shuffled | p | facts | "
+            "similarity | shuffled | of another fact",
             rows,
             0,
         ),
@@ -241,14 +217,14 @@ def _crosslingual(runs: Sequence[Run]) -> list[str]:
             for row in tables["crossing"]
         ]
     return [
-        "Overlap (Jaccard index) of a fact's knowledge neurons in English and French, beside that "
-        "with other facts of its relation and with random neurons. *alike*: the two answers have a "
-        "word in common, which neurons that raise this word would explain.",
+        "Overlap (Jaccard index) of a fact's knowledge neurons in English and French, compared "
+        "with other facts of its relation and with random neurons. *alike*: the two answers share "
+        "a word; neurons that promote this word would explain the overlap.",
         grid(["model", "known", "answers", "against", *_TESTED], overlaps, 4),
-        "Succ: facts where the edit moves the answer in both languages as wanted; control: random "
-        "neurons, as many in each layer, that overlap alike.",
-        grid(["model", "factor", "arm", "facts", "Succ", "control", "p"], succ, 3),
-        "Neurons of one language suppressed, asked in the other (fall, points); control as before.",
+        "Succ: facts for which the edit has the intended effect in both languages; control: random "
+        "neurons, as many per layer, with the same overlap.",
+        grid("model | factor | arm | facts | Succ | control | p", succ, 3),
+        "Neurons of one language suppressed, prompt in the other (decrease, points); same control.",
         grid(["model", "edited", "answers", *_TESTED], crossing, 3),
     ]
 
@@ -320,43 +296,24 @@ def _critique(runs: Sequence[Run]) -> list[str]:
             for row in tables["edits"]
         ]
     return [
-        "Knowledge neurons of a pair of words suppressed: fall of the fitting word's probability, "
-        "and of as many random neurons by layer; preferences turned, answers lost. *prefers*: "
-        "pairs whose fitting word is preferred before.",
-        grid(["model", "kind", "pairs", "prefers", "dProb", "random", "turned", "lost"], shifts, 2),
-        "Movement of the log-odds by D, against as many others (N) and random ones by layer.",
+        "Knowledge neurons of a pair of words suppressed: decrease of the probability of the "
+        "fitting word, also for as many random neurons by layer; preferences reversed, answers "
+        "lost. *prefers*: pairs whose fitting word is preferred before.",
+        grid("model | kind | pairs | prefers | dProb | random | turned | lost", shifts, 2),
+        "Change of the log-odds by D, against as many others (N) and random ones by layer.",
         grid(["model", "kind", "D against", *_TESTED], tests, 3),
-        "R1, how alike pairs of a paradigm are, beside shuffled entries; and the movement of "
-        "held-out pairs by the neurons common to the other half, beside random ones by layer.",
+        "R1, the similarity of the pairs of a paradigm, and with shuffled entries; change of "
+        "held-out pairs by the neurons common to the other half, and by random ones by layer.",
         grid(
-            [
-                "model",
-                "kind",
-                "R1 of",
-                "groups",
-                "R1",
-                "shuffled",
-                "p",
-                "held out",
-                "random",
-                "p (held out)",
-            ],
+            "model | kind | R1 of | groups | R1 | shuffled | p | held out | random | p (held out)",
             groups,
             3,
         ),
-        "Edits by training D, N, random neurons or all MLP neurons: new answer given, given in "
-        "other words, in reverse (cases that are not vacuous), other facts kept.",
+        "Edits by training D, N, random neurons or all MLP neurons: new answer given, given for "
+        "other wordings, in reverse (cases that are not vacuous), other facts kept.",
         grid(
-            [
-                "model",
-                "trained",
-                "edits",
-                "neurons",
-                "efficacy",
-                "in other words",
-                "in reverse",
-                "others kept",
-            ],
+            "model | trained | edits | neurons | efficacy | in other words | in reverse | "
+            "others kept",
             edits,
             2,
         ),
@@ -396,36 +353,26 @@ def _choices(runs: Sequence[Run]) -> list[str]:
         ]
     parts = [
         f"The {_N_ENDS} variations that change the default's clusters most and the {_N_ENDS} that "
-        "do least: ARI with these, facts with the same clusters; and whether the *jump* beyond "
-        "random groups changes, paired by fact (points).",
+        "change them least: ARI with the default, facts with the same clusters, and change of the "
+        "*jump* beyond random groups, paired by fact (points).",
         grid(
-            [
-                "model",
-                "variation",
-                "choice",
-                "facts",
-                "ARI",
-                "the same",
-                "facts (jump)",
-                "change of the jump",
-                "p",
-            ],
+            "model | variation | choice | facts | ARI | the same | facts (jump) | "
+            "change of the jump | p",
             rows,
             3,
         ),
     ]
     if planted:
         parts += [
-            f"ARI with planted groups: the default, the {_N_ENDS} variations that come least near "
-            f"to them and the {_N_ENDS} nearest; random groups; p of the difference from the "
-            "default.",
-            grid(["model", "variation", "facts", "ARI", "random", "p"], planted, 2),
+            f"ARI with planted groups: the default, the {_N_ENDS} variations with the lowest and "
+            f"the {_N_ENDS} with the highest; random groups; p of the difference from the default.",
+            grid("model | variation | facts | ARI | random | p", planted, 2),
         ]
     return parts
 
 
 def _ends(rows: Sequence[Row]) -> list[Row]:
-    """Return the variations of the least and of the greatest ARI."""
+    """Return the variations with the lowest and highest ARI."""
     varied = [row for row in rows if row["variation"] != "default" and row["ARI"] is not None]
     varied.sort(key=lambda row: row["ARI"])
     return varied if len(varied) <= 2 * _N_ENDS else [*varied[:_N_ENDS], *varied[-_N_ENDS:]]
@@ -437,8 +384,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Sequence[Run]], list[str]]]] = {
     "complexity": ("Complexity: models of several sizes", _complexity),
     "development": ("Development: snapshots of a training", _development),
     "crosslingual": ("Crosslingual: facts in two languages", _crosslingual),
-    "critique": ("Critique: grammar beside facts, and edits", _critique),
-    "choices": ("Choices: what the outcome hangs on", _choices),
+    "critique": ("Critique: grammar, facts and edits", _critique),
+    "choices": ("Choices: which ones change the result", _choices),
 }
 _TESTED = ("n", "own", "other", "difference", "p")
 _OWN = ("own", "D", "AUC")
@@ -446,7 +393,7 @@ _OTHER = ("control", "other")
 
 
 def _tested(row: Row, digits: int = 1) -> list[str]:
-    """Return the cells of a comparison of two; tables name its sides differently."""
+    """Return the cells of a comparison; the names of its two sides depend on the table."""
     own = next(row[name] for name in _OWN if name in row)
     other = next(row[name] for name in _OTHER if name in row)
     return [
@@ -468,21 +415,3 @@ def _interval(
     b = row[high or (f"{name} high" if own else "high")]
     between = "" if a is None or b is None else f" ({_n(a, digits)} to {_n(b, digits)})"
     return f"{_n(row[name], digits)}{between}"
-
-
-def grid(head: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int) -> str:
-    """Return a table whose columns from `numbers` on are of numbers."""
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * numbers + "--:|" * (len(head) - numbers)]
-    return "\n".join([*lines, *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)])
-
-
-def _n(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"
-
-
-def _p(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g}"

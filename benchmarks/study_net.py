@@ -1,4 +1,4 @@
-"""A net under changes of the studies: run all of them, keep every table, compare two runs.
+"""Regression test of the studies: run all of them, store every table, compare two runs.
 
 ::
 
@@ -7,8 +7,8 @@
     python benchmarks/study_net.py compare before after
 
 The first two commands run each study on fixed facts and seeds of the built-in models, with one
-thread, and keep the tables and ``rows.csv``. The third exits with status 1 if a file is missing
-or if a byte differs.
+thread, and store the tables and ``rows.csv``. The third exits with status 1 if a file is missing
+or a byte differs.
 """
 
 from __future__ import annotations

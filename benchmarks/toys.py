@@ -1,4 +1,4 @@
-"""Toy sets of points in the plane, those of scikit-learn's comparison of clusterings and more."""
+"""Toy sets of points in the plane: those of scikit-learn's comparison of clusterings, and more."""
 
 from __future__ import annotations
 

@@ -1,20 +1,19 @@
-"""What training some neurons costs in memory and time beside full fine-tuning.
+"""Compare the memory and time of training some neurons with full fine-tuning.
 
-A random model in the shape of GPT-2 small (124 million weights, float32) is trained for a few steps
-of AdamW on short texts, each way in a process of its own with one thread: the rows of 1 % of its
-neurons (and of 0.1 % and 10 %), a LoRA with as many trained numbers as the 1 % have, and all
+A random model of the shape of GPT-2 small (124 million weights, float32) is trained for a few
+steps of AdamW on short texts, each method in a fresh process with one thread: the rows of 1 % of
+its neurons (and of 0.1 % and 10 %), a LoRA with as many trained numbers as the 1 %, and all
 parameters.
 
 extra memory
-    Peak of the resident set during the steps, minus that after a forward of the frozen model:
-    what training needs beyond the model. It holds gradients, what the optimizer keeps, what the
-    backward keeps, and temporaries.
+    Peak of the resident set during the steps, minus the resident set after a forward pass of the
+    frozen model: gradients, optimizer state, stored activations and temporaries.
 optimizer state
-    Bytes that the optimizer holds, counted.
+    Bytes of the optimizer's tensors.
 time
-    Median of a step; on a machine with other work only the ratios say something.
+    Median of a step; on a busy machine only the ratios are meaningful.
 
-The figure asked for is the extra memory of 1 % relative to the optimizer state of full fine-tuning.
+The main result is the extra memory of 1 % relative to the optimizer state of full fine-tuning.
 
 Examples
 --------
@@ -29,11 +28,10 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+import environment
 import numpy as np
-from environment import command_line, describe_environment
 from speed_child import give_memory_back, reset_peak, resident_mb
 from tuning_report import table
 
@@ -65,7 +63,7 @@ def neurons_of(made: Any, share: float) -> Any:
 
 
 def measure(way: str) -> dict[str, float]:
-    """Train in one way and return what it took."""
+    """Train with one method and return its costs."""
     import torch
 
     from neurotopo.tuning import NeuronTuner, lora_like
@@ -114,18 +112,14 @@ def measure(way: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser = environment.parser(__doc__)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way is not None:
         print(json.dumps(measure(options.way)))
         return
     record: dict[str, Any] = {
-        "command": command_line("benchmarks/tuning.py"),
-        "environment": describe_environment(),
+        **environment.new_record("tuning"),
         "texts": TEXTS,
         "tokens": TOKENS,
         "ways": {},
@@ -139,9 +133,7 @@ def main() -> None:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         record["ways"][way] = json.loads(done.stdout.splitlines()[-1])
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "tuning.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / "tuning.md").write_text(table(record))
+    environment.write(record, options.out, "tuning", table(record))
     print(table(record))
 
 

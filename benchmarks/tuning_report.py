@@ -11,8 +11,8 @@ def table(record: dict[str, Any]) -> str:
     lines = [
         f"`{record['command']}`",
         "",
-        f"Environment: {record['environment']}. GPT-2 small's shape, {record['texts']} texts of "
-        f"{record['tokens']} tokens; what the figures are: the docstring of `tuning.py`.",
+        f"Environment: {record['environment']}. Shape of GPT-2 small, {record['texts']} texts of "
+        f"{record['tokens']} tokens. The docstring of `tuning.py` explains the measures.",
         "",
         "| trained | numbers | extra memory, MB | optimizer state, MB | extra memory / optimizer "
         "state of all | step, s | step / all |",

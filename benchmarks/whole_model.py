@@ -1,11 +1,11 @@
-"""Time and memory of ``whole_model_tree`` beside the bare matrix products it cannot do without.
+"""Compare the time and memory of ``whole_model_tree`` with the matrix products it needs.
 
-The neurons of adjacent layers are fully connected, so every weight has to be formed: one matrix
-product per pair of layers. `gpt2` is the shape of GPT-2 small, random rows in memory, once with
-rows alike and once with rows whose norms differ; `llama7b` is the shape of LLaMA-2 7B, random
-bfloat16 rows in safetensors on disk (9 GB in `--scratch`, deleted afterwards), read while the
-products run. Bare products are written into one buffer made beforehand. They are run before and
-after the tree (for `llama7b` one half each), lest a machine whose speed drifts favour one of them.
+The neurons of adjacent layers are fully connected, so every weight has to be computed: one matrix
+product per pair of layers. `gpt2` is the shape of GPT-2 small with random rows in memory, once
+with similar norms and once with different norms; `llama7b` is the shape of LLaMA-2 7B with random
+bfloat16 rows in safetensors on disk (9 GB in `--scratch`, deleted afterwards), read during the
+products. The products alone are written into one preallocated buffer. They run before and after
+the tree (for `llama7b` one half each), so that drift in the machine's speed favours neither.
 
 Examples
 --------
@@ -28,8 +28,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import environment
 import numpy as np
-from environment import command_line, describe_environment
 from speed_child import give_memory_back, reset_peak, resident_mb
 
 from neurotopo.graphs.bipartite import _prim
@@ -77,11 +77,11 @@ class InMemory:
         self.out = [draw() for _ in range(shape.n_layers)]
 
     def in_rows(self, layer: int, indices: Any = None, **options: Any) -> np.ndarray:
-        """Return what the neurons of a layer read."""
+        """Return the input weights of the neurons of a layer."""
         return self.into[layer]
 
     def out_rows(self, layer: int, indices: Any = None) -> np.ndarray:
-        """Return what the neurons of a layer write."""
+        """Return the output weights of the neurons of a layer."""
         return self.out[layer]
 
 
@@ -102,7 +102,7 @@ def extra_mb_of(work: Callable[[], Any]) -> float | None:
 
 
 def measure_in_memory(shape: Shape, uneven: float, repeat: int) -> dict[str, Any]:
-    """Products, tree, and products with Prim's algorithm on every tile."""
+    """Time the products, the tree, and the products with Prim's algorithm on every tile."""
     model = InMemory(shape, uneven)
     buffer = np.zeros((shape.n_neurons, shape.n_neurons), np.float32)
 
@@ -180,7 +180,7 @@ def forget(folder: Path) -> None:
 
 
 def measure_on_disk(shape: Shape, scratch: Path | None) -> dict[str, Any]:
-    """Products, reading alone, and the tree of a checkpoint, every one once."""
+    """Time the products, reading alone, and the tree of a checkpoint, each once."""
     from neurotopo.models.checkpoint import CheckpointRows
 
     folder = Path(tempfile.mkdtemp(prefix="whole-model-", dir=scratch))
@@ -235,16 +235,12 @@ def measure_on_disk(shape: Shape, scratch: Path | None) -> dict[str, Any]:
 
 
 def run_all(options: argparse.Namespace) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "environment": describe_environment(),
-        "command": command_line("benchmarks/whole_model.py"),
-        "rows": [],
-    }
+    record: dict[str, Any] = {**environment.new_record("whole_model"), "rows": []}
 
     def add(case: str, shape: Shape, measured: dict[str, Any]) -> None:
         record["rows"].append({"case": case, **vars(shape), **measured})
         print(f"{case}: {median(measured['tree_s']):.3g} s, {measured['ratio']:.2f} x", flush=True)
-        (options.out / "whole_model.json").write_text(json.dumps(record, indent=1) + "\n")
+        environment.write(record, options.out, "whole_model")
 
     if options.shape in ("gpt2", "all"):
         shape = replace(GPT2, n_layers=options.layers_count or GPT2.n_layers)
@@ -261,7 +257,7 @@ def table(record: dict[str, Any]) -> str:
     lines = [
         f"`{record['command']}`",
         "",
-        f"Environment: {record['environment']}. All cores; the median of the runs of each.",
+        f"Environment: {record['environment']}. All cores; medians.",
         "",
         "| shape | neurons | weights | products | whole tree | tree / products | "
         "Prim / products | reading alone | extra memory | in tiles |",
@@ -288,7 +284,7 @@ def table(record: dict[str, Any]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "Prim: the products with Prim's algorithm on every tile, in NumPy, and no tree. Extra "
+        "Prim: the products and Prim's algorithm on every tile, in NumPy, without the tree. Extra "
         "memory: peak resident set minus the resident set before; in tiles, without the rows of "
         "the two pairs of layers that are read from disk.",
     ]
@@ -296,11 +292,8 @@ def table(record: dict[str, Any]) -> str:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = environment.parser(__doc__)
     parser.add_argument("--shape", choices=["gpt2", "llama7b", "all"], default="all")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--repeat", type=int, default=7, help="runs of each on gpt2")
     parser.add_argument("--layers-count", type=int, help="fewer layers than the model has")
     parser.add_argument("--scratch", type=Path, help="where the checkpoint is written (9 GB)")

@@ -343,7 +343,7 @@ def test_speed_tables_compare_with_the_reference() -> None:
     text = speed_report.tables(record)
     assert "| scipy linkage | 0.5 s (5x) |" in text
     assert "| gudhi Rips | > 120 s |" in text
-    assert "Take no such input: fast_hdbscan." in text
+    assert "Do not support this input: fast_hdbscan." in text
     summary = speed_report.speed_summary(record)
     assert "5.00 times (0.1 s, 0.5 s) | yes |" in summary
 
