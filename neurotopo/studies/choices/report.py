@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from neurotopo.knowledge.gcr import straight_line_gcr
 from neurotopo.plots.bars import BarsDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.choices.variations import CHOICES, DEFAULT, MODELLING
-from neurotopo.studies.compare import comparisons
+from neurotopo.studies.compare import comparisons, in_both
 from neurotopo.studies.findings import (
     ALPHA,
     FEW,
@@ -24,8 +23,9 @@ from neurotopo.studies.findings import (
     as_claim,
     nothing_done,
     p_words,
-    stands,
+    row_stands,
     upper_first,
+    verdict,
 )
 from neurotopo.studies.frames import frame_of
 from neurotopo.studies.pictures import effects_picture
@@ -225,14 +225,8 @@ def changes(frames: Collected) -> pd.DataFrame:
         return over.astype(np.float64).dropna()
 
     own = {name: excess(name) for name in frames.names}
-    family = [({"variation": name}, *_both(own[name], own[DEFAULT])) for name in frames.others]
+    family = [({"variation": name}, *in_both(own[name], own[DEFAULT])) for name in frames.others]
     return comparisons(family, "own", "default").rename(columns={"difference": "change"})
-
-
-def _both(own: pd.Series, usual: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the values of the facts that have both."""
-    both = own.index.intersection(usual.index)
-    return own.loc[both].to_numpy(), usual.loc[both].to_numpy()
 
 
 def agreement(frames: Collected) -> pd.DataFrame:
@@ -283,7 +277,7 @@ def recovered(frames: Collected) -> pd.DataFrame:
                 **_index(values),
                 "random": finite_mean(frames.of(name).loc[values.index, "ari_planted_random"]),
             },
-            *_both(values[:0] if name == DEFAULT else values, own[DEFAULT]),
+            *in_both(values[:0] if name == DEFAULT else values, own[DEFAULT]),
         )
         for name, values in own.items()
     ]
@@ -603,14 +597,14 @@ def _blocks(frames: Collected, rows: Rows) -> str:
         return ""
     one, two = rows[first[0][1]], rows[second[0][1]]
     if one["ARI high"] < two["ARI low"]:
-        verdict = "how the graph is made can change clusters more than which of them are kept"
+        order = "how the graph is made can change clusters more than which of them are kept"
     elif one["ARI low"] > two["ARI high"]:
-        verdict = "which clusters are kept can change them more than how the graph is made"
+        order = "which clusters are kept can change them more than how the graph is made"
     else:
-        verdict = "the intervals overlap, so neither is sure to matter more"
+        order = "the intervals overlap, so neither is sure to matter more"
     return (
         f"The largest change by a choice of modelling is {_named(frames, first)}, by a threshold "
-        f"or a rule of selection {_named(frames, second)}: {verdict}."
+        f"or a rule of selection {_named(frames, second)}: {order}."
     )
 
 
@@ -632,23 +626,15 @@ def _theorem(identical: Table) -> str:
     )
 
 
-def _verdict(row: Mapping[str, Any]) -> str:
-    if row["n"] < FEW:
-        return "few"
-    if not row["p"] < ALPHA:
-        return "none"
-    return "more" if row["difference"] > 0 else "less"
-
-
 def _better(every: Rows, known: Rows) -> list[str]:
     """Say with which variations clusters jump more than random groups, on all and known facts."""
-    better = [name for name, row in every.items() if _verdict(row) == "more"]
+    better = [name for name, row in every.items() if row_stands(row)]
     if not better:
         return [
             "With no variation do clusters jump more than random groups of the same sizes from the "
             "same neurons."
         ]
-    held = [n for n, row in known.items() if stands(row["n"], row["p"], row["difference"])]
+    held = [name for name, row in known.items() if row_stands(row)]
     claimed = [name for name in better if name in held]
     others = [name for name in better if name not in held]
     sentences = []
@@ -677,13 +663,17 @@ def _differences(names: Sequence[str], rows: Rows, of: str = "difference") -> st
 
 
 def _not_better(rows: Rows) -> str:
-    texts = {
+    words = {
         "none": "no difference from random groups",
         "less": "smaller jump than random groups",
         "few": f"fewer than {FEW} facts, too few to say",
     }
-    names = {word: [name for name, row in rows.items() if _verdict(row) == word] for word in texts}
-    parts = [f"{text}: {', '.join(names[word])}" for word, text in texts.items() if names[word]]
+    said = {name: verdict(row, "", **words) for name, row in rows.items()}
+    parts = [
+        f"{word}: {', '.join(name for name in said if said[name] == word)}"
+        for word in words.values()
+        if word in said.values()
+    ]
     return upper_first(f"{'; '.join(parts)}.") if parts else ""
 
 

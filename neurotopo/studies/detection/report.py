@@ -24,6 +24,7 @@ from neurotopo.studies.findings import (
     and_list,
     as_claim,
     from_to,
+    interval_and_p,
     nothing_done,
     p_words,
     stands,
@@ -169,10 +170,10 @@ def collect(rows: Iterable[Row]) -> Collected:
                 Relation(
                     row.fact,
                     pd.DataFrame(about["pairs"]),
-                    {name: _numbers(values) for name, values in about["scores"].items()},
+                    {name: _array(values) for name, values in about["scores"].items()},
                     about["sets"],
                     [
-                        {**one, "dkn": _numbers([one["dkn"]]), "random": _numbers(one["random"])}
+                        {**one, "dkn": _array([one["dkn"]]), "random": _array(one["random"])}
                         for one in about["sweep"]
                     ],
                 )
@@ -181,9 +182,8 @@ def collect(rows: Iterable[Row]) -> Collected:
     return Collected(pd.DataFrame(trials, columns=columns), relations, setting)
 
 
-def _numbers(values: Any) -> NDArray[np.float64]:
-    """Return stored scores as an array; None is nan."""
-    return np.array(values, dtype=np.float64)
+def _array(scores: Any) -> NDArray[np.float64]:
+    return np.array(scores, dtype=np.float64)  # None is nan
 
 
 # Tables
@@ -599,8 +599,7 @@ def _against_all(compared: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
         how = f"the degenerate ones are {'better' if row['difference'] > 0 else 'worse'}"
     return (
         "Degenerate against all knowledge neurons of a relation: a difference of the AUC of "
-        f"{row['difference']:+.3f} ({from_to(row['low'], row['high'], 3)}, {p_words(row['p'])}): "
-        f"{how}."
+        f"{row['difference']:+.3f} ({interval_and_p(row, 3)}): {how}."
     )
 
 
@@ -611,8 +610,7 @@ def _against_the_model(compared: Mapping[tuple[str, str], Mapping[str, Any]], ro
     sentence = (
         f"The model's own probability of the label has an AUC of {row['other']:.3f} and a macro F1 "
         f"of {rows['probability']['macro F1']:.3f}; the AUC of degenerate knowledge neurons "
-        f"differs by {row['difference']:+.3f} ({from_to(row['low'], row['high'], 3)}, "
-        f"{p_words(row['p'])})."
+        f"differs by {row['difference']:+.3f} ({interval_and_p(row, 3)})."
     )
     if stands(row["subjects"], row["p"], row["difference"]):
         return f"{sentence} They are better than the probability."
