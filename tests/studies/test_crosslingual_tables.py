@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from neurotopo.knowledge.gcr import gcr, jump, partial_spread
 from neurotopo.report.summary import Claim
 from neurotopo.studies.crosslingual.frames import chance_jaccard, collect, overlaps
 from neurotopo.studies.crosslingual.report import share_interval
 from neurotopo.studies.crosslingual.study import Crosslingual
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, paired
+from tests.support.groupings import grouping, row_of
 
 KINDS = ("own", "random", "random_layers")
 ARMS = ("shared", "first", "second", "sequential")
@@ -31,29 +31,6 @@ def content(key, *, answers, relation="P36", subject=None):
         for language, answer in zip(("en", "fr"), answers, strict=True)
     }
     return {"key": key, "facts": facts, "missing": []}
-
-
-def grouping(curve, groups, base=0.8, reason=None):
-    last = curve[-1] if curve else 0.0
-    return {
-        "sizes": [len(g) for g in groups],
-        "groups": groups,
-        "passed": [True] * len(groups),
-        "alone": [base] * len(groups),
-        "base": base,
-        "none": base * (1 - last),
-        "curve": curve,
-        "gcr": gcr(curve),
-        "sigma": partial_spread(curve),
-        "jump": jump(curve),
-        "everything": base * (1 - last),
-        "potential_jump": last if len(groups) > 1 else math.nan,
-        "eq2_gap": 0.0,
-        "eq2": True,
-        "eq3_ratio": 0.1,
-        "eq3": True,
-        "reason": reason,
-    }
 
 
 TWO = [[0, 1], [2, 3]]
@@ -130,13 +107,6 @@ C = [[2, 0], [2, 1], [2, 2], [0, 0]]
 D = [[2, 3], [2, 4], [2, 5], [2, 6]]
 
 
-def one(frame, **where):
-    for name, value in where.items():
-        frame = frame[frame[name] == value]
-    assert len(frame) == 1
-    return frame.iloc[0]
-
-
 def summarise(rows):
     return Crosslingual().summary(rows)
 
@@ -206,15 +176,15 @@ def test_degenerate_neurons_are_those_of_components_that_count():
     rows = [row("a", A, B), row("b", C, D)]
     rows[1].stages["languages"]["fr"] = language(D, reason="extreme change")
     rows[0].stages["languages"]["en"] = language(A, groups=[[0], [2]])
-    found = collect(rows)
-    assert found.degenerate["a"] == {"en": {(0, 0), (1, 0)}, "fr": set(map(tuple, B))}
-    assert found.degenerate["b"]["fr"] == frozenset()
-    values = overlaps(found)
+    frames = collect(rows)
+    assert frames.degenerate["a"] == {"en": {(0, 0), (1, 0)}, "fr": set(map(tuple, B))}
+    assert frames.degenerate["b"]["fr"] == frozenset()
+    values = overlaps(frames)
     degenerate = values[values["kind"] == "degenerate"]
     assert degenerate["fact"].tolist() == ["a"]
     assert degenerate["jaccard"].tolist() == pytest.approx([1 / 5])  # (0, 0) of five
     exclusions = tables(rows)["exclusions"].frame
-    assert one(exclusions, reason="no DKNs in a language")["facts"] == 1
+    assert row_of(exclusions, reason="no DKNs in a language")["facts"] == 1
 
 
 # Succ and edits that cross
@@ -238,18 +208,18 @@ def test_succ_by_hand():
         ),
     ]
     frame = tables(rows)["succ"].frame
-    found = one(frame, over="all", arm="shared", against="random")
-    assert (found["n"], found["own"], found["control"]) == (4, 0.5, 0.25)
-    assert (found["in first"], found["in second"]) == (1.0, 0.5)
-    assert (found["own low"], found["own high"]) == pytest.approx(share_interval(2, 4))
-    assert found["difference"] == pytest.approx(0.25)
-    known = one(frame, over="known", arm="shared", against="random")
+    cells = row_of(frame, over="all", arm="shared", against="random")
+    assert (cells["n"], cells["own"], cells["control"]) == (4, 0.5, 0.25)
+    assert (cells["in first"], cells["in second"]) == (1.0, 0.5)
+    assert (cells["own low"], cells["own high"]) == pytest.approx(share_interval(2, 4))
+    assert cells["difference"] == pytest.approx(0.25)
+    known = row_of(frame, over="known", arm="shared", against="random")
     assert (known["n"], known["own"], known["control"]) == (3, pytest.approx(1 / 3), 0.0)
-    first = one(frame, over="all", arm="first, asked in both", against="random")
+    first = row_of(frame, over="all", arm="first, asked in both", against="random")
     assert (first["own"], first["control"]) == (0.0, 0.0)
     # p: of every arm and control of the scale the sign test, corrected by Holm
     p = [paired([1, 0, 0, 1], [0, 0, 0, 1]).p_sign, paired([1, 0, 0, 1], [0] * 4).p_sign]
-    assert found["p"] == pytest.approx(holm([*p, *[1.0] * 6])[0])
+    assert cells["p"] == pytest.approx(holm([*p, *[1.0] * 6])[0])
 
 
 def test_a_fact_with_an_outlier_is_left_out_of_all_arms():
@@ -258,15 +228,15 @@ def test_a_fact_with_an_outlier_is_left_out_of_all_arms():
         row("b", A, B, edited=edits(both("random", "second", 20.0, 1.0), scale=2.0)),
         row("c", A, B, edited=edits({}, before=0.0, scale=2.0)),
     ]
-    found = tables(rows)
-    assert set(found["succ"].frame["n"]) == {1}
-    assert set(found["changes"].frame["n"]) == {1}
-    left = found["exclusions_edits"].frame
-    extreme = one(left, neurons="random", reason="extreme change")
+    made = tables(rows)
+    assert set(made["succ"].frame["n"]) == {1}
+    assert set(made["changes"].frame["n"]) == {1}
+    left = made["exclusions_edits"].frame
+    extreme = row_of(left, neurons="random", reason="extreme change")
     assert (extreme["second"], extreme["first"], extreme["left out of all"]) == (1, 0, 2)
-    assert one(left, neurons="own", reason="probability zero")["shared"] == 1
+    assert row_of(left, neurons="own", reason="probability zero")["shared"] == 1
     # as wanted: enhanced, so a fall counts against it
-    assert one(found["changes"].frame, over="all", arm="shared", asked="en", against="random")[
+    assert row_of(made["changes"].frame, over="all", arm="shared", asked="en", against="random")[
         "own"
     ] == pytest.approx(-50.0)
 
@@ -296,10 +266,10 @@ def claims_about(rows, words):
 def test_an_edit_that_crosses_is_claimed_over_different_answers_only():
     rows = crossing_rows(14, moved=0.4, control=0.1, answers=("Paris", "Lima"))
     frame = tables(rows)["crossing"].frame
-    found = one(frame, over="known", edited="en", answers="different", against="random_layers")
-    assert found["n"] == 14
-    assert 40 < found["own"] < 41
-    assert found["control"] == pytest.approx(10.0)
+    cells = row_of(frame, over="known", edited="en", answers="different", against="random_layers")
+    assert cells["n"] == 14
+    assert 40 < cells["own"] < 41
+    assert cells["control"] == pytest.approx(10.0)
     assert len(claims_about(rows, "Neurons found in")) == 2
     # the same effect with a word in common, on facts that are not known, or on few, is no claim
     for other in (
@@ -326,14 +296,14 @@ def overlap_rows(n, answers, known=True):
 
 def test_overlap_is_claimed_where_answers_have_no_word_in_common():
     rows = overlap_rows(12, lambda i: (f"en{i}", f"fr{i}"))
-    found = one(
+    cells = row_of(
         tables(rows)["overlap"].frame,
         neurons="knowledge neurons",
         over="known",
         answers="different",
         against="other facts of the same relation",
     )
-    assert (found["n"], found["own"], found["control"]) == (12, pytest.approx(0.6), 0.0)
+    assert (cells["n"], cells["own"], cells["control"]) == (12, pytest.approx(0.6), 0.0)
     (claim,) = claims_about(rows, "overlap by 60.0 %")
     assert "12 facts known in both" in claim
     unknown = overlap_rows(12, lambda i: (f"en{i}", f"fr{i}"), known=False)
@@ -355,12 +325,12 @@ def test_jumps_are_claimed_over_known_facts_only():
                 own["methods"]["random:ntc"] = grouping([0.1, 0.3 + i / 100], TWO)
         return made
 
-    found = one(
+    cells = row_of(
         tables(rows(True))["controls"].frame, language="fr", over="known", measure="all potential"
     )
-    assert (found["n"], found["jump"]) == (12, pytest.approx(90.0))
+    assert (cells["n"], cells["jump"]) == (12, pytest.approx(90.0))
     one_language = paired([0.9] * 12, [0.3 + i / 100 for i in range(12)]).p_wilcoxon
-    assert found["p"] == pytest.approx(2 * one_language)  # of two languages
+    assert cells["p"] == pytest.approx(2 * one_language)  # of two languages
     assert len(claims_about(rows(True), "NTC's clusters in")) == 2
     assert not claims_about(rows(False), "NTC's clusters in")
 
@@ -373,9 +343,9 @@ def test_table_10_is_table_1_in_each_language():
     rows[0].stages["languages"]["fr"] = language(B, curve=(0.2, 0.4))
     frame = tables(rows)["table10"].frame
     # two components: |0.9 - 0.1|, and in French the mean of 0.2 and 0.8
-    assert one(frame, language="en", method="ntc")["2"] == pytest.approx(0.8)
-    assert one(frame, language="fr", method="ntc")["average 2-8"] == pytest.approx(0.5)
-    assert one(frame, language="fr", method="random:ntc")["2"] == pytest.approx(0.2)
+    assert row_of(frame, language="en", method="ntc")["2"] == pytest.approx(0.8)
+    assert row_of(frame, language="fr", method="ntc")["average 2-8"] == pytest.approx(0.5)
+    assert row_of(frame, language="fr", method="random:ntc")["2"] == pytest.approx(0.2)
 
 
 # Rows that are missing or failed
@@ -401,8 +371,8 @@ def test_every_fact_is_counted():
         0.1,
     )
     broken = Row("o", content("o", answers=("x", "y")), {}, "ValueError: no", 0.1)
-    found = tables([row("a", A, B), lacking, left, broken])["exclusions"].frame
-    whole = found[found["what"] == "facts"].set_index("reason")
+    frame = tables([row("a", A, B), lacking, left, broken])["exclusions"].frame
+    whole = frame[frame["what"] == "facts"].set_index("reason")
     assert whole["facts"].tolist() == [1, 1, 1]
     assert set(whole["of"]) == {4}
     alone = summarise([lacking])

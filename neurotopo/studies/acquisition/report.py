@@ -33,7 +33,15 @@ from neurotopo.studies.pictures import effects_picture, suppression_picture
 from neurotopo.studies.statistics import finite_mean, finite_median, independent, mean_interval
 from neurotopo.studies.study import MakePicture, MakeTable
 
-__all__ = ["PICTURES", "TABLES", "against_random", "controls", "findings_of", "paired_methods"]
+__all__ = [
+    "PICTURES",
+    "TABLES",
+    "against_random",
+    "controls",
+    "findings_of",
+    "paired_methods",
+    "say_jump",
+]
 
 _SIZES = tuple(range(2, LARGEST + 1))
 _REASONS = (
@@ -450,7 +458,12 @@ def against_random(method: str, row: Mapping[str, Any]) -> str:
     -------
     str
     """
-    name = "The groups the model was trained to have" if method == "oracle" else "NTC's clusters"
+    oracle = "The groups the model was trained to have"
+    return say_jump(oracle if method == "oracle" else "NTC's clusters", row)
+
+
+def say_jump(name: str, row: Mapping[str, Any]) -> str:
+    """Return the sentence of :func:`against_random` about groups with any name."""
     if not row["n"]:
         return f"{name}: no fact has two or more, so nothing can be compared."
     sentence = (

@@ -616,23 +616,13 @@ def _jumps(frames: LanguageFrames, frame: pd.DataFrame) -> list[str]:
     """Return a sentence for each language that compares NTC's jump with that of random groups."""
     about = {"method": "ntc", "measure": "all potential", "over": "known"}
     return [
-        _jump(language, row_where(frame, **about, language=language))
+        acquisition.say_jump(
+            f"NTC's clusters in {language}, over the facts known in it",
+            row_where(frame, **about, language=language),
+        )
         for language, own in frames.acquired.items()
         if "ntc" in own.names
     ]
-
-
-def _jump(language: str, row: Mapping[str, Any]) -> str:
-    where = f"NTC's clusters in {language}, over the facts known in it"
-    if not row["n"]:
-        return f"{where}: no fact has two or more, so nothing can be compared."
-    sentence = (
-        f"{where}: suppressing the last one lowers the answer's probability by {row['jump']:.1f} "
-        f"points more than suppressing all but one, against {row['random']:.1f} for random groups "
-        f"of the same sizes from the same neurons ({_behind(row)}): "
-        f"{_verdict(row, 'more degenerate than random groups')}."
-    )
-    return as_claim(sentence, row_stands(row))
 
 
 def _behind(row: Mapping[str, Any]) -> str:
