@@ -44,9 +44,9 @@ def _overlap(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | N
     return Picture(
         ax.figure,
         "Overlap of the neurons in two languages: of one fact, of two facts, and by chance",
-        "Means over facts with 95 % intervals. Language-independent neurons of a fact would lift "
-        "the same fact above other facts of its relation, also where the answers have no word in "
-        "common ('different'). Paired tests are in the table overlap.",
+        "Means over facts with 95 % intervals. With language-independent neurons the same fact is "
+        "above other facts of its relation, also where the answers have no word in common "
+        "('different'). Paired tests are in the table overlap.",
     )
 
 
@@ -60,21 +60,17 @@ def _succ(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | None
     if not len(frame) or not frame["n"].any():
         return None
     kept = frame[(frame["over"] == "all") & (frame["n"] > 0)]
+    labels = {"random": "random neurons", "random_layers": "random neurons by layer"}
     rows: list[str] = []
     shares: dict[str, list[tuple[float, float, float]]] = {
-        "the fact's neurons": [],
-        "random neurons": [],
-        "random neurons by layer": [],
+        name: [] for name in ("the fact's neurons", *labels.values())
     }
     for (pair, scale, arm), part in kept.groupby(["languages", "scale", "arm"], sort=False):
         control = part.set_index("against")
         rows.append(f"{pair}, times {scale:g}: {arm} (n={control['n'].iloc[0]})")
         own = control.iloc[0]
         shares["the fact's neurons"].append((own["own"], own["own low"], own["own high"]))
-        for name, label in (
-            ("random", "random neurons"),
-            ("random_layers", "random neurons by layer"),
-        ):
+        for name, label in labels.items():
             n, share = int(control.loc[name, "n"]), float(control.loc[name, "control"])
             shares[label].append((share, *share_interval(round(share * n), n)))
     ax = free_axes(7.6, 1.4 + 0.45 * len(rows))
@@ -89,8 +85,7 @@ def _succ(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | None
         ax.figure,
         "Succ of the four ways of editing, beside random neurons of the same sizes",
         "Shares of all facts with Wilson's 95 % intervals. The neurons were chosen by the answers "
-        "that are asked for; whether anything crosses from one language to the other is in the "
-        "next picture.",
+        "that are asked for; the next picture shows whether an edit crosses to the other language.",
     )
 
 
@@ -117,8 +112,8 @@ def _crossing(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | 
         "change as wanted minus that by random neurons in the same layers (points)",
         "Edits that cross: neurons of one language, question in the other",
         "Mean differences over all facts, paired by fact, with 95 % intervals; p as in the table "
-        "crossing. Where the answers are alike the neurons were chosen for the very word that is "
-        "asked for. Only where they are different does an effect say that the fact crosses.",
+        "crossing. Where the answers are alike, the neurons were chosen for the same word that is "
+        "asked for. Only an effect with different answers shows that the fact crosses.",
     )
     return _effects(shown, names, 0.4, texts)
 
@@ -134,7 +129,8 @@ def _jumps(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | Non
         "jump minus that of random groups (points)",
         "Every method against random groups in its sizes, in each language",
         "Mean difference of the jumps of all potential components, paired by fact, with its 95 % "
-        "interval; from the table controls, over all facts. At 0 the grouping means nothing.",
+        "interval; from the table controls, over all facts. At 0 the groups are no better than "
+        "random ones.",
     )
     return _effects(shown, names, 0.32, texts)
 
@@ -149,7 +145,7 @@ def _layers(frames: LanguageFrames, tables: Mapping[str, Table]) -> Picture | No
     LayerDisplay.from_counts(counts, ax=ax)
     return Picture(
         ax.figure,
-        "Where the language-independent neurons are",
+        "Language-independent neurons by layer",
         "Shares of the layers among the knowledge neurons of all facts in each language, and among "
         "those that a fact has in every language. The numbers are in the table layers.",
     )

@@ -510,29 +510,20 @@ class Crosslingual(Study):
             others = own[edited] - shared
             n = min(len(shared), len(others))
             chosen = [some(shared, n, rng), some(others, n, rng)]
+            at = {"edited": edited, "asked": asked, "n_neurons": n}
             for scale in self.options.scales:
                 edits = [
                     Edit(each, scale=scale, positions=self.options.positions) for each in chosen
                 ]
-                before = after = others_after = math.nan
+                values = [math.nan] * 3
                 reason: str | None = "nothing to compare"
                 if n:
-                    before, after, others_after = self.model.answer_probability(
+                    values = self.model.answer_probability(
                         facts[asked], edits=[None, *edits], reduce=self.options.reduce
                     ).tolist()
-                    reason = self._reason(before, after, others_after)
-                rows.append(
-                    {
-                        "edited": edited,
-                        "asked": asked,
-                        "scale": float(scale),
-                        "n_neurons": n,
-                        "before": before,
-                        "shared": after,
-                        "others": others_after,
-                        "reason": reason,
-                    }
-                )
+                    reason = self._reason(*values)
+                named = dict(zip(("before", "shared", "others"), values, strict=True))
+                rows.append({**at, "scale": float(scale), **named, "reason": reason})
         return rows
 
     def rows(self, frames: LanguageFrames) -> Any:
