@@ -1,4 +1,4 @@
-"""Engines: where the work of a study runs. The default runs in this process."""
+"""Engines, which run the work of a study. The default engine runs it in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Item(Protocol):
 
     @property
     def key(self) -> str:
-        """The name: unique in a run, and the same in every run."""
+        """The name, unique in a run and the same in every run."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content in types that JSON can hold."""
@@ -91,11 +91,11 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         Parameters
         ----------
         tasks : iterable of Task
-            The tasks; taken lazily, so that any number fits in memory.
+            The tasks; read lazily, so that any number fits in memory.
         prepare : callable
-            Returns the function that is called with each fact. It is called once in each working
+            Returns the function that is called with each fact. Called once in each working
             process, and never without tasks, since it may load a model. Its exceptions end the
-            run; those of the function are stored as errors of the fact.
+            run; exceptions of the function become errors of the fact.
 
         Yields
         ------
@@ -108,7 +108,7 @@ class Engine(AbstractContextManager["Engine"], Protocol):
         Parameters
         ----------
         prepare : callable
-            As for :meth:`run`, which then does not prepare the same work again.
+            As for :meth:`run`, which does not prepare the same work again.
         question : callable
             Called with the work in the working process.
 
@@ -169,22 +169,20 @@ class InlineEngine:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Tell whether two functions certainly prepare the same work."""
+    """Return whether two functions certainly prepare the same work."""
     if a is b:
         return True
-    if type(a) is not type(b):  # 1 and True are equal, and may mean different things
+    if type(a) is not type(b):  # 1 and True are equal but may have different meanings
         return False
     if isinstance(a, partial):
-        return all(_same(getattr(a, name), getattr(b, name)) for name in ("func", "args")) and (
-            _same(a.keywords, b.keywords)
-        )
+        return _same((a.func, a.args, a.keywords), (b.func, b.args, b.keywords))
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
     if isinstance(a, tuple | list):
         return len(a) == len(b) and all(map(_same, a, b))
     try:
         return bool(a == b)
-    except Exception:  # an array, say, that is not one truth
+    except Exception:  # for example an array, whose comparison is no single bool
         return False
 
 

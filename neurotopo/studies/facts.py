@@ -1,4 +1,4 @@
-"""The facts of a study, by the name of a file or of FactWorld."""
+"""The facts of a study, from a file or FactWorld."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def facts_for(
     seed: int = 0,
     language: str | None = "en",
 ) -> list[Fact]:
-    """Return the facts that a study is asked for.
+    """Return the facts of a study.
 
     Parameters
     ----------
     facts : str, path-like or iterable of Fact
         ``"factworld"``: the facts that a model of the test bed was trained on, for other models
-        those that the shipped models were. ``"factworld:N"``: N of them, drawn at random.
-        Else a file in any of the formats of :func:`neurotopo.datasets.load_facts`, or facts.
+        those of the built-in models. ``"factworld:N"``: N of them, drawn at random. Else a file
+        in any of the formats of :func:`neurotopo.datasets.load_facts`, or facts.
     model : str or NeuronModel, optional
-        The model they are for.
+        The model that is asked.
     most : int, optional
-        At most so many, drawn at random; ``"factworld:N"`` is taken as it is.
+        The most facts, drawn at random; ignored for ``"factworld:N"``.
     seed : int, default=0
-        Seed of what is drawn.
+        Seed of the draw.
     language : str or None, default="en"
         The language of the facts of FactWorld. None: all that the model was trained on; N and
-        ``most`` then count what is stated, in however many languages.
+        ``most`` then count statements, whatever their number of languages.
 
     Returns
     -------
@@ -60,13 +60,13 @@ def facts_for(
 
     if isinstance(facts, str) and facts.split(":")[0] == _WORLD:
         n = _number(facts)
-        found = _of_world(model, language)
-        there = len(found) if language is not None else len(_stated(found))
+        known = _of_world(model, language)
+        there = len(known) if language is not None else len(_stated(known))
         if n is not None and n > there:
             raise ValueError(f"{facts!r} asks for {n} facts, but there are {there}.")
         most = most if n is None else n
         if language is None:
-            return _sample_stated(found, most, seed)
+            return _sample_stated(known, most, seed)
     elif isinstance(facts, str | os.PathLike):
         from neurotopo.datasets import load_facts
 
@@ -75,12 +75,12 @@ def facts_for(
             raise FileNotFoundError(
                 f"there is no file {os.fspath(facts)!r}; facts are a file, factworld or factworld:N"
             )
-        found = FactSet(load_facts(place))
+        known = FactSet(load_facts(place))
     else:
-        found = FactSet(facts)
-    if not len(found):
+        known = FactSet(facts)
+    if not len(known):
         raise ValueError("there are no facts.")
-    return list(found if most is None or most >= len(found) else found.sample(most, seed=seed))
+    return list(known if most is None or most >= len(known) else known.sample(most, seed=seed))
 
 
 def _number(name: str) -> int | None:
@@ -108,14 +108,14 @@ def _of_world(model: Any, language: str | None) -> Any:
 
 
 def _stated(facts: Iterable[Fact]) -> list[str]:
-    """Return what facts of a world state, in any language, in order of appearance."""
+    """Return the ids of the statements of facts, in order of appearance."""
     from neurotopo.testbed.statements import core_id
 
     return list(dict.fromkeys(core_id(fact) for fact in facts))
 
 
 def _sample_stated(facts: Any, most: int | None, seed: int) -> list[Fact]:
-    """Draw what is stated, as :meth:`FactSet.sample` draws facts, and keep it in all languages."""
+    """Draw statements as :meth:`FactSet.sample` draws facts; return them in all languages."""
     from neurotopo.testbed.statements import core_id
 
     names = _stated(facts)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from neurotopo._registry import add_entry
 from neurotopo.cluster.baselines import AUTHORS_INFINITE, CLUSTERER_LABELS
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.neuron_graph import NeuronGraph
@@ -51,17 +52,14 @@ class GroupingInput:
     Attributes
     ----------
     graph : NeuronGraph
-        The graph of its knowledge neurons.
+        The graph of the knowledge neurons.
     pairs : callable
-        Returns the degenerate pairs among them; called at most once.
+        Returns the degenerate pairs; called at most once.
     planted : list of NeuronSet or None
         The groups that the model was trained to have.
-    tau : float
-        Threshold of ``"ntc"``, a fraction of the largest persistence.
-    tau_absolute : float
-        Threshold of ``"ntc-absolute"``.
-    tau_log : float
-        Threshold of ``"ntc-log"``, a fraction of the largest.
+    tau, tau_absolute, tau_log : float
+        Thresholds of ``"ntc"`` and ``"ntc-log"``, fractions of the largest persistence, and of
+        ``"ntc-absolute"``.
     level : float
         Level of ``"ntc-significance"``.
     min_cluster_size : int
@@ -78,8 +76,8 @@ class GroupingInput:
     >>> from neurotopo.studies.groupings import GroupingInput
     >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
     >>> graph = NeuronGraph.from_model(random_model(), neurons)
-    >>> searched = GroupingInput(graph, pairs=lambda: None, shape=(3, 24))
-    >>> len(searched.neurons), len(searched.cut(tau=0.5)) > 0
+    >>> given = GroupingInput(graph, pairs=lambda: None, shape=(3, 24))
+    >>> len(given.neurons), len(given.cut(tau=0.5)) > 0
     (12, True)
     """
 
@@ -106,14 +104,14 @@ class GroupingInput:
 
     @cached_property
     def tree(self) -> NTCClusterer:
-        """A fitted clusterer, to be cut by every rule."""
+        """A fitted clusterer, for cuts by any rule."""
         clusterer = NTCClusterer(
             metric="precomputed", min_cluster_size=self.min_cluster_size, random_state=self.seed
         )
         return clusterer.fit(self.graph.clustering_input(), strata=self.graph.layers)
 
     def cut(self, **params: Any) -> Groups:
-        """Return the clusters of the tree by some rule."""
+        """Return the clusters of the tree by a rule."""
         if len(self.neurons) == 0:
             return []
         chosen = {"rule": "relative", "tau": self.tau, "scale": "difference", "nested": False}
@@ -121,24 +119,23 @@ class GroupingInput:
         return [self.neurons[cluster] for cluster in self.tree.clusters_]
 
 
-def _pairs_only(searched: GroupingInput) -> Groups:
-    """Return the clusters of two neurons that outlive the threshold of ``"ntc"``."""
-    if len(searched.neurons) < 2:
+def _pairs_only(given: GroupingInput) -> Groups:
+    """Return the clusters of two neurons above the threshold of ``"ntc"``."""
+    if len(given.neurons) < 2:
         return []
-    clusters = searched.cut(nested=True)
-    return [cluster for cluster in clusters if len(cluster) == 2]
+    return [cluster for cluster in given.cut(nested=True) if len(cluster) == 2]
 
 
 def _baseline(name: str) -> Callable[[GroupingInput], Groups]:
-    def grouped(searched: GroupingInput) -> Groups:
-        groups = potential_components(name, searched.graph, searched.seed)
-        return [group for group in groups if len(group) >= searched.min_cluster_size]
+    def grouped(given: GroupingInput) -> Groups:
+        groups = potential_components(name, given.graph, given.seed)
+        return [group for group in groups if len(group) >= given.min_cluster_size]
 
     return grouped
 
 
-def _best_pair(searched: GroupingInput) -> Groups:
-    pairs = searched.found_pairs.found()
+def _best_pair(given: GroupingInput) -> Groups:
+    pairs = given.found_pairs.found()
     return [NeuronSet([neuron]) for neuron in pairs[0]] if pairs else []
 
 
@@ -205,7 +202,7 @@ METHODS: Mapping[str, Group] = _Column(1)
 
 
 def register_grouping(name: str, label: str, group: Group) -> None:
-    """Register a method, so that the studies can compare it.
+    """Register a method for the studies to compare.
 
     Parameters
     ----------
@@ -224,9 +221,9 @@ def register_grouping(name: str, label: str, group: Group) -> None:
     >>> label_of("single")
     'All neurons in one group'
     """
-    if not name or ":" in name or name == ANYWHERE or name in METHODS:
-        raise ValueError(f"a method cannot have the name {name!r}: it is empty, taken or has ':'.")
-    GROUPINGS[name] = (label, group)
+    if ":" in name:
+        raise ValueError(f"the name of a method must not have a colon, got {name!r}.")
+    add_entry(GROUPINGS, "method", name, (label, group), reserved={*METHODS, ANYWHERE})
 
 
 def label_of(method: str) -> str:
@@ -240,20 +237,18 @@ def label_of(method: str) -> str:
     """
     if method.startswith(_CONTROL):
         return f"Random groups in the sizes of {method.removeprefix(_CONTROL)}"
-    return (
-        "Random neurons of the whole model, in NTC's sizes"
-        if method == ANYWHERE
-        else LABELS[method]
-    )
+    if method == ANYWHERE:
+        return "Random neurons of the whole model, in NTC's sizes"
+    return str(LABELS[method])
 
 
 def control_of(method: str) -> str:
-    """Return the name of the random groups in the sizes of a method's."""
+    """Return the name of the control of a method: random groups of the same sizes."""
     return _CONTROL + method
 
 
 def in_order(names: Collection[str]) -> list[str]:
-    """Return methods and controls as they are shown: the paper's first, controls behind theirs.
+    """Return methods and controls in order: the paper's first, each followed by its control.
 
     Examples
     --------
@@ -265,22 +260,22 @@ def in_order(names: Collection[str]) -> list[str]:
     return [name for name in every if name in names]
 
 
-def groups_by(methods: Sequence[str], searched: GroupingInput) -> dict[str, Groups]:
+def groups_by(methods: Sequence[str], given: GroupingInput) -> dict[str, Groups]:
     """Group the neurons of a fact by several methods, and at random in the sizes of each.
 
     Parameters
     ----------
     methods : sequence of str
         Keys of :data:`METHODS`.
-    searched : GroupingInput
+    given : GroupingInput
         The neurons.
 
     Returns
     -------
     dict of str to list of NeuronSet
-        The methods, each followed by its control: the same groups with the neurons shuffled, among
-        the knowledge neurons or, for ``"oracle"``, among those of the groups. At the end
-        ``"anywhere"``, NTC's groups with all neurons of the model shuffled.
+        The groups of each method, followed by those of its control: the same groups with the
+        knowledge neurons shuffled, or for ``"oracle"`` those of its groups. At the end
+        ``"anywhere"``: NTC's groups with all neurons of the model shuffled.
 
     Examples
     --------
@@ -295,33 +290,33 @@ def groups_by(methods: Sequence[str], searched: GroupingInput) -> dict[str, Grou
     >>> [len(group) for group in groups["ntc"]] == [len(group) for group in groups["random:ntc"]]
     True
     """
-    found: dict[str, Groups] = {}
+    results: dict[str, Groups] = {}
     for method in methods:
-        groups = METHODS[method](searched)
-        pool = searched.neurons
+        groups = METHODS[method](given)
+        pool = given.neurons
         if method == "oracle":
             pool = NeuronSet(pair for group in groups for pair in group)
-        found[method] = groups
-        # One stream for each method, so that leaving one out changes no other.
-        rng = np.random.default_rng([searched.seed, *method.encode()])
-        found[control_of(method)] = shuffled(groups, pool, rng)
-    if "ntc" in found:
-        rng = np.random.default_rng([searched.seed, *ANYWHERE.encode()])
-        found[ANYWHERE] = _anywhere(found["ntc"], searched.shape, rng)
-    return found
+        results[method] = groups
+        # one stream for each method, so that results do not depend on the other methods
+        rng = np.random.default_rng([given.seed, *method.encode()])
+        results[control_of(method)] = shuffled(groups, pool, rng)
+    if "ntc" in results:
+        rng = np.random.default_rng([given.seed, *ANYWHERE.encode()])
+        results[ANYWHERE] = _anywhere(results["ntc"], given.shape, rng)
+    return results
 
 
 def shuffled(groups: Sequence[NeuronSet], pool: NeuronSet, rng: np.random.Generator) -> Groups:
-    """Return groups of the same sizes, which overlap as the given ones do.
+    """Return groups of the same sizes and with the same overlaps.
 
     Parameters
     ----------
     groups : sequence of NeuronSet
         Groups of neurons of the pool.
     pool : NeuronSet
-        The neurons, each of which becomes any of them with equal probability.
+        The neurons that are permuted at random.
     rng : Generator
-        What is drawn from.
+        The random generator.
 
     Returns
     -------
@@ -354,9 +349,9 @@ def _anywhere(
 def authors_components(graph: NeuronGraph) -> Groups:
     """Return the clusters of the authors' program, which cuts at one fixed distance.
 
-    Of the distances between any two neurons (those more than three layers apart or without a path
-    being 1000) the ones below their 0.2 quantile are candidates; the shorter half of these are the
-    edges of a graph, and its connected components of at least two neurons are the clusters.
+    Distances between neurons more than three layers apart or without a path are 1000. Of all
+    distances those below their 0.2 quantile are candidates, and the shorter half of these are the
+    edges of a graph. Its connected components of at least two neurons are the clusters.
 
     Parameters
     ----------
@@ -366,7 +361,7 @@ def authors_components(graph: NeuronGraph) -> Groups:
     Returns
     -------
     list of NeuronSet
-        In the order of their first neurons.
+        The clusters, in the order of their first neurons.
 
     Examples
     --------

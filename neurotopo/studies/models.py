@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["MODEL_SETTINGS", "identity_of", "identity_of_model", "model_for"]
 
 MODEL_SETTINGS = ("device", "dtype", "device_map", "batch_size", "trust_remote_code")
-"""The settings that concern how a model is loaded."""
+"""The settings for loading a model."""
 
 
 def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:
@@ -24,7 +24,7 @@ def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:
     model : str, path-like or NeuronModel
         The model, or where to load it from.
     given : mapping
-        Options and settings of the study, those of :data:`MODEL_SETTINGS` among them.
+        Options and settings of the study, with those of :data:`MODEL_SETTINGS`.
 
     Returns
     -------
@@ -56,8 +56,8 @@ def identity_of_model(model: NeuronModel) -> dict[str, Any]:
     """Return the identity of a model."""
     from neurotopo.models.fingerprint import fingerprint
 
-    found = fingerprint(model).to_dict()
+    identity = fingerprint(model).to_dict()
     if model.planted_groups is not None:
         groups = [group.to_array().tolist() for group in model.planted_groups]
-        found["planted"] = hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:16]
-    return found
+        identity["planted"] = hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:16]
+    return identity

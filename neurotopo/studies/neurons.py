@@ -1,4 +1,4 @@
-"""Neurons of a fact as the studies look for them: knowledge neurons and the degenerate ones."""
+"""The neurons of a fact in the studies: knowledge neurons and the degenerate ones."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ ARM_LABELS = {
 
 @dataclass(frozen=True)
 class SearchOptions(StudyOptions):
-    """How the neurons of a fact are found; the defaults are those of the paper.
+    """Options of the search for the neurons of a fact; the defaults are those of the paper.
 
     Parameters
     ----------
     threshold, rule, scope, baseline, steps, quadrature
-        Which neurons are knowledge neurons, :class:`~neurotopo.AMIG`.
+        Knowledge neurons, see :class:`~neurotopo.AMIG`.
     path, fold_norm, length, aggregation
-        How they are connected, :class:`~neurotopo.NeuronGraph`.
+        Their graph, see :class:`~neurotopo.NeuronGraph`.
     tau, min_cluster_size
-        How they are clustered, :class:`~neurotopo.NTCClusterer`.
+        Their clusters, see :class:`~neurotopo.NTCClusterer`.
     tau2, criterion, relative, max_drop, positions, reduce, max_change
-        Which clusters are degenerate components, :class:`~neurotopo.DKNFinder`.
+        The degenerate components among these, see :class:`~neurotopo.DKNFinder`.
 
     Examples
     --------
@@ -96,21 +96,21 @@ class SearchOptions(StudyOptions):
         self.finder()
 
     def amig(self) -> AMIG:
-        """Return what finds knowledge neurons."""
+        """Return the search for knowledge neurons."""
         return AMIG(**{name: getattr(self, name) for name in _AMIG})
 
     def graph_options(self) -> dict[str, Any]:
-        """Return how neurons are connected."""
+        """Return the options of the graph."""
         return {name: getattr(self, name) for name in _GRAPH}
 
     def clusterer(self) -> NTCClusterer:
-        """Return what clusters them."""
+        """Return the clusterer."""
         return NTCClusterer(
             metric="precomputed", tau=self.tau, min_cluster_size=self.min_cluster_size
         )
 
     def finder(self) -> DKNFinder:
-        """Return what finds degenerate components, and judges groups."""
+        """Return the filter that finds degenerate components."""
         given = {name: getattr(self, name) for name in _FINDER}
         return DKNFinder(self.clusterer(), **given)
 
@@ -128,7 +128,7 @@ class FactNeurons:
     neurons : NeuronSet
         The knowledge neurons.
     dkn : DKN
-        What NTC and the filter made of them.
+        The components by NTC and the filter.
     """
 
     fact: Fact
@@ -138,7 +138,7 @@ class FactNeurons:
 
     @property
     def degenerate(self) -> NeuronSet:
-        """The degenerate ones; none for fewer than two components and for excluded facts."""
+        """The degenerate ones; empty for fewer than two components and for excluded facts."""
         counts = self.dkn.n >= 2 and not self.dkn.excluded
         return self.dkn.union if counts else NeuronSet()
 
@@ -149,7 +149,7 @@ class FactNeurons:
 
     @property
     def reason(self) -> str | None:
-        """Why there are no degenerate neurons; None where there are."""
+        """The reason why there are no degenerate neurons, or None."""
         return None if self.degenerate else self.dkn.reason or "no component passed"
 
 
@@ -161,16 +161,16 @@ class NeuronFinder:
     model : NeuronModel
         The model.
     options : SearchOptions
-        How they are found.
+        The options.
 
     Examples
     --------
     >>> from neurotopo import Fact
     >>> from neurotopo.models.examples import random_model
     >>> from neurotopo.studies.neurons import SearchOptions, NeuronFinder
-    >>> searcher = NeuronFinder(random_model(), SearchOptions(threshold=0.1))
-    >>> found = searcher.find(Fact("The capital of France is _X_", "Paris"))
-    >>> found.degenerate <= found.neurons, found.degenerate & found.others
+    >>> finder = NeuronFinder(random_model(), SearchOptions(threshold=0.1))
+    >>> result = finder.find(Fact("The capital of France is _X_", "Paris"))
+    >>> result.degenerate <= result.neurons, result.degenerate & result.others
     (True, NeuronSet([]))
     """
 
@@ -186,13 +186,13 @@ class NeuronFinder:
 
     def find_all(self, facts: Sequence[Fact]) -> Iterator[FactNeurons]:
         """Yield the neurons of each fact; facts of one shape are attributed together."""
-        # attribute_many, because it counts coarse integrations where attribute warns of each
+        # attribute_many counts coarse integrations; attribute would warn of each
         many = self.amig.attribute_many(self.model, facts)
         for fact, attribution in zip(facts, many, strict=True):
             yield self.of(fact, attribution)
 
     def of(self, fact: Fact, attribution: Attribution) -> FactNeurons:
-        """Return the neurons of a fact whose attribution is there, by these options."""
+        """Return the neurons of a fact with a given attribution."""
         amig = self.amig
         neurons = attribution.neurons(amig.threshold_for(fact), amig.rule, amig.scope)
         graph = NeuronGraph.from_model(self.model, neurons, **self.options.graph_options())
@@ -207,11 +207,11 @@ class SizeMatched:
     Attributes
     ----------
     neurons : dict of str to NeuronSet
-        By name, :data:`ARM_LABELS`.
+        The sets by name, :data:`ARM_LABELS`.
     n_others : int
-        How many knowledge neurons are not degenerate.
+        Number of knowledge neurons that are not degenerate.
     topped_up : int
-        How many degenerate ones had to be added to ``"kn"``.
+        Number of degenerate ones that were added to ``"kn"``.
     """
 
     neurons: dict[str, NeuronSet]
@@ -227,17 +227,17 @@ def size_matched(
     n_layers: int,
     n_neurons: int,
 ) -> SizeMatched:
-    """Draw what degenerate knowledge neurons are compared with, as many of each.
+    """Draw the controls of degenerate knowledge neurons, all of the same size.
 
     Parameters
     ----------
     degenerate : NeuronSet
         The degenerate knowledge neurons.
     others : NeuronSet
-        The other knowledge neurons. Where there are fewer, degenerate ones are added, which makes
-        the comparison harder (footnote 2 of the paper).
+        The other knowledge neurons. If they are fewer, degenerate ones are added, which makes the
+        comparison harder (footnote 2 of the paper).
     rng : Generator
-        What is drawn from.
+        The random generator.
     n_layers, n_neurons : int
         Number of layers of the model, and of neurons in each.
 

@@ -20,8 +20,8 @@ from neurotopo.studies.ray_worker import pickler
 
 __all__ = ["RayEngine", "WorkerError"]
 
-_OBJECT_STORE = 100 * 2**20  # facts and results are small and travel beside it
-# Read by Ray when it starts: nothing is sent anywhere.
+_OBJECT_STORE = 100 * 2**20  # small: facts and results do not use it
+# Ray reads these when it starts; they turn off its usage reports.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_PROMPT_ENABLED": "0"}
 
 
@@ -47,7 +47,7 @@ class RayEngine:
         Number of dead workers after which a fact fails; the last of them has no other task. The
         run ends after the same number of deaths in a row during preparation.
     waiting : int, default=1
-        Number of facts that a worker holds beside the one it works on.
+        Number of facts that a worker holds in advance.
     threads : int, optional
         Threads of each worker. None: one for each of its cores.
 
@@ -59,9 +59,8 @@ class RayEngine:
     Notes
     -----
     The study, the facts and the results are pickled. The study must be in a module that all
-    machines have, and the model must be a name or a folder that all machines can read.
-
-    A dead worker is replaced, and another worker repeats its tasks.
+    machines have, and the model must be a name or a folder that all machines can read. A dead
+    worker is replaced, and another worker repeats its tasks.
 
     Examples
     --------
@@ -90,7 +89,7 @@ class RayEngine:
             if number is not None and not (isinstance(number, int) and number >= least):
                 raise ValueError(f"{name} must be a whole number of at least {least}: {number!r}.")
         for name, share in (("gpus", gpus), ("cpus", cpus)):
-            # Ray has no other: two workers may share a GPU, but none has one and a half.
+            # as in Ray: two workers may share a GPU, but none can have one and a half
             if share is not None and not (0 <= share < 1 or (share < 1e6 and share == int(share))):
                 raise ValueError(f"{name} must be a whole number, or less than 1: {share!r}.")
         if cpus == 0:
@@ -116,16 +115,16 @@ class RayEngine:
     def run(self, tasks: Iterable[Task], prepare: Callable[[], Work]) -> Iterator[Finished]:
         """Work on tasks in the workers; see :class:`Engine`.
 
-        At most ``1 + waiting`` tasks for each worker are taken ahead of their results. Workers are
-        kept for the next call, except when this one is broken off.
+        At most ``1 + waiting`` tasks for each worker are read ahead of their results. Workers are
+        kept for the next call, unless this one is interrupted.
 
         Raises
         ------
         WorkerError
-            When workers cannot be started, or die again and again before they are ready.
+            If workers cannot be started, or die repeatedly before they are ready.
         """
         source = iter(tasks)
-        first = deque(islice(source, self.workers))  # so many workers are wanted
+        first = deque(islice(source, self.workers))  # a task for each worker
         if first:
             with self._working(prepare) as pool:
                 yield from pool.run(first, source)
@@ -150,7 +149,7 @@ class RayEngine:
         if self._busy:
             raise ValueError("the engine is already in use: exhaust or close its iterator first.")
         pickled = _pickled(
-            prepare, "the study: its functions must be those of a module, and the model a name"
+            prepare, "the study: its functions must be in a module, and the model must be a name"
         )
         self._busy = True
         try:
@@ -162,7 +161,7 @@ class RayEngine:
             if self._pool is None:
                 self._pool = self._started(pickled)
             yield self._pool
-        except BaseException:  # closed early and interrupted are among them
+        except BaseException:  # also an early end and an interruption
             if self._pool is not None:
                 self._pool.kill()
             self._pool = None
@@ -182,8 +181,7 @@ class RayEngine:
         room = room_for(self._ray, cpus, self.gpus)
         if room < self.workers:
             raise WorkerError(
-                f"Ray has room for {room} of the {self.workers} workers that were asked for, with "
-                f"{share} each."
+                f"Ray has room for {room} of {self.workers} workers with {share} each."
             )
         return Pool(self._ray, pickled, self.workers, share, self.deaths, self.waiting)
 
@@ -194,14 +192,14 @@ class RayEngine:
         else:
             needed = math.ceil(self.workers * (self.cpus or 1))
             given.update(
-                address="local",  # no other that happens to run
+                address="local",  # not another Ray that is running
                 num_cpus=max(_cores(), needed),
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE,
             )
         try:
             with _environment(_QUIET), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of Ray's plans for its next versions
+                warnings.simplefilter("ignore")  # about Ray's next versions
                 ray.init(**given)
         except BaseException as error:
             with suppress(Exception):
@@ -222,7 +220,7 @@ def _pickled(function: Callable[..., Any], what: str) -> bytes:
 
 
 def _equal_share(ray: Any, workers: int, gpus: float) -> int:
-    """Return the most cores that each of the workers can have, given the machines they are on."""
+    """Return the most cores that each of the workers can have on these machines."""
     most = max((int(node["Resources"].get("CPU", 0)) for node in ray.nodes()), default=1)
     return next((n for n in range(most, 1, -1) if room_for(ray, n, gpus) >= workers), 1)
 
@@ -246,8 +244,6 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in values:
+            os.environ.pop(name, None)
+        os.environ.update({name: value for name, value in before.items() if value is not None})

@@ -15,8 +15,7 @@ from neurotopo.studies.ray_worker import Raised, Worker, pickler
 
 __all__ = ["Pool", "Share", "WorkerError", "room_for"]
 
-# Seconds without news after which it is looked whether any machine has room for a worker.
-_PATIENCE = 30.0
+_PATIENCE = 30.0  # seconds without a result before checking for room on the machines
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ class Share:
 
 @dataclass(eq=False)
 class _Member:
-    """A worker. ``preparing`` is None when it is ready; it works on its tasks in order."""
+    """A worker, which works on its tasks in order. ``preparing`` is None when it is ready."""
 
     actor: Any
     preparing: Any
@@ -47,11 +46,11 @@ class _Member:
 
     @property
     def refs(self) -> list[Any]:
-        """References of the results that are still to come."""
+        """References of the pending results."""
         return [*self.in_hand, *([] if self.preparing is None else [self.preparing])]
 
     def has_room(self, most: int, apart: Mapping[int, int]) -> bool:
-        """Tell whether it can take a task. A task in ``apart`` must be alone with its worker."""
+        """Return whether it can take a task. A task in ``apart`` must be alone with its worker."""
         return (
             self.preparing is None
             and len(self.in_hand) < most
@@ -63,9 +62,9 @@ class Pool:
     """Workers that have prepared the same work.
 
     Ray's own restarts (``max_restarts``, ``max_task_retries``) and its ``ActorPool`` are not used:
-    with them, Ray repeats or fails every task that a dead worker held, and does not say which task
-    killed it. This pool gives a task whose worker died a worker for itself. So only the fact that
-    kills its workers fails, and the facts beside it keep their results.
+    with them, Ray repeats or fails every task of a dead worker, and does not say which task killed
+    it. This pool repeats such a task alone in a worker, so only the fact that kills its workers
+    fails, and other facts keep their results.
 
     Parameters
     ----------
@@ -78,9 +77,9 @@ class Pool:
     share : Share
         Resources of each worker.
     deaths : int
-        Number of deaths after which a fact fails, or the preparation.
+        Number of deaths after which a fact or the preparation fails.
     waiting : int
-        Number of tasks that a worker holds beside the one it works on.
+        Number of tasks that a worker holds in advance.
     """
 
     def __init__(
@@ -108,10 +107,10 @@ class Pool:
             redo.extend(islice(source, max(0, self._size - in_hand - len(redo))))
             if not redo and not in_hand:
                 return
-            self._grow(len(redo) + in_hand)  # a worker for each, also after all of them died
+            self._grow(len(redo) + in_hand)  # a worker for each task, even if all workers died
             yield from self._hand_out(redo, source, deaths)
             if not any(member.refs for member in self._members):
-                continue  # the only facts there were could not be handed out
+                continue  # none of the facts could be pickled
             news = self._news()
             if news is None:
                 continue
@@ -147,8 +146,8 @@ class Pool:
                 raise _unpacked(answer)
             return pickler().loads(answer)
         raise WorkerError(
-            f"{_count(self._most_deaths, 'worker')} died of the same question (out of memory, "
-            "killed, or their machines were lost)."
+            f"{_count(self._most_deaths, 'worker')} died at the same question (out of memory, "
+            "killed, or machines lost)."
         )
 
     def kill(self) -> None:
@@ -160,11 +159,11 @@ class Pool:
         while len(self._members) < min(self._size, wanted):
             actor = self._actor.remote(self._share.threads)
             member = _Member(actor, None)
-            self._members.append(member)  # before anything can interrupt: kill() must know it
+            self._members.append(member)  # at once: kill() must include it
             member.preparing = actor.prepare.remote(self.prepare)
 
     def _remove(self, member: _Member) -> None:
-        with suppress(Exception):  # it is dead already, or Ray is
+        with suppress(Exception):  # the worker or Ray has ended already
             self._ray.kill(member.actor)
         self._members.remove(member)
 
@@ -173,8 +172,8 @@ class Pool:
     ) -> Iterator[Finished]:
         """Give tasks to workers that are ready; tasks to repeat come first.
 
-        A task whose worker died is then alone with a worker, so that a second death blames that
-        task alone.
+        A task whose worker died is alone with its next worker, so that another death blames only
+        that task.
         """
         while True:
             free = [m for m in self._members if m.has_room(self._most_in_hand, deaths)]
@@ -205,7 +204,7 @@ class Pool:
         return None
 
     def _settle(self, member: _Member) -> None:
-        """Read the result of a preparation."""
+        """Read the result of the preparation."""
         try:
             raised = self._ray.get(member.preparing)
         except self._ray_error as error:
@@ -216,8 +215,8 @@ class Pool:
             if self._deaths_preparing >= self._most_deaths:
                 raise WorkerError(
                     f"{_count(self._deaths_preparing, 'worker')} in a row died while preparing "
-                    "the work, loading the model say (out of memory, killed, or neurotopo is "
-                    "missing on their machines)."
+                    "the work, for example loading the model (out of memory, killed, or neurotopo "
+                    "is missing on their machines)."
                 ) from error
             return
         if raised is not None:
@@ -230,35 +229,33 @@ class Pool:
     ) -> Iterator[Finished]:
         """Keep the finished tasks of a dead worker, and repeat the others.
 
-        A worker takes its tasks in order, so the first one without a result killed it; or the
-        next one, if a result was lost on its way. So a task fails only if it was alone.
+        A worker takes its tasks in order, so the first one without a result killed it, or the
+        next one if a result was lost. So a task fails only if it was alone.
         """
         self._remove(member)
         alone = len(member.in_hand) == 1
-        again: list[Task] = []
-        came: list[Finished] = []
+        again, finished = list[Task](), list[Finished]()
         for ref, task in member.in_hand.items():
             try:
-                came.append(_finished(task, self._ray.get(ref, timeout=5.0)))
+                finished.append(_finished(task, self._ray.get(ref, timeout=5.0)))
                 deaths.pop(task.number, None)
             except self._ray_error:
                 again.append(task)
-        for task in again:
-            deaths.setdefault(task.number, 0)
+        for i, task in enumerate(again):
+            deaths[task.number] = deaths.get(task.number, 0) + (i == 0)
         if again:
             first = again[0]
-            deaths[first.number] += 1
             n = deaths[first.number]
             logger.warning("a worker died at fact %r, for the %d. time", first.fact.key, n)
             if alone and n >= self._most_deaths:
                 del again[0], deaths[first.number]
                 error = (
                     f"{f'{n} workers' if n > 1 else 'the worker'} died at this fact (out of "
-                    "memory, killed, or their machines were lost)"
+                    "memory, killed, or machines lost)"
                 )
-                came.append(Finished(first, None, error, 0.0))
+                finished.append(Finished(first, None, error, 0.0))
         redo.extendleft(reversed(again))
-        yield from came
+        yield from finished
 
 
 def room_for(ray: Any, cpus: float, gpus: float) -> int:
@@ -270,13 +267,12 @@ def room_for(ray: Any, cpus: float, gpus: float) -> int:
 
 def _finished(task: Task, said: tuple[bytes | None, str | None, float]) -> Finished:
     payload, error, seconds = said
-    if payload is None:
-        return Finished(task, None, error, seconds)
-    try:
-        return Finished(task, pickler().loads(payload), None, seconds)
-    except Exception as reason:
-        error = f"the result cannot be read here ({reason_of(reason)})"
-        return Finished(task, None, error, seconds)
+    if payload is not None:
+        try:
+            return Finished(task, pickler().loads(payload), None, seconds)
+        except Exception as reason:
+            error = f"the result cannot be read here ({reason_of(reason)})"
+    return Finished(task, None, error, seconds)
 
 
 def _unpacked(raised: Raised) -> Exception:

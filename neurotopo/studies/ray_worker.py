@@ -1,4 +1,4 @@
-"""The worker processes of :class:`~neurotopo.studies.RayEngine`, and what they return."""
+"""The worker processes of :class:`~neurotopo.studies.RayEngine` and their exceptions."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Raised:
             back = pickler().loads(whole)
             if type(back) is not type(error) or str(back) != message:
                 whole = None
-        except Exception:  # many kinds can be pickled and not be read again
+        except Exception:  # some exceptions can be pickled but not read
             whole = None
         where = "".join(traceback.format_exception(error))
         return cls(whole, _nearest(type(error), message), message, where)
 
     def error(self) -> Exception:
-        """Unpack it."""
+        """Return the exception."""
         if self.whole is not None:
             try:
                 error: Exception = pickler().loads(self.whole)
@@ -69,7 +69,7 @@ class Raised:
 
 
 class Worker:
-    """A process that prepares the work once and does it for one fact after the other.
+    """A process that prepares the work once and calls it for one fact after another.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ class Worker:
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._work: Work | None = None
-        for name in _THREADS:  # what is imported from here on reads them
+        for name in _THREADS:  # later imports read these
             os.environ[name] = str(threads)
 
     def prepare(self, pickled: bytes) -> Raised | None:
         """Prepare the work; return the exception, if there is one."""
         try:
             prepare = _read(pickled)
-            self._limit_threads()  # of what came in with the function
+            self._limit_threads()  # the function may have imported torch
             self._work = prepare()
             self._limit_threads()
         except Exception as error:
@@ -140,6 +140,6 @@ def _nearest(kind: type[Exception], message: str) -> type[Exception]:
             try:
                 if str(base(message)) == message:
                     return base
-            except TypeError:  # it is made of something else than a message
+            except TypeError:  # its arguments are not one message
                 continue
     return RuntimeError

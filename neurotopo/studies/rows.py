@@ -1,4 +1,4 @@
-"""What a file of results gives back, and what it says when it cannot."""
+"""Rows of a file of results, and the error of a file that cannot be used."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 __all__ = ["Row", "Run", "StoreError", "sentences"]
 
 _SENTENCES = (
-    # What SQLite says, and what a user needs to know. Python 3.10 has no error codes.
+    # part of SQLite's message, and the sentence for the user; Python 3.10 has no error codes
     ("locked", "{path} is locked by another program; try again when that is done."),
-    ("is full", "cannot write to {path}: the disk is full. What was stored before is kept."),
+    ("is full", "cannot write to {path}: the disk is full. Earlier results are kept."),
     (
         "disk I/O error",
-        "cannot read or write {path}: the disk is full or fails. What was stored before is kept.",
+        "cannot read or write {path}: the disk is full or fails. Earlier results are kept.",
     ),
     ("readonly", "cannot write to {path}: it, or its folder, is read-only."),
     ("unable to open", "cannot open {path}: its folder is missing, read-only or full."),
     ("too big", "cannot write to {path}: the results of one fact are too large for it."),
-    ("not a database", "{path} is broken, or no file of results; it is left alone."),
-    ("malformed", "{path} is broken ({error}); delete it to start again, or put back a copy."),
-    ("no such", "{path} is broken ({error}); delete it to start again, or put back a copy."),
+    ("not a database", "{path} is broken, or no file of results; it is not changed."),
+    ("malformed", "{path} is broken ({error}); delete it to start again, or restore a copy."),
+    ("no such", "{path} is broken ({error}); delete it to start again, or restore a copy."),
 )
 
 
@@ -42,24 +42,24 @@ class StoreError(OSError):
     ...     Store(path)
     ... except StoreError as error:
     ...     print(str(error).replace(str(path), "results.sqlite"))
-    results.sqlite is broken, or no file of results; it is left alone.
+    results.sqlite is broken, or no file of results; it is not changed.
     """
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the rows of one run were made with.
+    """A run: its study and options.
 
     Attributes
     ----------
     key : str
-        A hash of the study and its options; equal options have the same.
+        A hash of the study and its options.
     study : str
         Name of the study.
     options : dict
-        All that the results depend on, the facts aside.
+        Everything but the facts that the results depend on.
     created : float
-        When it began, in seconds since 1970.
+        Time of its beginning, in seconds since 1970.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """What is there about one fact.
+    """The stored results of one fact.
 
     Attributes
     ----------
@@ -92,9 +92,9 @@ class Row:
     stages : dict of str to dict
         The results by stage; empty for a fact that failed.
     error : str or None
-        Why it failed.
+        The error, if it failed.
     seconds : float
-        How long it took.
+        The seconds of the work.
 
     Examples
     --------
@@ -119,7 +119,7 @@ class Row:
 
 @contextmanager
 def sentences(path: Path | None) -> Iterator[None]:
-    """Turn what SQLite raises into a :class:`StoreError`."""
+    """Raise errors of SQLite as :class:`StoreError`."""
     try:
         yield
     except sqlite3.Error as error:

@@ -75,23 +75,19 @@ class Outcome:
     study : str
         Name of the study.
     run : str
-        The key of the run in the store.
-    n_facts : int
-        Number of facts asked for.
-    n_there : int
-        How many of them were there from before.
-    n_done : int
-        How many have results now.
+        Key of the run in the store.
+    n_facts, n_there, n_done : int
+        Numbers of facts: asked for, stored before, and with results now.
     failures : dict of str to str
-        Why facts failed, by key.
+        The errors of facts that failed, by key.
     interrupted : bool
-        Whether it was interrupted, so that facts may be missing.
+        Whether facts may be missing because the run was interrupted.
     summary : object
-        What the study makes of the rows.
+        The summary of the rows.
     out : Path or None
         The folder.
     unit : str
-        What was worked on, in the singular.
+        Name of an item, in the singular.
 
     Examples
     --------
@@ -117,12 +113,12 @@ class Outcome:
 
     @property
     def n_failed(self) -> int:
-        """How many facts failed."""
+        """The number of facts that failed."""
         return len(self.failures)
 
     @property
     def complete(self) -> bool:
-        """Whether every fact was worked on, even if in vain."""
+        """Whether every fact is done or failed."""
         return self.n_done + self.n_failed == self.n_facts
 
     def __str__(self) -> str:
@@ -132,7 +128,7 @@ class Outcome:
         if self.n_failed:
             parts.append(f"{self.n_failed} failed")
         if self.interrupted:
-            parts.append("interrupted: the same command goes on from here")
+            parts.append("interrupted: the same command resumes here")
         return f"{self.study}: {', '.join(parts)}."
 
 
@@ -323,7 +319,7 @@ def report(folder: str | os.PathLike[str]) -> Result:
     Returns
     -------
     Result
-        Of the facts that the run was last asked for.
+        The result for the facts that the run was last asked for.
 
     Examples
     --------
@@ -346,22 +342,21 @@ def report(folder: str | os.PathLike[str]) -> Result:
     with Store(place / RESULTS, read_only=True) as store:
         if key not in [run.key for run in store.runs()]:
             raise ValueError(
-                f"{place / RUN} is of a run that {place / RESULTS} has no results of; one of them "
+                f"{place / RESULTS} has no results of the run in {place / RUN}; one of the two "
                 "belongs to another folder."
             )
         keys = store.asked(key)
-        rows = Rows(store, key, keys)
-        failures = {row.fact: row.error for row in rows if row.error is not None}
-        n_done = sum(row.error is None for row in rows)
-        summary = chosen.summary(rows)
+        failures, n_done = _counts(store, key, keys)
+        summary = chosen.summary(Rows(store, key, keys))
+    n_there = n_done + len(failures)
     outcome = Outcome(
-        study=about["study"],
-        run=key,
-        n_facts=len(keys),
-        n_there=n_done + len(failures),
-        n_done=n_done,
-        failures=failures,
-        interrupted=n_done + len(failures) < len(keys),
+        about["study"],
+        key,
+        len(keys),
+        n_there,
+        n_done,
+        failures,
+        interrupted=n_there < len(keys),
         summary=summary,
         out=place,
         unit=chosen.unit,
@@ -369,13 +364,23 @@ def report(folder: str | os.PathLike[str]) -> Result:
     return Result(outcome, summary, _write(summary, place, failures))
 
 
+def _counts(store: Store, run: str, keys: Iterable[str]) -> tuple[dict[str, str], int]:
+    """Return the errors of the facts that failed, and the number of facts with results."""
+    failures, n_done = {}, 0
+    for key in keys:
+        state = store.state(run, key)
+        if state is not None and state[1] is not None:
+            failures[key] = state[1]
+        n_done += state is not None and state[1] is None
+    return failures, n_done
+
+
 def _read_about(place: Path) -> dict[str, Any]:
     """Read the run file of a folder and check that it has what a report needs."""
     about = read_run(place / RUN)
-    wanted: dict[str, type] = {"study": str, "run": str, "settings": dict}
-    for name, kind in wanted.items():
+    for name, kind in (("study", str), ("run", str), ("settings", dict)):
         if not isinstance(about.get(name), kind):
-            raise ValueError(f"{place / RUN} is broken: it has no {name!r}, or a wrong one.")
+            raise ValueError(f"{place / RUN} is broken: {name!r} is missing or wrong.")
     return about
 
 
@@ -396,7 +401,7 @@ def run_study(
     progress: bool = False,
     tell: Callable[[str], None] = logger.info,
 ) -> Outcome:
-    """Work on every fact that has no results yet, and summarise all of them.
+    """Measure every fact that has no results yet, and summarise all results.
 
     Parameters
     ----------
@@ -407,46 +412,40 @@ def run_study(
     model : object, optional
         Passed to the study.
     identity : object, optional
-        What tells the model from others, such as
+        Identifies the model, such as
         :meth:`~neurotopo.models.fingerprint.Fingerprint.to_dict` of its fingerprint. A function
-        is called with the prepared work, where that is done, and returns it. None: the model
-        itself, if it is a string.
+        is called with the prepared work in its process and returns it. None: the model itself,
+        if it is a string.
     options : mapping, optional
         Options that the results depend on, in types that JSON can hold.
     settings : mapping, optional
         Settings that the results do not depend on, such as the batch size. The study gets
         options, seeds and settings in one mapping.
     seeds : mapping of str to int, optional
-        Seeds of what is random; see :func:`seed_for`.
+        Random seeds; see :func:`seed_for`.
     out : path-like, optional
         A folder for ``results.sqlite`` and ``run.json``. None: keep all in memory.
     engine : Engine, optional
         Where the work runs; it is not closed. None: an :class:`InlineEngine`.
     alone : bool, default=True
         Refuse a folder with results of other options. False: keep both.
-    retry : bool, default=True
-        Work again on facts that failed before.
-    stop : bool, default=False
-        Stop at the first fact that fails.
-    progress : bool, default=False
-        Show a progress bar.
-    tell : callable, optional
-        Called with messages for the user.
+    retry, stop, progress, tell
+        As in :func:`run`.
 
     Returns
     -------
     Outcome
-        Also after an interruption by Ctrl-C, with the results so far.
+        After an interruption by Ctrl-C, with the results so far.
 
     Raises
     ------
     StoreError
         If results cannot be stored; earlier results are kept.
     FactError
-        When a fact failed and ``stop`` is set.
+        If a fact fails and ``stop`` is set.
     ValueError
-        When two facts have the same key, and when the folder holds results of other options or
-        of another fact under the same key.
+        If two facts have the same key, or the folder holds results of other options or of another
+        fact under the same key.
 
     Examples
     --------
@@ -474,8 +473,8 @@ def run_study(
     folder = None if out is None else Path(out)
     place = None if folder is None else folder / RESULTS
     with ExitStack() as stack:
-        # A folder with results is looked at before a model is loaded, which takes a while; another
-        # is made when it is known that there will be something to write.
+        # Open a folder with results before loading a model, which takes a while; make a new folder
+        # only when there is something to write.
         there = place is not None and place.exists()
         store = stack.enter_context(Store(place)) if there else None
         if engine is None:
@@ -496,18 +495,13 @@ def run_study(
             "n_facts": len(items),
             "started": started,
         }
-        depends = {
-            "study_version": study.version,
-            "stages": study.stages,
-            "model": identity,
-            "seeds": parts["seeds"],
-            **parts["options"],
-        }
+        same = {"study_version": study.version, "model": identity, "seeds": parts["seeds"]}
+        depends = {**same, "stages": study.stages, **parts["options"]}
         run = store.begin(study.name, depends, alone=alone)
         waiting, n_there = _waiting(store, run, items, retry)
         store.ask(run, (item.key for item in items))
         if n_there:
-            tell(f"{study.name}: {n_there} of {len(items)} {study.unit}s were there already.")
+            tell(f"{study.name}: {n_there} of {len(items)} {study.unit}s have results already.")
         about.update(run=run, n_there=n_there)
         _note(folder, about, "running")
         tasks = (Task(i, items[i]) for i in waiting)
@@ -522,31 +516,16 @@ def run_study(
         except FactError:
             _note(folder, about, "stopped")
             raise
-        rows = Rows(store, run, [item.key for item in items])
-        failures, n_done = {}, 0
-        for item in items:
-            state = store.state(run, item.key)
-            if state is not None and state[1] is not None:
-                failures[item.key] = state[1]
-            n_done += state is not None and state[1] is None
+        keys = [item.key for item in items]
+        failures, n_done = _counts(store, run, keys)
         about.update(n_done=n_done, n_failed=len(failures))
         status = "interrupted" if interrupted else "complete"
-        # Written before, so that it is true whatever ends the summary.
-        _note(folder, about, f"{status}, but not summed up")
-        summary = study.summary(rows)
+        # written first, so that it is true if the summary fails
+        _note(folder, about, f"{status}, but without summary")
+        summary = study.summary(Rows(store, run, keys))
         _note(folder, about, status)
-        return Outcome(
-            study.name,
-            run,
-            len(items),
-            n_there,
-            n_done,
-            failures,
-            interrupted,
-            summary,
-            folder,
-            study.unit,
-        )
+        counts = (len(items), n_there, n_done, failures, interrupted)
+        return Outcome(study.name, run, *counts, summary, folder, study.unit)
 
 
 def _store_all(
@@ -570,13 +549,12 @@ def _store_all(
         n_failed = 0
         for each in finished:
             error = _stored(store, run, study, each)
-            if error is not None:
-                n_failed += 1
-                if shown is not None:
-                    shown.set_postfix(failed=n_failed, refresh=False)
-                if stop:
-                    raise FactError(f"fact {each.task.fact.key!r} failed: {error}")
+            n_failed += error is not None
+            if error is not None and stop:
+                raise FactError(f"fact {each.task.fact.key!r} failed: {error}")
             if shown is not None:
+                if error is not None:
+                    shown.set_postfix(failed=n_failed, refresh=False)
                 shown.update()
 
 
@@ -587,7 +565,7 @@ def _stored(store: Store, run: str, study: Study, finished: Finished) -> str | N
         try:
             stages = study.staged(finished.payload)
             store.put(run, fact.key, fact.to_dict(), stages, finished.seconds)
-        except (TypeError, ValueError) as reason:  # JSON cannot hold it: no fault of the store
+        except (TypeError, ValueError) as reason:  # JSON cannot hold the result
             error = reason_of(reason)
     if error is not None:
         store.fail(run, fact.key, fact.to_dict(), error, finished.seconds)
@@ -620,7 +598,7 @@ def _merged(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _waiting(store: Store, run: str, items: Sequence[Item], retry: bool) -> tuple[list[int], int]:
-    """Return which facts are to be worked on, and how many are not."""
+    """Return the indices of the facts without results, and the number of the others."""
     waiting = []
     for i, item in enumerate(items):
         state = store.state(run, item.key)
@@ -631,7 +609,7 @@ def _waiting(store: Store, run: str, items: Sequence[Item], retry: bool) -> tupl
         if state[0] != here and state[1] is None:
             raise ValueError(
                 f"{store.path} holds another fact {item.key!r} ({difference(state[0], here)}); "
-                "give another folder, or other ids."
+                "give another folder or other ids."
             )
     return waiting, len(items) - len(waiting)
 
@@ -676,11 +654,12 @@ def _engine(name: str, workers: int | None, address: str | None, gpus: float) ->
 
 
 def _models(model: Any, several: bool, study: str) -> Any:
-    """Return the model as it is handed to the work: a list of them for studies of several."""
+    """Return the model as the study takes it: a list for studies of several models."""
     if several and isinstance(model, str):
         model = [name.strip() for name in model.split(",") if name.strip()]
-    given = list(model) if isinstance(model, list | tuple) else [model]
-    if not several and isinstance(model, list | tuple):
+    listed = isinstance(model, list | tuple)
+    given = list(model) if listed else [model]
+    if listed and not several:
         raise ValueError(f"the study {study!r} takes one model, got {len(given)}.")
     if not given:
         raise ValueError("there is no model.")

@@ -1,4 +1,4 @@
-"""Studies that put the same facts to several models, one of which is loaded at a time."""
+"""Studies that ask several models for the same facts; one model is loaded at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.groupings import shuffled
 from neurotopo.studies.models import identity_of_model, model_for
-from neurotopo.studies.neurons import FactNeurons, NeuronFinder
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions
 from neurotopo.studies.rows import Row
 from neurotopo.studies.study import Study
 
@@ -30,6 +30,7 @@ __all__ = [
     "Frames",
     "ModelFact",
     "SeveralModelsStudy",
+    "ShuffleOptions",
     "Shuffles",
     "items_of",
     "n_parameters",
@@ -145,9 +146,28 @@ class Frames:
         return self.rows[self.rows["error"].isna()]
 
 
+@dataclass(frozen=True)
+class ShuffleOptions(SearchOptions):
+    """Base of the options of studies that compare groups with shuffled ones.
+
+    Parameters
+    ----------
+    n_shuffles : int, default=3
+        Number of times the neurons of a fact are shuffled among its groups, as the control.
+    """
+
+    n_shuffles: int = 3
+
+    QUICK = {"quadrature": "gauss-legendre", "steps": 8, "n_shuffles": 1}
+
+    def __post_init__(self) -> None:
+        self.check_whole(n_shuffles=1)
+        super().__post_init__()
+
+
 @dataclass(frozen=True, eq=False)
 class Shuffles:
-    """The groups of a fact with its neurons shuffled several times, judged as the groups were.
+    """The groups of a fact with its neurons shuffled several times, and the filter's results.
 
     Attributes
     ----------
@@ -172,7 +192,7 @@ class Shuffles:
 
 
 class SeveralModelsStudy(Study):
-    """Base of the studies that put the same facts to several models.
+    """Base of the studies that ask several models for the same facts.
 
     One model is loaded at a time: the one used last is kept.
 
@@ -220,6 +240,10 @@ class SeveralModelsStudy(Study):
             "probability": float(model.answer_probability(item.fact, reduce=finder.finder.reduce)),
             "shape": [model.n_layers, model.n_neurons],
         }
+
+    def rows(self, frames: Any) -> Any:
+        """Return the row per model and fact."""
+        return frames.rows
 
     def identity(self) -> dict[str, Any]:
         """Return the identity of each model by its name, in their order."""

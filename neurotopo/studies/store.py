@@ -1,4 +1,4 @@
-"""Results in one SQLite file: what was stored stays, whatever happens to the process."""
+"""Results in one SQLite file; stored results survive the end of the process."""
 
 from __future__ import annotations
 
@@ -36,31 +36,30 @@ _SCHEMA = (
 class Store:
     """A file of results: a row for each run, fact and stage.
 
-    Results of other options have another run, so they never mix. A fact is stored whole or not at
-    all, and is on the disk when :meth:`put` returns. One process writes; others may read at the
-    same time.
+    Results of other options have another run, so they never mix. A fact is stored as a whole and
+    is on the disk when :meth:`put` returns. One process writes; others may read at the same time.
 
     Parameters
     ----------
     path : path-like or None
-        The file; it is made if it is not there. None: keep all in memory.
+        The file; a missing one is created. None: keep all in memory.
     read_only : bool, default=False
-        Only read, from a file that is there.
+        Only read an existing file.
     patience : float, default=10.0
-        How many seconds to wait for another program that holds the file.
+        Seconds to wait for another program that locks the file.
 
     Raises
     ------
     StoreError
-        In one sentence: when the disk is full, the file is locked, broken, or cannot be written.
+        If the disk is full, or the file is locked, broken, or cannot be written.
     ValueError
-        When the file belongs to another program, or to a later version of this one.
+        If the file belongs to another program, or to a later version of this one.
 
     Notes
     -----
-    While it is written there are two more files beside it, ``-wal`` and ``-shm``, and a
-    ``.lock``; they go when it is closed. The folder should be on a disk of this machine, since
-    locks are not safe on many network drives.
+    While the file is open for writing, three files beside it end in ``-wal``, ``-shm`` and
+    ``.lock``. The folder should be on a disk of this machine, since locks are not safe on many
+    network drives.
 
     Examples
     --------
@@ -107,37 +106,37 @@ class Store:
         return f"Store({str(self.path) if self.path else 'in memory'!r})"
 
     def close(self) -> None:
-        """Close the file; more than once does no harm."""
+        """Close the file. Idempotent."""
         if self._open is not None and self._lock is not None:
             with suppress(sqlite3.Error):  # others read it, or the disk is full
                 self._open.execute("PRAGMA busy_timeout = 0")
-                # Without a log it is one file, which can be read where nothing can be written.
+                # one file without a log can be read in a read-only folder
                 self._open.execute("PRAGMA journal_mode = DELETE")
         for connection in (self._open, self._lock):
             if connection is not None:
                 if connection is self._lock:
-                    with suppress(OSError):  # Windows keeps it while it is open
+                    with suppress(OSError):  # Windows cannot delete an open file
                         self._lock_path.unlink()
                 with suppress(sqlite3.Error):  # a full disk: the log is merged next time
                     connection.close()
         self._open = self._lock = None
 
     def begin(self, study: str, options: Mapping[str, Any], *, alone: bool = False) -> str:
-        """Return the key of the run with these options, which is made if it is not there.
+        """Return the key of the run with these options; create the run if it is missing.
 
         Parameters
         ----------
         study : str
             Name of the study.
         options : mapping
-            All that the results depend on, the facts aside, as JSON can hold it.
+            Everything but the facts that the results depend on, in types that JSON can hold.
         alone : bool, default=False
-            Refuse when the file has results of another run.
+            Refuse a file with results of another run.
 
         Raises
         ------
         ValueError
-            When it has; the message names an option that differs.
+            If the file has such results; the message names an option that differs.
         """
         text = to_text(options, "options")
         key = hashlib.sha256(to_text([study, text]).encode()).hexdigest()[:16]
@@ -159,7 +158,7 @@ class Store:
         return key
 
     def ask(self, run: str, facts: Iterable[str]) -> None:
-        """Keep which facts the run is of, in their order; they replace those of before."""
+        """Store the facts of the run, in order; they replace earlier ones."""
         with self._writing() as connection:
             connection.execute("DELETE FROM asked WHERE run = ?", (run,))
             connection.executemany(
@@ -169,11 +168,10 @@ class Store:
 
     def asked(self, run: str) -> list[str]:
         """Return the keys of the facts that the run was last asked for."""
-        with self._sentences():
-            found = self._connection.execute(
-                "SELECT fact FROM asked WHERE run = ? ORDER BY place", (run,)
-            ).fetchall()
-        return [fact for (fact,) in found]
+        return [
+            fact
+            for (fact,) in self._all("SELECT fact FROM asked WHERE run = ? ORDER BY place", run)
+        ]
 
     def put(
         self,
@@ -183,7 +181,7 @@ class Store:
         stages: Mapping[str, Mapping[str, Any]],
         seconds: float = 0.0,
     ) -> None:
-        """Store the results of a fact, all stages at once; they replace what was there.
+        """Store the results of a fact, all stages at once; they replace earlier ones.
 
         Parameters
         ----------
@@ -196,12 +194,12 @@ class Store:
         stages : mapping of str to mapping
             The results by stage.
         seconds : float, default=0.0
-            How long they took.
+            The seconds of the work.
 
         Raises
         ------
         TypeError, ValueError
-            When JSON cannot hold them.
+            If JSON cannot hold the results.
         """
         texts = {name: to_text(payload, name) for name, payload in stages.items()}
         self._replace(run, fact, content, texts, None, seconds)
@@ -209,40 +207,41 @@ class Store:
     def fail(
         self, run: str, fact: str, content: Mapping[str, Any], error: str, seconds: float = 0.0
     ) -> None:
-        """Store that a fact failed, and why."""
+        """Store the error of a fact that failed."""
         self._replace(run, fact, content, {}, error, seconds)
 
     def state(self, run: str, fact: str) -> tuple[dict[str, Any], str | None] | None:
-        """Return the fact as it was stored and why it failed, or None if it is not there."""
-        with self._sentences():
-            found = self._connection.execute(
-                "SELECT content, error FROM facts WHERE run = ? AND fact = ?", (run, fact)
-            ).fetchone()
-        return None if found is None else (self._read(found[0], fact), found[1])
+        """Return the stored fact and its error or None; None if it is not stored."""
+        for content, error in self._all(
+            "SELECT content, error FROM facts WHERE run = ? AND fact = ?", run, fact
+        ):
+            return self._read(content, fact), error
+        return None
 
     def get(self, run: str, fact: str) -> Row | None:
-        """Return all that is there about a fact, or None."""
+        """Return the row of a fact, or None."""
         return next(self._rows("WHERE run = ? AND fact = ?", (run, fact)), None)
 
     def rows(self, run: str) -> Iterator[Row]:
-        """Return all facts of a run in the order of their keys, also those that failed."""
+        """Return the rows of a run in the order of their keys, failed facts included."""
         return self._rows("WHERE run = ?", (run,))
 
     def runs(self) -> list[Run]:
         """Return the runs, the latest first."""
-        with self._sentences():
-            found = self._connection.execute(
-                "SELECT run, study, options, created FROM runs ORDER BY created DESC, rowid DESC"
-            ).fetchall()
-        return [Run(key, study, self._read(text, key), at) for key, study, text, at in found]
+        rows = self._all(
+            "SELECT run, study, options, created FROM runs ORDER BY created DESC, rowid DESC"
+        )
+        return [Run(key, study, self._read(text, key), at) for key, study, text, at in rows]
 
     def counts(self, run: str) -> tuple[int, int]:
-        """Return how many facts of a run are done, and how many failed."""
-        with self._sentences():
-            n_all, n_failed = self._connection.execute(
-                "SELECT count(*), count(error) FROM facts WHERE run = ?", (run,)
-            ).fetchone()
+        """Return the numbers of facts of a run that are done and that failed."""
+        query = "SELECT count(*), count(error) FROM facts WHERE run = ?"
+        ((n_all, n_failed),) = self._all(query, run)
         return n_all - n_failed, n_failed
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        with self._sentences():
+            return self._connection.execute(query, values).fetchall()
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -267,9 +266,9 @@ class Store:
         if self.read_only:
             return
         self._open.execute("PRAGMA journal_mode = WAL")
-        # A row that was reported as stored survives a loss of power too.
+        # a stored row survives a loss of power
         self._open.execute("PRAGMA synchronous = FULL")
-        with self._writing() as connection:  # finds out at once what cannot be written
+        with self._writing() as connection:  # fails at once if nothing can be written
             for statement in _SCHEMA if empty else ():
                 connection.execute(statement)
 
@@ -284,15 +283,15 @@ class Store:
             log = path.with_name(f"{path.name}-wal")
             if log.exists() and log.stat().st_size:
                 raise
-            # Readers of a log need to write beside it. In a folder that is read-only there is
-            # nobody to write to the file either, so it can be read without.
+            # Readers of a log need to write beside it. In a read-only folder no process writes to
+            # the file, so it can be read without a log.
             connection.close()
             connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
         return connection
 
     def _take_lock(self) -> None:
-        # SQLite's own lock holds for one row only; two runs at once would do all work twice.
-        # The lock of an open transaction goes with the process, however that ends.
+        # SQLite's own lock lasts for one row only, and two runs at once would do all work twice.
+        # The lock of an open transaction ends with the process in any case.
         self._lock = sqlite3.connect(self._lock_path, isolation_level=None, timeout=0)
         try:
             self._lock.execute("BEGIN EXCLUSIVE")
@@ -307,7 +306,7 @@ class Store:
             raise
 
     def _check_kind(self, connection: sqlite3.Connection) -> bool:
-        """Return whether the file has nothing in it."""
+        """Return whether the file is empty."""
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -341,13 +340,13 @@ class Store:
 
     def _rows(self, where: str, values: Iterable[Any]) -> Iterator[Row]:
         with self._sentences():
-            found = self._connection.execute(
+            cursor = self._connection.execute(
                 "SELECT fact, content, error, seconds, stage, payload, crc FROM facts"
                 f" LEFT JOIN results USING (run, fact) {where} ORDER BY fact, results.rowid",
                 tuple(values),
             )
             row: Row | None = None
-            for fact, content, error, seconds, stage, payload, crc in found:
+            for fact, content, error, seconds, stage, payload, crc in cursor:
                 if row is None or row.fact != fact:
                     if row is not None:
                         yield row
@@ -397,9 +396,9 @@ class Rows:
     Parameters
     ----------
     store : Store
-        Where they are.
+        The store.
     run : str
-        The run.
+        The key of the run.
     keys : sequence of str
         The keys of the facts.
 

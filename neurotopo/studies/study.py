@@ -1,4 +1,4 @@
-"""The class of all studies, what their options share, and the registry of studies."""
+"""The base classes of studies and their options, and the registry of studies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from neurotopo._extras import llm_packages_for
+from neurotopo._registry import add_entry
 from neurotopo.report.summary import Picture, Summary, Table
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ class StudyOptions:
     """
 
     QUICK: ClassVar[Mapping[str, Any]] = {}
-    """What :meth:`quick` changes."""
+    """The values of :meth:`quick`."""
 
     @classmethod
     def of(cls: type[Own], given: Mapping[str, Any]) -> Own:
-        """Return the options among all that a study was given."""
+        """Return the options among all values given to a study."""
         names = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in given.items() if name in names})
 
@@ -102,10 +103,10 @@ class StudyOptions:
 
 
 class Study:
-    """Base class of the studies: what is measured, and what is made of it.
+    """Base class of the studies: the measurement of items and the report of the results.
 
     A subclass sets the class attributes and implements :meth:`measure`, :meth:`frames` and
-    :meth:`findings`. :meth:`setup` prepares what all items share.
+    :meth:`findings`. :meth:`setup` prepares what all items need.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ class Study:
     title : str
         The question, one line.
     notes : tuple of str
-        What a reader must know about all tables.
+        Notes on all tables.
     Options : type
         The dataclass of options.
     stages : tuple of str
@@ -134,7 +135,7 @@ class Study:
     version : int
         Raised when :meth:`measure` changes, so that old and new results never mix.
     unit : str
-        What one item is, in the singular.
+        Name of an item, in the singular.
     several : bool
         Whether the study compares several models.
     tables : mapping of str to callable
@@ -193,7 +194,7 @@ class Study:
         return cls(loaded, options, int(given.get("seed", 0)), given)
 
     def setup(self) -> None:
-        """Prepare what all items share; called once, after loading."""
+        """Prepare what all items need; called once, after loading."""
 
     def load(
         self, facts: Any, model: Any = None, *, most: int | None = None, seed: int = 0
@@ -204,7 +205,7 @@ class Study:
         return facts_for(facts, model, most=most, seed=seed)
 
     def items(self, facts: Sequence[Fact], options: Any, seed: int, model: Any) -> Sequence[Item]:
-        """Return what is worked on: the facts, unless a subclass makes other items of them."""
+        """Return the items to measure: the facts, unless a subclass makes others from them."""
         return facts
 
     def measure(self, item: Any) -> Mapping[str, Any]:
@@ -222,7 +223,7 @@ class Study:
         return pd.DataFrame([{"fact": r.fact, **r.payload} for r in rows if r.error is None])
 
     def findings(self, frames: Any, tables: Mapping[str, Table]) -> tuple[str, ...]:
-        """Return what was found and what was not, one sentence each."""
+        """Return the findings, also the negative ones, one sentence each."""
         return ()
 
     def draw(self, frames: Any, tables: Mapping[str, Table]) -> dict[str, Picture]:
@@ -287,9 +288,7 @@ def register_study(study: type[Study]) -> type[Study]:
     >>> study_named("sizes") is Sizes
     True
     """
-    if not study.name or study.name in SUBJECTS:
-        raise ValueError(f"a study cannot have the name {study.name!r}: it is empty or taken.")
-    _registered[study.name] = study
+    add_entry(_registered, "study", study.name, study, reserved=SUBJECTS)
     return study
 
 

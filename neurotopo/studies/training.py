@@ -1,4 +1,4 @@
-"""Train some parameters of a model on texts, in the same way whichever they are."""
+"""Train some parameters of a model on texts, in the same way for any parameters."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ import numpy as np
 import torch
 from torch import nn
 
+from neurotopo.studies.study import StudyOptions
+
 __all__ = ["Schedule", "Training", "train"]
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How a model is trained; the defaults are those of Table 3 of the paper.
+class Schedule(StudyOptions):
+    """Hyperparameters of a training; the defaults are those of Table 3 of the paper.
 
     Parameters
     ----------
     lr : float, default=3e-5
-        Learning rate at the end of the warm-up, from which it falls to 0 on a straight line.
+        Learning rate at the end of the warm-up; from there it falls linearly to 0.
     batch_size : int, default=16
-        Texts of one forward.
+        Texts of one forward pass.
     accumulation : int, default=4
-        Forwards of one step.
+        Forward passes of one step.
     epochs : int, default=50
-        How often every text is read, at most.
+        The most epochs.
     warmup : float, default=0.1
-        Share of the steps.
+        Share of the steps with a rising learning rate.
     weight_decay : float, default=0.01
-        Of AdamW.
+        Weight decay of AdamW.
     dropout : float, default=0.1
-        Of the dropout layers that the model has.
+        Probability of the model's dropout layers.
     clip : float, default=1.0
         Largest norm of a gradient.
     patience : int, default=5
-        Training ends when the mean loss of an epoch has not fallen by one per cent below the least
-        one for so many epochs.
+        Training ends after so many epochs whose mean loss is not one per cent below the least.
 
     Examples
     --------
@@ -60,25 +61,22 @@ class Schedule:
     patience: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "accumulation", "epochs", "patience"):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1):
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value}.")
-        for name in ("lr", "clip"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}.")
-        for name in ("warmup", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be from 0 on and below 1, got {getattr(self, name)}."
-                )
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}.")
+        names = ("batch_size", "accumulation", "epochs", "patience")
+        self.check_whole(**dict.fromkeys(names, 1))
+        for name, wanted, fits in (
+            ("lr", "positive", 0 < self.lr < math.inf),
+            ("clip", "positive", 0 < self.clip < math.inf),
+            ("warmup", "from 0 on and below 1", 0 <= self.warmup < 1),
+            ("dropout", "from 0 on and below 1", 0 <= self.dropout < 1),
+            ("weight_decay", "finite and not negative", 0 <= self.weight_decay < math.inf),
+        ):
+            if not fits:
+                raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)}.")
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a training was like.
+    """Result of a training.
 
     Attributes
     ----------
@@ -87,13 +85,11 @@ class Training:
     steps : int
         Number of steps.
     seconds : float
-        What they took, evaluations aside.
+        Seconds without evaluations.
     n_trained : int
         Number of trained numbers.
-    state_bytes : int
-        Size of what the optimizer keeps.
-    gradient_bytes : int
-        Size of the gradients.
+    state_bytes, gradient_bytes : int
+        Sizes of the optimizer's state and of the gradients.
 
     Examples
     --------
@@ -127,18 +123,18 @@ def train(
     hf_model : transformers.PreTrainedModel
         The model.
     tokenizer : transformers.PreTrainedTokenizerBase
-        Its tokenizer. Texts end with its end-of-text token, if it has one, and are cut where the
-        model ends.
+        Its tokenizer. Texts end with its end-of-text token, if it has one, and are cut to the
+        longest input of the model.
     parameters : sequence of Parameter
-        What is trained.
+        The trained parameters.
     texts : sequence of str
-        What is read.
+        The texts.
     schedule : Schedule
-        How.
+        The hyperparameters.
     seed : int
-        Seed of the order and of dropout.
+        Seed of the order of texts and of dropout.
     after_epoch : callable, optional
-        Called with the number of epochs and steps done and the mean loss; True ends the training.
+        Called with the numbers of epochs and steps and the mean loss; True ends the training.
 
     Returns
     -------
@@ -216,7 +212,7 @@ def _tokens(tokenizer: Any, texts: Sequence[str], longest: int | None) -> list[l
 def _step(
     hf_model: Any, rows: Sequence[Sequence[int]], batch_size: int, device: Any
 ) -> tuple[float, int]:
-    """Add up the gradients of a step; return the summed loss and the number of tokens."""
+    """Sum the gradients of a step; return the summed loss and the number of tokens."""
     n_all = sum(len(row) - 1 for row in rows)
     total = 0.0
     for first in range(0, len(rows), batch_size):
@@ -230,7 +226,7 @@ def _step(
         ids, there = ids.to(device), there.to(device)
         logits = hf_model(input_ids=ids, attention_mask=there).logits[:, :-1]
         wanted = ids[:, 1:].masked_fill(there[:, 1:] == 0, -100)
-        # The mean over the tokens of the whole step, however it is cut into forwards.
+        # the mean over the tokens of the whole step, for any number of forward passes
         loss = nn.functional.cross_entropy(
             logits.reshape(-1, logits.shape[-1]).float(), wanted.reshape(-1), reduction="sum"
         )
@@ -261,7 +257,7 @@ def _state_bytes(optimizer: torch.optim.Optimizer) -> int:
 
 @contextmanager
 def _dropout(hf_model: nn.Module, share: float) -> Iterator[None]:
-    """Let the dropout layers drop a share for the time of a block."""
+    """Set the probability of the dropout layers within a block."""
     layers = [module for module in hf_model.modules() if isinstance(module, nn.Dropout)]
     before = [layer.p for layer in layers]
     try:

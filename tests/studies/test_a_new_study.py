@@ -70,7 +70,7 @@ def test_names_of_built_in_studies_are_taken():
     class Copy(Lengths):
         name = "acquisition"
 
-    with pytest.raises(ValueError, match="cannot have the name 'acquisition'"):
+    with pytest.raises(ValueError, match="the study 'acquisition' is registered already"):
         register_study(Copy)
     with pytest.raises(ValueError, match="there is no study 'lengths'"):
         nt.studies.run("lengths", model=random_model(), facts=FACTS)

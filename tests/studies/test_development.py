@@ -160,7 +160,7 @@ def test_what_is_kept_is_claimed_and_what_is_not_is_not():
     assert summary(story(keep=False)).claims == ()
     unknown = summary(story(known=False))
     assert unknown.claims == ()
-    assert "None is ever known" in unknown.findings[0]
+    assert "No fact is ever known" in unknown.findings[0]
     assert summary(story(n=6)).claims == ()
 
 

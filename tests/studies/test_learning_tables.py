@@ -336,10 +336,10 @@ def test_nothing_learned_is_said_and_nothing_else_claimed():
     said = " ".join(summarise(rows).findings)
     assert "No arm has learned the new facts" in said
     assert "Neither has learned the new facts." in said
-    assert "new facts no difference to be told from chance" in said
+    assert "new facts no difference beyond chance" in said
     alone = " ".join(summarise(many({"dkn": 0.0, "all": 0.9}, {"dkn": 1.0, "all": 0.4})).findings)
     assert "Θ(D) has not learned the new facts; what it keeps cost it nothing." in alone
-    assert "But it alone has learned anything." in alone
+    assert "But only full fine-tuning has learned the new facts." in alone
 
 
 def test_no_old_fact_known_is_said():
@@ -361,9 +361,9 @@ def test_no_dkns_is_said():
 @pytest.mark.parametrize(
     ("p", "within", "said"),
     [
-        (0.3, 0.4, "no more than chance would explain (p = 0.3)"),
-        (0.001, 0.4, "no more than the layers explain that D lies in"),
-        (math.nan, math.nan, "no more than chance would explain (no test possible)"),
+        (0.3, 0.4, "no more than by chance (p = 0.3)"),
+        (0.001, 0.4, "no more than its layers explain"),
+        (math.nan, math.nan, "no more than by chance (no test possible)"),
     ],
 )
 def test_the_overlap_by_chance(p, within, said):

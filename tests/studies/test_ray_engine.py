@@ -211,7 +211,7 @@ def test_a_fact_that_kills_its_workers_fails_and_the_others_are_done(
     (failed,) = [each for each in found if each.error is not None]
     assert failed.task.number == 5
     assert re.fullmatch(
-        r"[23] workers died at this fact \(out of memory, killed, or their machines were lost\)",
+        r"[23] workers died at this fact \(out of memory, killed, or machines lost\)",
         failed.error,
     )
     here = comes_of(list(InlineEngine().run(tasks(12), ready())))
@@ -235,7 +235,7 @@ def test_a_worker_that_was_killed_while_idle_is_replaced(engine, ready, tmp_path
         (
             "die",
             WorkerError,
-            r"^3 workers in a row died while preparing the work, loading the model say",
+            r"^3 workers in a row died while preparing the work, for example loading the model",
         ),
     ],
 )
@@ -331,7 +331,7 @@ def test_a_ray_of_the_program_is_left_running(local, ready, tmp_path):
 def test_more_than_there_is_room_for_is_refused(local, ready):
     assert room_for(ray, 1, 0) == 2
     for given, message in (
-        ({"workers": 3}, "room for 2 of the 3 workers that were asked for, with 1 CPU and 0 GPUs"),
+        ({"workers": 3}, "room for 2 of 3 workers with 1 CPU and 0 GPUs"),
         ({"cpus": 2}, "room for 1 of the 2 workers .* with 2 CPUs"),
         ({"gpus": 1}, "room for 0 of the 2 workers .* with 1 CPU and 1 GPU each"),
     ):

@@ -258,7 +258,7 @@ def test_a_lower_clean_probability_alone_is_no_claim():
     assert row9["difference"].item() > 10
     assert row9["p"].item() < 0.01
     assert not any(isinstance(text, Claim) for text in findings)
-    assert any("no evidence of a part in robustness" in text for text in findings)
+    assert any("no evidence of a role in robustness" in text for text in findings)
 
 
 def gaining(n=24, others=False, known=True):

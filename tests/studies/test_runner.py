@@ -102,7 +102,7 @@ def test_a_second_run_does_nothing_again_and_says_so(tmp_path):
     first = run_study(Counted().study, items(10), out=tmp_path)
     counted, said = Counted(), []
     outcome = run_study(counted.study, items(15), out=tmp_path, tell=said.append)
-    assert said == ["counted: 10 of 15 facts were there already."]
+    assert said == ["counted: 10 of 15 facts have results already."]
     assert counted.calls == [item.key for item in items(15, 10)]
     assert outcome.summary[:10] == first.summary
     assert outcome.run == first.run
@@ -363,7 +363,7 @@ def test_a_summary_that_fails_leaves_the_results(tmp_path, at):
         run_study(study(summary), items(4), out=tmp_path)
     about = read_run(tmp_path / "run.json")
     whole = "complete" if at is None else "interrupted"
-    assert about["status"] == f"{whole}, but not summed up"
+    assert about["status"] == f"{whole}, but without summary"
     assert about["n_done"] == (4 if at is None else 2)
     again = run_study(study_of("s", Counted().prepare, lambda rows: 1), items(4), out=tmp_path)
     assert (again.n_there, again.n_done) == (about["n_done"], 4)

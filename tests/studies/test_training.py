@@ -135,7 +135,7 @@ def test_texts_are_cut_where_the_model_ends():
         ({"batch_size": 1.5}, "batch_size must be a whole number"),
         ({"dropout": 1.0}, "dropout must be from 0"),
         ({"warmup": -0.1}, "warmup must be from 0"),
-        ({"weight_decay": -1.0}, "weight_decay must not be negative"),
+        ({"weight_decay": -1.0}, "weight_decay must be finite and not negative"),
         ({"clip": float("nan")}, "clip must be positive"),
     ],
 )

@@ -21,16 +21,17 @@ from neurotopo.studies.findings import (
     FEW,
     and_list,
     as_claim,
-    from_to,
+    interval_and_p,
     nothing_done,
     p_words,
     stands,
+    verdict,
 )
 from neurotopo.studies.frames import frame_of
 from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.rows import Row
 from neurotopo.studies.several_models import UNIT, Frames, origin
-from neurotopo.studies.statistics import finite_mean, mean_interval
+from neurotopo.studies.statistics import finite_mean, finite_median, mean_interval
 from neurotopo.studies.study import MakePicture, MakeTable
 
 __all__ = ["CONTROLS", "MEASURES", "PICTURES", "TABLES", "Measure", "Models", "collect", "findings"]
@@ -227,8 +228,6 @@ def _sizes(over: str, title: str, frames: Models) -> Table:
     for model in frames.models:
         own = _of(rows, model)
         first = _of(frames.done, model).iloc[0]
-        ratios = own.loc[own["components"] >= 3, "gcr"].to_numpy(np.float64)
-        ratios = ratios[np.isfinite(ratios)]
         cells.append(
             {
                 "model": model,
@@ -239,7 +238,7 @@ def _sizes(over: str, title: str, frames: Models) -> Table:
                 "facts": len(own),
                 "with a DKN": int((own["components"] >= 2).sum()),
                 **{name: finite_mean(own[name]) for name in means},
-                "median GCR (3 on)": float(np.median(ratios)) if len(ratios) else math.nan,
+                "median GCR (3 on)": finite_median(own.loc[own["components"] >= 3, "gcr"]),
             }
         )
     names = "; ".join(f"{name}: {label}" for name, label in _LABELS.items() if name in means)
@@ -305,7 +304,7 @@ def _trend(frames: Models) -> Table | None:
         "deviation; rho: mean of the facts' rank correlations; p_page: Page's one-sided test for a "
         "rise, Holm-corrected. Facts are the sample, models are not: the p-values are about these "
         "models. Only rows of the kind 'difference' say anything about the grouping: a larger "
-        "model has more neurons and more layers, and any groups of its neurons change with that.",
+        "model has more neurons and more layers, and any groups of its neurons change with these.",
         {"p": "p", "p_page": "p"},
     )
 
@@ -444,12 +443,11 @@ def _degeneracy(frames: Models, rows: Mapping[str, Mapping[str, Any]], measure: 
     own, control, row = (rows[f"{measure}{end}"] for end in ("", "_shuffled", "_difference"))
     if not row["n"] or math.isnan(row["slope"]):
         return f"{subject}: no fact has it in every model, or all models are of one size."
-    interval = from_to(row["low"], row["high"], 2)
     sentence = (
         f"{subject}, for ten times the weights, {_rises(own)}; that of the same groups with the "
         f"neurons shuffled {_rises(control)}. The difference, which alone is about the grouping, "
-        f"changes by {row['slope']:+.2f} {unit} ({row['n']:,} facts"
-        f"{', ' + interval if interval else ''}, {p_words(row['p'])}): {_verdict(frames, row)}."
+        f"changes by {row['slope']:+.2f} {unit} ({row['n']:,} facts, {interval_and_p(row, 2)}): "
+        f"{_verdict(frames, row)}."
     )
     return as_claim(sentence, _holds(frames, row))
 
@@ -473,7 +471,7 @@ def _verdict(frames: Models, row: Mapping[str, Any]) -> str:
     if row["slope"] < 0:
         return "larger models of these are less degenerate"
     if len(frames.models) <= MOST_MODELS_FEW:
-        return "a difference of two models, which is no trend"
+        return "a difference between two models, which is no trend"
     if not row["p_page"] < ALPHA:
         return "a slope without the rise from model to model that a trend needs"
     return "but fewer than half of the facts are known to all models, so nothing is claimed"
@@ -495,15 +493,10 @@ def _suppressed(controls: pd.DataFrame) -> str:
     own = controls[(controls["measure"] == "fall_dkn") & (controls["n"] > 0)]
     parts = []
     for row in own.to_dict("records"):
-        if row["n"] < FEW:
-            verdict = "too few facts"
-        elif not row["p"] < ALPHA:
-            verdict = "no difference"
-        else:
-            verdict = "more than others" if row["difference"] > 0 else "less than others"
+        words = {"few": "too few facts", "none": "no difference"}
         parts.append(
             f"{row['model']} {row['difference']:+.1f} points ({row['n']:,} facts, "
-            f"{p_words(row['p'])}): {verdict}"
+            f"{p_words(row['p'])}): {verdict(row, 'more than others', 'less than others', **words)}"
         )
     if not parts:
         return "No model has a known fact with degenerate neurons to suppress under faulty prompts."

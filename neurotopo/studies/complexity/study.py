@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,14 @@ from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.complexity import report
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions, size_matched
-from neurotopo.studies.several_models import ModelFact, SeveralModelsStudy, Shuffles, n_parameters
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
+from neurotopo.studies.several_models import (
+    ModelFact,
+    SeveralModelsStudy,
+    ShuffleOptions,
+    Shuffles,
+    n_parameters,
+)
 from neurotopo.studies.study import seed_for
 
 if TYPE_CHECKING:
@@ -27,15 +32,13 @@ __all__ = ["STUDY", "Complexity", "ComplexityOptions"]
 
 
 @dataclass(frozen=True)
-class ComplexityOptions(SearchOptions):
-    """Options of the study ``complexity``; see :class:`~neurotopo.studies.neurons.SearchOptions`.
+class ComplexityOptions(ShuffleOptions):
+    """Options of the study ``complexity``, beside those of :class:`ShuffleOptions`.
 
     Parameters
     ----------
     draws : int, default=2
         Number of faulty prompts of each kind (Eq 15) for a fact.
-    n_shuffles : int, default=3
-        How often the neurons of a fact are shuffled among its groups, as the control.
 
     Examples
     --------
@@ -47,12 +50,11 @@ class ComplexityOptions(SearchOptions):
     """
 
     draws: int = 2
-    n_shuffles: int = 3
 
-    QUICK = {"quadrature": "gauss-legendre", "steps": 8, "draws": 1, "n_shuffles": 1}
+    QUICK = {**ShuffleOptions.QUICK, "draws": 1}
 
     def __post_init__(self) -> None:
-        self.check_whole(draws=1, n_shuffles=1)
+        self.check_whole(draws=1)
         super().__post_init__()
 
 
@@ -69,16 +71,19 @@ class Complexity(SeveralModelsStudy):
         "jump is the additional fall when the last cluster is suppressed too, before the "
         "functional filter; the fall under faulty prompts is from the probability of the original "
         "prompt.",
-        "A larger model has more neurons and more layers, so that any grouping of its neurons "
-        "finds more and other groups. Shuffled groups have the sizes of the groups found, in the "
-        "same model and from the same neurons: only the difference to them is about the grouping.",
+        "A larger model has more neurons and more layers, so any grouping of its neurons finds "
+        "more and other groups. Shuffled groups have the sizes of the groups found, in the same "
+        "model and from the same neurons: only the difference to them is about the grouping.",
         "The facts are the sample. The models are few, each was trained once, and they differ in "
         "more than one number: a trend holds for these models, and is no law of size.",
-        f"A trend is claimed at the level {ALPHA} after Holm's correction, of the difference to "
-        "the control only, of three models or more that all know at least half of the facts.",
+        f"Claims about trends hold at the level {ALPHA} after Holm's correction. They are about "
+        "the difference to the control only, and need three models or more that all know at least "
+        "half of the facts.",
     )
     tables = report.TABLES
     pictures = report.PICTURES
+    frames = staticmethod(report.collect)
+    findings = staticmethod(report.findings)
 
     def measure(self, item: ModelFact) -> dict[str, Any]:
         """Return the degeneracy of a fact in a model, of shuffled groups, and its robustness."""
@@ -140,18 +145,6 @@ class Complexity(SeveralModelsStudy):
                 except ValueError:  # the prompt has too few words for this kind
                     continue
         return made
-
-    def frames(self, rows: Any) -> report.Models:
-        """Return a row per model and fact."""
-        return report.collect(rows)
-
-    def rows(self, frames: report.Models) -> Any:
-        """Return the row per model and fact."""
-        return frames.rows
-
-    def findings(self, frames: report.Models, tables: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the findings in sentences."""
-        return report.findings(frames, tables)
 
 
 def _degeneracy(dkn: DKN) -> dict[str, Any]:

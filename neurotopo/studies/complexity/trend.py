@@ -15,7 +15,7 @@ from neurotopo.studies.statistics import finite_mean, paired
 __all__ = ["MOST_MODELS_FEW", "Trend", "trend"]
 
 MOST_MODELS_FEW = 2
-"""With so few models or fewer there is a difference, and no trend."""
+"""A trend needs more models than this."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Trend:
     Examples
     --------
     >>> from neurotopo.studies.complexity.trend import trend
-    >>> found = trend([[1.0, 2.0, 3.0], [2.0, 5.0, 6.0], [4.0, 4.0, 7.0]], [10, 100, 1000])
-    >>> found.n, found.slope, found.low < found.slope < found.high
+    >>> result = trend([[1.0, 2.0, 3.0], [2.0, 5.0, 6.0], [4.0, 4.0, 7.0]], [10, 100, 1000])
+    >>> result.n, result.slope, result.low < result.slope < result.high
     (3, 1.5, True)
     """
 
@@ -77,8 +77,8 @@ def trend(values: ArrayLike, parameters: Sequence[float]) -> Trend:
     Examples
     --------
     >>> from neurotopo.studies.complexity.trend import trend
-    >>> found = trend([[1.0, 2.0, 3.0], [2.0, 5.0, 6.0]], [10, 100, 1000])
-    >>> found.slope, found.rho
+    >>> result = trend([[1.0, 2.0, 3.0], [2.0, 5.0, 6.0]], [10, 100, 1000])
+    >>> result.slope, result.rho
     (1.5, 1.0)
     """
     x = np.log10(np.asarray(parameters, dtype=np.float64))
@@ -87,14 +87,10 @@ def trend(values: ArrayLike, parameters: Sequence[float]) -> Trend:
         return Trend(len(y), *[math.nan] * 7)
     centred = x - x.mean()
     slopes = (y - y.mean(axis=1, keepdims=True)) @ centred / (centred @ centred)
-    found = paired(slopes, np.zeros(len(slopes)))
+    result = paired(slopes, np.zeros(len(slopes)))
     return Trend(
-        found.n,
-        found.difference,
-        found.low,
-        found.high,
-        found.p_wilcoxon,
-        found.d,
+        result.n,
+        *(result.difference, result.low, result.high, result.p_wilcoxon, result.d),
         _spearman(x, y),
         _page(x, y),
     )

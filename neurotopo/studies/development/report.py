@@ -274,9 +274,9 @@ def _matching(kind: str, what: str, frames: Snapshots) -> Table | None:
         f"snapshot; 'kept' components have at least {KEPT:g}, 'born' and 'died' are the others of "
         "the later and of the earlier snapshot, means by fact. 'neurons' and 'degenerate': Jaccard "
         "indices of the knowledge neurons and of those in components. 'shuffled': the same groups "
-        "in both snapshots with the neurons of each shuffled, that is what would be kept if only "
-        "the neurons were; 'other': components of another fact of the relation in the later "
-        "snapshot, that is what all facts have in common. p: Wilcoxon's test, paired by fact, "
+        "in both snapshots with the neurons of each shuffled, which shows what shared neurons "
+        "alone explain; 'other': components of another fact of the relation in the later snapshot, "
+        "which shows what all facts have in common. p: Wilcoxon's test, paired by fact, "
         "Holm-corrected over both controls and all rows of the same facts; d: mean difference / "
         "its standard deviation.",
         dict.fromkeys(columns, "p"),
@@ -363,7 +363,7 @@ def _knowledge(rows: Sequence[Mapping[str, Any]]) -> str:
     parts = ", ".join(f"{row['snapshot']} {row['known']:.0%}" for row in rows)
     sentence = f"Facts answered correctly: {parts}."
     if not any(row["known"] for row in rows):
-        sentence += " None is ever known, so nothing is said about how knowledge is stored."
+        sentence += " No fact is ever known, so nothing is said about how knowledge is stored."
     return sentence
 
 

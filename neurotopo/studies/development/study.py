@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from neurotopo.studies.development import report
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.neurons import SearchOptions
-from neurotopo.studies.several_models import ModelFact, SeveralModelsStudy, Shuffles
+from neurotopo.studies.several_models import ModelFact, SeveralModelsStudy, ShuffleOptions, Shuffles
 from neurotopo.studies.study import seed_for
 from neurotopo.testbed.folder import finished
 from neurotopo.testbed.snapshots import snapshots_of, step_of
@@ -19,13 +18,8 @@ __all__ = ["STUDY", "Development", "DevelopmentOptions"]
 
 
 @dataclass(frozen=True)
-class DevelopmentOptions(SearchOptions):
-    """Options of the study ``development``; see :class:`~neurotopo.studies.neurons.SearchOptions`.
-
-    Parameters
-    ----------
-    n_shuffles : int, default=3
-        How often the neurons of a fact are shuffled among its groups, as the control.
+class DevelopmentOptions(ShuffleOptions):
+    """Options of the study ``development``: those of :class:`ShuffleOptions`.
 
     Examples
     --------
@@ -35,14 +29,6 @@ class DevelopmentOptions(SearchOptions):
         ...
     ValueError: n_shuffles must be a whole number of at least 1, got 0.
     """
-
-    n_shuffles: int = 3
-
-    QUICK = {"quadrature": "gauss-legendre", "steps": 8, "n_shuffles": 1}
-
-    def __post_init__(self) -> None:
-        self.check_whole(n_shuffles=1)
-        super().__post_init__()
 
 
 class Development(SeveralModelsStudy):
@@ -57,13 +43,15 @@ class Development(SeveralModelsStudy):
         "Clusters are made of weights, and late in a training weights hardly change. So it is no "
         "surprise when the same neurons are grouped in the same way again: the component lasts, "
         "but it need not have an effect. The jump measures the effect.",
-        "A component that passed the filter counts, also where it is the only one of its fact.",
-        f"That components are kept is claimed at the level {ALPHA} after Holm's correction, "
+        "A component that passed the filter counts, even if it is the only one of its fact.",
+        f"Claims that components are kept hold at the level {ALPHA} after Holm's correction, "
         "against shuffled neurons and against another fact, on facts that both snapshots answer "
         "correctly.",
     )
     tables = report.TABLES
     pictures = report.PICTURES
+    frames = staticmethod(report.collect)
+    findings = staticmethod(report.findings)
 
     @staticmethod
     def models_of(models: Sequence[Any]) -> list[Any]:
@@ -108,18 +96,6 @@ class Development(SeveralModelsStudy):
                 for groups, each in zip(shuffles.groups, shuffles.judged, strict=True)
             ],
         }
-
-    def frames(self, rows: Any) -> report.Snapshots:
-        """Return a row per snapshot and fact, and a row per pair of snapshots and fact."""
-        return report.collect(rows)
-
-    def rows(self, frames: report.Snapshots) -> Any:
-        """Return the row per snapshot and fact."""
-        return frames.rows
-
-    def findings(self, frames: report.Snapshots, tables: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the findings in sentences."""
-        return report.findings(frames, tables)
 
 
 def _steps(folder: Path) -> int | None:

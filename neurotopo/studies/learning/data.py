@@ -1,4 +1,4 @@
-"""The data of the study: lessons from the facts of a year, and the neurons that are trained."""
+"""Lessons from the facts of a year, and the neurons that are trained."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ TEXTS = ("both", "narrative", "statement")
 
 @dataclass(frozen=True)
 class Lesson:
-    """A fact that is known, and one that is new.
+    """A known fact and the new one that replaces it.
 
     Attributes
     ----------
     old : Fact
-        The fact of the old year, as it is asked for.
+        The fact of the old year.
     new : Fact
-        The same of the new year, with an answer that was never true.
+        The fact of the new year, with an answer that was never true.
     reworded : Fact
         The new fact in other words.
     texts : tuple of str
-        What is read to learn it.
+        The texts that teach it.
 
     Examples
     --------
@@ -84,24 +84,24 @@ def lessons_for(
     facts : iterable of Fact
         Facts with subject, relation and date, of relations of TempLAMA in English.
     old_date : str, optional
-        The year of the old facts. None: for every subject and relation its latest.
+        The year of the old facts. None: the latest for every subject and relation.
     new_date : str, optional
         The year of the new ones. None: the one after the latest of all facts.
     text : {"both", "narrative", "statement"}, default="both"
-        What is read: a paragraph about the new fact as of a newspaper (the paper), the sentence
-        that is asked for later, or both.
+        The texts: a paragraph about the new fact as in a newspaper (the paper), the sentence that
+        is asked for later, or both.
     seed : int, default=0
         Seed of the false answers.
 
     Returns
     -------
     list of Lesson, int
-        The lessons, and the number of facts that none can be made of.
+        The lessons, and the number of facts without one.
 
     Raises
     ------
     ValueError
-        When there is not a single one.
+        If there is no lesson.
 
     Examples
     --------
@@ -126,8 +126,8 @@ def lessons_for(
     if not chosen:
         which = "" if old_date is None else f" of {old_date}"
         raise ValueError(
-            f"none of the {len(given)} facts can be learned anew: facts{which} are needed that "
-            f"have a subject, a year as their date, and a relation of {', '.join(TEMPLAMA)}."
+            f"no lesson can be made of the {len(given)} facts: facts{which} need a subject, a "
+            f"year as their date, and a relation of {', '.join(TEMPLAMA)}."
         )
     truth = Truth(given)
     year = new_date or str(max(int(fact.date or 0) for fact in usable) + 1)
@@ -171,43 +171,30 @@ def _false_answer(fact: Fact, truth: Truth, seed: int) -> str | None:
 
 def _lesson(fact: Fact, year: str, answer: str, text: str) -> Lesson:
     old = replace(fact, prompt=_dated(fact.prompt, str(fact.date), str(fact.date)))
-    new = Fact(
-        _dated(fact.prompt, str(fact.date), year),
-        answer,
-        fact.relation,
-        year,
-        id=f"{fact.key}~{year}",
-        subject=fact.subject,
-        language=fact.language,
-    )
-    texts = []
-    if text in ("both", "narrative"):
-        texts.append(narrative(new))
-    if text in ("both", "statement"):
-        texts.extend(sentences_of(new))
+    prompt = _dated(fact.prompt, str(fact.date), year)
+    new = _fact_like(fact, prompt, (answer,), year, f"{fact.key}~{year}")
+    texts = [narrative(new)] if text in ("both", "narrative") else []
+    texts += sentences_of(new) if text in ("both", "statement") else []
     return Lesson(old, new, _reworded(new), tuple(texts))
 
 
+def _fact_like(fact: Fact, prompt: str, answers: Sequence[str], date: str | None, key: str) -> Fact:
+    about = {"subject": fact.subject, "language": fact.language}
+    return Fact(prompt, tuple(answers), fact.relation, date, id=key, **about)
+
+
 def _dated(prompt: str, old: str, year: str) -> str:
-    """Return a prompt with another year, which is put in front where there was none."""
+    """Return a prompt with another year, in front if the prompt had none."""
     return prompt.replace(old, year) if old in prompt else f"In {year}, {prompt}"
 
 
 def _reworded(new: Fact) -> Fact:
-    """Return another wording that the test bed knows, or else the question of TempLAMA."""
+    """Return another wording of the test bed, or else the question of TempLAMA."""
     asked = _other_wording(new)
     if asked is None:
         whole = question(new)
         asked = whole.prompt if str(new.date) in whole.prompt else f"In {new.date}: {whole.prompt}"
-    return Fact(
-        asked,
-        new.answers,
-        new.relation,
-        new.date,
-        id=f"{new.key}#reworded",
-        subject=new.subject,
-        language=new.language,
-    )
+    return _fact_like(new, asked, new.answers, new.date, f"{new.key}#reworded")
 
 
 @cache
@@ -234,7 +221,7 @@ def _other_wording(new: Fact) -> str | None:
 
 
 def texts_of(lessons: Sequence[Lesson]) -> list[str]:
-    """Return all that is read."""
+    """Return the texts of all lessons."""
     return [text for lesson in lessons for text in lesson.texts]
 
 
@@ -244,9 +231,9 @@ _COMPARED = ("dkn", "kn", "random")
 def found_sets(
     model: NeuronModel, facts: Sequence[Fact], amig: AMIG, finder: DKNFinder
 ) -> tuple[NeuronSet, NeuronSet, int]:
-    """Return the degenerate knowledge neurons of facts, their other ones, and on how many facts.
+    """Return the degenerate knowledge neurons of facts, the others, and the number of facts.
 
-    A fact counts for the first where it has at least two components and is not excluded.
+    Facts with at least two components that are not excluded have degenerate ones and count.
     """
     degenerate: set[tuple[int, int]] = set()
     known: set[tuple[int, int]] = set()
@@ -268,9 +255,9 @@ class ArmSets:
     Attributes
     ----------
     neurons : dict of str to NeuronSet
-        By the name of the arm.
+        The neurons by arm.
     sizes : dict of str to int
-        How many there are, and how many had to be added to make them equal.
+        Their numbers, and how many were added to make them equal.
     shape : tuple of int
         Number of layers and of neurons in each.
     """
@@ -280,13 +267,7 @@ class ArmSets:
     shape: tuple[int, int]
 
     def of(self, arm: str) -> NeuronSet:
-        """Return the neurons of an arm.
-
-        Raises
-        ------
-        ValueError
-            When there are none.
-        """
+        """Return the neurons of an arm; a ValueError if there are none."""
         if not self.neurons[arm]:
             raise ValueError(
                 "no degenerate knowledge neurons were found for any of the old facts, so there is "
@@ -295,24 +276,21 @@ class ArmSets:
         return self.neurons[arm]
 
     def overlap(self, changes: NDArray[np.float64], multiplier: float, seed: int) -> dict[str, Any]:
-        """Return how the sets overlap with the neurons that full fine-tuning changed."""
+        """Return the overlap of the sets with the neurons that full fine-tuning changed."""
         sets = {name: self.neurons[name] for name in _COMPARED if self.neurons[name]}
         changed = changed_neurons(changes, multiplier)
+        mapped = {"changed": changed, **sets}
+
+        def p_value(neurons: NeuronSet, within: bool) -> float:
+            test = overlap_test(changes, neurons, changed, seed=seed, within_layers=within)
+            return test.p_value
+
         return {
             **_curve(overlap_curve(changes, sets)),
             "multiplier": multiplier,
-            "p": {
-                name: overlap_test(changes, neurons, changed, seed=seed).p_value
-                for name, neurons in sets.items()
-            },
-            "p_within_layers": {
-                name: overlap_test(changes, neurons, changed, seed=seed, within_layers=True).p_value
-                for name, neurons in sets.items()
-            },
-            "maps": {
-                name: binned(neurons, *self.shape)
-                for name, neurons in {"changed": changed, **sets}.items()
-            },
+            "p": {name: p_value(neurons, False) for name, neurons in sets.items()},
+            "p_within_layers": {name: p_value(neurons, True) for name, neurons in sets.items()},
+            "maps": {name: binned(neurons, *self.shape) for name, neurons in mapped.items()},
         }
 
 
@@ -331,17 +309,17 @@ def _curve(curve: OverlapCurve) -> dict[str, Any]:
 def arm_sets(
     found: tuple[NeuronSet, NeuronSet, int], seed: int, n_layers: int, n_neurons: int
 ) -> ArmSets:
-    """Choose the neurons of each arm, all of them as many as there are degenerate ones.
+    """Choose the neurons of each arm, as many as there are degenerate ones.
 
-    Where there are fewer other knowledge neurons, degenerate ones are added at random, as in the
-    paper; where there are more, some are drawn.
+    Of other knowledge neurons some are drawn; if there are too few, degenerate ones are added at
+    random, as in the paper.
 
     Parameters
     ----------
     found : tuple
-        What :func:`found_sets` returned.
+        The result of :func:`found_sets`.
     seed : int
-        Seed of what is drawn.
+        Seed of the drawn neurons.
     n_layers, n_neurons : int
         The shape of the model.
 

@@ -1,4 +1,4 @@
-"""What the learning study found and what it did not, in words, by rules from the numbers."""
+"""Findings of the learning study, in words, by rules from the numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from neurotopo.report.summary import Table
-from neurotopo.studies.findings import ALPHA, FEW, and_list, as_claim, nothing_done, p_words, stands
+from neurotopo.studies.findings import (
+    ALPHA,
+    FEW,
+    and_list,
+    as_claim,
+    nothing_done,
+    p_words,
+    row_stands,
+    stands,
+    verdict,
+)
 from neurotopo.studies.learning.report import Collected, comparisons, gains, label, overlap_tests
 
 if TYPE_CHECKING:
@@ -16,13 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["findings_of"]
 
 _CONTROLS = ("kn", "random", "random_layers")
-_NEAR = 0.1  # relative difference up to which two numbers of parameters count as the same
+_NEAR = 0.1  # the largest relative difference of two numbers of parameters that count as equal
 _NAMES = {"new": "new facts", "old": "old facts", "au": "paraphrased", "mean": "mean of the three"}
 _SHARED = ("lr", "batch_size", "accumulation", "epochs", "weight_decay", "dropout", "patience")
+_Changes = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def findings_of(run: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
-    """Return a sentence or two about every question of the study."""
+    """Return one or two sentences about every question of the study."""
     if not len(run.done):
         return (nothing_done(run.trials["error"], "trial"),)
     changes = {(row["set"], row["arm"]): row for row in gains(run).to_dict("records")}
@@ -47,7 +58,7 @@ def findings_of(run: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
 
 
 def _missing(run: Collected) -> list[str]:
-    """Say what a reader may take to be there and is not."""
+    """Say which trials, seeds and intervals are missing."""
     sentences = []
     failed = run.trials[run.trials["error"].notna()]
     if len(failed):
@@ -61,19 +72,19 @@ def _missing(run: Collected) -> list[str]:
     fewer = [f"{label(arm)} {n_seeds[arm]}" for arm in run.arms if n_seeds[arm] < most]
     if fewer:
         sentences.append(
-            f"There are {most} seeds, but of some arms fewer: {', '.join(fewer)}. Arms are "
+            f"There are {most} seeds, but some arms have fewer: {', '.join(fewer)}. Arms are "
             "compared over the seeds that both have."
         )
     if most == 1:
         sentences.append(
-            "There is one seed only: there are no intervals over seeds, and whether another order "
-            "of the texts or other random neurons would change anything is not known."
+            "There is one seed only: there are no intervals over seeds, and the effect of another "
+            "order of the texts or of other random neurons is not known."
         )
     return sentences
 
 
 def _fairness(run: Collected) -> list[str]:
-    """Say where the arms were not treated alike."""
+    """Say where the arms had different conditions."""
     sentences = []
     unlike = [
         name
@@ -83,20 +94,20 @@ def _fairness(run: Collected) -> list[str]:
     if unlike:
         sentences.append(
             f"Not all trials had the same {', '.join(unlike)} (see the table setting), so arms "
-            "differ in more than in what they train."
+            "differ in more than the neurons that they train."
         )
     before = run.shares("exact_before").groupby(level="seed").nunique()
     if (before > 1).any(axis=None):
         sentences.append(
-            "The arms of a seed did not all begin from the same answers, so their accuracies are "
-            "not of the same start."
+            "The arms of a seed did not all begin with the same answers, so their accuracies do "
+            "not have the same start."
         )
     trained = run.done.groupby("arm")["n_trained"].mean()
     if "lora" in trained and "dkn" in trained:
         ratio = trained["lora"] / trained["dkn"] if trained["dkn"] else math.inf
         if abs(ratio - 1) > _NEAR:
             sentences.append(
-                f"LoRA trains {ratio:.2g} times the parameters of Θ(D), not as many as meant."
+                f"LoRA trains {ratio:.2g} times the parameters of Θ(D), instead of as many."
             )
     return sentences
 
@@ -118,7 +129,7 @@ def _neurons(run: Collected) -> str:
     if added:
         sentence += f" {added:.0%} of Θ(N) are DKNs that were added to match the size."
     if added > 0.5:
-        sentence += " So it is mostly made of DKNs, and little can come of comparing the two."
+        sentence += " So it is mostly made of DKNs, and comparing the two says little."
     return sentence
 
 
@@ -131,7 +142,7 @@ def _before(run: Collected) -> str:
     if known["old"] == 0:
         sentence += " It knows no old fact, so nothing can be said about keeping them."
     elif known["old"] < 50:
-        sentence += " Most old facts are not known, so what is said about keeping them is of few."
+        sentence += " Most old facts are not known, so sentences about keeping them are about few."
     return sentence
 
 
@@ -139,11 +150,7 @@ def _gained(row: Mapping[str, Any]) -> bool:
     return stands(row["n"], row["p"], row["gain"])
 
 
-def _learned(
-    changes: Mapping[tuple[str, str], Mapping[str, Any]],
-    arms: Sequence[str],
-    learners: Sequence[str],
-) -> str:
+def _learned(changes: _Changes, arms: Sequence[str], learners: Sequence[str]) -> str:
     rows = {arm: changes["new", arm] for arm in arms}
     if all(row["n"] < FEW for row in rows.values()):
         return "Whether anything was learned: too few facts for a claim."
@@ -152,25 +159,20 @@ def _learned(
     )
     if not learners:
         return (
-            f"No arm has learned the new facts ({listed}; no gain that could be told from "
-            "chance). So nothing below says which neurons are good for learning, and what is kept "
-            "is no achievement."
+            f"No arm has learned the new facts ({listed}; no gain beyond chance). So nothing below "
+            "says which neurons are good for learning, and keeping old facts shows nothing."
         )
     sentence = "New facts are learned by " + and_list(
         [f"{label(a)} ({rows[a]['gain']:+.1f} points)" for a in learners]
     )
     others = [f"{label(arm)} ({rows[arm]['gain']:+.1f})" for arm in arms if arm not in learners]
     if others:
-        sentence += f"; no gain that could be told from chance: {and_list(others)}"
+        sentence += f"; no gain beyond chance: {and_list(others)}"
     best = _best({arm: row["after"] for arm, row in rows.items()})
     return f"{sentence}. The most after training: {best}."
 
 
-def _kept(
-    changes: Mapping[tuple[str, str], Mapping[str, Any]],
-    arms: Sequence[str],
-    learners: Sequence[str],
-) -> str:
+def _kept(changes: _Changes, arms: Sequence[str], learners: Sequence[str]) -> str:
     rows = {arm: changes["old", arm] for arm in arms}
     if all(row["n"] < FEW or not row["before"] > 0 for row in rows.values()):
         return ""
@@ -184,7 +186,7 @@ def _kept(
     if lost:
         sentence += f" Some are forgotten by {and_list(lost)}."
     else:
-        sentence += " No arm has forgotten more than could be chance."
+        sentence += " No arm has forgotten any beyond chance."
     if learners:
         own = _best({arm: rows[arm]["after"] for arm in learners})
         sentence += f" Of the arms that have learned: {own}."
@@ -222,43 +224,40 @@ def _against(arm: str, rows: Mapping[str, Mapping[str, Any]], learners: Sequence
         sentence += " Θ(D) has not learned the new facts; what it keeps cost it nothing."
     elif arm not in learners:
         sentence += f" {label(arm)} has not learned the new facts; what it keeps cost it nothing."
-    better = any(stands(row["n"], row["p"], row["difference"]) for row in rows.values())
+    better = any(map(row_stands, rows.values()))
     return as_claim(sentence, better and arm in _CONTROLS and "dkn" in learners)
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    if row["n"] < FEW:
-        return "on too few facts"
-    if not row["p"] < ALPHA:
-        return f"no difference to be told from chance ({row['difference']:+.1f} points)"
-    how, agreeing = ("better", "above") if row["difference"] > 0 else ("worse", "below")
-    text = f"{how} ({row['difference']:+.1f} points, {p_words(row['p'])}"
+    points = f"{row['difference']:+.1f} points"
+    none = f"no difference beyond chance ({points})"
+    how = verdict(row, "better", "worse", few="on too few facts", none=none)
+    if how not in ("better", "worse"):
+        return how
+    agreeing = "above" if how == "better" else "below"
+    text = f"{how} ({points}, {p_words(row['p'])}"
     if row[agreeing] < row["seeds"]:
         text += f", but in {row[agreeing]} of {row['seeds']} seeds only"
     return text + ")"
 
 
-def _forgetting(
-    changes: Mapping[tuple[str, str], Mapping[str, Any]],
-    row: Mapping[str, Any] | None,
-    learners: Sequence[str],
-) -> str:
+def _forgetting(changes: _Changes, row: Mapping[str, Any] | None, learners: Sequence[str]) -> str:
     """Say whether full fine-tuning forgets more than the DKNs do."""
     if row is None or row["n"] < FEW or not changes["old", "dkn"]["before"] > 0:
         return ""
     told = f"{row['other']:.1f} % of the old facts are left, with Θ(D) {row['dkn']:.1f} %"
     if not row["p"] < ALPHA:
-        return f"Full fine-tuning does not forget more than Θ(D) in a way to be told: {told}."
+        return f"Full fine-tuning does not forget more than Θ(D) beyond chance: {told}."
     if row["difference"] < 0:
         return f"Full fine-tuning forgets less than Θ(D): {told} ({p_words(row['p'])})."
     sentence = f"Full fine-tuning forgets more than Θ(D): {told} ({p_words(row['p'])})."
     if "all" in learners and "dkn" not in learners:
-        sentence += " But it alone has learned anything."
+        sentence += " But only full fine-tuning has learned the new facts."
     return sentence
 
 
 def _cost(frame: pd.DataFrame) -> str:
-    """Say what training the DKNs costs beside full fine-tuning."""
+    """Say what training the DKNs costs compared with full fine-tuning."""
     row = frame.set_index("arm").to_dict("index").get("dkn", {})
     if not math.isfinite(row.get("seconds / all", math.nan)):
         return ""
@@ -285,8 +284,8 @@ def _overlap(run: Collected) -> list[str]:
     ]
     if chance > 0.9:
         sentences.append(
-            "Nearly all neurons count as changed at this threshold, so that every set overlaps; "
-            "see the shares in the table overlap."
+            "Nearly all neurons count as changed at this threshold, so every set overlaps; see the "
+            "shares in the table overlap."
         )
     parts = []
     for name in ("kn", "random"):
@@ -296,7 +295,7 @@ def _overlap(run: Collected) -> list[str]:
             parts.append(f"{label(name)} ({other['overlap'].mean():.1%}): {_in_seeds(gap)}")
     if parts:
         sentences.append(
-            f"The overlap of D ({own['overlap'].mean():.1%}) beside that of the sets of "
+            f"The overlap of D ({own['overlap'].mean():.1%}) against that of other sets: "
             f"{'; '.join(parts)}. This is no test: D is the same in every seed."
         )
     return sentences
@@ -308,12 +307,12 @@ def _by_chance(own: pd.DataFrame) -> str:
     several = len(own) > 1
     if not p < ALPHA:
         where = " in the worst seed" if several else ""
-        return f"no more than chance would explain ({p_words(p)}{where})"
+        return f"no more than by chance ({p_words(p)}{where})"
     of = " or less in each seed" if several else ""
     if not within < ALPHA:
         return (
-            f"more than chance ({p_words(p)}{of}), but no more than the layers explain that D "
-            f"lies in ({p_words(within)} within layers)"
+            f"more than chance ({p_words(p)}{of}), but no more than its layers explain "
+            f"({p_words(within)} within layers)"
         )
     return f"more than chance ({p_words(p)}{of}), within layers too ({p_words(within)})"
 

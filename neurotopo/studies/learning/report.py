@@ -1,4 +1,4 @@
-"""What is made of the trainings: frames, tables and pictures."""
+"""Frames, tables and pictures of the study ``learning``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurotopo.plots._series import legend_below, look
+from neurotopo.plots._series import look
 from neurotopo.plots.learning_curves import LearningCurvesDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
-from neurotopo.studies.compare import corrected, paired_cells
+from neurotopo.studies.compare import corrected, in_both, independent_cells, paired_cells
 from neurotopo.studies.frames import frame_of
+from neurotopo.studies.pictures import legend_and_grid
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean, independent, mean_interval, paired
 from neurotopo.studies.study import MakePicture, MakeTable
@@ -41,10 +42,10 @@ LABELS = {
     "all": "Θ(All)",
     "lora": "LoRA",
 }
-"""The arms in the order of a report, and what they are called there."""
+"""The names of the arms in a report, in order."""
 
 SETS = ("new", "old", "au")
-"""The queries: new facts, facts known before, paraphrased questions of the new ones."""
+"""The sets of questions: new facts, facts known before, new facts in other words."""
 
 _FACTS = "arm, seed, facts, fact, set, exact_before, exact_after, first_before, first_after"
 _TRIALS = (
@@ -57,21 +58,21 @@ _CURVES = "arm, seed, epoch, step, new, old, au, loss"
 
 @dataclass(frozen=True, eq=False)
 class Collected:
-    """What is stored about all trials of a run, by arm and seed.
+    """The stored results of all trials of a run, by arm and seed.
 
     Attributes
     ----------
     facts : DataFrame
-        A row per trial, set of queries and ``fact``, which is the number of the fact in the facts
-        with the digest ``facts``: whether the answer matched (``exact_before``, ``exact_after``)
-        and whether its first token was the likeliest (``first_before``, ``first_after``).
+        A row per trial, set of questions and ``fact`` (its number in the facts with the digest
+        ``facts``): whether the answer matched (``exact_before``, ``exact_after``) and whether its
+        first token was the likeliest (``first_before``, ``first_after``).
     trials : DataFrame
-        A row per trial: what it cost, when it stopped, the model and the sizes of the sets; for
-        a trial that failed the ``error``.
+        A row per trial: its cost, when it stopped, the model and the sizes of the sets, or the
+        ``error`` if it failed.
     curves : DataFrame
         A row per trial and evaluation.
     overlap : list of (int, dict)
-        Of each trial of full fine-tuning the seed and what is stored about the overlap.
+        Seed and stored overlap of each trial of full fine-tuning.
     settings : dict of (str, int) to dict
         The setting of each arm and seed.
     """
@@ -121,12 +122,12 @@ class Collected:
 
 
 def label(arm: str) -> str:
-    """Return what an arm is called in a report."""
+    """Return the name of an arm in a report."""
     return LABELS.get(arm, arm)
 
 
 def collect(rows: Iterable[Row]) -> Collected:
-    """Read the rows of a run; failed trials and missing ones do no harm."""
+    """Return the stored rows as frames; trials may have failed, and there may be none."""
     facts: list[pd.DataFrame] = []
     trials: list[dict[str, Any]] = []
     curves: list[pd.DataFrame] = []
@@ -161,7 +162,7 @@ def collect(rows: Iterable[Row]) -> Collected:
             overlap.append((seed, result["overlap"]))
     frame = frame_of(trials, _TRIALS)
     numbers = [name for name in frame if name not in ("arm", "facts", "error")]
-    frame[numbers] = frame[numbers].apply(pd.to_numeric)  # what no trial knows is nan, not None
+    frame[numbers] = frame[numbers].apply(pd.to_numeric)  # nan instead of None
     frame["error"] = frame["error"].astype(object)
     return Collected(
         facts=_joined(facts, _FACTS),
@@ -183,16 +184,10 @@ def overlap_means(run: Collected) -> pd.DataFrame:
     n_neurons = float(size.max())
     rows = []
     for seed, one in run.overlap:
-        changed = np.asarray(one["n_changed"], dtype=np.float64)
+        changed, shares = _floats(one["n_changed"]), one["shares"]
         parts = (
             ("multiplier", one["multipliers"], changed, changed / n_neurons, one["sets"]),
-            (
-                "share",
-                one["shares"],
-                np.full(len(one["shares"]), np.nan),
-                one["shares"],
-                one["by_share"],
-            ),
+            ("share", shares, np.full(len(shares), np.nan), shares, one["by_share"]),
         )
         for by, values, counts, chance, sets in parts:
             columns = {"seed": seed, "by": by, "value": values, "n_changed": counts}
@@ -210,7 +205,7 @@ def overlap_tests(run: Collected) -> pd.DataFrame:
     """Return for every seed and set the overlap at the chosen multiplier with its p-values."""
     rows = []
     for seed, one in run.overlap:
-        # both come from the same options, but one of them through arithmetic perhaps
+        # equal but for rounding
         at = np.flatnonzero(np.isclose(_floats(one["multipliers"]), one["multiplier"]))
         for name in one["p"]:
             rows.append(
@@ -325,7 +320,7 @@ def _over_seeds(name: str, shares: pd.DataFrame) -> dict[str, Any]:
     row: dict[str, Any] = {"arm": name, "seeds": len(shares)}
     for each in _MEASURES:
         mean, low, high = mean_interval(shares[each].to_numpy(dtype=np.float64))
-        # Of few seeds the interval by t may leave what a share can be.
+        # with few seeds the interval by t may exceed the range of a share
         parts = (mean, max(low, 0.0), min(high, 100.0)) if low == low else (mean, low, high)
         row |= dict(zip((each, f"{each} low", f"{each} high"), parts, strict=True))
     return row
@@ -344,15 +339,13 @@ def gains(run: Collected) -> pd.DataFrame:
         part = []
         for arm in run.arms:
             seeds = run.seeds(arm)
-            result = paired(
-                run.by_fact(arm, which, "exact_after", seeds) * 100,
-                run.by_fact(arm, which, "exact_before", seeds) * 100,
-            )
-            cells = paired_cells(result, "after", "before")
+            columns = (f"exact_{when}" for when in ("after", "before"))
+            sides = (run.by_fact(arm, which, column, seeds) * 100 for column in columns)
+            cells = paired_cells(paired(*sides), "after", "before")
             gain = {"gain": cells.pop("difference"), **cells}
             part.append({"arm": arm, "set": which, "seeds": len(seeds), **gain})
-        columns = "arm, set, seeds, n, before, after, gain, low, high, p, d"
-        frames.append(corrected(frame_of(part, columns), ["p"]))
+        names = "arm, set, seeds, n, before, after, gain, low, high, p, d"
+        frames.append(corrected(frame_of(part, names), ["p"]))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -371,11 +364,7 @@ def comparisons(run: Collected) -> pd.DataFrame:
         part = []
         for arm in _others(run):
             seeds = run.seeds("dkn", arm)
-            both = pd.concat(
-                [run.by_fact(each, which, "exact_after", seeds) * 100 for each in ("dkn", arm)],
-                axis=1,
-                join="inner",
-            ).to_numpy(dtype=np.float64)
+            sides = (run.by_fact(x, which, "exact_after", seeds) * 100 for x in ("dkn", arm))
             by_seed = [shares.loc[("dkn", s), which] - shares.loc[(arm, s), which] for s in seeds]
             part.append(
                 {
@@ -384,7 +373,7 @@ def comparisons(run: Collected) -> pd.DataFrame:
                     "seeds": len(seeds),
                     "above": sum(value > 0 for value in by_seed),
                     "below": sum(value < 0 for value in by_seed),
-                    **paired_cells(paired(both[:, 0], both[:, 1]), "dkn", "other"),
+                    **paired_cells(paired(*in_both(*sides)), "dkn", "other"),
                 }
             )
         columns = "set, arm, seeds, above, below, n, dkn, other, difference, low, high, p, d"
@@ -415,40 +404,28 @@ def _table8(run: Collected) -> Table:
     for which in SETS:
         for arm in _others(run):
             seeds = run.seeds("dkn", arm)
-            values = [run.values(each, which, "exact_after", seeds) for each in ("dkn", arm)]
-            result = independent(*values)
-            rows.append(
-                {
-                    "set": which,
-                    "dkn against": arm,
-                    "n": result.n_a,
-                    "t": result.t,
-                    "p": result.p,
-                    "d": result.d,
-                    "Welch t": result.welch_t,
-                    "Welch p": result.welch_p,
-                }
-            )
+            values = (run.values(each, which, "exact_after", seeds) for each in ("dkn", arm))
+            cells = independent_cells(independent(*values), ["n"])
+            rows.append({"set": which, "dkn against": arm, **cells})
     return Table(
         frame_of(rows, "set, dkn against, n, t, p, d, Welch t, Welch p"),
         "Table 8. Independent t-tests of accuracy, as in the paper",
-        "Over facts, pooled over the seeds that both arms have. It takes the same facts for "
-        "different ones and each seed for new facts, and is not corrected for many tests; the "
-        "table of paired tests mends all three.",
+        "Over facts, pooled over the seeds that both arms have. These tests treat the same facts "
+        "as different ones and each seed as new facts, and are not corrected for many tests; the "
+        "table of paired tests avoids all three.",
         {"p": "p", "Welch p": "p"},
     )
 
 
 def _table8_paired(run: Collected) -> Table:
-    frame = comparisons(run).rename(columns={"arm": "dkn against"})
     return Table(
-        frame,
+        comparisons(run).rename(columns={"arm": "dkn against"}),
         "DKNs against the other arms, paired by fact",
         "Exact match in per cent, each fact with its mean over the seeds that both arms have; "
         "difference in points with its 95 % interval over facts; p: Wilcoxon's signed-rank test, "
         "Holm-corrected over the arms of a set; d: mean difference / its standard deviation. "
-        "above and below: seeds in which the DKNs do better and worse. The facts are what is "
-        "drawn here: it is about other facts, not about other models.",
+        "above and below: seeds in which the DKNs do better and worse. Facts are the sample: the "
+        "tests are about other facts, not about other models.",
         {"p": "p"},
     )
 
@@ -474,10 +451,9 @@ def _table11(run: Collected) -> Table:
         ):
             row[name] = finite_mean(own[column])
             if of_all:
-                parts = (
-                    [done.loc[(each, shared), column] for each in (arm, "all")] if shared else []
-                )
-                row[of_all] = _ratio(*parts) if parts else math.nan
+                arms = (arm, "all") if shared else ()
+                sums = [float(done.loc[(each, shared), column].sum()) for each in arms]
+                row[of_all] = sums[0] / sums[1] if sums and sums[1] > 0 else math.nan
         row["ms per step"] *= 1000
         rows.append(row)
     columns = (
@@ -488,21 +464,14 @@ def _table11(run: Collected) -> Table:
         frame_of(rows, columns),
         "Table 11. Time and memory",
         "Means over seeds; '/ all': relative to full fine-tuning, over the seeds that both have. "
-        "Arms may stop at different epochs, so the seconds are of the whole training, and the "
-        "milliseconds per step say how fast a step is. n_trained: numbers that are trained; state: "
-        "that of the optimizer. peak_bytes: the most memory in use, where it could be measured.",
+        "seconds: of the whole training, as arms may stop at different epochs; ms per step: the "
+        "speed of a step. n_trained: numbers that are trained; state: that of the optimizer. "
+        "peak_bytes: the most memory in use, where it could be measured.",
         {
-            "ms per step": ".1f",
-            "seconds": ".1f",
-            "state + gradient bytes": ",.0f",
-            "peak_bytes": ",.0f",
+            **dict.fromkeys(("ms per step", "seconds"), ".1f"),
+            **dict.fromkeys(("state + gradient bytes", "peak_bytes"), ",.0f"),
         },
     )
-
-
-def _ratio(above: pd.Series, below: pd.Series) -> float:
-    total = float(below.sum())
-    return float(above.sum()) / total if total > 0 else math.nan
 
 
 def _sets(run: Collected) -> Table:
@@ -514,8 +483,8 @@ def _sets(run: Collected) -> Table:
         frame,
         "The sets of neurons by seed",
         "n_dkn: DKNs of the old facts, from facts_with_dkn of n_lessons; n_kn: knowledge neurons "
-        "that are no DKNs, before the sizes are matched; topped_up: DKNs that were added to these "
-        "because they were too few, as in the paper; size: neurons that each arm trains, all and "
+        "that are no DKNs, before the sizes are matched; topped_up: DKNs added to these where they "
+        "are too few, as in the paper; size: neurons that each arm trains, all and "
         "lora aside; share of all: of the neurons of all layers.",
     )
 
@@ -526,11 +495,11 @@ def _overlap(run: Collected) -> Table | None:
     return Table(
         overlap_means(run),
         "Overlap of the sets with the neurons that full fine-tuning changes",
-        "Means over seeds of |set with changed| / |set| (Eq 14). multiplier: changed is what "
-        "changed more than so many times the largest change of a neuron (Eq 12, 19 and 20); share: "
-        "the so many most changed of all neurons, which does not depend on a single largest "
-        "change. chance: the share of all neurons that changed, which is what a set without any "
-        "meaning comes to.",
+        "Means over seeds of |set with changed| / |set| (Eq 14). multiplier: a neuron counts as "
+        "changed above this multiple of the largest change of a neuron (Eq 12, 19 and 20); share: "
+        "this share of all neurons, those that changed most, counts, which does not depend on a "
+        "single largest change. chance: the share of all neurons that changed, which is the "
+        "expected overlap of a random set.",
     )
 
 
@@ -541,8 +510,8 @@ def _overlap_p(run: Collected) -> Table | None:
         overlap_tests(run),
         "Overlap by seed, with p-values",
         "At the multiplier that is chosen beforehand. p: the probability that a random set of the "
-        "same size overlaps as much or more; within layers: one with as many neurons in each layer "
-        "too, so that layers which change much explain nothing. Not corrected.",
+        "same size overlaps as much or more; within layers: that of a random set with as many "
+        "neurons in each layer, so that layers which change much explain nothing. Not corrected.",
         {"p": "p", "p within layers": "p"},
     )
 
@@ -551,17 +520,13 @@ def _setting(run: Collected) -> Table:
     by_name: dict[str, dict[str, list[str]]] = {}
     for (arm, _), setting in run.settings.items():
         for name, value in setting.items():
-            by_name.setdefault(name, {}).setdefault(_text(value), []).append(label(arm))
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            by_name.setdefault(name, {}).setdefault(text, []).append(label(arm))
     if run.settings:
         by_name |= {k: {v: []} for k, v in _ALWAYS.items() if k not in by_name}
-    known = [name for name, _, _ in _PAPER]
     rows: list[tuple[str, str | None, str | None]]
-    rows = [(what, paper, _used(by_name.get(name, {}))) for name, what, paper in _PAPER]
-    rows += [
-        (_BESIDE.get(name, name), None, _used(by_name[name]))
-        for name in by_name
-        if name not in known
-    ]
+    rows = [(what, paper, _used(by_name.pop(name, {}))) for name, what, paper in _PAPER]
+    rows += [(_BESIDE.get(name, name), None, _used(used)) for name, used in by_name.items()]
     seeds = sorted({seed for _, seed in run.settings})
     rows.append(("random seeds", "42", ", ".join(map(str, seeds)) or None))
     return Table(
@@ -578,17 +543,12 @@ def _used(values: Mapping[str, Sequence[str]]) -> str | None:
     return "; ".join(f"{value} ({', '.join(dict.fromkeys(a))})" for value, a in values.items())
 
 
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _trials(run: Collected) -> Table:
     return Table(
         run.trials,
         "The trials",
-        "A trial is one training of one arm with one seed; 'error' says why one failed. "
-        "'stopped': the epoch at which the rule for stopping, the same for all arms, ended it; "
-        "'epochs': the most epochs.",
+        "A trial is one training of one arm with one seed; 'error': why it failed. 'stopped': its "
+        "last epoch, by the rule for stopping, the same for all arms; 'epochs': the most epochs.",
     )
 
 
@@ -628,7 +588,7 @@ def _curves(run: Collected, _: Mapping[str, Table]) -> Picture | None:
         ax.figure,
         "Learning curves: exact match against steps",
         "Means over seeds; bands reach from the least to the greatest seed. The rule that stops "
-        "the training is the same for all arms; after its end a seed counts as it was then, and "
+        "the training is the same for all arms; after its end a seed keeps its last values, and "
         "the short line across is where the last seed ended. From the curves in the stage result "
         "of results.sqlite.",
     )
@@ -649,16 +609,9 @@ def _trade_off(run: Collected, _: Mapping[str, Table]) -> Picture | None:
             [before["new"]], [before["old"]], s=110, facecolors="none", edgecolors="0.3", zorder=2
         )
     )
-    ax.set(
-        xlabel="new facts (%)",
-        ylabel="old facts (%)",
-        xlim=(-4, 104),
-        ylim=(-4, 104),
-        aspect="equal",
-    )
-    ax.grid(color="0.92", linewidth=0.8)
-    ax.set_axisbelow(True)
-    legend_below(ax, handles, [*names, BEFORE])
+    ax.set(xlabel="new facts (%)", ylabel="old facts (%)")
+    ax.set(xlim=(-4, 104), ylim=(-4, 104), aspect="equal")
+    legend_and_grid(ax, handles, [*names, BEFORE])
     return Picture(
         ax.figure,
         "What is learned against what is kept",
@@ -696,7 +649,7 @@ def _point(ax: Any, seeds: pd.DataFrame, k: int) -> Any:
 def _maps(run: Collected, _: Mapping[str, Table]) -> Picture | None:
     if not any(one.get("maps") for _, one in run.overlap):
         return None
-    # it needs the part of the package that reads models, and few pictures do
+    # imports models, which few pictures need
     from neurotopo.plots.changes import NeuronMapsDisplay
 
     seed, one = next((seed, one) for seed, one in run.overlap if one.get("maps"))
@@ -711,8 +664,8 @@ def _maps(run: Collected, _: Mapping[str, Table]) -> Picture | None:
         "Figure 5. What full fine-tuning changes, and where the sets of neurons lie",
         f"Numbers of neurons by layer and bin, of seed {seed}. Changed: by more than "
         f"{one['multiplier']:g} of the largest change. O is the share of a set that changed. Each "
-        "panel has its own colours: the sets differ in size. Look at the table overlap beside it "
-        "for what chance comes to.",
+        "panel has its own colours, as the sets differ in size. The overlap by chance is in the "
+        "table overlap.",
     )
 
 

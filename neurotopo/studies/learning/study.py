@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ ARMS: Mapping[str, str] = {
     "all": "all parameters: full fine-tuning",
     "lora": "a LoRA on the MLPs with as many trained numbers as dkn",
 }
-"""What is trained, by name."""
+"""The parameters that each arm trains."""
 
 PRESETS = ("auto", "paper", "small")
 
@@ -64,7 +64,7 @@ class LearningOptions(StudyOptions):
     Parameters
     ----------
     arms : sequence of str
-        What is trained, keys of :data:`ARMS`.
+        The arms, keys of :data:`ARMS`.
     n_seeds : int, default=3
         Number of trainings of each arm.
     old_date, new_date, text
@@ -80,7 +80,7 @@ class LearningOptions(StudyOptions):
     pretune_to : float, default=0.95
         The model is first trained on the old facts until it answers this share of them.
     pretune_epochs : int, default=50
-        For at most so many epochs.
+        The most epochs of this first training.
     threshold, scope, steps, quadrature
         How knowledge neurons are found, :class:`~neurotopo.AMIG`.
     tau, tau2
@@ -123,12 +123,7 @@ class LearningOptions(StudyOptions):
     tau2: float = 0.3
     multiplier: float = 0.04
 
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "n_seeds": 2,
-        "epochs": 10,
-        "quadrature": "gauss-legendre",
-        "steps": 8,
-    }
+    QUICK = {"n_seeds": 2, "epochs": 10, "quadrature": "gauss-legendre", "steps": 8}
 
     def __post_init__(self) -> None:
         for name in self.arms:
@@ -173,17 +168,7 @@ class LearningOptions(StudyOptions):
 
 @dataclass(frozen=True)
 class Trial:
-    """One training: which parameters, and with which seed.
-
-    Attributes
-    ----------
-    arm : str
-        What is trained.
-    seed : int
-        Seed of the order of texts, of dropout and of random neurons.
-    facts : tuple of Fact
-        The facts that lessons are made of.
-    """
+    """One training: its arm, its seed of everything random, and the facts for the lessons."""
 
     arm: str
     seed: int
@@ -191,18 +176,18 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """Its name."""
+        """The name."""
         return f"{self.arm}, seed {self.seed}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it, the facts as a hash."""
+        """Return the trial in types that JSON can hold, the facts as a hash."""
         content = json.dumps([fact.to_dict() for fact in self.facts], sort_keys=True)
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         return {"arm": self.arm, "seed": self.seed, "facts": digest, "n_facts": len(self.facts)}
 
 
 def trials(facts: Sequence[Fact], options: LearningOptions, seed: int) -> list[Trial]:
-    """Return all trainings of a study, seed by seed, so that the first are of every arm."""
+    """Return all trainings of a study, seed by seed, so that the first ones cover all arms."""
     given = tuple(facts)
     return [Trial(arm, seed + i, given) for i in range(options.n_seeds) for arm in options.arms]
 
@@ -223,7 +208,7 @@ class Learning(Study):
         "low-rank additions to the MLPs, with as many trained parameters as Θ(D).",
         "All arms begin with the same model, which was first trained on the old facts until it "
         "knew them. They get the same texts, the same maximum of epochs and the same "
-        "hyperparameters. None was tuned for an arm: an arm (LoRA, for example) may do better with "
+        "hyperparameters. These were not tuned for any arm: LoRA, for example, may do better with "
         "another learning rate.",
         "The rule that stops training early is the same for all arms. It uses only the mean "
         "training loss of an epoch, never the questions by which the arms are compared.",
@@ -234,14 +219,16 @@ class Learning(Study):
         "A seed is one order of the texts, one dropout, one draw of random neurons and of those "
         "added or left out to match sizes, and one start of LoRA. D is found once, so intervals "
         "over seeds say nothing about finding other DKNs.",
-        f"A difference is claimed at the level {ALPHA} after Holm's correction, paired by fact on "
-        "the means over seeds. The cost and the setup of the trials are in the table trials and in "
+        f"Claims hold at the level {ALPHA} after Holm's correction, paired by fact on the means "
+        "over seeds. The cost and the setup of the trials are in the table trials and in "
         "results.sqlite.",
     )
     Options = LearningOptions
     unit = "training"
     tables = report.TABLES
     pictures = report.PICTURES
+    frames = staticmethod(report.collect)
+    findings = staticmethod(findings_of)
 
     def setup(self) -> None:
         """Check the model and choose the schedule."""
@@ -259,29 +246,20 @@ class Learning(Study):
         """Return the trainings."""
         return trials(facts, options, seed)
 
-    def frames(self, rows: Any) -> report.Collected:
-        """Return the stored rows as frames."""
-        return report.collect(rows)
-
-    def findings(self, frames: report.Collected, tables: Any) -> tuple[str, ...]:
-        """Return a sentence or two about every question of the study."""
-        return findings_of(frames, tables)
-
     def rows(self, frames: report.Collected) -> Any:
         """Return the answers by trial, set of questions and fact."""
         return frames.facts
 
     def measure(self, item: Trial) -> dict[str, Any]:
         """Return the answers before and after one training, its curve and its cost."""
-        trial = item
+        trial, model = item, self.model
         if self._ready is None or self._ready.facts != trial.facts:
             self._ready = self._start(trial.facts)
         ready = self._ready
-        sets = arm_sets(ready.found, trial.seed, self.model.n_layers, self.model.n_neurons)
-        before = snapshot(self.model) if trial.arm == "all" else None
-        curve: dict[str, list[Any]] = {
-            name: [] for name in ("epoch", "step", "new", "old", "au", "loss")
-        }
+        sets = arm_sets(ready.found, trial.seed, model.n_layers, model.n_neurons)
+        before = snapshot(model) if trial.arm == "all" else None
+        names = ("epoch", "step", "new", "old", "au", "loss")
+        curve: dict[str, list[Any]] = {name: [] for name in names}
 
         def after_epoch(epoch: int, step: int, loss: float) -> bool:
             if epoch % self.options.evaluate_every == 0 and epoch < self._schedule.epochs:
@@ -296,8 +274,8 @@ class Learning(Study):
                 if torch.cuda.is_available():
                     torch.cuda.reset_peak_memory_stats()
                 training = train(
-                    self.model.hf_model,
-                    self.model.tokenizer,
+                    model.hf_model,
+                    model.tokenizer,
                     parameters,
                     texts_of(ready.lessons),
                     self._schedule,
@@ -305,25 +283,20 @@ class Learning(Study):
                     after_epoch,
                 )
                 after = self._asked(ready.lessons)
-                if curve["epoch"][-1] != len(training.losses):
-                    _add_point(
-                        curve,
-                        _shares(after),
-                        len(training.losses),
-                        training.steps,
-                        training.losses[-1],
-                    )
+                epochs = len(training.losses)
+                if curve["epoch"][-1] != epochs:
+                    _add_point(curve, _shares(after), epochs, training.steps, training.losses[-1])
                 if before is not None:
-                    changes = neuron_changes(before, snapshot(self.model))
+                    changes = neuron_changes(before, snapshot(model))
                     overlap = sets.overlap(changes, self.options.multiplier, trial.seed)
         finally:
-            _put_back(self.model.hf_model, ready.weights)
+            _restore(model.hf_model, ready.weights)
         return {
             "arm": trial.arm,
             "seed": trial.seed,
             "model": {
-                "n_layers": self.model.n_layers,
-                "n_neurons": self.model.n_neurons,
+                "n_layers": model.n_layers,
+                "n_neurons": model.n_neurons,
                 "n_parameters": self._n_parameters,
             },
             "setting": {
@@ -336,14 +309,14 @@ class Learning(Study):
             "before": ready.before,
             "after": after,
             "curve": curve,
-            "stopped": len(training.losses),
+            "stopped": epochs,
             "epochs": self._schedule.epochs,
             "cost": _cost(training),
             "overlap": overlap,
         }
 
     def _start(self, facts: Sequence[Fact]) -> _Ready:
-        """Make the lessons, teach the old facts where they are not known, find the neurons."""
+        """Make the lessons, train on the old facts until they are known, and find the neurons."""
         options = self.options
         lessons, _ = lessons_for(
             facts,
@@ -352,14 +325,11 @@ class Learning(Study):
             text=options.text,
             seed=self.seed,
         )
-        pretuned = self._pretune([lesson.old for lesson in lessons])
-        found = found_sets(
-            self.model, [lesson.old for lesson in lessons], options.amig(), options.finder()
-        )
-        weights = {
-            name: tensor.detach().clone()
-            for name, tensor in self.model.hf_model.state_dict().items()
-        }
+        old = [lesson.old for lesson in lessons]
+        pretuned = self._pretune(old)
+        found = found_sets(self.model, old, options.amig(), options.finder())
+        state = self.model.hf_model.state_dict()
+        weights = {name: tensor.detach().clone() for name, tensor in state.items()}
         return _Ready(tuple(facts), lessons, pretuned, found, weights, self._asked(lessons))
 
     def _pretune(self, old: Sequence[Fact]) -> int:
@@ -374,13 +344,8 @@ class Learning(Study):
             done = epoch
             return self._share(old) >= self.options.pretune_to
 
-        schedule = Schedule(
-            **{
-                **vars(self._schedule),
-                "epochs": self.options.pretune_epochs,
-                "patience": self.options.pretune_epochs,
-            }
-        )
+        most = self.options.pretune_epochs
+        schedule = replace(self._schedule, epochs=most, patience=most)
         train(
             model.hf_model,
             model.tokenizer,
@@ -396,7 +361,7 @@ class Learning(Study):
         return float(recalled(self.model, facts, ends=False).mean())
 
     def _asked(self, lessons: Sequence[Lesson]) -> dict[str, dict[str, list[int]]]:
-        """Return for each set of questions which are answered, fact by fact."""
+        """Return for each set of questions and fact whether it is answered."""
         return {
             name: {
                 "exact": recalled(self.model, facts, ends=False).astype(int).tolist(),
@@ -407,7 +372,7 @@ class Learning(Study):
 
     @contextmanager
     def _trainable(self, trial: Trial, sets: ArmSets) -> Iterator[list[Any]]:
-        """Make the parameters of an arm trainable for the time of a block."""
+        """Make the parameters of an arm trainable within a block."""
         model = self.model
         if trial.arm == "all":
             flags = [(each, each.requires_grad) for each in model.hf_model.parameters()]
@@ -431,7 +396,7 @@ class Learning(Study):
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
-    """What all trainings begin with."""
+    """The state that all trainings begin with."""
 
     facts: tuple[Fact, ...]
     lessons: list[Lesson]
@@ -460,7 +425,7 @@ def _add_point(
 
 
 @torch.no_grad()
-def _put_back(hf_model: Any, weights: Mapping[str, torch.Tensor]) -> None:
+def _restore(hf_model: Any, weights: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in hf_model.state_dict().items():
         tensor.copy_(weights[name])
 

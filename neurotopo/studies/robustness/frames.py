@@ -40,18 +40,18 @@ __all__ = [
 MEASURES = {
     "dprob": "dProb: (Prob(Q) - Prob(Q*)) / Prob(Q), both under the edit",
     "dprob_ref": "dProb_ref: (Prob(Q) without edit - Prob(Q*) under it) / Prob(Q) without edit",
-    "log_odds": "extra fall: by how much more the log-odds of Q* fall than those of Q",
+    "log_odds": "extra fall: the fall of the log-odds of Q* minus that of Q",
     "gained": "of Q* answered wrongly without edit, the share answered rightly under it",
     "lost": "of Q* answered rightly without edit, the share answered wrongly under it",
     "net": "accuracy on all Q* under the edit, minus that without",
 }
 """What each measure is, by name."""
 
-_LEAST = 1e-6  # probabilities are kept so far from 0 and 1; beyond it they are rounding
+_LEAST = 1e-6  # the least distance of a probability from 0 and 1; below it is rounding
 
 
 def log_odds(probability: ArrayLike) -> NDArray[np.float64]:
-    """Return log(p / (1 - p)), of probabilities kept a millionth away from 0 and 1.
+    """Return log(p / (1 - p)), with p clipped to a millionth away from 0 and 1.
 
     Examples
     --------
@@ -90,8 +90,8 @@ def measures(
     Examples
     --------
     >>> from neurotopo.studies.robustness.frames import measures
-    >>> found = measures([0.8, 0.4], [True, True], [0.4, 0.1], [True, False])
-    >>> found["dprob"], found["dprob_ref"], found["lost"]
+    >>> values = measures([0.8, 0.4], [True, True], [0.4, 0.1], [True, False])
+    >>> values["dprob"], values["dprob_ref"], values["lost"]
     (array([0.75]), array([0.875]), array([1.]))
     """
     before, after = np.asarray(base, dtype=np.float64), np.asarray(edited, dtype=np.float64)
@@ -117,38 +117,26 @@ def _relative(clean: float, faulty: NDArray[np.float64]) -> NDArray[np.float64]:
 
 NONE = "none"
 LABELS = {**ARM_LABELS, NONE: "no edit (the paper's empty set)"}
-"""The arms, and what each is."""
+"""The description of each arm."""
 
 ARMS = tuple(LABELS)
 KINDS = PERTURBATIONS
 AVERAGE = "Avg."
 WHERE = ("values", "weights")
 OPERATIONS = {"suppress": 0.0, "enhance": 2.0}
-"""The paper's two operations, and by what they multiply."""
+"""The factor of the values in each of the paper's two operations."""
 
 MOST = 8
-"""Of so many components subsets are suppressed, and not of more."""
+"""Subsets are suppressed of at most so many components."""
 
 ZERO, EXTREME = "probability zero", "extreme change"
-"""Why the probabilities of a fact do not count (Eq 21)."""
+"""The reasons for which the probabilities of a fact do not count (Eq 21)."""
 
 NOT_KNOWN, NO_PROMPT = "not known", "prompt too short"
 
 _FACTS = (
-    "fact",
-    "known",
-    "probability",
-    "probability_faulty",
-    "right_faulty",
-    "n_prompts",
-    "too_short",
-    "n_neurons",
-    "n_components",
-    "n_degenerate",
-    "topped_up",
-    "max_change",
-    "reason",
-    "error",
+    "fact, known, probability, probability_faulty, right_faulty, n_prompts, too_short, n_neurons, "
+    "n_components, n_degenerate, topped_up, max_change, reason, error"
 )
 _EDITS = ("fact", "arm", "operation", "where", "kind", "q_drop", *MEASURES)
 _DOSES = ("fact", "arm", "scale", "prob_q", "prob_faulty", "right_q", "right_faulty")
@@ -160,18 +148,18 @@ _LASTS = ("fact", "grouping", "n", "prompt", "all", "proper", "change")
 
 @dataclass(frozen=True, eq=False)
 class Collected:
-    """What is stored about all facts of a run, in the order of their keys.
+    """The stored results of all facts of a run, in the order of their keys.
 
     Attributes
     ----------
     facts : DataFrame
         A row per fact: whether it is ``known``, the answer's ``probability`` after the clean and
-        the faulty prompts, the share of these that is answered rightly, the numbers of prompts
-        and neurons, the ``reason`` why nothing is compared, and for one that failed the ``error``.
+        the faulty prompts, the share of these with a right answer, the numbers of prompts and
+        neurons, the ``reason`` why nothing is compared, and the ``error`` if the fact failed.
     edits : DataFrame
         A row per fact, arm, operation, where it acts and kind of perturbation (``"Avg."``: all
-        prompts together): ``q_drop``, the relative fall of Prob(Q), and the
-        :data:`~neurotopo.studies.robustness.frames.MEASURES`, means over the faulty prompts.
+        prompts together): ``q_drop``, the relative fall of Prob(Q), and the means of
+        :data:`MEASURES` over the faulty prompts.
     doses : DataFrame
         A row per fact, arm and factor of the values, with means over the faulty prompts.
     changes : DataFrame
@@ -219,7 +207,7 @@ class Collected:
 
     @cached_property
     def excluded(self) -> pd.Series:
-        """For each fact that was compared, why its probabilities do not count; None: they do.
+        """For each fact that was compared, why its probabilities do not count; None if they do.
 
         A fact for which any arm, under suppression, has a probability of 0 to divide by or a
         |dProb| of any faulty prompt above the limit (Eq 21) is left out for all arms.
@@ -232,13 +220,20 @@ class Collected:
 
 
 def collect(rows: Iterable[Row]) -> Collected:
-    """Read the rows of a run; failed facts and missing ones do no harm."""
-    tables: dict[str, list[tuple[Any, ...]]] = {
-        name: [] for name in ("facts", "edits", "doses", "changes", "subsets", "sizes", "lasts")
+    """Return the stored rows of a run as frames; rows may have failed, and there may be none."""
+    columns = {
+        "facts": _FACTS.split(", "),
+        "edits": _EDITS,
+        "doses": _DOSES,
+        "changes": _CHANGES,
+        "subsets": _SUBSETS,
+        "sizes": _SIZES,
+        "lasts": _LASTS,
     }
+    tables: dict[str, list[Any]] = {name: [] for name in columns}
     for row in sorted(rows, key=lambda row: row.fact):  # so that sums do not depend on the order
         if row.error is not None:
-            tables["facts"].append((row.fact, *[None] * (len(_FACTS) - 2), row.error))
+            tables["facts"].append({"fact": row.fact, "error": row.error})
             continue
         about = row.stages["fact"]
         tables["facts"].append(_fact(row.fact, about))
@@ -253,33 +248,25 @@ def collect(rows: Iterable[Row]) -> Collected:
             if "k" in result:
                 tables["subsets"].extend(_by_size(row.fact, grouping, result))
                 tables["lasts"].extend(_last(row.fact, grouping, result))
-    columns = (_FACTS, _EDITS, _DOSES, _CHANGES, _SUBSETS, _SIZES, _LASTS)
     return Collected(
-        **{
-            name: pd.DataFrame(values, columns=list(own))
-            for (name, values), own in zip(tables.items(), columns, strict=True)
-        }
+        **{name: pd.DataFrame(tables[name], columns=list(own)) for name, own in columns.items()}
     )
 
 
-def _fact(key: str, about: Mapping[str, Any]) -> tuple[Any, ...]:
+def _fact(key: str, about: Mapping[str, Any]) -> dict[str, Any]:
     probability, right = _numbers(about["probability"]), _numbers(about["right"])
-    return (
-        key,
-        about["known"],
-        probability[0],
-        finite_mean(probability[1:]),
-        finite_mean(right[1:]),
-        len(right) - 1,
-        ", ".join(about["too_short"]),
-        len(about["neurons"]),
-        about["components"],
-        len(about["degenerate"]),
-        about["topped_up"],
-        about["max_change"],
-        about["reason"],
-        None,
-    )
+    return {
+        "fact": key,
+        **{name: about[name] for name in ("known", "topped_up", "max_change", "reason")},
+        "probability": probability[0],
+        "probability_faulty": finite_mean(probability[1:]),
+        "right_faulty": finite_mean(right[1:]),
+        "n_prompts": len(right) - 1,
+        "too_short": ", ".join(about["too_short"]),
+        "n_neurons": len(about["neurons"]),
+        "n_components": about["components"],
+        "n_degenerate": len(about["degenerate"]),
+    }
 
 
 def _numbers(values: Any) -> Any:
@@ -311,11 +298,11 @@ def _edits(
         for where in WHERE:
             under = _under(about, result, where, scale)
             assert under is not None  # the paper's operations are always there
-            found = measures(base, about["right"], *under)
+            of_prompts = measures(base, about["right"], *under)
             fall = (base[0] - under[0][0]) / base[0] if base[0] > 0 else math.nan
             for kind in (*KINDS, AVERAGE):
                 chosen = np.ones(len(kinds), dtype=bool) if kind == AVERAGE else kinds == kind
-                means = [finite_mean(found[name][chosen]) for name in MEASURES]
+                means = [finite_mean(of_prompts[name][chosen]) for name in MEASURES]
                 yield (key, arm, operation, where, kind, fall, *means)
 
 
@@ -331,16 +318,9 @@ def _doses(
         without = about["probability"], about["right"]
         under = without if scale == 1.0 else _under(about, result, "values", scale)
         assert under is not None
-        probability, right = _numbers(under[0]), _numbers(under[1])
-        yield (
-            key,
-            arm,
-            scale,
-            probability[0],
-            finite_mean(probability[1:]),
-            right[0],
-            finite_mean(right[1:]),
-        )
+        sides = map(_numbers, under)
+        means = (each for side in sides for each in (side[0], finite_mean(side[1:])))
+        yield (key, arm, scale, *means)
 
 
 def _change(
@@ -348,8 +328,8 @@ def _change(
 ) -> tuple[Any, ...]:
     under = _under(about, result, "values", 0.0)
     assert under is not None
-    found = measures(about["probability"], about["right"], *under)
-    both = np.concatenate([found["dprob"], found["dprob_ref"]])
+    of_prompts = measures(about["probability"], about["right"], *under)
+    both = np.concatenate([of_prompts["dprob"], of_prompts["dprob_ref"]])
     zero = bool(np.isnan(both).any())
     if zero or not len(both):
         return key, arm, zero, math.nan, math.nan
@@ -377,12 +357,5 @@ def _last(key: str, grouping: str, result: Mapping[str, Any]) -> Iterator[tuple[
     for prompt, name in (("clean", "Q"), ("faulty", "Q*")):
         falls = _falls(result[prompt])
         if falls is not None:
-            yield (
-                key,
-                grouping,
-                result["n"],
-                name,
-                float(falls[~proper][0]),
-                float(falls[proper].max()),
-                float(np.abs(falls).max()),
-            )
+            values = (falls[~proper][0], falls[proper].max(), np.abs(falls).max())
+            yield (key, grouping, result["n"], name, *map(float, values))

@@ -1,4 +1,4 @@
-"""The pictures of the robustness study: Figures 6 and 7, doses, subsets and effects."""
+"""Pictures of the robustness study: Figures 6 and 7, doses, subsets and effects."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from neurotopo.plots.panels import PanelsDisplay
-from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.groupings import control_of
-from neurotopo.studies.pictures import effects_picture
+from neurotopo.studies.pictures import effects_picture, suppression_picture
 from neurotopo.studies.robustness.frames import ARMS, AVERAGE, KINDS, NONE, WHERE, Collected
 from neurotopo.studies.robustness.report import POINTS, by_kind, subsets_kept
 from neurotopo.studies.statistics import mean_interval
@@ -85,7 +84,15 @@ def pictures_of(frames: Collected, tables: Mapping[str, Table]) -> dict[str, Pic
         pictures["dose"] = _dose(frames)
     curves = _curves(frames)
     if curves:
-        pictures["subsets"] = _subset_curves(curves)
+        pictures["subsets"] = suppression_picture(
+            curves,
+            "Some of the components suppressed: the fall of the probability by their number",
+            "After the clean prompt Q and the faulty ones Q*; means over facts with bars of one "
+            "standard error, the numbers of facts in the legend. Degeneracy is a line that stays "
+            "low and rises at its last point; where random groups do the same there is none. The "
+            "numbers are in the table subsets.",
+            height=4.6,
+        )
     return pictures
 
 
@@ -184,28 +191,3 @@ def _curves(frames: Collected) -> dict[str, dict[int, Any]]:
                     values = grid.to_numpy(dtype=np.float64)
                     curves.setdefault(f"{label}, {prompt}", {})[int(n)] = values
     return curves
-
-
-def _subset_curves(curves: dict[str, dict[int, Any]]) -> Picture:
-    def each(function: Any) -> dict[str, dict[int, Any]]:
-        return {name: {n: function(v) for n, v in own.items()} for name, own in curves.items()}
-
-    n_panels = len({n for own in curves.values() for n in own})
-    ax = free_axes(max(3.0 * min(n_panels, 4), 7.0), 4.6 if n_panels <= 4 else 7.4)
-    SuppressionGridDisplay.from_curves(
-        each(lambda v: v.mean(axis=0)), each(len), errors=each(_standard_errors), ax=ax
-    )
-    return Picture(
-        ax.figure,
-        "Some of the components suppressed: the fall of the probability by their number",
-        "After the clean prompt Q and the faulty ones Q*; means over facts with bars of one "
-        "standard error, the numbers of facts in the legend. Degeneracy is a line that stays low "
-        "and rises at its last point; what random groups do as well is none. The numbers are in "
-        "the table subsets.",
-    )
-
-
-def _standard_errors(values: Any) -> Any:
-    if len(values) < 2:
-        return np.full(values.shape[1], np.nan)
-    return values.std(axis=0, ddof=1) / np.sqrt(len(values))

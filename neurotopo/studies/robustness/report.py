@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from neurotopo.report.summary import Table
-from neurotopo.studies.compare import comparisons, corrected
+from neurotopo.studies.compare import (
+    comparisons,
+    corrected,
+    in_both,
+    independent_cells,
+    paired_cells,
+)
 from neurotopo.studies.findings import (
     ALPHA,
     FEW,
     as_claim,
-    from_to,
+    interval_and_p,
     nothing_done,
     p_words,
-    stands,
+    row_stands,
     upper_first,
 )
+from neurotopo.studies.frames import frame_of
 from neurotopo.studies.groupings import control_of
 from neurotopo.studies.robustness.frames import (
     ARMS,
@@ -35,7 +42,14 @@ from neurotopo.studies.robustness.frames import (
     ZERO,
     Collected,
 )
-from neurotopo.studies.statistics import finite_mean, independent, mean_interval, paired
+from neurotopo.studies.statistics import (
+    finite_mean,
+    finite_median,
+    independent,
+    mean_interval,
+    paired,
+)
+from neurotopo.studies.study import MakeTable
 
 __all__ = [
     "BY_PROBABILITY",
@@ -62,77 +76,64 @@ def largest_changes(frames: Collected) -> pd.DataFrame:
     rows = []
     for arm in ARMS:
         own = changes[changes["arm"] == arm]
-        if not len(own):
-            continue
-        zero = own["zero"]
-        rows.append(
-            {
-                "cause": f"{arm}: {LABELS[arm]}",
-                ZERO: int(zero.sum()),
-                EXTREME: int((~zero & (own["largest"] > own["max_change"])).sum()),
-                "only upwards (literal)": int((own["largest_up"] > own["max_change"]).sum()),
-            }
-        )
+        if len(own):
+            zero, limit = own["zero"], own["max_change"]
+            rows.append(
+                {
+                    "cause": f"{arm}: {LABELS[arm]}",
+                    ZERO: int(zero.sum()),
+                    EXTREME: int((~zero & (own["largest"] > limit)).sum()),
+                    "only upwards (literal)": int((own["largest_up"] > limit).sum()),
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def exclusions_table(frames: Collected) -> Table:
     """Return how many facts are left out, by reason and by the arm that caused it."""
-    facts = frames.facts
-    rows = [("facts", len(facts)), ("failed", int(facts["error"].notna().sum()))]
+    facts, compared, limited = frames.facts, frames.excluded, frames.limited
     done = facts[facts["error"].isna()]
     reasons = done["reason"].dropna()
+    rows: list[tuple[str, Any]] = [("facts", len(facts)), ("failed", facts["error"].notna().sum())]
     rows += [
-        (f"no comparison: {reason}", int((reasons == reason).sum()))
-        for reason in sorted(set(reasons))
+        (f"no comparison: {reason}", (reasons == reason).sum()) for reason in sorted(set(reasons))
     ]
-    compared = frames.excluded
     rows.append(("compared by accuracy and log-odds", len(compared)))
     for reason in (ZERO, EXTREME):
-        rows.append((f"left out of dProb: {reason} (any arm)", int((compared == reason).sum())))
+        rows.append((f"left out of dProb: {reason} (any arm)", (compared == reason).sum()))
     for cause in largest_changes(frames).to_dict("records"):
         for reason in (ZERO, EXTREME):
             if cause[reason]:
                 rows.append((f"- {reason}, caused by {cause['cause']}", cause[reason]))
-    limited = frames.limited
     above = limited["largest_up"] > limited["max_change"]
-    rows.append(("left out by the literal Eq 21", int(limited.loc[above, "fact"].nunique())))
-    rows.append(("compared by dProb", int(compared.isna().sum())))
+    rows.append(("left out by the literal Eq 21", limited.loc[above, "fact"].nunique()))
+    rows.append(("compared by dProb", compared.isna().sum()))
     for kind in ("replace", "add", "delete"):
         short = done["too_short"].fillna("").map(lambda text, k=kind: k in text.split(", "))
-        rows.append((f"prompts too short for {kind!r}", int(short.sum())))
+        rows.append((f"prompts too short for {kind!r}", short.sum()))
+    kept = subsets_kept(frames)
     for grouping in ("ntc", "oracle"):
-        sizes = frames.sizes[frames.sizes["grouping"] == grouping]
-        if len(sizes):
-            rows.append(
-                (
-                    f"subsets of {grouping}: more than {MOST} components",
-                    int((sizes["n"] > MOST).sum()),
-                )
-            )
-            kept = subsets_kept(frames)
+        n = frames.sizes.loc[frames.sizes["grouping"] == grouping, "n"]
+        if len(n):
             own = kept[(kept["grouping"] == grouping) & (kept["prompt"] == "Q*")]
-            rows.append(
-                (
-                    f"subsets of {grouping}: extreme change of Q*, in any grouping",
-                    int((~own["kept"]).sum()),
-                )
-            )
+            head = f"subsets of {grouping}:"
+            rows.append((f"{head} more than {MOST} components", (n > MOST).sum()))
+            rows.append((f"{head} extreme change of Q*, in any grouping", (~own["kept"]).sum()))
     return Table(
-        pd.DataFrame(rows, columns=["what", "facts"]),
+        frame_of(({"what": what, "facts": int(n)} for what, n in rows), "what, facts"),
         "What is left out, and why",
-        "Whoever is left out for one arm is left out for all. Eq 21, 'Prob_sup > 900', is read as "
-        "|dProb| > 900 % in either direction for any faulty prompt under any arm, with nothing or "
-        "something suppressed: dProb and dProb_ref then have next to nothing to divide by. Taken "
-        "literally it leaves out nothing, since no probability falls by more than 100 %. A fact "
-        "may have several causes. Accuracies and log-odds need no such rule and have none.",
+        "A fact that is left out for one arm is left out for all. Eq 21, 'Prob_sup > 900', is read "
+        "as |dProb| > 900 % in either direction for any faulty prompt under any arm, with or "
+        "without suppression: dProb and dProb_ref then divide by a number near 0. Taken literally "
+        "it leaves out nothing, since no probability falls by more than 100 %. A fact may have "
+        "several causes. Accuracies and log-odds need no such rule.",
     )
 
 
 def subsets_kept(frames: Collected) -> pd.DataFrame:
     """Return the falls under subsets, and whether a fact is ``kept`` for a prompt.
 
-    It is not where a change under any subset of any grouping of the fact is beyond the limit.
+    It is left out where a change under any subset of any grouping is beyond the limit.
     """
     frame = frames.lasts.merge(frames.facts[["fact", "max_change"]], on="fact", how="left")
     extreme = frame["change"] > frame["max_change"].astype(float)
@@ -143,7 +144,7 @@ def subsets_kept(frames: Collected) -> pd.DataFrame:
 POINTS = 100.0
 CONTROLS = ("kn", "kn_random", "random", "random_layers", NONE)
 EITHER = "values or weights"
-"""Suppressed by its values or by its weights a neuron makes the same model."""
+"""Suppression by values and by weights gives the same model."""
 
 BY_PROBABILITY = ("dprob", "dprob_ref")
 """The measures that divide by a probability, to which Eq 21 applies."""
@@ -184,30 +185,19 @@ def table9(frames: Collected) -> Table:
             ours = values_of(frames, "dkn", operation, where, measure)
             for arm, name in (("kn", "N"), ("random", "Rnd")):
                 result = independent(ours, values_of(frames, arm, operation, where, measure))
-                rows.append(
-                    {
-                        "setting": f"{title}, {where}",
-                        "measure": "dProb" if measure == "dprob" else "dAcc",
-                        "D against": name,
-                        "n D": result.n_a,
-                        "n other": result.n_b,
-                        "D": result.mean_a,
-                        "other": result.mean_b,
-                        "t": result.t,
-                        "p": result.p,
-                        "d": result.d,
-                        "Welch t": result.welch_t,
-                        "Welch p": result.welch_p,
-                    }
-                )
+                head = {
+                    "setting": f"{title}, {where}",
+                    "measure": "dProb" if measure == "dprob" else "dAcc",
+                    "D against": name,
+                }
+                rows.append(head | independent_cells(result, ["n D", "n other"], ["D", "other"]))
     return Table(
         pd.DataFrame(rows),
         "Table 9. Independent t-tests of D against N and Rnd, as in the paper",
-        "Means over the faulty prompts of a fact, in points. It treats the same facts as different "
-        "ones and is not corrected for many tests. And dProb rises with anything that lowers "
-        "Prob(Q), faulty prompts or not: D was chosen for lowering it. Suppression by values and "
-        "by weights is the same model, so these rows are equal. The table of paired tests mends "
-        "all of this.",
+        "Means over the faulty prompts of a fact, in points. These tests treat the same facts as "
+        "different ones and are not corrected for many tests. And dProb rises with anything that "
+        "lowers Prob(Q), and D was chosen for lowering it. Suppression by values and by weights "
+        "gives the same model, so these rows are equal. The table of paired tests avoids all this.",
         {"p": "p", "Welch p": "p"},
     )
 
@@ -222,26 +212,31 @@ def table9_paired(frames: Collected) -> Table:
                 ours = values_of(frames, "dkn", operation, where, measure)
                 for arm in CONTROLS:
                     other = values_of(frames, arm, operation, where, measure)
-                    both = pd.concat([ours, other], axis=1, join="inner").to_numpy(np.float64)
                     head = {
                         "operation": operation,
                         "where": EITHER if operation == "suppress" else where,
                         "measure": _NAMES[measure],
                         "D against": arm,
                     }
-                    family.append((head, both[:, 0], both[:, 1]))
+                    family.append((head, *in_both(ours, other)))
             parts.append(comparisons(family, "D", "other").assign(key=measure))
     return Table(
         pd.concat(parts, ignore_index=True),
         "Table 9, paired: D against every control on the same facts",
         "Means over the faulty prompts of a fact, then tests paired by fact. 'lost': higher is "
-        "worse. 'extra fall': by how much more the log-odds of Q* fall than those of Q; an edit "
-        "that weakens an answer alike after any prompt has 0 there, while its dProb rises. none is "
-        "the model without edit. p: Wilcoxon's signed-rank test, Holm-corrected within an "
+        "worse. 'extra fall': the fall of the log-odds of Q* minus that of Q; it is 0 for an edit "
+        "that weakens an answer alike after any prompt, while dProb rises. none: the model without "
+        "edit. p: Wilcoxon's signed-rank test, Holm-corrected within an "
         "operation and measure; d: mean difference / standard deviation of the differences; "
         "intervals are 95 %. Columns of rows.csv by the name in 'key', kind 'Avg.'.",
         {"p": "p"},
     )
+
+
+_SUBSET_COLUMNS = [
+    *("grouping", "prompt", "n", "all", "largest proper", "margin", "all, random"),
+    *("largest proper, random", "margin, random", "difference", "low", "high", "p", "d"),
+]
 
 
 def subset_tests(frames: Collected) -> pd.DataFrame:
@@ -262,29 +257,20 @@ def subset_tests(frames: Collected) -> pd.DataFrame:
             if not len(own):
                 continue
             both = own.merge(control, on="fact", suffixes=("", "_random"))
-            margins = both["all"] - both["proper"]
-            random = both["all_random"] - both["proper_random"]
-            result = paired(margins * POINTS, random * POINTS)
-            rows.append(
-                {
-                    "grouping": grouping,
-                    "prompt": prompt,
-                    "n": result.n,
-                    "all": both["all"].mean() * POINTS,
-                    "largest proper": both["proper"].mean() * POINTS,
-                    "margin": result.mean_a,
-                    "all, random": both["all_random"].mean() * POINTS,
-                    "largest proper, random": both["proper_random"].mean() * POINTS,
-                    "margin, random": result.mean_b,
-                    "difference": result.difference,
-                    "low": result.low,
-                    "high": result.high,
-                    "p": result.p_wilcoxon,
-                    "d": result.d,
-                }
-            )
-    tests = pd.DataFrame(rows)
-    return corrected(tests, ["p"])
+            margins = [both[f"all{end}"] - both[f"proper{end}"] for end in ("", "_random")]
+            result = paired(*(margin * POINTS for margin in margins))
+            cells = paired_cells(result, "margin", "margin, random")
+            means = {
+                name: both[column].mean() * POINTS
+                for name, column in (
+                    ("all", "all"),
+                    ("largest proper", "proper"),
+                    ("all, random", "all_random"),
+                    ("largest proper, random", "proper_random"),
+                )
+            }
+            rows.append({"grouping": grouping, "prompt": prompt, **means, **cells})
+    return corrected(pd.DataFrame(rows, columns=_SUBSET_COLUMNS if rows else None), ["p"])
 
 
 def subset_tests_table(frames: Collected) -> Table | None:
@@ -314,16 +300,8 @@ def by_kind(
         for kind in (*KINDS, AVERAGE):
             values = sign * values_of(frames, arm, operation, where, measure, kind) + 0.0  # no -0
             mean, low, high = mean_interval(values.to_numpy(np.float64))
-            rows.append(
-                {
-                    "arm": arm,
-                    "kind": kind,
-                    "mean": mean,
-                    "low": min(low, high),
-                    "high": max(low, high),
-                    "n": len(values),
-                }
-            )
+            cells = {"mean": mean, "low": min(low, high), "high": max(low, high), "n": len(values)}
+            rows.append({"arm": arm, "kind": kind, **cells})
     return pd.DataFrame(rows)
 
 
@@ -354,47 +332,35 @@ def _figure(
                     }
                 )
     listed = "; ".join(f"{name} - {MEASURES[name]}" for name in chosen)
-    same = (
-        " By values or by weights, suppressed neurons make the same model; the paper shows both."
-        if operation == "suppress"
-        else ""
-    )
+    same = " Suppression by values and by weights gives the same model; the paper shows both."
     return Table(
         pd.DataFrame(rows),
         title,
         f"{note} Means over facts of the means over their faulty prompts, in points (log-odds "
         f"aside); low and high: 95 % interval of Avg., which is over all prompts of a fact. "
-        f"{listed}.{same}",
+        f"{listed}.{same if operation == 'suppress' else ''}",
     )
 
 
 def _facts_table(frames: Collected) -> Table:
     facts = frames.facts
     done = facts[facts["error"].isna()]
-    known = done[done["known"] == True]  # noqa: E712
-    compared = done[done["reason"].isna()]
-
-    def middle(values: Any) -> float:
-        values = np.asarray(values, dtype=np.float64)
-        return float(np.median(values)) if len(values) else math.nan
-
+    known, compared = done[done["known"].eq(True)], done[done["reason"].isna()]
+    topped = compared["topped_up"].astype(float)
     rows: list[tuple[str, float]] = [
         ("facts", len(facts)),
         ("facts that failed", len(facts) - len(done)),
         ("facts answered correctly by the model", len(known)),
-        ("probability of the answer, median of known facts", middle(known["probability"])),
+        ("probability of the answer, median of known facts", finite_median(known["probability"])),
         ("faulty prompts of known facts", int(known["n_prompts"].sum())),
         ("share of these answered correctly", finite_mean(known["right_faulty"].astype(float))),
         ("facts with degenerate knowledge neurons D", len(compared)),
-        ("knowledge neurons of these, median", middle(compared["n_neurons"])),
-        ("neurons of D, median", middle(compared["n_degenerate"])),
-        (
-            "facts with fewer other knowledge neurons than D",
-            int((compared["topped_up"].astype(float) > 0).sum()),
-        ),
+        ("knowledge neurons of these, median", finite_median(compared["n_neurons"])),
+        ("neurons of D, median", finite_median(compared["n_degenerate"])),
+        ("facts with fewer other knowledge neurons than D", int((topped > 0).sum())),
         (
             "share of D in N there, where it is filled up with them",
-            finite_mean((compared["topped_up"] / compared["n_degenerate"]).astype(float)),
+            finite_mean(topped / compared["n_degenerate"].astype(float)),
         ),
     ]
     return Table(
@@ -402,30 +368,20 @@ def _facts_table(frames: Collected) -> Table:
         "What the model knows, after clean prompts and after faulty ones",
         "Columns of rows.csv. Correct: every token of an answer is the likeliest one. Where there "
         "are fewer other knowledge neurons than D has, N is filled up with neurons of D (footnote "
-        "3 of the paper), so that the two overlap; the last row is the mean share over all facts "
-        "with D. The faulty prompts may have lost the very words that the answer depends on.",
+        "3 of the paper), so the two overlap; the last row is the mean share over all facts with "
+        "D. A faulty prompt may lack the very words that the answer depends on.",
     )
 
 
 def _dose_table(frames: Collected) -> Table | None:
     if not frames.doses["scale"].nunique() > 1:
         return None
+    columns = {"prob_q": "Prob(Q)", "prob_faulty": "Prob(Q*)"}
+    columns |= {"right_q": "Acc(Q)", "right_faulty": "Acc(Q*)"}
     rows = []
     for (arm, scale), own in frames.doses.groupby(["arm", "scale"], sort=False):
-        columns = {
-            "prob_q": "Prob(Q)",
-            "prob_faulty": "Prob(Q*)",
-            "right_q": "Acc(Q)",
-            "right_faulty": "Acc(Q*)",
-        }
-        rows.append(
-            {
-                "arm": arm,
-                "scale": scale,
-                "facts": len(own),
-                **{label: finite_mean(own[name]) for name, label in columns.items()},
-            }
-        )
+        means = {label: finite_mean(own[name]) for name, label in columns.items()}
+        rows.append({"arm": arm, "scale": scale, "facts": len(own), **means})
     return Table(
         pd.DataFrame(rows),
         "Dose and effect: the values of an arm's neurons times a factor",
@@ -444,13 +400,9 @@ def _subsets_table(frames: Collected) -> Table | None:
         for prompt in ("Q", "Q*"):
             kept = set(keep.loc[keep["kept"] & (keep["prompt"] == prompt), "fact"])
             some = own.loc[own["fact"].isin(kept), prompt].astype(float).dropna() * 100
-            mean, low, high = mean_interval(some.to_numpy(np.float64))
-            values |= {
-                f"dProb {prompt}": mean,
-                f"low {prompt}": low,
-                f"high {prompt}": high,
-                f"facts {prompt}": len(some),
-            }
+            cells = (*mean_interval(some.to_numpy(np.float64)), len(some))
+            names = (f"{name} {prompt}" for name in ("dProb", "low", "high", "facts"))
+            values |= zip(names, cells, strict=True)
         rows.append(values)
     return Table(
         pd.DataFrame(rows),
@@ -463,47 +415,34 @@ def _subsets_table(frames: Collected) -> Table | None:
     )
 
 
-def _figure6a(frames: Collected) -> Table:
-    return _figure(
-        frames,
-        "suppress",
-        (*BY_PROBABILITY, "log_odds"),
-        "Figure 6a in numbers. The loss by a faulty prompt while neurons are suppressed",
-        "dProb is the paper's formula, with both probabilities under the same edit; dProb_ref "
-        "takes Prob(Q) from the model without edit, the other way to read the text. The "
-        "log-odds are of all facts, the others without those of Eq 21.",
-    )
-
-
-def _figure6b(frames: Collected) -> Table:
-    return _figure(
-        frames,
-        "enhance",
-        ("gained", "lost", "net"),
-        "Figure 6b in numbers. Accuracy on faulty prompts while neurons are enhanced",
-        "gained is the paper's dAcc, of the prompts answered wrongly without edit; lost is the "
-        "other side, of those answered rightly; net is the accuracy on all of them after minus "
-        "before.",
-    )
-
-
-def _figure7(frames: Collected) -> Table:
-    return _figure(
-        frames,
-        "suppress",
-        ("lost",),
-        "Figure 7 in numbers. Accuracy on faulty prompts while neurons are suppressed",
-        "Of the faulty prompts answered rightly without edit: accuracy after minus before, so "
+TABLES: dict[str, MakeTable] = {
+    "facts": _facts_table,
+    "figure6a": partial(
+        _figure,
+        operation="suppress",
+        chosen=(*BY_PROBABILITY, "log_odds"),
+        title="Figure 6a in numbers. The loss by a faulty prompt while neurons are suppressed",
+        note="dProb is the paper's formula, with both probabilities under the same edit; "
+        "dProb_ref takes Prob(Q) from the model without edit, the other way to read the text. "
+        "The log-odds are of all facts, the others without those of Eq 21.",
+    ),
+    "figure6b": partial(
+        _figure,
+        operation="enhance",
+        chosen=("gained", "lost", "net"),
+        title="Figure 6b in numbers. Accuracy on faulty prompts while neurons are enhanced",
+        note="gained is the paper's dAcc, of the prompts answered wrongly without edit; lost: of "
+        "those answered rightly; net: the accuracy on all of them after minus before.",
+    ),
+    "figure7": partial(
+        _figure,
+        operation="suppress",
+        chosen=("lost",),
+        title="Figure 7 in numbers. Accuracy on faulty prompts while neurons are suppressed",
+        note="Of the faulty prompts answered rightly without edit: accuracy after minus before, so "
         "that a loss is negative.",
         sign=-1.0,
-    )
-
-
-TABLES = {
-    "facts": _facts_table,
-    "figure6a": _figure6a,
-    "figure6b": _figure6b,
-    "figure7": _figure7,
+    ),
     "table9": table9,
     "table9_paired": table9_paired,
     "dose": _dose_table,
@@ -512,17 +451,14 @@ TABLES = {
     "exclusions": exclusions_table,
 }
 
-
 _DECISIVE = ("kn", "kn_random")
-"""The controls that are chosen by attribution like D, so that they could prove it wrong."""
+"""The controls that are chosen by attribution like D: only these can refute a claim about D."""
 
-_say_NAMES = {
+_ARM_NAMES = {
     "kn": "N",
     "kn_random": "as many knowledge neurons of either kind",
     "random": "random neurons",
 }
-
-
 _TOO_LITTLE = "too few facts that the model knows for a claim"
 
 
@@ -570,8 +506,7 @@ def _say_knowledge(frames: Collected, known: int, n_done: int) -> str:
     )
     if known < FEW:
         sentence += (
-            " It knows next to none of them, so nothing below is about the robustness of what it "
-            "knows."
+            " It knows too few of them, so nothing below is about the robustness of its knowledge."
         )
     return sentence
 
@@ -599,18 +534,15 @@ def _cases(
 
 
 def _say_above(rows: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Tell whether D stands above both controls that were chosen by attribution too."""
-    return all(stands(rows[arm]["n"], rows[arm]["p"], rows[arm]["difference"]) for arm in _DECISIVE)
+    """Tell whether D is above both controls that were chosen by attribution too."""
+    return all(row_stands(rows[arm]) for arm in _DECISIVE)
 
 
 def _against(rows: Mapping[str, Mapping[str, Any]], unit: str = "") -> str:
-    parts = []
-    for arm in (*_DECISIVE, "random"):
-        row = rows[arm]
-        interval = from_to(row["low"], row["high"])
-        behind = f"{interval}, {p_words(row['p'])}" if interval else p_words(row["p"])
-        parts.append(f"{row['other']:.1f}{unit} for {_say_NAMES[arm]} ({behind})")
-    return "; ".join(parts)
+    return "; ".join(
+        f"{rows[arm]['other']:.1f}{unit} for {name} ({interval_and_p(rows[arm])})"
+        for arm, name in _ARM_NAMES.items()
+    )
 
 
 def _say_suppression(paired: pd.DataFrame, masters: bool) -> str:
@@ -627,18 +559,18 @@ def _say_suppression(paired: pd.DataFrame, masters: bool) -> str:
         verdict = _TOO_LITTLE
     elif above and beyond:
         verdict = (
-            "faulty prompts depend on D more than on other knowledge neurons, also when the lower "
-            "probability of the clean prompt is accounted for (extra fall of the log-odds "
+            "faulty prompts depend on D more than on other knowledge neurons, also if the lower "
+            "probability of the clean prompt is taken into account (extra fall of the log-odds "
             f"{odds['kn']['D']:.2f} against {odds['kn']['other']:.2f} for N)"
         )
     elif above:
         verdict = (
-            "dProb is higher than for other knowledge neurons, but so it is wherever the clean "
+            "dProb is higher than for other knowledge neurons, but it is higher wherever the clean "
             "prompt loses more, and D was chosen for that: the log-odds of faulty prompts fall by "
             f"{odds['kn']['D']:.2f} more than those of clean ones with D suppressed, by "
             f"{odds['kn']['other']:.2f} with N ({p_words(odds['kn']['p'])}) and by "
             f"{odds['kn_random']['other']:.2f} with knowledge neurons of either kind "
-            f"({p_words(odds['kn_random']['p'])}), which is no evidence of a part in robustness"
+            f"({p_words(odds['kn_random']['p'])}), which is no evidence of a role in robustness"
         )
     else:
         verdict = _say_negative(rows, "dProb", "D")
@@ -646,17 +578,14 @@ def _say_suppression(paired: pd.DataFrame, masters: bool) -> str:
 
 
 def _say_negative(rows: Mapping[str, Mapping[str, Any]], what: str, whose: str) -> str:
-    """Say against which of the two decisive controls there is no difference, or the wrong one."""
-    parts = []
-    for arm in _DECISIVE:
-        row = rows[arm]
-        if stands(row["n"], row["p"], row["difference"]):
-            continue
-        if row["p"] < ALPHA:
-            parts.append(f"{what} of {whose} is lower than that of {_say_NAMES[arm]}")
-        else:
-            parts.append(f"no difference to {_say_NAMES[arm]} that could be told from chance")
-    return " and ".join(parts)
+    """Say for which decisive control there is no difference, or one of the wrong sign."""
+    return " and ".join(
+        f"{what} of {whose} is lower than that of {_ARM_NAMES[arm]}"
+        if rows[arm]["p"] < ALPHA
+        else f"no difference to {_ARM_NAMES[arm]} beyond chance"
+        for arm in _DECISIVE
+        if not row_stands(rows[arm])
+    )
 
 
 def _say_saturation(paired: pd.DataFrame) -> str:
@@ -695,8 +624,8 @@ def _say_accuracy(paired: pd.DataFrame) -> str:
     return (
         f"With D suppressed {rows['kn']['D']:.1f} % of the faulty prompts that were answered "
         f"correctly are no longer ({rows['kn']['n']:,} facts), against {_against(rows, ' %')}. D "
-        "was chosen for lowering the answer's probability, so this is what its choice amounts to "
-        "and no evidence about robustness."
+        "was chosen for lowering the answer's probability, so this follows from its choice and is "
+        "no evidence about robustness."
     )
 
 
@@ -733,24 +662,22 @@ def _say_components(row: Mapping[str, Any], masters: bool) -> str:
     after = "the clean prompt" if row["prompt"] == "Q" else "faulty prompts"
     if not row["n"]:
         return f"{name}: no fact is left to suppress some of them after {after}."
-    interval = from_to(row["low"], row["high"])
-    behind = f"{interval}, {p_words(row['p'])}" if interval else p_words(row["p"])
     sentence = (
         f"{name}, after {after}: suppressing all of them takes {row['all']:.1f} % of the answer's "
         f"probability, the worst proper subset {row['largest proper']:.1f} % ({row['n']:,} facts); "
         f"random groups of the same sizes {row['all, random']:.1f} % and "
         f"{row['largest proper, random']:.1f} % (difference of the margins "
-        f"{row['difference']:.1f} points, {behind})."
+        f"{row['difference']:.1f} points, {interval_and_p(row)})."
     )
-    holds = stands(row["n"], row["p"], row["difference"]) and row["margin"] > 0 and masters
+    holds = row_stands(row) and row["margin"] > 0 and masters
     if row["n"] < FEW or not masters:
         verdict = f"{upper_first(_TOO_LITTLE)}."
     elif holds:
-        verdict = "More than in random groups, one component is enough and none is indispensable."
+        verdict = "More than in random groups, one component is enough and none is necessary."
     elif row["p"] < ALPHA and row["difference"] < 0:
         verdict = "Less degenerate than random groups."
     elif row["p"] < ALPHA:
         verdict = "More sudden than random groups, but some proper subset hurts as much as all."
     else:
-        verdict = "No difference to random groups that could be told from chance."
+        verdict = "No difference to random groups beyond chance."
     return as_claim(f"{sentence} {verdict}", holds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,13 @@ NOTES = (
     "answer's probability more than random neurons do, in any model, trained or not: D against "
     "random proves nothing. D is judged against N and against knowledge neurons of either kind, "
     "which were chosen in the same way.",
-    "A lower Prob(Q) makes dProb higher by itself: where a clean prompt is nearly certain a small "
-    "disadvantage of the faulty one is hardly seen, and where it is not it is seen in full. On the "
-    "scale of log-odds an edit that acts alike on both changes nothing; a claim needs that too.",
-    "Suppression by values (0) and by weights (0) is the same model and asked once.",
-    f"A difference is claimed at the level {ALPHA} after Holm's correction, on a model that knows "
-    "what it is asked. The seed is written below; each fact has a seed of its own made from it.",
+    "A lower Prob(Q) makes dProb higher by itself: where a clean prompt is nearly certain, a small "
+    "disadvantage of the faulty one hardly shows; elsewhere it shows in full. On the scale of "
+    "log-odds an edit that acts alike on both changes nothing; a claim needs a difference there "
+    "too.",
+    "Suppression by values (0) and by weights (0) gives the same model and is measured once.",
+    f"Claims hold at the level {ALPHA} after Holm's correction, on a model that knows the facts. "
+    "Each fact has its own seed, made from the seed below.",
 )
 
 ENHANCE = 2.0
@@ -45,31 +47,24 @@ ENHANCE = 2.0
 
 @dataclass(frozen=True)
 class RobustnessOptions(SearchOptions):
-    """Options of the study ``robustness``; the defaults are those of the paper.
+    """Options of the study ``robustness``, beside those of :class:`SearchOptions`.
+
+    ``max_change`` is the limit of Eq 21 too, and ``reduce`` holds for every probability.
 
     Parameters
     ----------
-    threshold, rule, scope, baseline, steps, quadrature
-        How neurons are found, :class:`~neurotopo.AMIG`.
-    path, fold_norm, length, aggregation
-        How they are connected, :class:`~neurotopo.NeuronGraph`.
-    tau, min_cluster_size
-        How they are clustered, :class:`~neurotopo.NTCClusterer`.
-    tau2, criterion, relative, max_drop, positions, reduce, max_change
-        Which clusters are degenerate components, :class:`~neurotopo.DKNFinder`. ``max_change`` is
-        the limit of Eq 21 too, and ``reduce`` holds for every probability.
     draws : int, default=3
-        How many faulty prompts are drawn of each kind; equal ones count once.
+        Faulty prompts drawn of each kind; equal ones count once.
     keep_subject : bool, default=False
-        Leave the words of the subject alone.
+        Do not change the words of the subject.
     replace_mark, add_mark : str
-        What is put in the place of a word, and what is put before one (Eq 15).
+        The text that replaces a word, and the text that is added before one (Eq 15).
     doses : sequence of float
-        Other factors by which the neurons' values are multiplied; empty: none.
+        Other factors of the neurons' values.
     max_exact : int, default=6
-        Up to so many components every subset of them is suppressed.
+        The most components of which every subset is suppressed.
     n_samples : int, default=20
-        Above it, at most so many subsets of each size.
+        The most subsets of each size, above ``max_exact``.
     only_known : bool, default=True
         Leave out facts that the model does not answer correctly. They are counted.
 
@@ -96,17 +91,13 @@ class RobustnessOptions(SearchOptions):
     only_known: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("draws", "max_exact", "n_samples"):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1):
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value}.")
+        self.check_whole(draws=1, max_exact=1, n_samples=1)
         for name in ("replace_mark", "add_mark"):
-            if not getattr(self, name).strip():
-                raise ValueError(f"{name} must be a text, got {getattr(self, name)!r}.")
-            if any(mark in getattr(self, name) for mark in PLACEHOLDERS):
-                raise ValueError(
-                    f"{name} must be a text without a placeholder, got {getattr(self, name)!r}."
-                )
+            text = getattr(self, name)
+            if not text.strip():
+                raise ValueError(f"{name} must be a text, got {text!r}.")
+            if any(mark in text for mark in PLACEHOLDERS):
+                raise ValueError(f"{name} must be a text without a placeholder, got {text!r}.")
         for dose in self.doses:
             if not (math.isfinite(dose) and dose >= 0):
                 raise ValueError(f"doses must be finite numbers of at least 0, got {dose}.")
@@ -165,26 +156,26 @@ class Robustness(Study):
         }
         if self.options.only_known and not right[0]:
             return {"fact": about, "arms": {}, "subsets": {}}
-        found = self._finder.find(fact)
+        neurons = self._finder.find(fact)
         about |= {
-            "reason": found.reason if prompts else NO_PROMPT,
-            "neurons": found.neurons.to_array(),
-            "components": found.dkn.n,
-            "degenerate": found.degenerate.to_array(),
+            "reason": neurons.reason if prompts else NO_PROMPT,
+            "neurons": neurons.neurons.to_array(),
+            "components": neurons.dkn.n,
+            "degenerate": neurons.degenerate.to_array(),
         }
         rng = np.random.default_rng([seed_for(self.seed, fact.key), 0])
         arms: dict[str, Any] = {}
         if about["reason"] is None:
             matched = size_matched(
-                found.degenerate,
-                found.others,
+                neurons.degenerate,
+                neurons.others,
                 rng,
                 n_layers=self.model.n_layers,
                 n_neurons=self.model.n_neurons,
             )
             about["topped_up"] = matched.topped_up
             arms = self._arms([fact, *prompts], matched.neurons)
-        return {"fact": about, "arms": arms, "subsets": self._subsets(found, prompts, kinds)}
+        return {"fact": about, "arms": arms, "subsets": self._subsets(neurons, prompts, kinds)}
 
     def _prompts(self, fact: Fact) -> tuple[list[Fact], list[str], list[str]]:
         """Return the faulty prompts, their kinds, and the kinds that the prompt is too short for.
@@ -195,8 +186,7 @@ class Robustness(Study):
         if options.keep_subject and fact.subject is None:
             raise ValueError(f"{describe_fact(fact)}: keep_subject needs field 'subject'.")
         prompts: list[Fact] = []
-        kinds: list[str] = []
-        too_short: list[str] = []
+        kinds, too_short = list[str](), list[str]()
         for kind in PERTURBATIONS:
             drawn: dict[str, Fact] = {}
             for draw in range(options.draws):
@@ -208,7 +198,7 @@ class Robustness(Study):
                         marks=options.marks,
                         keep_subject=options.keep_subject,
                     )
-                except ValueError:  # nothing else can be wrong: the options are checked
+                except ValueError:  # too few words; the options are checked before
                     too_short.append(kind)
                     break
                 drawn.setdefault(faulty.prompt, faulty)
@@ -228,8 +218,7 @@ class Robustness(Study):
     def _arms(self, asked: Sequence[Fact], arms: Mapping[str, NeuronSet]) -> dict[str, Any]:
         """Ask all prompts under all edits of all arms in one batch.
 
-        Neurons suppressed by their weights are the model that they are suppressed in by their
-        values, so this is asked once.
+        Suppression by weights is left out: it gives the same model as suppression by values.
         """
         from neurotopo.models.edits import Edit
 
@@ -256,20 +245,20 @@ class Robustness(Study):
         }
 
     def _subsets(
-        self, found: FactNeurons, prompts: Sequence[Fact], kinds: Sequence[str]
+        self, neurons: FactNeurons, prompts: Sequence[Fact], kinds: Sequence[str]
     ) -> dict[str, Any]:
         """Suppress k of n components, of NTC and of those the model was trained to have."""
         from neurotopo.models.edits import Edit
 
         # one faulty prompt of each kind: subsets are many
         some = dict(zip(kinds[::-1], prompts[::-1], strict=True))
-        asked = [found.fact, *some.values()]
-        groupings = {"ntc": found.dkn.components if found.degenerate else []}
-        pools = {"ntc": found.neurons}
+        asked = [neurons.fact, *some.values()]
+        groupings = {"ntc": neurons.dkn.components if neurons.degenerate else []}
+        pools = {"ntc": neurons.neurons}
         if self.model.planted_groups is not None:
             groupings["oracle"] = self.model.planted_groups
             pools["oracle"] = NeuronSet(pair for group in groupings["oracle"] for pair in group)
-        seed = seed_for(self.seed, found.fact.key)
+        seed = seed_for(self.seed, neurons.fact.key)
         results: dict[str, Any] = {}
         for name, groups in groupings.items():
             n = len(groups)
@@ -287,12 +276,8 @@ class Robustness(Study):
             both = {name: groups, control_of(name): shuffled(groups, pools[name], rng)}
             for each, own in both.items():
                 edits = [None, *(Edit(_union(own, row)) for row in chosen)]
-                values = np.array(
-                    [
-                        self.model.answer_probability(fact, edits=edits, reduce=self.options.reduce)
-                        for fact in asked
-                    ]
-                )
+                ask = partial(self.model.answer_probability, reduce=self.options.reduce)
+                values = np.array([ask(fact, edits=edits) for fact in asked])
                 results[each] = {
                     "n": n,
                     "k": chosen.sum(axis=1),
