@@ -56,7 +56,7 @@ def test_a_way_of_grouping(model):
     assert in_order(["random:single", "oracle", "single"]) == ["oracle", "single", "random:single"]
     assert AcquisitionOptions(methods=["single"]).methods == ["single"]
     for name in ("", "single", "kmeans", "anywhere", "random:ntc"):
-        with pytest.raises(ValueError, match="the name of a method must|the method .* is registered already"):
+        with pytest.raises(ValueError, match=r"the name of a method|the method .* registered"):
             register_grouping(name, "", lambda given: [])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,9 +16,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import neurotopo
 from neurotopo.studies import InlineEngine, Store, Task, read_run, run_study, seed_for
-from tests.support.studies import study_of
+from tests.support.studies import python, study_of
 
 ray = pytest.importorskip("ray")
 
@@ -29,8 +27,6 @@ from neurotopo.studies.ray_pool import room_for  # noqa: E402
 from neurotopo.studies.ray_worker import Raised, Worker  # noqa: E402
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
-
-ROOT = Path(neurotopo.__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -211,8 +207,7 @@ def test_a_fact_that_kills_its_workers_fails_and_the_others_are_done(
     (failed,) = [each for each in found if each.error is not None]
     assert failed.task.number == 5
     assert re.fullmatch(
-        r"[23] workers died at this fact \(out of memory, killed, or machines lost\)",
-        failed.error,
+        r"[23] workers died at this fact \(out of memory, killed, or machines lost\)", failed.error
     )
     here = comes_of(list(InlineEngine().run(tasks(12), ready())))
     assert [each for each in comes_of(found) if each[0] != 5] == here[:5] + here[6:]
@@ -418,18 +413,11 @@ def test_a_study_stores_the_same_rows(engine, tmp_path):
 
 
 ALONE = """
-import logging, os, signal, sys, time
-from dataclasses import dataclass
+import os, sys, time
 from neurotopo.studies import RayEngine, run_study
-from tests.support.studies import study_of
+from tests.support.studies import items, listen_to_ctrl_c, study_of
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # shells switch it off in the background
-
-@dataclass(frozen=True)
-class Item:
-    key: str
-    def to_dict(self):
-        return {"key": self.key}
+listen_to_ctrl_c()
 
 def prepare(model, options):
     with open(sys_argv[2], "a") as file:
@@ -443,11 +431,10 @@ if __name__ == "__main__":
     sys_argv = sys.argv
     print("begins", flush=True)
     import ray
-    facts = [Item(f"fact-{i}") for i in range(int(sys.argv[3]))]
+    facts = items(int(sys.argv[3]))
     with RayEngine(workers=2, threads=3) as engine:
         study = study_of("alone", prepare, lambda rows: [r.payload for r in rows])
-        outcome = run_study(study, facts,
-                            out=sys.argv[1], engine=engine)
+        outcome = run_study(study, facts, out=sys.argv[1], engine=engine)
         print(ray.is_initialized(), outcome.interrupted, outcome.complete)
     print(ray.is_initialized(), outcome.summary[0], "RAY_USAGE_STATS_ENABLED" in os.environ)
 """
@@ -455,15 +442,8 @@ if __name__ == "__main__":
 
 def start(folder, n):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-    return subprocess.Popen(
-        [sys.executable, "-c", ALONE, str(folder / "run"), str(folder / "prepared"), str(n)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        start_new_session=True,
-    )
+    paths = (folder / "run", folder / "prepared")
+    return python(ALONE, *paths, n, env=environment, start_new_session=True)
 
 
 def test_it_starts_a_ray_and_ends_it_and_is_quiet(tmp_path):

@@ -1,16 +1,9 @@
-"""Runs over many facts: resumed, interrupted, killed, and with facts that fail."""
+"""Runs over many facts: resumed, with other options, and with facts that fail."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,62 +14,12 @@ from neurotopo.studies import (
     FactError,
     Finished,
     InlineEngine,
-    Store,
-    StoreError,
+    Task,
     read_run,
     run_study,
-    seed_for,
     write_run,
 )
-from tests.support.studies import study_of
-
-ROOT = Path(neurotopo.__file__).parents[1]
-
-
-@dataclass(frozen=True)
-class Item:
-    key: str
-    value: int
-
-    def to_dict(self):
-        return {"key": self.key, "value": self.value}
-
-
-def items(n, start=0):
-    return [Item(f"fact-{i * 7919 % 1000:03}", i) for i in range(start, n)]
-
-
-class Counted:
-    """A study that counts what it is asked for, and does what it is told at one fact."""
-
-    def __init__(self, at=None, what=None, stages=("result",), version=1):
-        self.calls, self.prepared = [], []
-        self.at, self.what = at, what
-        self.study = study_of("counted", self.prepare, self.summary, stages, version)
-
-    def prepare(self, model, options):
-        self.prepared.append((model, options))
-
-        def work(fact):
-            self.calls.append(fact.key)
-            if fact.value == self.at:
-                return self.what()
-            noise = np.random.default_rng(seed_for(options.get("seed", 0), fact.key)).normal()
-            return {"square": fact.value**2, "noise": noise}
-
-        return work
-
-    @staticmethod
-    def summary(rows):
-        assert len(list(rows)) == len(list(rows))  # more than once
-        return [(row.fact, row.payload) for row in rows if row.error is None]
-
-
-def raises(error):
-    def function():
-        raise error
-
-    return function
+from tests.support.studies import Counted, Item, items, raises, study_of
 
 
 def test_a_run_keeps_the_order_of_the_facts(tmp_path):
@@ -186,10 +129,10 @@ def test_a_fact_that_fails_is_recorded_and_counted(tmp_path, what, message):
     again = run_study(counted.study, items(6), out=tmp_path, retry=False)
     assert (counted.calls, again.failures, again.n_done) == ([], outcome.failures, 5)
     counted = Counted()
-    mended = run_study(counted.study, items(6), out=tmp_path)
+    retried = run_study(counted.study, items(6), out=tmp_path)
     assert counted.calls == [key]
-    assert mended.summary == run_study(Counted().study, items(6)).summary
-    assert not mended.failures
+    assert retried.summary == run_study(Counted().study, items(6)).summary
+    assert not retried.failures
 
 
 def test_it_can_stop_at_the_first_fact_that_fails(tmp_path):
@@ -222,34 +165,6 @@ def test_stages_are_stored_apart(tmp_path):
         assert message in failed.failures["fact-000"]
 
 
-@pytest.mark.parametrize("at", [0, 3, 5])
-def test_an_interrupt_leaves_a_partial_result(tmp_path, at):
-    counted = Counted(at, raises(KeyboardInterrupt()))
-    outcome = run_study(counted.study, items(6), out=tmp_path)
-    assert outcome.interrupted
-    assert not outcome.complete
-    assert (outcome.n_done, len(outcome.summary)) == (at, at)
-    assert "interrupted" in str(outcome)
-    assert read_run(tmp_path / "run.json")["status"] == "interrupted"
-    again = run_study(Counted().study, items(6), out=tmp_path)
-    assert (again.n_there, again.complete, again.interrupted) == (at, True, False)
-    assert again.summary == run_study(Counted().study, items(6)).summary
-    assert read_run(tmp_path / "run.json")["status"] == "complete"
-
-
-def test_an_interrupt_while_a_fact_is_stored_keeps_it_whole_or_not(tmp_path, monkeypatch):
-    real, n = Store.put, []
-
-    def put(self, *arguments):
-        n.append(0)
-        if len(n) == 3:
-            raise KeyboardInterrupt
-        real(self, *arguments)
-
-    monkeypatch.setattr(Store, "put", put)
-    assert run_study(Counted().study, items(6), out=tmp_path).n_done == 2
-
-
 def test_engines_may_finish_in_any_order_and_are_closed(tmp_path):
     closed = []
 
@@ -277,7 +192,7 @@ def test_tasks_are_taken_as_they_are_finished():
     def tasks():
         for i, item in enumerate(items(10)):
             taken.append(i)
-            yield neurotopo.studies.Task(i, item)
+            yield Task(i, item)
 
     finished = InlineEngine().run(tasks(), lambda: lambda fact: {"n": fact.value})
     assert next(finished).payload == {"n": 0}
@@ -297,9 +212,9 @@ def test_what_was_prepared_is_kept_for_an_equal_call():
     array = np.arange(2)
     with InlineEngine() as engine:
         assert asked(engine, "m", {"a": [1, 2]}) == {"a": [1, 2]}
-        task = neurotopo.studies.Task(0, Item("a", 1))
-        (found,) = engine.run([task], partial(prepare, "m", {"a": [1, 2]}))
-        assert found.payload == {"a": [1, 2]}
+        task = Task(0, Item("a", 1))
+        (finished,) = engine.run([task], partial(prepare, "m", {"a": [1, 2]}))
+        assert finished.payload == {"a": [1, 2]}
         assert len(made) == 1
         for i, other in enumerate(({"a": [1, True]}, {"a": [1]}, {"b": 1}, {"b": 1.0}, array)):
             assert asked(engine, "m", other) is other
@@ -349,44 +264,6 @@ def test_an_engine_that_was_lent_is_left_open(tmp_path):
         assert not closed
     assert closed
     assert len(counted.prepared) == 1
-
-
-@pytest.mark.parametrize("at", [None, 2])
-def test_a_summary_that_fails_leaves_the_results(tmp_path, at):
-    def study(summary):
-        return study_of("s", Counted(at, raises(KeyboardInterrupt())).prepare, summary)
-
-    def summary(rows):
-        raise ZeroDivisionError("nothing to divide")
-
-    with pytest.raises(ZeroDivisionError, match="nothing to divide"):
-        run_study(study(summary), items(4), out=tmp_path)
-    about = read_run(tmp_path / "run.json")
-    whole = "complete" if at is None else "interrupted"
-    assert about["status"] == f"{whole}, but without summary"
-    assert about["n_done"] == (4 if at is None else 2)
-    again = run_study(study_of("s", Counted().prepare, lambda rows: 1), items(4), out=tmp_path)
-    assert (again.n_there, again.n_done) == (about["n_done"], 4)
-    assert read_run(tmp_path / "run.json")["status"] == "complete"
-
-
-def test_a_full_disk_ends_the_run_and_keeps_what_was_there(tmp_path, monkeypatch):
-    real, n = Store.put, []
-
-    def put(self, *arguments):
-        n.append(0)
-        if len(n) == 4:
-            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-            self._connection.execute(f"PRAGMA max_page_count = {pages}")
-            arguments = (*arguments[:3], {"result": {"text": "x" * 100_000}}, 0.0)
-        real(self, *arguments)
-
-    monkeypatch.setattr(Store, "put", put)
-    with pytest.raises(StoreError, match="the disk is full"):
-        run_study(Counted().study, items(6), out=tmp_path)
-    monkeypatch.undo()
-    again = run_study(Counted().study, items(6), out=tmp_path)
-    assert (again.n_there, again.n_done) == (3, 6)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
@@ -447,90 +324,3 @@ def test_a_run_file_is_written_at_once_or_not_at_all(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match="was not written by a study"):
             read_run(path)
-
-
-KILLED = """
-import os, signal, sys, time
-from dataclasses import dataclass
-from neurotopo.studies import run_study, seed_for
-from tests.support.studies import study_of
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # shells switch it off in the background
-
-@dataclass(frozen=True)
-class Item:
-    key: str
-    def to_dict(self):
-        return {"key": self.key}
-
-def prepare(model, options):
-    calls = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    def work(fact):
-        os.write(calls, fact.key.encode() + b"\\n")
-        time.sleep(0.002)
-        return {"value": seed_for(0, fact.key) / 7, "none": float("nan")}
-    return work
-
-def summary(rows):
-    return repr([(row.fact, row.payload) for row in rows])
-
-facts = [Item(f"fact-{i * 7919 % 1000:03}") for i in range(200)]
-print("begins", flush=True)
-outcome = run_study(study_of("killed", prepare, summary), facts, out=sys.argv[1])
-print(outcome.n_there, outcome.interrupted, outcome.complete)
-print(outcome.summary)
-"""
-
-
-def start(folder, calls):
-    return subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(folder), str(calls)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-
-
-def finish(process):
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    begins, about, summary = out.splitlines()
-    assert begins == "begins"
-    return about.split(), summary
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
-@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_again_and_again_it_comes_to_the_same(tmp_path, times):
-    _, whole = finish(start(tmp_path / "whole", tmp_path / "calls"))
-    rng = np.random.default_rng(1)
-    calls, n_kills = tmp_path / "calls-of-killed", 0
-    for _ in range(times):
-        process = start(tmp_path / "killed", calls)
-        assert process.stdout.readline() == "begins\n"
-        time.sleep(float(rng.uniform(0, 0.12)))
-        if process.poll() is None:
-            n_kills += 1
-        process.kill()
-        process.communicate()
-    (there, interrupted, complete), summary = finish(start(tmp_path / "killed", calls))
-    assert (interrupted, complete) == ("False", "True")
-    assert summary == whole
-    assert int(there) > 0
-    asked = calls.read_text().split()
-    assert set(asked) == set((tmp_path / "calls").read_text().split())
-    assert len(asked) <= 200 + n_kills  # at most the fact in hand is lost
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
-def test_ctrl_c_ends_a_process_cleanly(tmp_path):
-    process = start(tmp_path / "run", tmp_path / "calls")
-    assert process.stdout.readline() == "begins\n"
-    while not (tmp_path / "calls").exists():
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert (process.returncode, err) == (0, "")
-    assert out.splitlines()[0].split() == ["0", "True", "False"]
-    assert read_run(tmp_path / "run" / "run.json")["status"] == "interrupted"
