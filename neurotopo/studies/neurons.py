@@ -117,24 +117,12 @@ class SearchOptions(StudyOptions):
 
 @dataclass(frozen=True, eq=False)
 class FactNeurons:
-    """The neurons of one fact.
-
-    Attributes
-    ----------
-    fact : Fact
-        The fact.
-    attribution : Attribution
-        The scores of all neurons.
-    neurons : NeuronSet
-        The knowledge neurons.
-    dkn : DKN
-        The components by NTC and the filter.
-    """
+    """The neurons of one fact."""
 
     fact: Fact
-    attribution: Attribution
-    neurons: NeuronSet
-    dkn: DKN
+    attribution: Attribution  # the scores of all neurons
+    neurons: NeuronSet  # the knowledge neurons
+    dkn: DKN  # the components by NTC and the filter
 
     @property
     def degenerate(self) -> NeuronSet:
@@ -202,21 +190,11 @@ class NeuronFinder:
 
 @dataclass(frozen=True, eq=False)
 class SizeMatched:
-    """Sets of neurons of one size.
-
-    Attributes
-    ----------
-    neurons : dict of str to NeuronSet
-        The sets by name, :data:`ARM_LABELS`.
-    n_others : int
-        Number of knowledge neurons that are not degenerate.
-    topped_up : int
-        Number of degenerate ones that were added to ``"kn"``.
-    """
+    """Sets of neurons of one size, by the names of :data:`ARM_LABELS`."""
 
     neurons: dict[str, NeuronSet]
-    n_others: int
-    topped_up: int
+    n_others: int  # knowledge neurons that are not degenerate
+    topped_up: int  # degenerate ones that were added to "kn"
 
 
 def size_matched(

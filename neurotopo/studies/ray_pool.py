@@ -66,20 +66,9 @@ class Pool:
     it. This pool repeats such a task alone in a worker, so only the fact that kills its workers
     fails, and other facts keep their results.
 
-    Parameters
-    ----------
-    ray : module
-        Ray.
-    prepare : bytes
-        The pickled function that prepares the work.
-    size : int
-        Greatest number of workers.
-    share : Share
-        Resources of each worker.
-    deaths : int
-        Number of deaths after which a fact or the preparation fails.
-    waiting : int
-        Number of tasks that a worker holds in advance.
+    ``prepare`` is the pickled function that prepares the work, ``deaths`` the number of deaths
+    after which a fact or the preparation fails, and ``waiting`` the number of tasks that a worker
+    holds in advance.
     """
 
     def __init__(

@@ -24,24 +24,12 @@ def pickler() -> Any:
 
 @dataclass(frozen=True)
 class Raised:
-    """An exception that is sent to another process.
+    """An exception that is sent to another process."""
 
-    Attributes
-    ----------
-    whole : bytes or None
-        The pickled exception, if it can be pickled.
-    kind : type
-        The nearest built-in base class.
-    message : str
-        The message.
-    where : str
-        The traceback.
-    """
-
-    whole: bytes | None
-    kind: type[Exception]
+    whole: bytes | None  # the pickled exception, if it can be pickled
+    kind: type[Exception]  # the nearest built-in base class
     message: str
-    where: str
+    where: str  # the traceback
 
     @classmethod
     def of(cls, error: Exception) -> Raised:
@@ -69,13 +57,7 @@ class Raised:
 
 
 class Worker:
-    """A process that prepares the work once and calls it for one fact after another.
-
-    Parameters
-    ----------
-    threads : int
-        Number of threads of the work.
-    """
+    """A process that prepares the work once and calls it, with a number of threads, for facts."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads

@@ -130,13 +130,7 @@ def origin(row: Row) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Base of the results of a run as frames.
-
-    Attributes
-    ----------
-    rows : DataFrame
-        A row per model and fact.
-    """
+    """Base of the results of a run as frames; ``rows`` has a row per model and fact."""
 
     rows: pd.DataFrame
 
@@ -167,17 +161,9 @@ class ShuffleOptions(SearchOptions):
 
 @dataclass(frozen=True, eq=False)
 class Shuffles:
-    """The groups of a fact with its neurons shuffled several times, and the filter's results.
+    """The groups of a fact with its neurons shuffled several times, and the filter's results."""
 
-    Attributes
-    ----------
-    groups : list of list of NeuronSet
-        The potential components of each shuffle, each as large as the original.
-    judged : list of DKN
-        Result of the filter for each shuffle.
-    """
-
-    groups: list[list[NeuronSet]]
+    groups: list[list[NeuronSet]]  # of each shuffle, in the sizes of the original groups
     judged: list[DKN]
 
     @classmethod

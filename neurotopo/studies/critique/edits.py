@@ -79,30 +79,16 @@ _NEIGHBOURS = 8
 
 @dataclass(frozen=True)
 class Candidate:
-    """A fact that may be edited.
-
-    Attributes
-    ----------
-    fact : Fact
-        The fact, with the one answer that is replaced.
-    new : str
-        The new answer, which was never true of the subject.
-    wordings : tuple of Fact
-        The fact in other words.
-    one_to_one : bool
-        Whether the relation may be turned round for both answers.
-    neighbours : tuple of Fact
-        Other facts of the relation.
-    """
+    """A fact that may be edited, with the one answer that is replaced."""
 
     fact: Fact
-    new: str
-    wordings: tuple[Fact, ...] = field(repr=False)
-    one_to_one: bool
-    neighbours: tuple[Fact, ...] = field(repr=False)
+    new: str  # the new answer, which was never true of the subject
+    wordings: tuple[Fact, ...] = field(repr=False)  # the fact in other words
+    one_to_one: bool  # whether the relation can be reversed for both answers
+    neighbours: tuple[Fact, ...] = field(repr=False)  # other facts of the relation
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it."""
+        """Return the candidate in types that JSON can hold."""
         facts = {
             name: [fact.to_dict() for fact in getattr(self, name)]
             for name in ("wordings", "neighbours")
@@ -112,22 +98,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class EditCase:
-    """One edit: the first suitable one of several facts is edited.
+    """One edit: the first suitable candidate is edited."""
 
-    Attributes
-    ----------
-    number : int
-        Its number, from 1.
-    candidates : tuple of Candidate
-        The facts that are tried, in order.
-    """
-
-    number: int
+    number: int  # from 1
     candidates: tuple[Candidate, ...] = field(repr=False)
 
     @property
     def key(self) -> str:
-        """Its name among all that is worked on; other candidates have another."""
+        """Unique name, which depends on the candidates."""
         return f"edit {self.number} [{self._digest[:8]}]"
 
     @cached_property
@@ -135,7 +113,7 @@ class EditCase:
         return digest_of([one.to_dict() for one in self.candidates])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what it is, the candidates as a hash."""
+        """Return a description, with the candidates as a hash."""
         return {
             "part": "edit",
             "number": self.number,
@@ -170,7 +148,7 @@ def _world_facts(facts: Iterable[Fact]) -> list[Fact]:
 
 
 def _core_of(fact: Fact) -> str | None:
-    """Return what a fact of the test bed's world states; None for others."""
+    """Return the id of the statement of a fact of the test bed's world; None for others."""
     try:
         core = _world().statement(fact).id
     except ValueError:
@@ -181,40 +159,16 @@ def _core_of(fact: Fact) -> str | None:
 
 
 def truth_of(facts: Sequence[Fact]) -> Truth:
-    """Return what is true: the facts, and all of their world if they are of the test bed's.
-
-    Parameters
-    ----------
-    facts : sequence of Fact
-        The facts.
-
-    Returns
-    -------
-    Truth
-    """
+    """Return what is true: the facts, and all of their world if they are of the test bed."""
     truth = Truth(facts)
     truth.update(Truth(_world_facts(facts)))
     return truth
 
 
 def edit_cases(facts: Sequence[Fact], truth: Truth, options: Any, seed: int) -> list[EditCase]:
-    """Return the edits of a study, every other one of a relation that can be turned round.
+    """Return the edits that have a candidate, every other one of a relation that can be reversed.
 
-    Parameters
-    ----------
-    facts : sequence of Fact
-        The facts.
-    truth : Truth
-        What is true.
-    options : CritiqueOptions
-        How many edits, and of how many facts each may choose.
-    seed : int
-        Seed of the facts, the new answers and the neighbours.
-
-    Returns
-    -------
-    list of EditCase
-        Those that have a fact to try at all.
+    ``seed`` draws the facts, the new answers and the neighbours.
     """
     if not options.n_edits:
         return []
@@ -226,7 +180,7 @@ def edit_cases(facts: Sequence[Fact], truth: Truth, options: Any, seed: int) -> 
     dealt: list[list[Candidate]] = [[] for _ in range(options.n_edits)]
     for i in range(options.n_edits * options.edit_tries):
         row = dealt[i % options.n_edits]
-        # first one kind, then the other, then what is left of either
+        # one kind in turn with the other, as long as there are both
         first, second = (turned, others) if i % options.n_edits % 2 == 0 else (others, turned)
         candidate = None
         while candidate is None and (first or second):
@@ -273,7 +227,7 @@ def _next(
 
 
 def _owners(facts: Sequence[Fact]) -> _Owners:
-    """Return of whom each answer is true, by relation and date."""
+    """Return the subjects of which each answer is true, by relation and date."""
     owners: _Owners = {}
     for fact in (*facts, *_world_facts(facts)):
         for answer in fact.answers:
@@ -343,24 +297,13 @@ def reverse_of(fact: Fact, answer: str, causal: bool) -> Fact | None:
 
 
 class EditWork:
-    """Edit one fact with every set of neurons, and ask for the consequences.
+    """Edits one fact with every set of neurons, and asks for the consequences.
 
-    Parameters
-    ----------
-    model : NeuronModel
-        The model. It is put back bit for bit after each edit.
-    options : CritiqueOptions
-        The options.
-    finder : NeuronFinder
-        Finds the neurons of a fact.
-    seed : int
-        Seed of random neurons.
+    The model is restored bit for bit after each edit. ``seed`` draws the random neurons.
     """
 
     def __init__(self, model: NeuronModel, options: Any, finder: NeuronFinder, seed: int) -> None:
-        self.model = model
-        self.options = options
-        self.seed = seed
+        self.model, self.options, self.seed = model, options, seed
         self._finder = finder
 
     def __call__(self, case: EditCase) -> dict[str, Any]:

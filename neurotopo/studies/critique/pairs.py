@@ -68,27 +68,13 @@ _HELD_ARMS = ("shared", "random", "random_layers")
 
 @dataclass(frozen=True)
 class Pair:
-    """A prompt, the answer that fits, and one that does not.
-
-    Attributes
-    ----------
-    key : str
-        The name.
-    fact : Fact or None
-        The prompt, with the fitting word as its first answer; None if the pair has no prompt.
-    bad : str or None
-        The word that does not fit.
-    left_out : str or None
-        Why the pair is left out, if it is.
-    counts : tuple of (int, int) or None
-        Counts of both words in a corpus.
-    """
+    """A prompt, the answer that fits, and one that does not."""
 
     key: str
-    fact: Fact | None
+    fact: Fact | None  # the prompt, with the fitting word as its first answer
     bad: str | None
-    left_out: str | None = None
-    counts: tuple[int, int] | None = None
+    left_out: str | None = None  # the reason, if the pair is left out
+    counts: tuple[int, int] | None = None  # of both words in a corpus
 
     @property
     def good_fact(self) -> Fact:
@@ -111,20 +97,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Group:
-    """Pairs of one paradigm or relation, measured together.
+    """Pairs of one paradigm or relation, measured together."""
 
-    Attributes
-    ----------
-    kind : {"grammar", "facts"}
-        The kind of the pairs.
-    name : str
-        The paradigm or relation.
-    pairs : tuple of Pair
-        The pairs.
-    """
-
-    kind: str
-    name: str
+    kind: str  # one of KINDS
+    name: str  # the paradigm or relation
     pairs: tuple[Pair, ...] = field(repr=False)
 
     @property
@@ -264,24 +240,10 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 class PairWork:
-    """Measure groups of pairs.
-
-    Parameters
-    ----------
-    model : NeuronModel
-        The model.
-    options : CritiqueOptions
-        The options.
-    finder : NeuronFinder
-        Finds the neurons of a fact.
-    seed : int
-        Seed of everything that is random.
-    """
+    """Measures groups of pairs in a model; ``seed`` draws everything that is random."""
 
     def __init__(self, model: NeuronModel, options: Any, finder: NeuronFinder, seed: int) -> None:
-        self.model = model
-        self.options = options
-        self.seed = seed
+        self.model, self.options, self.seed = model, options, seed
         self._finder = finder
         self._shape = {"n_layers": model.n_layers, "n_neurons": model.n_neurons}
 
@@ -518,7 +480,7 @@ def held_rows(held: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def rank_one_share(rows: ArrayLike) -> float:
-    """Return how far rows point into one direction: 1 for all into the same, 0 for none alike.
+    """Return how much rows share a direction: 1 for one direction, 0 for orthogonal rows.
 
     With the rows scaled to unit length and the largest singular value s of their matrix this is
     (s^2 - 1) / (n - 1) for n rows.
@@ -526,7 +488,7 @@ def rank_one_share(rows: ArrayLike) -> float:
     Parameters
     ----------
     rows : array-like, shape (n, k)
-        The rows. Those of zeros have no direction and are left out.
+        The rows. Rows of zeros have no direction and are left out.
 
     Returns
     -------
@@ -559,14 +521,14 @@ def rank_one_share(rows: ArrayLike) -> float:
 def shuffled_share(rows: ArrayLike, rng: np.random.Generator, times: int = 20) -> float:
     """Return the mean rank-1 share with the entries of every row shuffled.
 
-    It is what rows with these values have in common when they share no column.
+    This is the expected share of rows with these values in unrelated columns.
 
     Parameters
     ----------
     rows : array-like, shape (n, k)
         The rows.
     rng : Generator
-        What the orders are drawn from.
+        The random generator.
     times : int, default=20
         Number of draws.
 
@@ -586,17 +548,9 @@ def shuffled_share(rows: ArrayLike, rng: np.random.Generator, times: int = 20) -
 class Line:
     """A straight line y = constant + slope x by least squares.
 
-    Attributes
-    ----------
-    n : int
-        Number of points.
-    constant, constant_low, constant_high, p_constant : float
-        y at x = 0, its 95 % interval, and the p-value of its being 0.
-    slope, slope_low, slope_high, p_slope : float
-        The same of the slope.
-    share : float
-        Share of the variance of y that x explains. With a constant as the only other regressor
-        it is the partial R^2 of x.
+    Of the constant and the slope it has the 95 % intervals and the p-values against 0. ``share`` is
+    the share of the variance of y that x explains: with a constant as the only other regressor
+    the partial R^2 of x.
     """
 
     n: int
@@ -617,12 +571,12 @@ def line_through(x: ArrayLike, y: ArrayLike) -> Line:
     Parameters
     ----------
     x, y : array-like, shape (n,)
-        The points; those that are not finite are left out.
+        The points; points that are not finite are left out.
 
     Returns
     -------
     Line
-        All nan but n for fewer than three points, and where all x are the same.
+        With fewer than three points or equal x, all but n are nan.
 
     Examples
     --------
@@ -640,56 +594,43 @@ def line_through(x: ArrayLike, y: ArrayLike) -> Line:
     fit = stats.linregress(a, b)
     reach = float(stats.t.ppf(0.975, n - 2))
     constant, error = float(fit.intercept), float(fit.intercept_stderr)
-    p_constant = math.nan
-    if error > 0:
-        p_constant = 2 * float(stats.t.sf(abs(constant) / error, n - 2))
     spread = float(np.ptp(b)) > 0
     return Line(
-        n=n,
-        constant=constant,
-        constant_low=constant - reach * error,
-        constant_high=constant + reach * error,
-        p_constant=p_constant,
-        slope=float(fit.slope),
-        slope_low=float(fit.slope - reach * fit.stderr),
-        slope_high=float(fit.slope + reach * fit.stderr),
-        p_slope=float(fit.pvalue) if spread else math.nan,
-        share=float(fit.rvalue) ** 2 if spread else math.nan,
+        n,
+        constant,
+        constant - reach * error,
+        constant + reach * error,
+        2 * float(stats.t.sf(abs(constant) / error, n - 2)) if error > 0 else math.nan,
+        float(fit.slope),
+        float(fit.slope - reach * fit.stderr),
+        float(fit.slope + reach * fit.stderr),
+        float(fit.pvalue) if spread else math.nan,
+        float(fit.rvalue) ** 2 if spread else math.nan,
     )
 
 
 @dataclass(frozen=True)
 class Votes:
-    """Whether what fits is preferred, each set of words having one vote.
+    """Votes of sets of words on whether the fitting word is preferred."""
 
-    Attributes
-    ----------
-    n : int
-        Number of sets of words that prefer either side.
-    for_good : int
-        Those that prefer what fits in more than half of their pairs.
-    p : float
-        p-value of so many or more by chance; nan for none.
-    """
-
-    n: int
-    for_good: int
-    p: float
+    n: int  # sets of words with a majority
+    for_good: int  # of these, the sets with a majority for the fitting word
+    p: float  # of so many or more by chance; nan without votes
 
 
 def votes_of(words: Iterable[Hashable], preferred: Iterable[bool]) -> Votes:
     """Let each set of words vote on whether the model prefers what fits.
 
-    A model that prefers one word whatever stands before it is right wherever that word fits, and
-    many pairs of the same two words would make that look significant. So the pairs of two words,
-    whichever of them fits, have one vote together, and none where they are divided.
+    A model that prefers one word after any prompt is right wherever that word fits, and many pairs
+    of the same two words would make this look significant. So all pairs of the same two words
+    have one vote together, and none if they are divided.
 
     Parameters
     ----------
     words : iterable
-        For each pair its two words as an unordered set.
+        The two words of each pair as an unordered set.
     preferred : iterable of bool
-        Whether the pair's word that fits is the likelier one.
+        Whether the fitting word of the pair is the likelier one.
 
     Returns
     -------

@@ -250,21 +250,11 @@ def found_sets(
 
 @dataclass(frozen=True, eq=False)
 class ArmSets:
-    """The neurons of each arm for one seed.
-
-    Attributes
-    ----------
-    neurons : dict of str to NeuronSet
-        The neurons by arm.
-    sizes : dict of str to int
-        Their numbers, and how many were added to make them equal.
-    shape : tuple of int
-        Number of layers and of neurons in each.
-    """
+    """The neurons of each arm for one seed."""
 
     neurons: dict[str, NeuronSet]
-    sizes: dict[str, int]
-    shape: tuple[int, int]
+    sizes: dict[str, int]  # and the number of neurons that were added to make them equal
+    shape: tuple[int, int]  # numbers of layers and of neurons in each
 
     def of(self, arm: str) -> NeuronSet:
         """Return the neurons of an arm; a ValueError if there are none."""
