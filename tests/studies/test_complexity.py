@@ -17,7 +17,7 @@ from neurotopo.studies.rows import Row
 from neurotopo.studies.several_models import items_of, n_parameters, names_of
 from neurotopo.studies.statistics import holm, paired
 from neurotopo.studies.store import Store
-from tests.support.studies import FACTS
+from tests.support.studies import FACTS, cells
 
 NAN = float("nan")
 SIZES = {"small": 1_000, "middle": 10_000, "large": 100_000}
@@ -86,14 +86,6 @@ def rows_with(slope, n=20, models=tuple(SIZES), known=True, noise=0.01):
                 )
             )
     return made
-
-
-def cells(table, **where):
-    frame = table.frame
-    for name, value in where.items():
-        frame = frame[frame[name] == value]
-    assert len(frame) == 1
-    return frame.iloc[0]
 
 
 # The trend

@@ -14,7 +14,7 @@ from neurotopo.studies.development.report import ALL, CONSECUTIVE, KNOWN, TO_THE
 from neurotopo.studies.development.study import Development, DevelopmentOptions
 from neurotopo.studies.rows import Row
 from neurotopo.testbed.train import train_model
-from tests.support.studies import FACTS
+from tests.support.studies import FACTS, cells
 from tests.support.training import lessons, tiny
 
 NEURONS = [[layer, index] for layer in range(2) for index in range(6)]
@@ -143,14 +143,6 @@ def story(n=20, known=True, keep=True):
             content = found(groups, [halves(), halves()], known=known and step > 10)
             rows.append(row(step, f"f{i:02d}", content))
     return rows
-
-
-def cells(table, **where):
-    frame = table.frame
-    for name, value in where.items():
-        frame = frame[frame[name] == value]
-    assert len(frame) == 1
-    return frame.iloc[0]
 
 
 def test_what_is_kept_is_claimed_and_what_is_not_is_not():

@@ -31,6 +31,15 @@ def study_of(name, prepare, summary, stages=("result",), version=1):
     return study
 
 
+def cells(table, **where):
+    """Return the only row of a table with these cells."""
+    frame = table.frame
+    for name, value in where.items():
+        frame = frame[frame[name] == value]
+    assert len(frame) == 1
+    return frame.iloc[0]
+
+
 @dataclass(frozen=True)
 class Item:
     """A fact of a key and a number."""
