@@ -126,7 +126,7 @@ def comparisons(
     a, b, p, t
         As in :func:`paired_cells`.
     columns : sequence of str, optional
-        The columns of the table, also without any row.
+        The columns of the table, even without any row.
 
     Returns
     -------

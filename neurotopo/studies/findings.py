@@ -1,4 +1,4 @@
-"""How findings are worded, and when a difference is one: the same rules in every study."""
+"""Wording of findings, and the rule for claims: the same in every study."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ __all__ = [
 ]
 
 ALPHA = 0.01
-"""Level, after correction for many tests, from which on a difference is claimed."""
+"""The level of claims, after correction for many tests."""
 
 FEW = 10
-"""With fewer pairs a test says little either way."""
+"""With fewer pairs there is no claim."""
 
 
 def stands(n: int, p: float, difference: float) -> bool:
-    """Tell whether a difference is above 0, on enough pairs and beyond chance.
+    """Return whether a difference is above 0, on enough pairs and beyond chance.
 
     Parameters
     ----------
     n : int
         Number of pairs.
     p : float
-        p-value after correction; nan is no test.
+        p-value after correction; nan without a test.
     difference : float
-        What is claimed to be above 0.
+        The difference.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def stands(n: int, p: float, difference: float) -> bool:
 
 
 def row_stands(row: Mapping[str, Any]) -> bool:
-    """Tell :func:`stands` of a row with the columns ``n``, ``p`` and ``difference``."""
+    """Return :func:`stands` of a row with the columns ``n``, ``p`` and ``difference``."""
     return stands(row["n"], row["p"], row["difference"])
 
 
@@ -65,7 +65,7 @@ def verdict(
     few: str = "too few facts for a claim",
     none: str = "no difference beyond chance",
 ) -> str:
-    """Return in words what a row with the columns ``n``, ``p`` and ``difference`` shows.
+    """Return the result of a row with the columns ``n``, ``p`` and ``difference`` in words.
 
     Parameters
     ----------
@@ -95,14 +95,14 @@ def as_claim(sentence: str, holds: bool) -> str:
 
 
 def nothing_done(errors: Any, unit: str = "fact") -> str:
-    """Say why there are no results: nothing was worked on, or all of it failed.
+    """Return the reason for missing results: there were no items, or all of them failed.
 
     Parameters
     ----------
     errors : sequence of str
-        Why each failed.
+        The errors.
     unit : str, default="fact"
-        What was worked on, in the singular.
+        Name of an item, in the singular.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def nothing_done(errors: Any, unit: str = "fact") -> str:
 
 
 def p_words(p: float) -> str:
-    """Return a p-value as it stands in a sentence.
+    """Return a p-value for a sentence.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def p_words(p: float) -> str:
 
 
 def from_to(low: float, high: float, digits: int = 1) -> str:
-    """Return a 95 % interval as it stands in a sentence; nothing where there is none.
+    """Return a 95 % interval for a sentence; an empty text if there is none.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def percent(value: float) -> str:
 
 
 def and_list(names: Sequence[str]) -> str:
-    """Return names as they stand in a sentence.
+    """Return a list of names for a sentence.
 
     Examples
     --------

@@ -11,7 +11,7 @@ __all__ = ["frame_of", "row_where"]
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]], columns: str) -> pd.DataFrame:
-    """Return rows as a frame that has its columns also without any row.
+    """Return rows as a frame with these columns, even without any row.
 
     Parameters
     ----------

@@ -338,7 +338,7 @@ def test_nothing_learned_is_said_and_nothing_else_claimed():
     assert "Neither has learned the new facts." in said
     assert "new facts no difference beyond chance" in said
     alone = " ".join(summarise(many({"dkn": 0.0, "all": 0.9}, {"dkn": 1.0, "all": 0.4})).findings)
-    assert "Θ(D) has not learned the new facts; what it keeps cost it nothing." in alone
+    assert "Θ(D) has not learned the new facts, so keeping old ones is easy for it." in alone
     assert "But only full fine-tuning has learned the new facts." in alone
 
 

@@ -422,8 +422,8 @@ def _knowledge(frames: Models) -> str:
     sentence = f"All models answer {known:,} of {n:,} facts correctly."
     if not known:
         return (
-            f"{sentence} There is no fact to compare them on, and nothing is said about how they "
-            "store knowledge."
+            f"{sentence} No fact is left to compare the models, so nothing is said about how "
+            "they store knowledge."
         )
     if not frames.half_known:
         sentence += " Those are fewer than half, so nothing is claimed."

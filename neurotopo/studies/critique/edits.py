@@ -539,7 +539,7 @@ def edits_table(edits: pd.DataFrame) -> Table:
         "Edits. What follows from a new answer",
         "One fact at a time gets a wrong answer: the neurons of a set are trained on its one "
         "statement, with the same rule for stopping for every set. 'efficacy': share of edits "
-        "after which the new answer is likelier than the old; this is what is trained. 'in other "
+        "after which the new answer is likelier than the old; this is the training goal. 'in other "
         "words': the same in wordings in which the old answer was known. 'symmetry': share of "
         "one-to-one facts for which the model, asked in reverse with the new answer, gives the "
         "subject; only where it did so before for the old answer, else the test is vacuous. "
@@ -643,7 +643,7 @@ def edits_picture(edits: Table) -> Picture | None:
     return Picture(
         ax.figure,
         "Edits: what follows from a new answer, by the neurons that were trained",
-        "Means over edits. That the new answer is likelier is what is trained; the other three "
-        "are what an edit of knowledge should change or keep as well. In reverse: only facts whose "
-        "reverse was known before. The numbers are in the table edits.",
+        "Means over edits. The training goal is that the new answer is likelier; the other "
+        "three are further effects that an edit of knowledge should have. In reverse: only facts "
+        "whose reverse was known before. The numbers are in the table edits.",
     )

@@ -186,7 +186,7 @@ def _blimp(path: str, n: int, seed: int) -> list[tuple[str, Pair]]:
 
 
 def _grouped(kind: str, drawn: Sequence[tuple[str, Pair]], most: int) -> list[Group]:
-    """Return groups of at most so many pairs; parts of one paradigm are numbered."""
+    """Return groups of at most ``most`` pairs; parts of one paradigm are numbered."""
     groups: dict[str, list[Pair]] = {}
     for name, pair in drawn:
         groups.setdefault(name, []).append(pair)
@@ -265,7 +265,7 @@ class PairWork:
         }
 
     def _reason(self, pair: Pair) -> str | None:
-        """Say why a pair cannot be worked on."""
+        """Return the reason for leaving a pair out, or None."""
         if pair.left_out is not None:
             return pair.left_out
         try:

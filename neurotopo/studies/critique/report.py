@@ -322,7 +322,7 @@ def _knowledge_table(frames: Collected) -> Table:
         pd.DataFrame(rows),
         "Does the model know which word fits",
         "'preferred': share of pairs whose word that fits is likelier than the other. Each set of "
-        "two words has one vote, whichever of them fits, and none if its pairs are divided, so "
+        "two words has one vote for all its pairs, and none if these are divided, so "
         "that preferring a word everywhere is not taken for knowledge; p: one-sided binomial test "
         "of the votes. 'answered': share of facts answered greedily. Neurons are means.",
         {"p": "p"},
@@ -553,7 +553,7 @@ def _say_knowledge(row: _Row) -> str:
     )
     if not _knows(row):
         sentence += (
-            " So the model is not shown to know what it is asked, and nothing below is claimed of "
+            " So the model is not shown to know the words, and there are no claims about "
             f"{row['kind']}."
         )
     return sentence

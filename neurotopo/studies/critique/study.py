@@ -112,7 +112,7 @@ class Critique(Study):
 
     name, Options, unit = "critique", CritiqueOptions, "group"
     title = (
-        "The knowledge-neuron thesis under test: grammar beside facts, edits beyond the statement"
+        "The knowledge-neuron thesis under test: grammar beside facts, and consequences of edits"
     )
     notes = (
         "A pair is a prompt with a word that fits and a word that does not fit: of grammar "

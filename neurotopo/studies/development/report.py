@@ -264,7 +264,7 @@ def _matching(kind: str, what: str, frames: Snapshots) -> Table | None:
             rows[facts].append({**ends, "facts": facts, **_pair_cells(own)})
     columns = [f"p {name}" for name in CONTROLS]
     parts = [corrected(pd.DataFrame(part), columns, together=True) for part in rows.values()]
-    # the two kinds of rows are corrected apart and stand in turns
+    # the two kinds of rows are corrected separately and alternate
     frame = pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
     return Table(
         frame,

@@ -221,9 +221,11 @@ def _against(arm: str, rows: Mapping[str, Mapping[str, Any]], learners: Sequence
     if "dkn" not in learners and arm not in learners:
         sentence += " Neither has learned the new facts."
     elif "dkn" not in learners:
-        sentence += " Θ(D) has not learned the new facts; what it keeps cost it nothing."
+        sentence += " Θ(D) has not learned the new facts, so keeping old ones is easy for it."
     elif arm not in learners:
-        sentence += f" {label(arm)} has not learned the new facts; what it keeps cost it nothing."
+        sentence += (
+            f" {label(arm)} has not learned the new facts, so keeping old ones is easy for it."
+        )
     better = any(map(row_stands, rows.values()))
     return as_claim(sentence, better and arm in _CONTROLS and "dkn" in learners)
 
@@ -245,12 +247,12 @@ def _forgetting(changes: _Changes, row: Mapping[str, Any] | None, learners: Sequ
     """Say whether full fine-tuning forgets more than the DKNs do."""
     if row is None or row["n"] < FEW or not changes["old", "dkn"]["before"] > 0:
         return ""
-    told = f"{row['other']:.1f} % of the old facts are left, with Θ(D) {row['dkn']:.1f} %"
+    numbers = f"{row['other']:.1f} % of the old facts are left, with Θ(D) {row['dkn']:.1f} %"
     if not row["p"] < ALPHA:
-        return f"Full fine-tuning does not forget more than Θ(D) beyond chance: {told}."
+        return f"Full fine-tuning does not forget more than Θ(D) beyond chance: {numbers}."
     if row["difference"] < 0:
-        return f"Full fine-tuning forgets less than Θ(D): {told} ({p_words(row['p'])})."
-    sentence = f"Full fine-tuning forgets more than Θ(D): {told} ({p_words(row['p'])})."
+        return f"Full fine-tuning forgets less than Θ(D): {numbers} ({p_words(row['p'])})."
+    sentence = f"Full fine-tuning forgets more than Θ(D): {numbers} ({p_words(row['p'])})."
     if "all" in learners and "dkn" not in learners:
         sentence += " But only full fine-tuning has learned the new facts."
     return sentence

@@ -263,7 +263,7 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 
 BEFORE = "before training"
-"""The row of the model as it was."""
+"""The row of the model before any training."""
 
 _MEASURES = (*SETS, "mean")
 _TEXT = {
@@ -275,7 +275,7 @@ _SETS_TEXT = (
     "paraphrased questions of new; mean: of the three."
 )
 _PAPER: tuple[tuple[str, str, str], ...] = (
-    # the name in a setting, what it is, and the paper's Table 3
+    # the name in a setting, its meaning, and the paper's Table 3
     ("optimizer", "optimizer", "AdamW"),
     ("lr", "learning rate", "3e-5"),
     ("batch_size", "batch size", "16"),
@@ -327,7 +327,7 @@ def _over_seeds(name: str, shares: pd.DataFrame) -> dict[str, Any]:
 
 
 def gains(run: Collected) -> pd.DataFrame:
-    """Compare every arm with the model as it was, paired by fact on the means over seeds.
+    """Compare every arm with the model before training, paired by fact on the means over seeds.
 
     The columns are ``arm``, ``set``, the ``seeds``, the facts ``n``, accuracies ``before`` and
     ``after`` in per cent, their difference ``gain`` in points with its 95 % interval ``low`` to
@@ -537,7 +537,7 @@ def _setting(run: Collected) -> Table:
 
 
 def _used(values: Mapping[str, Sequence[str]]) -> str | None:
-    """Return what was used; by arm where not all used the same."""
+    """Return the value that was used, with its arms if these differ."""
     if len(values) < 2:
         return next(iter(values), None)
     return "; ".join(f"{value} ({', '.join(dict.fromkeys(a))})" for value, a in values.items())
@@ -614,7 +614,7 @@ def _trade_off(run: Collected, _: Mapping[str, Table]) -> Picture | None:
     legend_and_grid(ax, handles, [*names, BEFORE])
     return Picture(
         ax.figure,
-        "What is learned against what is kept",
+        "New facts learned against old facts kept",
         "Exact match after training. Large points are means over seeds, small ones the seeds; bars "
         "reach from the least to the greatest seed. To the right more is learned, further up more "
         "is kept. The numbers are in the table table2.",

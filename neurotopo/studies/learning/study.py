@@ -193,7 +193,7 @@ def trials(facts: Sequence[Fact], options: LearningOptions, seed: int) -> list[T
 
 
 class Learning(Study):
-    """The study ``learning``: train a part of the model, and measure what is learned and forgotten.
+    """The study ``learning``: train a part of the model; measure learning and forgetting.
 
     The model is trained in place and restored after each training.
     """

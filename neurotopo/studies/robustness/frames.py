@@ -198,7 +198,7 @@ class Collected:
 
     @property
     def limited(self) -> pd.DataFrame:
-        """The changes, with the limit of Eq 21 beside them."""
+        """The changes, with the limit of Eq 21."""
         limits = self.facts[["fact", "max_change"]]
         changes = self.changes.merge(limits, on="fact", how="left")
         for name in ("largest", "largest_up", "max_change"):

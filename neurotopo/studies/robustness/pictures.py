@@ -168,7 +168,7 @@ def _dose(frames: Collected) -> Picture:
     return Picture(
         ax.figure,
         "Dose and effect: what the factor of the neurons' values changes",
-        "Changes of probabilities and accuracies from what they are without edit, a factor of 1; "
+        "Changes of probabilities and accuracies against those without edit, a factor of 1; "
         "means over facts with 95 % intervals. The means themselves are in the table dose.",
     )
 

@@ -650,7 +650,7 @@ def _say_enhancement(paired: pd.DataFrame, where: str, masters: bool) -> str:
     if n < FEW or not masters:
         verdict = _TOO_LITTLE
     elif above:
-        verdict = "doubling D mends more faulty prompts than doubling other knowledge neurons"
+        verdict = "doubling D corrects more faulty prompts than doubling other knowledge neurons"
     else:
         verdict = _say_negative(rows, "the gain", "D")
     return as_claim(f"{sentence} {upper_first(verdict)}.", above and masters)

@@ -132,7 +132,7 @@ class Robustness(Study):
         self._finder = NeuronFinder(self.model, self.options)
 
     def rows(self, frames: Any) -> pd.DataFrame:
-        """Return a row per fact, arm, edit and kind, with what is known about the fact in each."""
+        """Return a row per fact, arm, edit and kind, each with the cells of the fact."""
         frame = frames.facts.merge(frames.edits, on="fact", how="left")
         return frame.assign(excluded=frame["fact"].map(frames.excluded))
 
