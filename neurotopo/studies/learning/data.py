@@ -179,8 +179,9 @@ def _lesson(fact: Fact, year: str, answer: str, text: str) -> Lesson:
 
 
 def _fact_like(fact: Fact, prompt: str, answers: Sequence[str], date: str | None, key: str) -> Fact:
-    about = {"subject": fact.subject, "language": fact.language}
-    return Fact(prompt, tuple(answers), fact.relation, date, id=key, **about)
+    subject, language = fact.subject, fact.language
+    answers = tuple(answers)
+    return Fact(prompt, answers, fact.relation, date, id=key, subject=subject, language=language)
 
 
 def _dated(prompt: str, old: str, year: str) -> str:

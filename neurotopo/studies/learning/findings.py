@@ -32,27 +32,27 @@ _SHARED = ("lr", "batch_size", "accumulation", "epochs", "weight_decay", "dropou
 _Changes = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-def findings_of(run: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
+def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ...]:
     """Return one or two sentences about every question of the study."""
-    if not len(run.done):
-        return (nothing_done(run.trials["error"], "trial"),)
-    changes = {(row["set"], row["arm"]): row for row in gains(run).to_dict("records")}
-    learners = [arm for arm in run.arms if _gained(changes["new", arm])]
+    if not len(frames.done):
+        return (nothing_done(frames.trials["error"], "trial"),)
+    changes = {(row["set"], row["arm"]): row for row in gains(frames).to_dict("records")}
+    learners = [arm for arm in frames.arms if _gained(changes["new", arm])]
     pairs: dict[str, dict[str, Any]] = {}
-    for row in comparisons(run).to_dict("records"):
+    for row in comparisons(frames).to_dict("records"):
         pairs.setdefault(row["arm"], {})[row["set"]] = row
     sentences = [
-        *_missing(run),
-        *_fairness(run),
-        _neurons(run),
-        _before(run),
-        _learned(changes, run.arms, learners),
-        _kept(changes, run.arms, learners),
-        _ranking(run),
+        *_missing(frames),
+        *_fairness(frames),
+        _neurons(frames),
+        _before(frames),
+        _learned(changes, frames.arms, learners),
+        _kept(changes, frames.arms, learners),
+        _ranking(frames),
         *(_against(arm, rows, learners) for arm, rows in pairs.items()),
         _forgetting(changes, pairs.get("all", {}).get("old"), learners),
         _cost(tables["table11"].frame),
-        *_overlap(run),
+        *_overlap(frames),
     ]
     return tuple(sentence for sentence in sentences if sentence)
 
