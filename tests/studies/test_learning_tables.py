@@ -272,7 +272,7 @@ def test_the_order_of_the_rows_does_not_matter():
         ([], "No trial has been worked on"),
         ([failed("dkn", 0)], "All 1 trials failed; the first: ValueError: no"),
         (ROWS, "1 of 6 trials failed: Θ(Rnd) (seed 1); the first: ValueError: no"),
-        (ROWS, "There are 2 seeds, but of some arms fewer: Θ(Rnd) 1"),
+        (ROWS, "There are 2 seeds, but some arms have fewer: Θ(Rnd) 1"),
         (ROWS[:1], "There is one seed only"),
         (ROWS[2:4], "Whether anything was learned: too few facts"),
         (
@@ -381,7 +381,7 @@ def test_an_overlap_of_everything_is_said():
 def test_arms_that_begin_unlike_are_told():
     before = {name: answers([1, 0, 0, 0]) for name in ("new", "old", "au")}
     rows = [ROWS[0], row("all", 0, [1] * 4, [1] * 4, [1] * 4, before=before)]
-    assert "did not all begin from the same answers" in " ".join(summarise(rows).findings)
+    assert "did not all begin with the same answers" in " ".join(summarise(rows).findings)
 
 
 def test_a_whole_run_is_drawn_and_written(tmp_path):
