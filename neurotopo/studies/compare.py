@@ -37,17 +37,8 @@ def independent_cells(
 ) -> dict[str, Any]:
     """Return the cells of an independent comparison: counts, means, both tests and d.
 
-    Parameters
-    ----------
-    result : Independent
-        The comparison.
-    n, means : sequence of str
-        Names of the columns of the two counts and of the two means; with one name, only the
-        first is a column.
-
-    Returns
-    -------
-    dict of str to object
+    ``n`` and ``means`` name the columns of the two counts and of the two means; with one name, only
+    the first is a column.
 
     Examples
     --------
@@ -72,20 +63,8 @@ def paired_cells(
 ) -> dict[str, Any]:
     """Return the cells of a comparison: n, both means, difference, interval, p and d.
 
-    Parameters
-    ----------
-    result : Paired
-        The comparison.
-    a, b : str
-        Names of the columns of the two means.
-    p : str, default="p_wilcoxon"
-        The attribute of the result that becomes the column ``p``.
-    t : bool, default=False
-        Add the paired t-test, in the columns ``t`` and ``p of t`` before ``p``.
-
-    Returns
-    -------
-    dict of str to object
+    ``a`` and ``b`` name the columns of the means. The column ``p`` is the attribute ``p`` of the
+    result. With ``t``, the paired t-test is in the columns ``t`` and ``p of t`` before ``p``.
 
     Examples
     --------
@@ -118,19 +97,9 @@ def comparisons(
 ) -> pd.DataFrame:
     """Compare pairs of rows of numbers, one family with Holm-corrected p-values.
 
-    Parameters
-    ----------
-    family : iterable of (mapping, array-like, array-like)
-        For each row of the table its first cells, and the two paired rows of numbers. Pairs with
-        a value that is not finite are left out.
-    a, b, p, t
-        As in :func:`paired_cells`.
-    columns : sequence of str, optional
-        The columns of the table, even without any row.
-
-    Returns
-    -------
-    DataFrame
+    ``family`` has, for each row of the table, its first cells and the two paired rows of numbers.
+    Pairs with a value that is not finite are left out. ``a``, ``b``, ``p`` and ``t`` are those of
+    :func:`paired_cells`; ``columns`` are the columns of the table, even without any row.
 
     Examples
     --------
@@ -148,20 +117,9 @@ def comparisons(
 
 
 def corrected(frame: pd.DataFrame, columns: Sequence[str], *, together: bool = False) -> Any:
-    """Return a frame with Holm-corrected columns of p-values.
+    """Return a frame, which may be empty, with Holm-corrected columns of p-values.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        The comparisons; it may be empty.
-    columns : sequence of str
-        Columns of p-values.
-    together : bool, default=False
-        Correct all columns as one family instead of each alone.
-
-    Returns
-    -------
-    DataFrame
+    ``together``: correct all columns as one family instead of each alone.
     """
     if len(frame):
         frame = frame.copy()

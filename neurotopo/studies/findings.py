@@ -34,14 +34,7 @@ FEW = 10
 def stands(n: int, p: float, difference: float) -> bool:
     """Return whether a difference is above 0, on enough pairs and beyond chance.
 
-    Parameters
-    ----------
-    n : int
-        Number of pairs.
-    p : float
-        p-value after correction; nan without a test.
-    difference : float
-        The difference.
+    ``p`` is the p-value after correction, nan without a test.
 
     Examples
     --------
@@ -67,12 +60,7 @@ def verdict(
 ) -> str:
     """Return the result of a row with the columns ``n``, ``p`` and ``difference`` in words.
 
-    Parameters
-    ----------
-    row : mapping
-        A row of a table of comparisons.
-    more, less, few, none : str
-        The words for a difference above 0, one below 0, too few pairs and no difference.
+    The words are those for a difference above 0, one below 0, too few pairs and no difference.
 
     Examples
     --------
@@ -97,12 +85,7 @@ def as_claim(sentence: str, holds: bool) -> str:
 def nothing_done(errors: Any, unit: str = "fact") -> str:
     """Return the reason for missing results: there were no items, or all of them failed.
 
-    Parameters
-    ----------
-    errors : sequence of str
-        The errors.
-    unit : str, default="fact"
-        Name of an item, in the singular.
+    ``errors`` are those of the items, ``unit`` is the name of an item in the singular.
 
     Examples
     --------

@@ -13,16 +13,7 @@ __all__ = ["frame_of", "row_where"]
 def frame_of(rows: Iterable[Mapping[str, Any]], columns: str) -> pd.DataFrame:
     """Return rows as a frame with these columns, even without any row.
 
-    Parameters
-    ----------
-    rows : iterable of mapping
-        The cells of each row by column.
-    columns : str
-        The columns in order, separated by a comma and a space.
-
-    Returns
-    -------
-    DataFrame
+    ``columns`` are the names in order, separated by a comma and a space.
 
     Examples
     --------

@@ -17,19 +17,7 @@ MODEL_SETTINGS = ("device", "dtype", "device_map", "batch_size", "trust_remote_c
 
 
 def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:
-    """Return the model of a study; load it if it is a name.
-
-    Parameters
-    ----------
-    model : str, path-like or NeuronModel
-        The model, or where to load it from.
-    given : mapping
-        Options and settings of the study, with those of :data:`MODEL_SETTINGS`.
-
-    Returns
-    -------
-    NeuronModel
-    """
+    """Return the model of a study; load it, with the settings among ``given``, if it is a name."""
     from neurotopo.models.loading import load_model
     from neurotopo.models.neuron_model import NeuronModel
     from neurotopo.models.quiet import quiet_transformers

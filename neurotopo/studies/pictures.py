@@ -32,24 +32,9 @@ def effects_picture(
 ) -> Picture:
     """Return a picture of effects with their intervals, numbers and p-values.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        A row per effect, with the columns ``low``, ``high``, ``n`` and ``p``.
-    names : iterable of str
-        Name of each effect.
-    title, note : str
-        Title and note of the picture.
-    label : str
-        Label of the axis of values.
-    size : tuple of float
-        Width and height of the figure in inches.
-    value : str, default="difference"
-        The column of the effects.
-
-    Returns
-    -------
-    Picture
+    ``frame`` has a row per effect, with the columns ``low``, ``high``, ``n``, ``p`` and that named
+    by ``value``. ``label`` is the label of the axis of values, ``size`` the width and height in
+    inches.
 
     Examples
     --------
@@ -85,20 +70,9 @@ def suppression_picture(
 ) -> Picture:
     """Return a picture of falls by the number of suppressed components.
 
-    Parameters
-    ----------
-    curves : mapping of str to mapping of int to ndarray, shape (n_facts, n)
-        For each series and number n of components the falls of each fact.
-    title, note : str
-        Title and note of the picture.
-    width : float, optional
-        Width in inches; by default it grows with the number of panels.
-    height : float, default=4.4
-        Height in inches of one row of panels.
-
-    Returns
-    -------
-    Picture
+    ``curves`` has, for each series and number n of components, the falls of each fact, of shape
+    (n_facts, n). ``height`` is that of one row of panels; by default the ``width`` grows with the
+    number of panels.
 
     Examples
     --------
