@@ -89,7 +89,7 @@ def test_the_same_command_again_does_nothing_again(done, capsys, monkeypatch):
     before = bytes_of(done / "tables")
     assert main(words(done, *CHOSEN)) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "acquisition: 4 of 4 facts were there already."
+    assert lines[0] == "acquisition: 4 of 4 facts have results already."
     assert lines[1] == "acquisition: 4 of 4 facts done, 4 of them before."
     assert bytes_of(done / "tables") == before
 
@@ -151,12 +151,12 @@ def test_failed_facts_again_or_not(three, tmp_path, capsys, at_fact):
     at_fact("none", ValueError("never"))
     assert main(words(out, "--no-retry", facts=three)) == 0
     printed = capsys.readouterr().out
-    assert "3 of 3 facts were there already" in printed
+    assert "3 of 3 facts have results already" in printed
     assert "1 of 3 facts done, 3 of them before, 2 failed" in printed
     assert "not today" in printed
     assert main(words(out, "--retry", facts=three)) == 0
     printed = capsys.readouterr().out
-    assert "1 of 3 facts were there already" in printed
+    assert "1 of 3 facts have results already" in printed
     assert "2 of 3 facts done, 1 of them before, 1 failed" in printed
 
 
@@ -203,7 +203,7 @@ def test_an_interrupted_run_and_its_report(first, tmp_path, capsys, at_fact, mon
     printed = capsys.readouterr()
     assert printed.err == "neurotopo: interrupted; files that were complete are kept.\n"
     assert printed.out.startswith(
-        "acquisition: 2 of 4 facts done, interrupted: the same command goes on from here.\n"
+        "acquisition: 2 of 4 facts done, interrupted: the same command resumes here.\n"
     )
     written = bytes_of(out)
     page = written[out / "report.html"].decode()

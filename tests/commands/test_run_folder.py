@@ -167,7 +167,7 @@ def test_a_full_disk_keeps_what_was_there(first, tmp_path, capsys, monkeypatch):
         put(self, *arguments)
 
     monkeypatch.setattr(Store, "put", full)
-    refuses(words(out, *CHOSEN), capsys, "the disk is full. What was stored before is kept")
+    refuses(words(out, *CHOSEN), capsys, "the disk is full. Earlier results are kept")
     assert not (out / "report.html").exists()
     monkeypatch.undo()
 
@@ -175,7 +175,7 @@ def test_a_full_disk_keeps_what_was_there(first, tmp_path, capsys, monkeypatch):
     assert "acquisition: 2 of 4 facts done, 2 of them before" in capsys.readouterr().out
     assert "it was killed" in (out / "report.html").read_text(encoding="utf-8")
     assert main(words(out, *CHOSEN)) == 0
-    assert "2 of 4 facts were there already" in capsys.readouterr().out
+    assert "2 of 4 facts have results already" in capsys.readouterr().out
     assert (out / "rows.csv").read_bytes() == (first[0] / "rows.csv").read_bytes()
     assert bytes_of(out / "tables") == {
         out / path.relative_to(first[0]): data
