@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from grids import grid, number, p_value, percent
+from grids import grid, heading, number, p_value, percent
 
 _METHODS = ("oracle", "ntc", "kmeans", "dbscan", "hierarchical", "pairs", "authors")
 _SHOWN = ("ntc", "random:ntc", "kmeans", "dbscan", "hierarchical", "pairs", "oracle")
@@ -13,9 +13,11 @@ _SHOWN = ("ntc", "random:ntc", "kmeans", "dbscan", "hierarchical", "pairs", "ora
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     parts = [
-        f"`{record['command']}`",
-        f"Environment: {record['environment']}. Defaults of `neurotopo run acquisition`, seed 0. "
-        "The report of any run and docs/studies.md explain the measures.",
+        heading(
+            record,
+            "Defaults of `neurotopo run acquisition`, seed 0. The report of any run and "
+            "docs/studies.md explain the measures.",
+        ),
         "**The jump of all potential components** (further decrease of the answer's probability, "
         "in points, when the last component is suppressed as well), of a method and of random "
         "groups of the same sizes from the same neurons, paired by fact; p of Wilcoxon's test, "

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from grids import heading
+
 
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     lines = [
-        f"`{record['command']}`",
-        "",
-        f"Environment: {record['environment']}. {record['n_facts']} facts per model. The "
-        "docstring of `attribution_choices.py` explains the measures.",
+        heading(
+            record,
+            f"{record['n_facts']} facts per model. The "
+            "docstring of `attribution_choices.py` explains the measures.",
+        )
     ]
     for name, found in record["models"].items():
         steps = sorted({row["steps"] for row in found["rules"]})

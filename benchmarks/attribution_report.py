@@ -5,16 +5,19 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from grids import heading
+
 
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     lines = [
-        f"`{record['command']}`",
-        "",
-        f"Environment: {record['environment']}. {record['threads']} threads; medians. On "
-        f"{record['device']}, {record['dtype']}. N = 20 "
-        "steps, mean baseline, 12 layers of width 768; the docstring of "
-        "`attribution.py` explains the columns.",
+        heading(
+            record,
+            f"{record['threads']} threads; medians. On "
+            f"{record['device']}, {record['dtype']}. N = 20 "
+            "steps, mean baseline, 12 layers of width 768; the docstring of "
+            "`attribution.py` explains the columns.",
+        ),
         "",
         "| shape | prompt | answer | sweep | sweep / floor | naive / sweep | "
         "authors' order / sweep | largest difference | per fact of "

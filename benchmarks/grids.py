@@ -6,6 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 
+def heading(record: dict[str, Any], text: str) -> str:
+    """Return the command of a record, and a paragraph that starts with the environment."""
+    return f"`{record['command']}`\n\nEnvironment: {record['environment']}. {text}"
+
+
 def grid(head: str | Sequence[str], rows: Iterable[Sequence[Any]], numbers: int) -> str:
     """Return a table; the columns from `numbers` on are right-aligned.
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from grids import grid
+from grids import grid, heading
 
 
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     parts = [
-        f"`{record['command']}`",
-        f"Environment: {record['environment']}. {record['threads']} threads. The docstring of "
-        "`ground_truth.py` explains the measures.",
+        heading(
+            record,
+            f"{record['threads']} threads. The docstring of `ground_truth.py` explains the "
+            "measures.",
+        ),
         recall_table(record["natural"]),
         located_table(record["natural"]),
         "Decrease of the answer's log-probability (median) when the neurons of a fact are "

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from grids import heading
+
 
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     parts = [
-        f"`{record['command']}`",
-        f"Environment: {record['environment']}. Defaults of `neurotopo run learning`. The report "
-        "of any run and docs/training.md explain the measures. Several runs shared the machine, so "
-        "only the ratios of times are meaningful.",
+        heading(
+            record,
+            "Defaults of `neurotopo run learning`. The report of any run and docs/training.md "
+            "explain the measures. Several runs shared the machine, so only the ratios of times "
+            "are meaningful.",
+        )
     ]
     for model, case in record["models"].items():
         parts += [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from grids import heading
+
 
 def milliseconds(seconds: list[float] | None) -> str:
     """Return the median as text."""
@@ -17,10 +19,11 @@ def milliseconds(seconds: list[float] | None) -> str:
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     lines = [
-        f"`{record['command']}`",
-        "",
-        f"Environment: {record['environment']}. {record['threads']} threads; medians. The model "
-        "has 12 layers of 3,072 neurons, width 768, and random weights.",
+        heading(
+            record,
+            f"{record['threads']} threads; medians. The model "
+            "has 12 layers of 3,072 neurons, width 768, and random weights.",
+        ),
         "",
         "| neurons | graph | graph and clusters | matrix A | plain loops | loops / graph and A |",
         "|--:|--:|--:|--:|--:|--:|",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from grids import heading
 from studies_tables import SECTIONS, Row, Run, grid
 
 _SUPPRESSED = {"mode": ["suppress"]}
@@ -59,10 +60,12 @@ def table(record: dict[str, Any]) -> str:
     trained = [run for run in record["runs"] if run["answers"] is None]
     drawn = [run for run in record["runs"] if run["answers"] is not None]
     parts = [
-        f"`{record['command']}`",
-        f"Environment: {record['environment']}. Defaults of `neurotopo run STUDY`, one thread. "
-        "The report of any run and docs/STUDY.md explain the measures. studies.json has all "
-        "findings. 95 % intervals, Holm-corrected p-values.",
+        heading(
+            record,
+            "Defaults of `neurotopo run STUDY`, one thread. "
+            "The report of any run and docs/STUDY.md explain the measures. studies.json has all "
+            "findings. 95 % intervals, Holm-corrected p-values.",
+        )
     ]
     if trained:
         parts += ["### Runs, claims and times", _overview(trained)]

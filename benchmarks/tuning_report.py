@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from grids import heading
+
 
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     whole = record["ways"]["all"]
     lines = [
-        f"`{record['command']}`",
-        "",
-        f"Environment: {record['environment']}. Shape of GPT-2 small, {record['texts']} texts of "
-        f"{record['tokens']} tokens. The docstring of `tuning.py` explains the measures.",
+        heading(
+            record,
+            f"Shape of GPT-2 small, {record['texts']} texts of "
+            f"{record['tokens']} tokens. The docstring of `tuning.py` explains the measures.",
+        ),
         "",
         "| trained | numbers | extra memory, MB | optimizer state, MB | extra memory / optimizer "
         "state of all | step, s | step / all |",

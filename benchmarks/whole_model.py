@@ -30,6 +30,7 @@ from typing import Any
 
 import environment
 import numpy as np
+from grids import heading
 from speed_child import give_memory_back, reset_peak, resident_mb
 
 from neurotopo.graphs.bipartite import _prim
@@ -255,9 +256,7 @@ def run_all(options: argparse.Namespace) -> dict[str, Any]:
 def table(record: dict[str, Any]) -> str:
     """Return the record as Markdown."""
     lines = [
-        f"`{record['command']}`",
-        "",
-        f"Environment: {record['environment']}. All cores; medians.",
+        heading(record, "All cores; medians."),
         "",
         "| shape | neurons | weights | products | whole tree | tree / products | "
         "Prim / products | reading alone | extra memory | in tiles |",

@@ -62,12 +62,7 @@ def cluster_model(options: ClusterOptions) -> ClusterRun:
     tree = whole_model_tree(
         source,
         layers=layers,
-        path=options.path,
-        fold_norm=options.fold_norm,
-        signed=options.signed,
-        device=options.device,
-        dtype=options.dtype,
-        progress=options.progress,
+        **options.pick("path", "fold_norm", "signed", "device", "dtype", "progress"),
     )
     times.step("tree")
     table = _table(tree, options)
@@ -165,11 +160,7 @@ def _has_safetensors(place: Path) -> bool:
 
 def _table(tree: NeuronTree, options: ClusterOptions) -> pd.DataFrame:
     table = tree.top_clusters(
-        options.top,
-        min_cluster_size=options.min_cluster_size,
-        scale=options.scale,
-        condense=options.condense,
-        min_layers=options.min_layers,
+        options.top, **options.pick("min_cluster_size", "scale", "condense", "min_layers")
     )
     spanned = table["last_layer"] - table["first_layer"] + 1
     table.insert(table.columns.get_loc("members"), "layers_spanned", spanned)
@@ -236,14 +227,7 @@ def _contents(
     members = table["members"].map(lambda pairs: " ".join(f"{a}:{b}" for a, b in pairs))
     yield "clusters.csv", table.assign(members=members).to_csv().encode()
     yield "clusters_by_layer.csv", by_layer.to_csv().encode()
-    drawn = pictures(
-        tree,
-        table,
-        by_layer,
-        scale=options.scale,
-        condense=options.condense,
-        min_cluster_size=options.min_cluster_size,
-    )
-    for name, figure in drawn:
+    chosen = options.pick("scale", "condense", "min_cluster_size")
+    for name, figure in pictures(tree, table, by_layer, **chosen):
         for kind in ("png", "svg"):
             yield f"{name}.{kind}", (figure, kind)

@@ -87,14 +87,10 @@ def explore_file(options: ExploreOptions) -> tuple[str, Path]:
     check_writable(out.parent)
     clusterer = NTCClusterer(
         metric="precomputed" if precomputed or read.graph else options.metric,
-        tau=options.tau,
-        rule=options.rule,
-        scale=options.scale,
-        nested=options.nested,
-        condense=options.condense,
-        min_cluster_size=options.min_cluster_size,
-        min_samples=options.min_samples,
         random_state=options.seed,
+        **options.pick(
+            "tau", "rule", "scale", "nested", "condense", "min_cluster_size", "min_samples"
+        ),
     )
     try:
         clusterer.fit(read.samples)

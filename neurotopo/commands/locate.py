@@ -84,10 +84,8 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
         model,
         facts,
         recorder if lines is None else attributor,
-        combine=options.combine,
-        share=options.share,
         out=lines,
-        progress=options.progress,
+        **options.pick("combine", "share", "progress"),
     )
     times.step("locate")
     about = {
@@ -160,12 +158,7 @@ def _load(options: LocateOptions) -> NeuronModel:
         raise ValueError(f"{options.model} is a file; a folder with model and tokenizer is needed.")
     check_device(options.device)
     with quiet_transformers(options.progress):
-        return load_model(
-            options.model,
-            device=options.device,
-            dtype=options.dtype,
-            trust_remote_code=options.trust_remote_code,
-        )
+        return load_model(options.model, **options.pick("device", "dtype", "trust_remote_code"))
 
 
 class _Recorder:

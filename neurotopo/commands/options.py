@@ -82,6 +82,10 @@ class CommandOptions:
     terminal: ClassVar[tuple[str, ...]] = ("quiet", "as_json")
     """Options that only change what is printed; no file records them."""
 
+    def pick(self, *names: str) -> dict[str, Any]:
+        """Return some of the options as keyword arguments."""
+        return {name: getattr(self, name) for name in names}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the options that a file records, as JSON can hold them."""
         return {

@@ -6,7 +6,7 @@ import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -103,9 +103,7 @@ def build_model(options: BuildOptions) -> Trained:
     lessons = _lessons(options, recipe)
     out = options.out or Path(f"testbed_{recipe.name}")
     check_writable(out)
-    how: dict[str, Any] = {
-        name: getattr(options, name) for name in ("seed", "progress", "overwrite", "snapshots")
-    }
+    how = options.pick("seed", "progress", "overwrite", "snapshots")
     with quiet_transformers(options.progress):
         if recipe.name in PLANTED_RECIPES:
             return build_planted(recipe.name, out, recipe=recipe, lessons=lessons, **how)
