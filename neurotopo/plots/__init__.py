@@ -1,8 +1,8 @@
-"""Pictures: one class each, in the style of scikit-learn's displays.
+"""Pictures in the style of scikit-learn's displays, one class each.
 
-Create a display with a class method ``from_*``. It draws on ``ax`` or on a new figure, and stores
-the artists in ``ax_``, ``figure_`` and further attributes. It shows no window and changes no global
-setting.
+A class method ``from_*`` creates a display and draws it, on ``ax`` or on a new figure. The display
+stores the artists in ``ax_``, ``figure_`` and further attributes. It shows no window and changes no
+global setting.
 """
 
 from neurotopo.plots.barcode import BarcodeDisplay

@@ -51,14 +51,7 @@ class IntervalDisplay(Display):
 
     @classmethod
     def from_estimator(cls: type[Self], estimator: Any, *, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw the clusters of a fitted clusterer, the chosen ones coloured.
-
-        Parameters
-        ----------
-        {estimator}
-        {ax}
-        {kwargs}
-        """
+        """Draw the clusters of a fitted clusterer, the chosen ones coloured."""
         ntc = fitted_clusterer(estimator, cls)
         return cls(
             ntc.diagram_,
@@ -78,11 +71,8 @@ class IntervalDisplay(Display):
 
         Parameters
         ----------
-        {tree}
         min_size : int, default=2
             Smallest size of a cluster.
-        {ax}
-        {kwargs}
         """
         tree = given_tree(tree, cls)
         sizes = tree.size[tree.size >= min_size]
@@ -100,8 +90,6 @@ class IntervalDisplay(Display):
         diagrams : list of array-like of shape (n, 2)
             The diagrams of dimension 0, 1, 2, ... as :func:`neurotopo.persistence_diagrams`
             returns them. A single array of shape (n, 2) is dimension 0.
-        {ax}
-        {kwargs}
         """
         if isinstance(diagrams, np.ndarray) and diagrams.ndim == 2:
             diagrams = [diagrams]

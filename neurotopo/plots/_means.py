@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.plots._display import Display
-from neurotopo.plots._series import LARGEST, short, size_of
+from neurotopo.plots._series import LARGEST, Style, short, size_of
 
 __all__ = ["MeanDisplay", "Means", "column"]
 
@@ -29,20 +29,16 @@ class Means(NamedTuple):
         three = list(values)
         if len(three) != 3:
             raise ValueError(f"{name!r} must have means, lower and upper bounds.")
-        whats = ("means", "lower bounds", "upper bounds")
-        means = cls(
-            *(
-                column(f"the {what} of {name!r}", each, n, clip)
-                for what, each in zip(whats, three, strict=True)
-            )
-        )
-        means.check([name] * n)
-        return means
+        whats = (f"the {what} of {name!r}" for what in ("means", "lower bounds", "upper bounds"))
+        return cls.checked(dict(zip(whats, three, strict=True)), [name] * n, clip)
 
-    def check(self, names: Sequence[str]) -> None:
-        """Check that no interval ends before it begins."""
-        for k in np.flatnonzero(self.low > self.high).tolist():
+    @classmethod
+    def checked(cls, values: Mapping[str, ArrayLike], names: Sequence[str], clip: bool) -> Means:
+        """Check means and bounds, by what messages call them; ``names`` has one name per mean."""
+        means = cls(*(column(what, each, len(names), clip) for what, each in values.items()))
+        for k in np.flatnonzero(means.low > means.high).tolist():
             raise ValueError(f"the interval of {names[k]!r} ends before it begins.")
+        return means
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -59,18 +55,8 @@ class Means(NamedTuple):
     ) -> tuple[Any, Any]:
         """Draw points and the bars of their intervals; return both.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes
-            Where to draw.
-        at : ndarray, shape (n,)
-            Places on the other axis.
-        style : dict
-            Style of the points and their line; the bars have its colour.
-        across : bool
-            Whether the bars are horizontal.
-        **bars
-            Style of the bars.
+        ``at`` are the places on the other axis, ``across`` makes the bars horizontal. ``style`` is
+        for the points and their line, ``bars`` for the bars, which have the same colour.
         """
         known, bounded = self.known, self.bounded
         lines = ax.hlines if across else ax.vlines
@@ -82,33 +68,28 @@ class Means(NamedTuple):
 
 
 class MeanDisplay(Display):
-    """Base of the displays of means with their intervals.
-
-    Parts for those with a row per name: the first row is uppermost, and numbers stand beside the
-    rows.
-    """
+    """Base of the displays with a mean and an interval per row; the first row is uppermost."""
 
     names: Any
     label: str
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
     n: NDArray[np.float64]
 
     def _take_rows(
         self, names: Sequence[str], values: dict[str, ArrayLike], n: ArrayLike, unit: str
     ) -> None:
-        """Check and keep names, means with their bounds, and the number of things behind them."""
+        """Check and store names, means with their bounds, and the numbers of units."""
         self.names = list(names)
-        m = len(self.names)
-        self._means = Means(*(column(what, each, m) for what, each in values.items()))
-        for what, each in zip(values, self._means, strict=True):
-            setattr(self, what, each)
-        self._means.check(self.names)
-        self.n = column("n", n, m)
+        self._means = Means.checked(values, self.names, clip=False)
+        vars(self).update(zip(values, self._means, strict=True))
+        self.n = column("n", n, len(self.names))
         for name, number in zip(self.names, self.n.tolist(), strict=True):
             if not (number >= 0 and number == np.rint(number)):
-                raise ValueError(f"n of {name!r} is no number of {unit}: {number}.")
+                raise ValueError(f"n of {name!r} must be a number of {unit}, got {number}.")
 
     def _start_rows(self, ax: Any, *, each: float, around: float) -> Axes:
-        """Set the axes; a new figure is as high as its rows need."""
+        """Set the axes; the height of a new figure fits its rows."""
         height = float(np.clip(each * len(self.names) + around, around + 0.7, 14.0))
         return self._start(ax, (6.4, height))
 
@@ -127,36 +108,22 @@ class MeanDisplay(Display):
         numbers = [f"{value:.0f}" for value in self.n]
         right = 10 + 0.62 * font * max((len(number) for number in numbers), default=1)
 
+        in_row: Style = {"xycoords": ax.get_yaxis_transform(), "va": "center", "fontsize": font}
+
         def beside(row: float, texts: Sequence[str], **more: Any) -> tuple[Any, ...]:
-            options = {"xycoords": ax.get_yaxis_transform(), "va": "center", **more}
+            options = {**in_row, "textcoords": "offset points", **more}
             places = {"right": right, "left": right + 12}
             return tuple(
-                ax.annotate(
-                    text,
-                    (1.0, row),
-                    xytext=(place, 0),
-                    textcoords="offset points",
-                    ha=side,
-                    fontsize=font,
-                    **options,
-                )
+                ax.annotate(text, (1.0, row), xytext=(place, 0), ha=side, **options)
                 for text, (side, place) in zip(texts, places.items(), strict=False)
             )
 
         columns = [numbers] if p is None else [numbers, p]
         header = {"xycoords": "axes fraction", "va": "bottom", "fontstyle": "italic"}
         beside(1.0, ["n", "p"][: len(columns)], **header)
+        box: Style = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         self.notes_ = [
-            ax.annotate(
-                "no value",
-                (0.5, row),
-                xycoords=ax.get_yaxis_transform(),
-                ha="center",
-                va="center",
-                fontsize=font,
-                color="0.4",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-            )
+            ax.annotate("no value", (0.5, row), ha="center", color="0.4", bbox=box, **in_row)
             for row in np.flatnonzero(~self._means.known).tolist()
         ]
         return [beside(row, texts) for row, texts in enumerate(zip(*columns, strict=True))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,10 +29,8 @@ class RadiusAxis:
         Whether the axis is logarithmic.
     low, high : float
         Range of the finite radii.
-    zero : float
-        Position of the radius 0.
-    infinity : float
-        Position of the radius ``inf``.
+    zero, infinity : float
+        Positions of the radii 0 and ``inf``.
     limits : tuple of float
         Limits of the axis.
     has_zero, has_infinity : bool
@@ -50,27 +48,21 @@ class RadiusAxis:
 
     @classmethod
     def of(cls, radii: ArrayLike, *, log: bool, from_zero: bool = False) -> RadiusAxis:
-        """Return the range that shows the given radii.
+        """Return the range that shows the given radii, ``inf`` included.
 
-        Parameters
-        ----------
-        radii : array-like
-            Non-negative radii, ``inf`` included.
-        log : bool
-            Whether the axis is logarithmic.
-        from_zero : bool
-            Whether a linear axis always starts at 0. Otherwise it does unless all radii are far
-            from 0.
+        A linear axis starts at 0, unless all radii are far from 0 and ``from_zero`` is False.
         """
         values = np.asarray(radii, dtype=np.float64).ravel()
         finite = values[np.isfinite(values)]
         has_infinity, has_zero = len(finite) < len(values), bool((finite == 0).any())
+        shown = np.log10(finite[finite > 0]) if log else finite
+        low, high = (-1.0, 1.0) if log else (0.0, 1.0)
+        if len(shown):
+            low, high = float(shown.min()), float(shown.max())
         if log:
-            low, high = cls._extent(np.log10(finite[finite > 0]), default=(-1.0, 1.0))
             if high == low:
                 low, high = low - 0.5, high + 0.5
         else:
-            low, high = cls._extent(finite, default=(0.0, 1.0))
             if from_zero or low < 0.5 * high or low == high:
                 low = 0.0
             high = high if high > low else 1.0
@@ -81,10 +73,6 @@ class RadiusAxis:
         places = low, high, low - gap if log else 0.0, high + gap, below, above
         low, high, zero, infinity, below, above = (cls._radius(at, log) for at in places)
         return cls(log, low, high, zero, infinity, (below, above), log and has_zero, has_infinity)
-
-    @staticmethod
-    def _extent(values: NDArray[np.float64], default: tuple[float, float]) -> tuple[float, float]:
-        return (float(values.min()), float(values.max())) if len(values) else default
 
     @staticmethod
     def _radius(at: float, log: bool) -> float:
@@ -117,6 +105,12 @@ class RadiusAxis:
         if self.has_zero:
             line = ax.axvline if which == "x" else ax.axhline
             line(self.zero, color="0.8", linewidth=0.8, linestyle=":", zorder=0)
+
+    def mark_infinity(self, ax: Axes, text: str, x: float, **style: Any) -> Any:
+        """Draw the line of infinite radii on the vertical axis, with a text at x; return it."""
+        at, style = ax.get_yaxis_transform(), {"textcoords": "offset points", **style}
+        ax.annotate(text, (x, self.infinity), xycoords=at, **style)
+        return ax.axhline(self.infinity, color="0.6", linewidth=0.8, linestyle=":", zorder=1)
 
     def _write_ticks(self, axis: Axis) -> None:
         """Set ticks: 0, and on a short axis 1, 2, 5 of each power of ten."""

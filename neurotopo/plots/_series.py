@@ -1,4 +1,4 @@
-"""Several series in one picture: looks, names, panels and legends."""
+"""Shared parts of pictures: looks of series, names, panels, legends and artists."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.gridspec import GridSpec, GridSpecFromSubplotSpec
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
@@ -16,15 +17,19 @@ from neurotopo.plots._palette import OKABE_ITO
 
 __all__ = [
     "LARGEST",
+    "Style",
+    "check_same_layers",
     "columns_for",
     "drops_in_percent",
     "grid_in_place_of",
+    "heat_map",
     "legend_below",
     "legend_height",
     "legend_of_looks",
     "look",
     "note_on",
     "panels_in",
+    "segments_on",
     "shape_for",
     "short",
     "size_of",
@@ -37,6 +42,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 _LETTER = 0.52  # mean width of a letter, in font sizes
 _FONT = 8.5  # of legends, in points
+Style = dict[str, Any]
 LARGEST = 1e300  # greater numbers count as infinite: axes around them overflow
 
 
@@ -50,15 +56,22 @@ def look(k: int) -> dict[str, Any]:
 
 
 def short(name: Any, most: int = 48) -> str:
-    """Return a name without formulas; a long one is cut in the middle.
-
-    The end is kept: long names often differ only there.
-    """
+    """Return a name without formulas; a long one is cut in the middle: ends often differ."""
     text = " ".join(str(name).split())
     if len(text) > most:
         tail = (most - 1) // 3
         text = f"{text[: most - 1 - tail].rstrip()}…{text[-tail:].lstrip()}"
     return text.replace("$", r"\$")
+
+
+def check_same_layers(what: str, values: Mapping[str, NDArray[Any]]) -> None:
+    """Check that all arrays have the same number of layers."""
+    layers = {len(each): name for name, each in values.items()}
+    if len(layers) > 1:
+        (one, first), (other, second) = list(layers.items())[:2]
+        raise ValueError(
+            f"all {what} must have the same layers: {first!r} has {one}, {second!r} has {other}."
+        )
 
 
 def drops_in_percent(values: ArrayLike, what: str, n: int | None = None) -> NDArray[np.float64]:
@@ -71,11 +84,9 @@ def drops_in_percent(values: ArrayLike, what: str, n: int | None = None) -> NDAr
 
 
 def size_of(ax: Axes) -> tuple[float, float]:
-    """Return approximate width and height of axes, in inches.
-
-    The final layout, made when the figure is drawn, has narrower margins.
-    """
+    """Return approximate width and height of axes, in inches."""
     assert ax.figure is not None
+    # the final layout, made when the figure is drawn, has narrower margins
     wider = 1.0 if ax.figure.get_layout_engine() is None else 1.15
     box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     return float(box.width) * wider, float(box.height)
@@ -104,25 +115,24 @@ def panels_in(
     hspace: float = 0.6,
     sharex: bool = False,
 ) -> list[Axes]:
-    """Put panels in the place of axes, which become invisible.
+    """Put ``n`` panels in the place of axes, which become invisible.
 
     Parameters
     ----------
     ax : matplotlib Axes
         The axes.
     n : int
-        Number of panels. They share the vertical axis.
+        Number of panels. They share the vertical axis, with ``sharex`` the horizontal one too.
     columns : int, optional
-        Most panels in a row. None: all.
+        Largest number of panels in a row. None: all.
     xlabel, ylabel : str
         Labels of the lowest panels, and of the leftmost.
     legend : float
-        Height of a legend below the panels in inches. If it is not 0, its invisible axes are
-        returned after the panels.
+        Height in inches of invisible axes for a legend, returned after the panels; 0: none.
     hspace : float
         Space between rows, if the axes are at a free position.
     sharex : bool
-        Whether the panels share the horizontal axis too.
+        See ``n``.
     """
     columns = columns or n
     rows = -(-n // columns)
@@ -155,7 +165,7 @@ def shape_for(n: int) -> tuple[int, int]:
 
 
 def columns_for(labels: Sequence[str], width: float, fontsize: float = _FONT) -> int:
-    """Return how many columns of a legend fit into a width in inches."""
+    """Return the number of columns of a legend that fit into a width in inches."""
     longest = max((len(label) for label in labels), default=0)
     column = (longest * _LETTER + 5) * fontsize / 72  # 5: the line before the text, and space
     return int(np.clip(width / column, 1, max(len(labels), 1)))
@@ -198,13 +208,19 @@ def legend_below(ax: Axes, handles: Sequence[Any], labels: Sequence[str]) -> Any
 
 def note_on(ax: Axes, text: str) -> Any:
     """Write a remark into the middle of axes."""
-    return ax.annotate(
-        text,
-        (0.5, 0.5),
-        xycoords="axes fraction",
-        va="center",
-        ha="center",
-        color="0.3",
-        zorder=9,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 2.0},
-    )
+    box: Style = {"facecolor": "white", "edgecolor": "none", "pad": 2.0}
+    style: Style = {"va": "center", "ha": "center", "color": "0.3", "zorder": 9, "bbox": box}
+    return ax.annotate(text, (0.5, 0.5), xycoords="axes fraction", **style)
+
+
+def heat_map(ax: Axes, values: Any, cmap: Any, norm: Any, **options: Any) -> Any:
+    """Draw a heat-map with its first row at the bottom."""
+    options |= {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
+    return ax.imshow(values, cmap=cmap, norm=norm, **options)
+
+
+def segments_on(ax: Axes, segments: NDArray[np.float64], **style: Any) -> LineCollection:
+    """Draw segments, an array of shape (n, 2, 2); the limits of the axes stay."""
+    lines = LineCollection(list(segments), **style)
+    ax.add_collection(lines, autolim=False)
+    return lines

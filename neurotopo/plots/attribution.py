@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.neurons import NeuronSet
 from neurotopo.plots._display import Display
+from neurotopo.plots._series import Style, heat_map
 
 __all__ = ["AttributionDisplay"]
 
@@ -27,10 +28,8 @@ class _Scored(Protocol):
 class AttributionDisplay(Display):
     """Scores of all neurons: a row per layer, the neurons from left to right.
 
-    If a layer has more neurons than the picture has columns, neighbours share a column, which shows
-    the score with the largest absolute value. Chosen neurons are marked by circles.
-
-    Use :meth:`from_attribution`.
+    If there are more neurons than columns, neighbours share a column, which shows the score with
+    the largest absolute value. Circles mark chosen neurons.
 
     Parameters
     ----------
@@ -41,7 +40,6 @@ class AttributionDisplay(Display):
 
     Attributes
     ----------
-    {ax_}
     image_ : matplotlib AxesImage
         The heat-map.
     colorbar_ : matplotlib Colorbar or None
@@ -51,14 +49,12 @@ class AttributionDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> import numpy as np
     >>> from neurotopo.plots.attribution import AttributionDisplay
     >>> scores = np.random.default_rng(0).normal(size=(6, 40)) ** 3
     >>> display = AttributionDisplay.from_attribution(scores, neurons=[(2, 7)])
     >>> display.image_.get_array().shape
     (6, 40)
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -93,8 +89,6 @@ class AttributionDisplay(Display):
             Result of ``attribute``, or scores.
         neurons : NeuronSet or iterable of (int, int), default=()
             Neurons to mark, for example ``attribution.neurons()``.
-        {ax}
-        {kwargs}
         """
         scores: Any = getattr(attribution, "scores", attribution)
         return cls(scores, neurons=neurons).plot(ax=ax, **kwargs)
@@ -112,7 +106,6 @@ class AttributionDisplay(Display):
 
         Parameters
         ----------
-        {ax}
         columns : int, default=200
             Largest number of columns.
         scale : {"log", "linear"}, default="log"
@@ -130,24 +123,13 @@ class AttributionDisplay(Display):
         ax = self._start(ax)
         n_layers, n_neurons = self.scores.shape
         starts = _starts(n_neurons, columns)
-        self.image_ = ax.imshow(
-            _largest(self.scores, starts),
-            aspect="auto",
-            origin="lower",
-            cmap=cmap,
-            norm=_norm(float(np.abs(self.scores).max()), scale),
-            interpolation="nearest",
-            extent=(-0.5, n_neurons - 0.5, -0.5, n_layers - 0.5),
-        )
-        self.marks_ = ax.scatter(
-            *_middles(self.neurons, starts, n_neurons),
-            s=36,
-            facecolors="none",
-            edgecolors="black",
-            linewidths=1.0,
-            zorder=3,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],  # visible on any colour
-        )
+        norm = _norm(float(np.abs(self.scores).max()), scale)
+        extent = (-0.5, n_neurons - 0.5, -0.5, n_layers - 0.5)
+        self.image_ = heat_map(ax, _largest(self.scores, starts), cmap, norm, extent=extent)
+        halo = withStroke(linewidth=2.5, foreground="white")  # visible on any colour
+        circles: Style = {"s": 36, "facecolors": "none", "edgecolors": "black"}
+        at = _middles(self.neurons, starts, n_neurons)
+        self.marks_ = ax.scatter(*at, **circles, linewidths=1.0, zorder=3, path_effects=[halo])
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=ax) if colorbar else None
         if self.colorbar_ is not None:
             self.colorbar_.set_label("score")
@@ -157,9 +139,8 @@ class AttributionDisplay(Display):
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         shared = -(-n_neurons // len(starts))
-        ax.set(xlabel="neuron", ylabel="layer")
-        if shared > 1:
-            ax.set_xlabel(f"neuron (the greatest of {shared} to a column)")
+        xlabel = f"neuron (the greatest of {shared} to a column)" if shared > 1 else "neuron"
+        ax.set(xlabel=xlabel, ylabel="layer")
         return self
 
 

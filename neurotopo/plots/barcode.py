@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
@@ -13,6 +13,7 @@ from neurotopo.persistence.clusters import lifetime
 from neurotopo.plots._intervals import IntervalDisplay
 from neurotopo.plots._palette import colors_of, swatches
 from neurotopo.plots._radii import RadiusAxis, threshold_death
+from neurotopo.plots._series import Style, segments_on
 
 __all__ = ["BarcodeDisplay"]
 
@@ -22,8 +23,6 @@ _MOST_COUNTS = 80  # more texts are unreadable
 
 class BarcodeDisplay(IntervalDisplay):
     """Barcode: one bar from R1 to R2 per cluster, with the number of its samples.
-
-    Use :meth:`from_estimator`, :meth:`from_tree` or :meth:`from_diagrams`.
 
     Parameters
     ----------
@@ -42,7 +41,6 @@ class BarcodeDisplay(IntervalDisplay):
 
     Attributes
     ----------
-    {ax_}
     rows_ : ndarray of int
         The drawn rows of ``diagram``, from top to bottom.
     bars_ : matplotlib PolyCollection
@@ -65,7 +63,6 @@ class BarcodeDisplay(IntervalDisplay):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import BarcodeDisplay
     >>> ntc = NTCClusterer().fit([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
@@ -74,7 +71,6 @@ class BarcodeDisplay(IntervalDisplay):
     [[0.1, 4.8], [0.1, 3.9], [3.9, 4.8], [4.8, inf]]
     >>> [count.get_text() for count in display.counts_]
     ['3', '2', '3', '6']
-    >>> plt.close(display.figure_)
     """
 
     def plot(
@@ -90,13 +86,10 @@ class BarcodeDisplay(IntervalDisplay):
 
         Parameters
         ----------
-        {ax}
         order : {"persistence", "birth"}, default="persistence"
             Order of the bars from the top: the most persistent, or the first born, first.
         max_bars : int or None, default=40
             Largest number of bars; chosen and persistent ones come first. None: all.
-        {log}
-        {legend}
         """
         if order not in ("persistence", "birth"):
             raise ValueError(f"order must be one of persistence, birth, got {order!r}.")
@@ -146,104 +139,59 @@ class BarcodeDisplay(IntervalDisplay):
         left = axis.place(self.diagram[self.rows_, 0])
         right = axis.place(self._drawn_deaths()[self.rows_])
         y = -np.arange(len(self.rows_), dtype=np.float64)
-        corners = np.stack(
-            [
-                np.column_stack([left, y - _HALF]),
-                np.column_stack([left, y + _HALF]),
-                np.column_stack([right, y + _HALF]),
-                np.column_stack([right, y - _HALF]),
-            ],
-            axis=1,
-        )
+        x = np.column_stack([left, left, right, right])
+        corners = np.stack([x, y[:, None] + [-_HALF, _HALF, _HALF, -_HALF]], axis=2)
         colors = colors_of(self.labels[self.rows_])
         # the outline shows bars of length zero
-        self.bars_ = PolyCollection(
-            list(corners), facecolors=colors, edgecolors=colors, linewidths=0.8
-        )
+        outline: Style = {"edgecolors": colors, "linewidths": 0.8}
+        self.bars_ = PolyCollection(list(corners), facecolors=colors, **outline)
         self.ax_.add_collection(self.bars_, autolim=False)
         endless = np.isinf(self.diagram[self.rows_, 1])
-        beyond = self._points_right(5.0)
-        (self.arrows_,) = self.ax_.plot(
-            right[endless],
-            y[endless],
-            linestyle="none",
-            marker=">",
-            markersize=7,
-            color="0.25",
-            transform=beyond,
-            zorder=4,
-        )
+        five_points_right = ScaledTranslation(5 / 72, 0, self.figure_.dpi_scale_trans)
+        style: Style = {"linestyle": "none", "marker": ">", "markersize": 7}
+        style |= {"color": "0.25", "transform": self.ax_.transData + five_points_right}
+        (self.arrows_,) = self.ax_.plot(right[endless], y[endless], zorder=4, **style)
         self.arrows_.set_in_layout(False)  # an empty line would stretch the layout
         self._ends = right
-
-    def _points_right(self, points: float) -> Any:
-        assert self.ax_.figure is not None
-        shift = ScaledTranslation(points / 72, 0, self.ax_.figure.dpi_scale_trans)
-        return self.ax_.transData + shift
 
     def _draw_marks(self, axis: RadiusAxis) -> None:
         self.threshold_marks_ = self.end_line_ = None
         if self.end_of_observation is not None and np.isinf(self.diagram[:, 1]).any():
-            self.end_line_ = self.ax_.axvline(
-                float(axis.place(self.end_of_observation)),
-                color="0.6",
-                linewidth=0.8,
-                linestyle=":",
-                zorder=0,
-                label="end of observation",
-            )
+            style: Style = {"color": "0.6", "linewidth": 0.8, "linestyle": ":"}
+            style |= {"zorder": 0, "label": "end of observation"}
+            self.end_line_ = self.ax_.axvline(float(axis.place(self.end_of_observation)), **style)
         if self.threshold is None or len(self.rows_) == 0:
             return
         drawn = self.diagram[self.rows_]
         reach = threshold_death(drawn[:, 0], self.threshold, self.scale, self.unit)
         reached = np.flatnonzero(self._drawn_deaths()[self.rows_] > reach)
         x, y = axis.place(reach[reached]), -reached.astype(np.float64)
-        ends = np.stack([np.column_stack([x, y - 0.5]), np.column_stack([x, y + 0.5])], axis=1)
-        self.threshold_marks_ = LineCollection(
-            list(ends),
-            colors="black",
-            linewidths=1.2,
-            zorder=3,
-            label=f"threshold (persistence {self.threshold:.3g})",
-        )
-        self.ax_.add_collection(self.threshold_marks_, autolim=False)
+        ends = np.stack([np.column_stack([x, x]), y[:, None] + [-0.5, 0.5]], axis=2)
+        style = {"colors": "black", "linewidths": 1.2, "zorder": 3}
+        label = f"threshold (persistence {self.threshold:.3g})"
+        self.threshold_marks_ = segments_on(self.ax_, ends, label=label, **style)
 
     def _draw_counts(self) -> None:
         self.counts_ = []
         if self.sizes is None or len(self.rows_) > _MOST_COUNTS:
             return
-        endless = np.isinf(self.diagram[self.rows_, 1])
+        style: Style = {"fontsize": self._text_size, "va": "center", "textcoords": "offset points"}
         for k, row in enumerate(self.rows_):
-            self.counts_.append(
-                self.ax_.annotate(
-                    f"{self.sizes[row]}",
-                    (self._ends[k], -k),
-                    fontsize=self._text_size,
-                    va="center",
-                    xytext=(11 if endless[k] else 4, 0),
-                    textcoords="offset points",
-                )
-            )
+            place = (11 if np.isinf(self.diagram[row, 1]) else 4, 0)
+            end = self._ends[k], -k
+            self.counts_.append(self.ax_.annotate(f"{self.sizes[row]}", end, place, **style))
 
     def _draw_note(self, legend: bool) -> None:
         n_rows, left_out = len(self.rows_), len(self.diagram) - len(self.rows_)
         self.note_ = None
+        style: Style = {"xycoords": "axes fraction", "color": "0.3"}
         if len(self.diagram) == 0:
-            self.note_ = self.ax_.annotate(
-                "nothing to draw", (0.5, 0.5), ha="center", xycoords="axes fraction", color="0.3"
-            )
+            self.note_ = self.ax_.annotate("nothing to draw", (0.5, 0.5), ha="center", **style)
         if left_out:
-            self.note_ = self.ax_.annotate(
-                f"{left_out} more left out",
-                (0.01, 0.015),
-                va="bottom",
-                xycoords="axes fraction",
-                fontsize="small",
-                color="0.3",
-            )
-        below = max(
-            max(1.2, 0.07 * n_rows) * bool(left_out), 0.17 * n_rows * legend
-        )  # no bar under the legend
+            style |= {"va": "bottom", "fontsize": "small"}
+            self.note_ = self.ax_.annotate(f"{left_out} more left out", (0.01, 0.015), **style)
+        # no bar under the legend
+        below = max(max(1.2, 0.07 * n_rows) * bool(left_out), 0.17 * n_rows * legend)
         self.ax_.set_ylim(-max(n_rows, 1) + 0.3 - below, 0.7)
         named = [k for k, row in enumerate(self.rows_) if self.labels[row] >= 0]
         if self.names is not None or len(named) > 30:
@@ -263,6 +211,6 @@ class BarcodeDisplay(IntervalDisplay):
             entries = swatches(present, [self.names[k] for k in present], marker="s")
         marks = (self.threshold_marks_, self.end_line_)
         entries += [mark for mark in marks if mark is not None]
-        return (
-            self.ax_.legend(handles=entries, loc="lower right", framealpha=1.0) if entries else None
-        )
+        if not entries:
+            return None
+        return self.ax_.legend(handles=entries, loc="lower right", framealpha=1.0)

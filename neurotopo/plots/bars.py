@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.plots._display import constructor
 from neurotopo.plots._means import MeanDisplay
 from neurotopo.plots._series import legend_below, look, short
 
@@ -22,7 +23,7 @@ class BarsDisplay(MeanDisplay):
     """Horizontal bars with intervals, and the number of facts behind each.
 
     The first bar is uppermost. A row without a value (nan) reads "no value"; one without bounds
-    has no interval. Use :meth:`from_arrays`.
+    has no interval.
 
     Parameters
     ----------
@@ -41,7 +42,6 @@ class BarsDisplay(MeanDisplay):
 
     Attributes
     ----------
-    {ax_}
     bars_ : list of matplotlib Rectangle
         The bars; number k is at height k, and heights grow downwards.
     intervals_ : matplotlib LineCollection
@@ -53,19 +53,15 @@ class BarsDisplay(MeanDisplay):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.bars import BarsDisplay
     >>> numbers = [0.4, 1.0], [0.3, 1.0], [0.5, 1.0]
     >>> kinds = ["distance", "aggregation"]
     >>> display = BarsDisplay.from_arrays(["signed", "max"], *numbers, n=[40, 38], kinds=kinds)
     >>> [float(bar.get_width()) for bar in display.bars_]
     [0.4, 1.0]
-    >>> plt.close(display.figure_)
     """
 
     value: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
 
     def __init__(
         self,
@@ -90,25 +86,20 @@ class BarsDisplay(MeanDisplay):
             if kind not in self.order:
                 raise ValueError(f"the kind {kind!r} is not in order.")
 
-    @classmethod
-    def from_arrays(cls, *args: Any, ax: Any = None, **kwargs: Any) -> BarsDisplay:
-        """Draw means that are given as numbers."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_arrays = constructor("Draw means that are given as numbers.")
 
     def plot(self, ax: Any = None) -> BarsDisplay:
         """Draw the bars."""
         ax = self._start_rows(ax, each=0.3, around=1.6)
         rows, means = np.arange(len(self.names)), self._means
         of_row = [self.order.index(kind) for kind in self.kinds] if self.kinds else [0] * len(rows)
-        self.bars_ = list(
-            ax.barh(rows, np.where(means.known, means.mean, 0.0), height=0.7, zorder=2)
-        )
+        widths = np.where(means.known, means.mean, 0.0)
+        self.bars_ = list(ax.barh(rows, widths, height=0.7, zorder=2))
         for bar, kind in zip(self.bars_, of_row, strict=True):
             bar.set(**_style(kind))
-        white = {"color": "white", "linewidth": 3.2, "zorder": 2.5}  # seen on dark bars
-        means.draw(ax, rows, {"linestyle": "none"}, across=True, **white)
-        black = {"color": "black", "linewidth": 1.4, "zorder": 3}
-        _, self.intervals_ = means.draw(ax, rows, {"linestyle": "none"}, across=True, **black)
+        for color, width, zorder in (("white", 3.2, 2.5), ("black", 1.4, 3)):  # seen on dark bars
+            bars = {"color": color, "linewidth": width, "zorder": zorder}
+            _, self.intervals_ = means.draw(ax, rows, {"linestyle": "none"}, across=True, **bars)
         ax.axvline(0.0, color="0.5", linewidth=1.0, zorder=1)
         if not means.known.any():
             ax.set_xlim(0.0, 1.0)

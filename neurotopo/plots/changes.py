@@ -12,8 +12,16 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.neurons import NeuronSet
-from neurotopo.plots._display import Display
-from neurotopo.plots._series import LARGEST, panels_in, shape_for, short, size_of
+from neurotopo.plots._display import Display, constructor
+from neurotopo.plots._series import (
+    LARGEST,
+    check_same_layers,
+    heat_map,
+    panels_in,
+    shape_for,
+    short,
+    size_of,
+)
 from neurotopo.tuning.changes import binned, overlap
 
 __all__ = ["NeuronMapsDisplay"]
@@ -23,8 +31,7 @@ class NeuronMapsDisplay(Display):
     """Heat-maps of layers and bins of neurons, one for each set of neurons.
 
     Figure 5 of the paper [1]_: the neurons that training changed, and the sets compared with them,
-    each with its overlap. Layers are rows from bottom to top, bins of neurons are columns. Use
-    :meth:`from_sets` or :meth:`from_maps`.
+    each with its overlap. Layers are rows from bottom to top, bins of neurons are columns.
 
     Parameters
     ----------
@@ -37,7 +44,6 @@ class NeuronMapsDisplay(Display):
 
     Attributes
     ----------
-    {panels_ax_}
     panels_ : dict of str to matplotlib Axes
         The panel of each map.
     images_ : dict of str to matplotlib AxesImage
@@ -50,20 +56,16 @@ class NeuronMapsDisplay(Display):
     neurotopo.tuning.changes.binned : Numbers of neurons, or mean changes, by layer and bin.
     neurotopo.tuning.changes.overlap : The overlap.
 
-    References
-    ----------
     {paper}
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.changes import NeuronMapsDisplay
     >>> changed = [(0, 1), (1, 4), (1, 5)]
     >>> sets = {"D": [(1, 4), (1, 5)], "Rnd": [(0, 0), (0, 1)]}
     >>> display = NeuronMapsDisplay.from_sets(sets, changed, n_layers=2, n_neurons=6, bins=3)
     >>> [panel.get_title() for panel in display.panels_.values()]
     ['ΔN', 'D, O = 100 %', 'Rnd, O = 50 %']
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -75,13 +77,8 @@ class NeuronMapsDisplay(Display):
     ) -> None:
         self.maps = {key: _checked(key, values) for key, values in maps.items()}
         if not self.maps:
-            raise ValueError("maps must have one map at least.")
-        layers = {len(values): key for key, values in self.maps.items()}
-        if len(layers) > 1:
-            (one, first), (other, second) = list(layers.items())[:2]
-            raise ValueError(
-                f"all maps must have the same layers: {first!r} has {one}, {second!r} has {other}."
-            )
+            raise ValueError("maps must have at least one map.")
+        check_same_layers("maps", self.maps)
         self.overlaps = {key: float(value) for key, value in (overlaps or {}).items()}
         for key, value in self.overlaps.items():
             if key not in self.maps:
@@ -117,8 +114,6 @@ class NeuronMapsDisplay(Display):
             Number of bins per layer.
         changed_name : str, default="ΔN"
             Name of the first panel.
-        {ax}
-        {kwargs}
         """
         if changed_name in sets:
             raise ValueError(f"{changed_name!r} is the name of the neurons that changed.")
@@ -131,10 +126,7 @@ class NeuronMapsDisplay(Display):
         overlaps = {name: overlap(neurons, moved) for name, neurons in given.items()}
         return cls(maps, overlaps).plot(ax=ax, **kwargs)
 
-    @classmethod
-    def from_maps(cls, *args: Any, ax: Any = None, **kwargs: Any) -> NeuronMapsDisplay:
-        """Draw maps."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_maps = constructor("Draw maps.")
 
     def plot(
         self, ax: Any = None, *, shared: bool = False, cmap: Any = "viridis"
@@ -143,7 +135,6 @@ class NeuronMapsDisplay(Display):
 
         Parameters
         ----------
-        {ax}
         shared : bool, default=False
             Whether all panels share one scale of colours.
         cmap : str or Colormap, default="viridis"
@@ -160,14 +151,8 @@ class NeuronMapsDisplay(Display):
         greatest = max(_greatest(values) for values in self.maps.values())
         self.images_, self.colorbars_ = {}, {}
         for (key, values), panel in zip(self.maps.items(), panels, strict=True):
-            self.images_[key] = panel.imshow(
-                np.ma.masked_invalid(values),
-                aspect="auto",
-                origin="lower",
-                cmap=colors,
-                norm=Normalize(0.0, greatest if shared else _greatest(values)),
-                interpolation="nearest",
-            )
+            norm = Normalize(0.0, greatest if shared else _greatest(values))
+            self.images_[key] = heat_map(panel, np.ma.masked_invalid(values), colors, norm)
             panel.set_title(self._title(key, letters), fontsize="medium")
             panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
         panels[0].yaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
@@ -178,8 +163,7 @@ class NeuronMapsDisplay(Display):
         if key not in self.overlaps:
             return short(key, letters)
         value = self.overlaps[key]
-        share = "undefined" if np.isnan(value) else f"{100 * value:.3g} %"
-        text = f", O = {share}"
+        text = ", O = undefined" if np.isnan(value) else f", O = {100 * value:.3g} %"
         return short(key, max(6, letters - len(text))) + text
 
     def _draw_colorbars(self, shared: bool, letters: int) -> None:
@@ -207,8 +191,7 @@ def _checked(key: str, values: ArrayLike) -> NDArray[np.float64]:
             f"the map {key!r} must have shape (n_layers, n_bins), got {numbers.shape}."
         )
     wrong = ~(np.isnan(numbers) | ((numbers >= 0) & (numbers < LARGEST)))
-    if wrong.any():
-        layer, bin_ = np.argwhere(wrong)[0]
+    for layer, bin_ in np.argwhere(wrong):
         raise ValueError(
             f"the map {key!r} has {numbers[layer, bin_]} in layer {layer}, bin {bin_}."
         )

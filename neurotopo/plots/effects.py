@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.plots._display import constructor
 from neurotopo.plots._means import MeanDisplay, column
 from neurotopo.plots._series import look
 
@@ -29,7 +30,7 @@ class EffectsDisplay(MeanDisplay):
     """Forest plot: mean differences and their intervals, with n and p beside them.
 
     The first row is uppermost. A row without a difference (nan) reads "no value"; one without
-    bounds has no bar. Use :meth:`from_paired` or :meth:`from_arrays`.
+    bounds has no bar.
 
     Parameters
     ----------
@@ -45,7 +46,6 @@ class EffectsDisplay(MeanDisplay):
 
     Attributes
     ----------
-    {ax_}
     points_ : matplotlib Line2D
         The differences; row k is at height k, and heights grow downwards.
     bars_ : matplotlib LineCollection
@@ -62,19 +62,15 @@ class EffectsDisplay(MeanDisplay):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.effects import EffectsDisplay
     >>> display = EffectsDisplay.from_arrays(
     ...     ["kmeans", "dbscan"], [0.2, -0.1], [0.1, -0.3], [0.3, 0.1], n=[40, 38], p=[2e-5, 0.4]
     ... )
     >>> [(n.get_text(), p.get_text()) for n, p in display.texts_]
     [('40', '2e-05'), ('38', '0.400')]
-    >>> plt.close(display.figure_)
     """
 
     difference: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
 
     def __init__(
         self,
@@ -110,8 +106,6 @@ class EffectsDisplay(MeanDisplay):
             Results of :func:`neurotopo.studies.statistics.paired`, by the names of the rows.
         p : str or array-like, shape (m,), default="p_t"
             Which p-value of the results to write, or the values, for example adjusted ones.
-        {label}
-        {ax}
         """
         rows = list(results.values())
         three = ([getattr(row, key) for row in rows] for key in ("difference", "low", "high"))
@@ -119,10 +113,7 @@ class EffectsDisplay(MeanDisplay):
         display = cls(list(results), *three, n=[row.n for row in rows], p=values, label=label)
         return display.plot(ax=ax)
 
-    @classmethod
-    def from_arrays(cls, *args: Any, ax: Any = None, **kwargs: Any) -> EffectsDisplay:
-        """Draw means that are given as numbers."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_arrays = constructor("Draw means that are given as numbers.")
 
     def plot(self, ax: Any = None) -> EffectsDisplay:
         """Draw the rows."""

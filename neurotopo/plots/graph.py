@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.cluster.drawn_graph import DrawnGraph, drawn_graph
 from neurotopo.plots._display import Display
 from neurotopo.plots._inputs import fitted_clusterer
 from neurotopo.plots._palette import colors_of, lighter, swatches
+from neurotopo.plots._series import Style, segments_on
 
 __all__ = ["GraphDisplay"]
 
@@ -24,7 +24,7 @@ class GraphDisplay(Display):
     """Drawing of a weighted graph: vertices in the colours of their clusters.
 
     Shorter edges are wider. Edges of a minimum spanning forest, which determine the clusters, are
-    dark, or coloured inside a cluster. Use :meth:`from_estimator`.
+    dark, or coloured inside a cluster.
 
     Parameters
     ----------
@@ -37,7 +37,6 @@ class GraphDisplay(Display):
 
     Attributes
     ----------
-    {ax_}
     positions_ : ndarray of float64, shape (n, 2)
         Positions of the vertices.
     nodes_ : matplotlib PathCollection
@@ -52,7 +51,6 @@ class GraphDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> import scipy.sparse as sp
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import GraphDisplay
@@ -63,7 +61,6 @@ class GraphDisplay(Display):
     [0.0, 1.0, 2.0, 0.0, 1.0]
     >>> len(display.forest_.get_segments())
     4
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -89,17 +86,7 @@ class GraphDisplay(Display):
         ax: Any = None,
         **kwargs: Any,
     ) -> GraphDisplay:
-        """Draw the graph that a clusterer was fitted on.
-
-        Parameters
-        ----------
-        {estimator}
-        {pos}
-        {strata}
-        {names}
-        {ax}
-        {kwargs}
-        """
+        """Draw the graph that a clusterer was fitted on."""
         ntc = fitted_clusterer(estimator, cls)
         graph = drawn_graph(ntc, pos, strata)
         return cls(graph, ntc.labels_, names=names).plot(ax=ax, **kwargs)
@@ -117,7 +104,6 @@ class GraphDisplay(Display):
 
         Parameters
         ----------
-        {ax}
         max_edges : int or None, default="auto"
             Number of edges to draw: the spanning forest and the shortest others. None: all;
             ``"auto"``: five per vertex, at least 200 and at most 3000.
@@ -125,7 +111,6 @@ class GraphDisplay(Display):
             Largest length of edges to draw.
         show_names : bool, optional
             Whether to write names (or numbers) on the vertices. None: if they are few.
-        {legend}
         """
         self._start(ax)
         self.positions_ = self.graph.positions
@@ -137,15 +122,11 @@ class GraphDisplay(Display):
         self.n_edges_left_out_ = int(np.count_nonzero(~shown))
         self._draw_edges(shown)
         named = n <= _MOST_NAMES if show_names is None else show_names
-        self.nodes_ = self.ax_.scatter(
-            self.positions_[:, 0],
-            self.positions_[:, 1],
-            s=170.0 if named else float(np.clip(9000 / max(n, 1), 8, 60)),
-            c=colors_of(self.labels),
-            edgecolors="white",
-            linewidths=0.7,
-            zorder=3,
-        )
+        size = 170.0 if named else float(np.clip(9000 / max(n, 1), 8, 60))
+        style: Style = {"edgecolors": "white", "linewidths": 0.7, "zorder": 3}
+        colors = colors_of(self.labels)
+        x, y = self.positions_.T
+        self.nodes_ = self.ax_.scatter(x, y, s=size, c=colors, **style)
         self.texts_ = self._write_names() if named else []
         frame(self.ax_, self.graph, room_for_legend=legend)
         if self.n_edges_left_out_:
@@ -161,48 +142,34 @@ class GraphDisplay(Display):
         ends = self.labels[edges.source], self.labels[edges.target]
         inner = np.where(ends[0] == ends[1], ends[0], -1)
         others, forest = shown & ~self.graph.in_forest, shown & self.graph.in_forest
-        self.edges_ = LineCollection(
-            list(segments[others]),
-            colors=lighter(colors_of(inner[others]), 0.55),
-            linewidths=(0.3 + 1.5 * strength[others]).tolist(),
-            zorder=1,
+        colors = lighter(colors_of(inner[others]), 0.55)
+        widths = (0.3 + 1.5 * strength[others]).tolist()
+        self.edges_ = segments_on(
+            self.ax_, segments[others], colors=colors, linewidths=widths, zorder=1
         )
         colors = np.where(inner[forest, None] >= 0, colors_of(inner[forest]), 0.3)
-        self.forest_ = LineCollection(
-            list(segments[forest]),
-            colors=colors,
-            linewidths=(0.9 + 2.0 * strength[forest]).tolist(),
-            zorder=2,
+        widths = (0.9 + 2.0 * strength[forest]).tolist()
+        self.forest_ = segments_on(
+            self.ax_, segments[forest], colors=colors, linewidths=widths, zorder=2
         )
-        self.ax_.add_collection(self.edges_, autolim=False)
-        self.ax_.add_collection(self.forest_, autolim=False)
 
     def _write_names(self) -> list[Any]:
         names = range(len(self.labels)) if self.names is None else self.names
         dark = colors_of(self.labels) @ (0.299, 0.587, 0.114) < 0.6
+        colors = np.where(dark, "white", "black").tolist()
+        style: Style = {"ha": "center", "va": "center", "fontsize": "x-small", "zorder": 4}
         return [
-            self.ax_.annotate(
-                str(name),
-                tuple(at),
-                ha="center",
-                va="center",
-                fontsize="x-small",
-                zorder=4,
-                color="white" if on_dark else "black",
-            )
-            for name, at, on_dark in zip(names, self.positions_, dark, strict=True)
+            self.ax_.annotate(str(name), tuple(at), color=color, **style)
+            for name, at, color in zip(names, self.positions_, colors, strict=True)
         ]
 
     def _draw_legend(self) -> Any:
         present, count = np.unique(self.labels, return_counts=True)
-        names = [
-            f"cluster {label} ({size})" if label >= 0 else f"in no cluster ({size})"
-            for label, size in zip(present, count, strict=True)
-        ]
-        if len(present) and present[0] < 0:  # vertices in no cluster come last
-            entries = swatches(present[1:].tolist(), names[1:]) + swatches([-1], names[:1])
-        else:
-            entries = swatches(present.tolist(), names)
+        labels, sizes = present.tolist(), count.tolist()
+        alone = [f"in no cluster ({sizes.pop(0)})" for _ in range(sum(present < 0))]  # comes last
+        labels = labels[len(alone) :]
+        names = [f"cluster {label} ({size})" for label, size in zip(labels, sizes, strict=True)]
+        entries = swatches(labels, names) + swatches([-1] * len(alone), alone)
         return self.ax_.legend(handles=entries, loc="upper right", fontsize="small")
 
 

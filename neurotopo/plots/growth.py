@@ -16,7 +16,7 @@ from neurotopo.plots._display import Display
 from neurotopo.plots._inputs import chosen_stages, fitted_clusterer
 from neurotopo.plots._palette import colors_of, lighter
 from neurotopo.plots._radii import RadiusAxis
-from neurotopo.plots._series import grid_in_place_of
+from neurotopo.plots._series import Style, grid_in_place_of, segments_on
 from neurotopo.plots.graph import frame
 
 __all__ = ["GrowthDisplay", "informative_radii"]
@@ -27,13 +27,13 @@ _MOST_EDGES = 3000  # largest number of edges in a panel besides the forest
 class GrowthDisplay(Display):
     """Clusters as the radius R grows: a panel per radius, and their number below.
 
-    Points in the plane have discs of radius R/2: two discs touch if the distance of their points is
-    R. (Figure 2 of the paper uses circles of radius R; here, births and deaths are distances of
-    pairs.) Graphs, and points not drawn at their true distances, are drawn with all edges up to
-    length R; the spanning forest is shaded.
+    Points in the plane have discs of radius R/2, which touch if the distance of the points is R.
+    (Figure 2 of the paper uses circles of radius R; here, births and deaths are distances of
+    pairs.) Graphs, and points not drawn at their true distances, have all edges up to length R; the
+    spanning forest is shaded.
 
     Vertices have the colour of their cluster in every panel. Discs and shades have it while that
-    cluster exists (R1 <= R < R2), and are grey otherwise.
+    cluster exists (R1 <= R < R2); otherwise they are grey.
 
     Parameters
     ----------
@@ -50,7 +50,6 @@ class GrowthDisplay(Display):
 
     Attributes
     ----------
-    {panels_ax_}
     radii_ : ndarray of float64
         Radius of each panel.
     panels_ : list of matplotlib Axes
@@ -70,14 +69,12 @@ class GrowthDisplay(Display):
     --------
     The four neurons of the paper, in the plane:
 
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import GrowthDisplay
     >>> ntc = NTCClusterer().fit([[0.0, 0.0], [1.0, 0.0], [1.0, 1.5], [5.0, 0.0]])
     >>> display = GrowthDisplay.from_estimator(ntc)
     >>> display.radii_.tolist()
     [0.0, 1.5, 4.0]
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -104,18 +101,7 @@ class GrowthDisplay(Display):
         ax: Any = None,
         **kwargs: Any,
     ) -> GrowthDisplay:
-        """Draw the growth of a fitted clusterer's clusters.
-
-        Parameters
-        ----------
-        {estimator}
-        radii : array-like, optional
-            Radii of the panels. None: births and deaths of the chosen clusters.
-        {pos}
-        {strata}
-        {ax}
-        {kwargs}
-        """
+        """Draw the growth of a fitted clusterer's clusters."""
         ntc = fitted_clusterer(estimator, cls)
         display = cls(
             drawn_graph(ntc, pos, strata),
@@ -138,12 +124,8 @@ class GrowthDisplay(Display):
 
         Parameters
         ----------
-        {ax}
-        radii : array-like, optional
-            Radii of the panels. None: births and deaths of the chosen clusters.
         max_panels : int, default=4
             Largest number of panels if ``radii`` is None.
-        {log}
         """
         if radii is None:
             self.radii_ = informative_radii(self.tree, self.stages, max_panels)
@@ -177,18 +159,10 @@ class GrowthDisplay(Display):
             self._draw_discs(panel, radius, tones, single)
         else:
             self._draw_edges(panel, radius, tones)
-        n = len(self.labels)
-        self.nodes_.append(
-            panel.scatter(
-                self.graph.positions[:, 0],
-                self.graph.positions[:, 1],
-                s=float(np.clip(3000 / max(n, 1), 4, 30)),
-                c=colors_of(self.labels),
-                edgecolors="white",
-                linewidths=0.4,
-                zorder=4,
-            )
-        )
+        size = float(np.clip(3000 / max(len(self.labels), 1), 4, 30))
+        style: Style = {"edgecolors": "white", "linewidths": 0.4, "zorder": 4}
+        (x, y), colors = self.graph.positions.T, colors_of(self.labels)
+        self.nodes_.append(panel.scatter(x, y, s=size, c=colors, **style))
         panel.set_title(f"R = {radius:.3g}", fontsize="medium")
 
     def _draw_discs(
@@ -196,18 +170,10 @@ class GrowthDisplay(Display):
     ) -> None:
         order = np.argsort(~single, kind="stable")  # discs of clusters above single ones
         widths = np.full(len(order), radius)
-        discs = EllipseCollection(
-            widths,
-            widths,
-            np.zeros(len(order)),
-            units="xy",
-            facecolors=tones[order],
-            edgecolors=0.8 * tones[order],
-            linewidths=0.3,
-            offsets=self.graph.positions[order],
-            offset_transform=panel.transData,
-            zorder=1,
-        )
+        style: Style = {"offsets": self.graph.positions[order], "offset_transform": panel.transData}
+        style |= {"facecolors": tones[order], "edgecolors": 0.8 * tones[order], "linewidths": 0.3}
+        none = np.zeros(len(order))
+        discs = EllipseCollection(widths, widths, none, units="xy", zorder=1, **style)
         panel.add_collection(discs, autolim=False)
         self.shades_.append(discs)
         self.edges_.append(LineCollection([]))
@@ -218,54 +184,33 @@ class GrowthDisplay(Display):
         segments = np.stack([at[edges.source], at[edges.target]], axis=1)
         inner = shown & self.graph.in_forest
         width = float(np.clip(500 / max(len(at), 1), 2.0, 9.0))
-        shade = LineCollection(
-            list(segments[inner]),
-            colors=tones[edges.source[inner]],
-            linewidths=width,
-            capstyle="round",
-            zorder=1,
-        )
-        thin = float(np.clip(200 / max(int(shown.sum()), 1), 0.15, 0.6))
-        lines = LineCollection(list(segments[shown]), colors="0.45", linewidths=thin, zorder=2)
-        panel.add_collection(shade, autolim=False)
-        panel.add_collection(lines, autolim=False)
-        self.shades_.append(shade)
-        self.edges_.append(lines)
+        style: Style = {"colors": tones[edges.source[inner]], "capstyle": "round", "zorder": 1}
+        self.shades_.append(segments_on(panel, segments[inner], linewidths=width, **style))
+        width = float(np.clip(200 / max(int(shown.sum()), 1), 0.15, 0.6))
+        thin: Style = {"colors": "0.45", "linewidths": width}
+        self.edges_.append(segments_on(panel, segments[shown], zorder=2, **thin))
 
     def _draw_count(self, log: bool) -> None:
         ax, tree = self.count_ax_, self.tree
         big = tree.size >= 2
         births, deaths = tree.birth[big], tree.death[big]
-        radii = np.concatenate([[0.0], births, deaths[np.isfinite(deaths)]])
-        change = np.concatenate(
-            [[0.0], np.ones(len(births)), -np.ones(np.count_nonzero(np.isfinite(deaths)))]
-        )
+        deaths = deaths[np.isfinite(deaths)]
+        radii = np.concatenate([[0.0], births, deaths])
+        change = np.concatenate([[0.0], np.ones(len(births)), -np.ones(len(deaths))])
         steps, where = np.unique(radii, return_inverse=True)
         count = np.cumsum(np.bincount(where.ravel(), weights=change))
         axis = RadiusAxis.of(np.append(steps, self.radii_), log=log, from_zero=True)
         edges = np.append(axis.place(steps), axis.limits[1])
         self.count_line_ = ax.stairs(count, edges, baseline=None, color="0.25", linewidth=1.2)
-        ax.vlines(
-            axis.place(self.radii_),
-            0,
-            1,
-            transform=ax.get_xaxis_transform(),
-            color="#D55E00",
-            linewidth=1.0,
-            linestyle="--",
-            zorder=1,
-        )
+        dashed: Style = {"color": "#D55E00", "linewidth": 1.0, "linestyle": "--", "zorder": 1}
+        ax.vlines(axis.place(self.radii_), 0, 1, transform=ax.get_xaxis_transform(), **dashed)
         axis.apply(ax, "x")
         if not log:
             ax.set_xlim(left=axis.low)
-        ax.set(
-            xlabel="radius $R$",
-            ylabel="clusters of\n2 or more",
-            ylim=(0, 1.15 * max(count.max(), 1.0)),
-        )
+        discs = " (discs have radius $R/2$: they touch at distance $R$)"
+        ax.set_xlabel("radius $R$" + discs * self.graph.true_distances)
+        ax.set(ylabel="clusters of\n2 or more", ylim=(0, 1.15 * max(count.max(), 1.0)))
         ax.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
-        if self.graph.true_distances:
-            ax.set_xlabel("radius $R$ (discs have radius $R/2$: they touch at distance $R$)")
 
 
 def informative_radii(
@@ -281,7 +226,7 @@ def informative_radii(
         The chosen cluster that each node is a stage of, else -1.
     max_panels : int
         Largest number of radii and of clusters considered. More births and deaths are thinned
-        evenly; the radius at which most of the clusters exist is kept.
+        evenly; the radius with the most clusters is kept.
 
     Returns
     -------
@@ -308,10 +253,8 @@ def informative_radii(
         np.maximum.at(birth, stages[chosen], tree.birth[chosen])
         np.maximum.at(death, stages[chosen], tree.death[chosen])
         events = np.unique(np.concatenate([[0.0], birth, death[np.isfinite(death)]]))
-        exist = np.searchsorted(np.sort(birth), events, side="right") - np.searchsorted(
-            np.sort(death), events, side="right"
-        )
-        best = int(exist.argmax())
+        born, dead = (np.searchsorted(np.sort(at), events, side="right") for at in (birth, death))
+        best = int((born - dead).argmax())
     else:
         events = np.unique(np.append(0.0, tree.birth))
         best = len(events) - 1

@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._display import Display
-from neurotopo.plots._series import legend_below, look, note_on, short
+from neurotopo.plots._display import Display, constructor
+from neurotopo.plots._series import Style, check_same_layers, legend_below, look, note_on, short
 
 __all__ = ["LayerDisplay"]
 
-_MOST_BARS = 100  # more of them are too thin to be told apart
-_HATCHES = ("", "////", "....", "xxxx")  # for bars of a colour that comes again
+_MOST_BARS = 100  # more of them are too thin
+_HATCHES = ("", "////", "....", "xxxx")  # for bars of the same colour
 
 
 class LayerDisplay(Display):
@@ -24,8 +24,6 @@ class LayerDisplay(Display):
     Figure 3 of the paper [1]_. Layers are rows from bottom to top. The shares of a kind sum to
     100 %; the legend has the total number of neurons.
 
-    Use :meth:`from_counts`.
-
     Parameters
     ----------
     counts : dict of str to array-like, shape (n_layers,)
@@ -33,7 +31,6 @@ class LayerDisplay(Display):
 
     Attributes
     ----------
-    {ax_}
     bars_ : dict of str to matplotlib BarContainer
         The bars of each kind, layer by layer; empty where lines are drawn.
     lines_ : dict of str to matplotlib Line2D
@@ -43,46 +40,33 @@ class LayerDisplay(Display):
     legend_ : matplotlib Legend
         The kinds and their numbers of neurons.
 
-    References
-    ----------
     {paper}
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.layers import LayerDisplay
     >>> display = LayerDisplay.from_counts({"knowledge neurons": [2, 6], "DKNs (ntc)": [0, 5]})
     >>> [float(bar.get_width()) for bar in display.bars_["knowledge neurons"]]
     [25.0, 75.0]
     >>> [text.get_text() for text in display.legend_.get_texts()]
     ['knowledge neurons (n = 8)', 'DKNs (ntc) (n = 5)']
-    >>> plt.close(display.figure_)
     """
 
     def __init__(self, counts: Mapping[str, ArrayLike]) -> None:
         self.counts = {name: _counts(name, values) for name, values in counts.items()}
         if not self.counts:
-            raise ValueError("counts must have one kind of neurons at least.")
-        lengths = {len(values): name for name, values in self.counts.items()}
-        if len(lengths) > 1:
-            (one, first), (other, second) = list(lengths.items())[:2]
-            raise ValueError(
-                f"all kinds must have the same layers: {first!r} has {one}, {second!r} has {other}."
-            )
+            raise ValueError("counts must have at least one kind of neurons.")
+        check_same_layers("kinds", self.counts)
 
-    @classmethod
-    def from_counts(cls, *args: Any, ax: Any = None, **kwargs: Any) -> LayerDisplay:
-        """Draw the numbers of neurons by layer."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_counts = constructor("Draw the numbers of neurons by layer.")
 
     def plot(self, ax: Any = None, *, kind: str = "auto") -> LayerDisplay:
         """Draw the shares.
 
         Parameters
         ----------
-        {ax}
         kind : {"auto", "bars", "lines"}, default="auto"
-            ``"auto"``: lines where bars would be too many to be told apart.
+            ``"auto"``: lines if there would be too many bars.
         """
         if kind not in ("auto", "bars", "lines"):
             raise ValueError(f"kind must be one of auto, bars, lines, got {kind!r}.")
@@ -98,15 +82,11 @@ class LayerDisplay(Display):
             labels.append(f"{short(name)} (n = {total:.12g})")
             if bars:
                 thick = 0.8 / n_kinds  # the first kind uppermost, as in the legend
-                hatch = _HATCHES[k // 7 % len(_HATCHES)]
+                hatch, width = _HATCHES[k // 7 % len(_HATCHES)], min(0.4, thick)
+                style: Style = {"hatch": hatch, "edgecolor": "white", "linewidth": width}
+                at = layers + ((n_kinds - 1) / 2 - k) * thick
                 self.bars_[name] = ax.barh(
-                    layers + ((n_kinds - 1) / 2 - k) * thick,
-                    shares,
-                    height=thick,
-                    color=look(k)["color"],
-                    edgecolor="white",
-                    linewidth=min(0.4, thick),
-                    hatch=hatch,
+                    at, shares, height=thick, color=look(k)["color"], **style
                 )
             else:
                 (self.lines_[name],) = ax.plot(
@@ -128,15 +108,13 @@ def _counts(name: str, values: ArrayLike) -> NDArray[np.float64]:
     counts = np.asarray(values, dtype=np.float64)
     if counts.ndim != 1 or len(counts) == 0:
         raise ValueError(f"the counts of {name!r} must have shape (n_layers,), got {counts.shape}.")
-    wrong = ~((counts >= 0) & np.isfinite(counts))
-    if wrong.any():
-        layer = int(wrong.argmax())
+    for layer in np.flatnonzero(~((counts >= 0) & np.isfinite(counts))):
         raise ValueError(f"the count of {name!r} in layer {layer} is {counts[layer]}.")
     return counts
 
 
 def _shares(counts: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Return the number of all, and the shares in per cent, 0 where there are none."""
+    """Return the total, and the shares in per cent (0 if the total is 0)."""
     if not counts.any():
         return 0.0, counts
     # divided by a power of two: no rounding, and neither the sum nor the product overflows

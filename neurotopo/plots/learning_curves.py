@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._display import Display
+from neurotopo.plots._display import Display, constructor
 from neurotopo.plots._series import (
+    Style,
     legend_height,
     legend_of_looks,
     look,
@@ -28,11 +29,9 @@ _Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 class LearningCurvesDisplay(Display):
     """Accuracies against steps, a panel per set of questions and a line per arm.
 
-    A line is the mean over the runs of an arm; its band reaches from the smallest to the largest
-    value. Runs are interpolated linearly between evaluations and constant after the last one. A
-    short vertical line marks the last evaluation of all runs.
-
-    Use :meth:`from_runs`.
+    A line is the mean over the runs of an arm; its band is the range of the values. Runs are linear
+    between evaluations and constant after the last one. A short vertical line marks the last
+    evaluation of all runs.
 
     Parameters
     ----------
@@ -44,7 +43,6 @@ class LearningCurvesDisplay(Display):
 
     Attributes
     ----------
-    {panels_ax_}
     panels_ : dict of str to matplotlib Axes
         The panels.
     lines_ : dict of (str, str) to matplotlib Line2D
@@ -57,13 +55,11 @@ class LearningCurvesDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.learning_curves import LearningCurvesDisplay
     >>> runs = {"dkn": [([0, 10], [[0.0], [0.6]]), ([0, 20], [[0.0], [0.8]])]}
     >>> display = LearningCurvesDisplay.from_runs(runs, ["new facts"])
     >>> display.lines_["new facts", "dkn"].get_ydata().tolist()
     [0.0, 50.0, 70.0]
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -77,10 +73,7 @@ class LearningCurvesDisplay(Display):
             for name, of_arm in runs.items()
         }
 
-    @classmethod
-    def from_runs(cls, *args: Any, ax: Any = None, **kwargs: Any) -> LearningCurvesDisplay:
-        """Draw the curves of the runs of several arms."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_runs = constructor("Draw the curves of the runs of several arms.")
 
     def plot(self, ax: Any = None) -> LearningCurvesDisplay:
         """Draw the panels."""
@@ -136,35 +129,15 @@ class LearningCurvesDisplay(Display):
         panel, style = self.panels_[name], look(k)
         # about eight markers per line, at different steps, so that the lines stay visible
         every = max(len(steps) // 8, 1)
-        (self.lines_[name, arm],) = panel.plot(
-            steps,
-            100 * values.mean(axis=0),
-            linewidth=1.4,
-            markersize=4.0,
-            markevery=(k % every, every),
-            zorder=3 + 0.01 * k,
-            **style,
-        )
-        panel.plot(
-            steps[-1:],
-            100 * values[:, -1:].mean(axis=0),
-            linestyle="none",
-            marker="|",
-            markersize=11,
-            markeredgewidth=1.4,
-            color=style["color"],
-            zorder=3 + 0.01 * k,
-        )
+        line: Style = {"linewidth": 1.4, "markersize": 4.0, "markevery": (k % every, every)}
+        order, means = 3 + 0.01 * k, 100 * values.mean(axis=0)
+        (self.lines_[name, arm],) = panel.plot(steps, means, zorder=order, **line, **style)
+        end: Style = {"linestyle": "none", "marker": "|", "markersize": 11, "markeredgewidth": 1.4}
+        panel.plot(steps[-1:], means[-1:], color=style["color"], zorder=order, **end)
         if len(values) > 1:
-            self.bands_[name, arm] = panel.fill_between(
-                steps,
-                100 * values.min(axis=0),
-                100 * values.max(axis=0),
-                color=style["color"],
-                alpha=0.15,
-                linewidth=0.0,
-                zorder=2,
-            )
+            ends = 100 * values.min(axis=0), 100 * values.max(axis=0)
+            faint: Style = {"color": style["color"], "alpha": 0.15, "linewidth": 0.0, "zorder": 2}
+            self.bands_[name, arm] = panel.fill_between(steps, *ends, **faint)
 
 
 def _checked(name: str, steps: ArrayLike, values: ArrayLike, *, n_panels: int) -> _Curve:

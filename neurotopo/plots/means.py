@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurotopo.plots._display import constructor
 from neurotopo.plots._means import MeanDisplay, Means
 from neurotopo.plots._series import legend_below, look, note_on, short, size_of
 
@@ -17,8 +18,6 @@ __all__ = ["MeansDisplay"]
 
 class MeansDisplay(MeanDisplay):
     """Means of several kinds side by side, a row per question, with an interval each.
-
-    Use :meth:`from_arrays`.
 
     Parameters
     ----------
@@ -31,7 +30,6 @@ class MeansDisplay(MeanDisplay):
 
     Attributes
     ----------
-    {ax_}
     points_ : dict of str to matplotlib Line2D
         The means of each kind.
     bars_ : dict of str to matplotlib LineCollection
@@ -45,13 +43,11 @@ class MeansDisplay(MeanDisplay):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.means import MeansDisplay
     >>> values = {"own": ([0.5], [0.4], [0.6]), "random": ([0.1], [0.0], [0.2])}
     >>> display = MeansDisplay.from_arrays(["shared"], values, label="Succ")
     >>> display.points_["own"].get_xdata().tolist(), display.ax_.get_xlabel()
     ([0.5], 'Succ')
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -66,10 +62,7 @@ class MeansDisplay(MeanDisplay):
             raise ValueError("values must have at least one kind.")
         self.values = {name: Means.of(name, each, len(self.rows)) for name, each in values.items()}
 
-    @classmethod
-    def from_arrays(cls, *args: Any, ax: Any = None, **kwargs: Any) -> MeansDisplay:
-        """Draw means that are given as numbers."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_arrays = constructor("Draw means that are given as numbers.")
 
     def plot(self, ax: Any = None) -> MeansDisplay:
         """Draw the rows."""

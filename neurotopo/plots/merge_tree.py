@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.collections import LineCollection
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.persistence.merge_tree import MergeTree
@@ -14,6 +13,7 @@ from neurotopo.plots._display import Display
 from neurotopo.plots._inputs import chosen_stages, fitted_clusterer, given_tree
 from neurotopo.plots._palette import colors_of
 from neurotopo.plots._radii import RadiusAxis
+from neurotopo.plots._series import Style, segments_on
 
 __all__ = ["MergeTreeDisplay"]
 
@@ -24,8 +24,7 @@ class MergeTreeDisplay(Display):
     """Dendrogram of a merge tree: a stem per cluster, from its birth to its death.
 
     Merges at one radius are one horizontal line. The trees of a disconnected graph are drawn side
-    by side; their stems end in arrows on a line marked as infinite. Use :meth:`from_estimator` or
-    :meth:`from_tree`.
+    by side; their stems end in arrows on a line marked as infinite.
 
     Parameters
     ----------
@@ -42,7 +41,6 @@ class MergeTreeDisplay(Display):
 
     Attributes
     ----------
-    {ax_}
     drawn_nodes_ : ndarray of int
         The nodes drawn, in ascending order.
     leaves_ : ndarray of int
@@ -62,14 +60,12 @@ class MergeTreeDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import MergeTreeDisplay
     >>> ntc = NTCClusterer().fit([[0.0], [1.0], [5.0], [8.0]])
     >>> display = MergeTreeDisplay.from_estimator(ntc)
     >>> [segment[0, 1].item() for segment in display.merges_.get_segments()]
     [1.0, 3.0, 4.0]
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -98,24 +94,10 @@ class MergeTreeDisplay(Display):
     def from_estimator(
         cls, estimator: Any, *, names: Sequence[str] | None = None, ax: Any = None, **kwargs: Any
     ) -> MergeTreeDisplay:
-        """Draw the tree of a fitted clusterer, the chosen clusters coloured.
-
-        Parameters
-        ----------
-        {estimator}
-        {names}
-        {ax}
-        {kwargs}
-        """
+        """Draw the tree of a fitted clusterer, the chosen clusters coloured."""
         ntc = fitted_clusterer(estimator, cls)
-        display = cls(
-            ntc.merge_tree_,
-            nodes=ntc.nodes_,
-            stages=chosen_stages(ntc),
-            names=names,
-            scale=ntc.scale,
-        )
-        return display.plot(ax=ax, **kwargs)
+        chosen = {"nodes": ntc.nodes_, "stages": chosen_stages(ntc)}
+        return cls(ntc.merge_tree_, names=names, scale=ntc.scale, **chosen).plot(ax=ax, **kwargs)
 
     @classmethod
     def from_tree(
@@ -131,12 +113,8 @@ class MergeTreeDisplay(Display):
 
         Parameters
         ----------
-        {tree}
         nodes : array-like of int, optional
             Nodes whose subtrees are coloured.
-        {names}
-        {ax}
-        {kwargs}
         """
         return cls(given_tree(tree, cls), nodes=nodes, names=names).plot(ax=ax, **kwargs)
 
@@ -153,14 +131,12 @@ class MergeTreeDisplay(Display):
 
         Parameters
         ----------
-        {ax}
         min_size : int, default=1
             Smallest size of nodes to draw.
         max_nodes : int, optional
             Largest number of nodes to draw: the last ones born.
         cut : float, optional
             Radius at which to draw a line.
-        {log}
         """
         if cut is not None and not cut >= 0:
             raise ValueError(f"cut must be a non-negative radius, got {cut}.")
@@ -170,15 +146,13 @@ class MergeTreeDisplay(Display):
         self._lay_out(min_size, max_nodes)
         radii = np.append(self.tree.birth[self.drawn_nodes_], np.inf)
         shown = radii if cut is None else np.append(radii, cut)
-        axis = RadiusAxis.of(
-            shown, log=self.scale == "log" if log is None else log, from_zero=min_size == 1
-        )
+        log = self.scale == "log" if log is None else log
+        axis = RadiusAxis.of(shown, log=log, from_zero=min_size == 1)
         self._draw(axis)
         self.cut_line_ = None
         if cut is not None:
-            self.cut_line_ = self.ax_.axhline(
-                float(axis.place(cut)), color="black", linewidth=1.0, linestyle="--"
-            )
+            dashed: Style = {"color": "black", "linewidth": 1.0, "linestyle": "--"}
+            self.cut_line_ = self.ax_.axhline(float(axis.place(cut)), **dashed)
         axis.apply(self.ax_, "y")
         if not axis.log:
             self.ax_.set_ylim(axis.low, axis.limits[1])
@@ -215,14 +189,8 @@ class MergeTreeDisplay(Display):
         stems[:, 0, 1], stems[:, 1, 1] = bottom[drawn], top[drawn]
         thin = float(np.clip(60 / max(len(self.leaves_), 1), 0.5, 1.2))
         widths = np.where(self.stages[drawn] >= 0, 2.5 + thin, thin)
-        self.stems_ = LineCollection(
-            list(stems),
-            colors=self._tones(drawn),
-            linewidths=widths.tolist(),
-            capstyle="butt",
-            zorder=2,
-        )
-
+        style: Style = {"linewidths": widths.tolist(), "capstyle": "butt", "zorder": 2}
+        self.stems_ = segments_on(self.ax_, stems, colors=self._tones(drawn), **style)
         left, right = np.full(tree.n_nodes, np.inf), np.full(tree.n_nodes, -np.inf)
         children = drawn[tree.parent[drawn] >= 0]
         np.minimum.at(left, tree.parent[children], x[children])
@@ -231,15 +199,8 @@ class MergeTreeDisplay(Display):
         merges = np.empty((len(joined), 2, 2))
         merges[:, 0, 0], merges[:, 1, 0] = left[joined], right[joined]
         merges[:, :, 1] = bottom[joined, None]
-        self.merges_ = LineCollection(
-            list(merges),
-            colors=self._tones(joined),
-            linewidths=thin,
-            capstyle="projecting",
-            zorder=2,
-        )
-        self.ax_.add_collection(self.stems_, autolim=False)
-        self.ax_.add_collection(self.merges_, autolim=False)
+        style = {"linewidths": thin, "capstyle": "projecting", "zorder": 2}
+        self.merges_ = segments_on(self.ax_, merges, colors=self._tones(joined), **style)
         cut_off = self.leaves_[self.leaves_ >= tree.n_samples]
         (self.tips_,) = self.ax_.plot(
             x[cut_off], bottom[cut_off], linestyle="none", marker="o", markersize=3.5, color="0.3"
@@ -251,28 +212,13 @@ class MergeTreeDisplay(Display):
         return np.where(labels[:, None] >= 0, colors_of(labels), 0.45)  # thin lines need contrast
 
     def _draw_infinity(self, axis: RadiusAxis, roots: NDArray[np.intp]) -> None:
-        (self.arrows_,) = self.ax_.plot(
-            self._x[roots],
-            np.full(len(roots), axis.infinity),
-            linestyle="none",
-            marker="^",
-            markersize=float(np.clip(200 / max(len(roots), 1), 3, 6)),
-            color="0.4",
-        )
+        heights, size = np.full(len(roots), axis.infinity), np.clip(200 / max(len(roots), 1), 3, 6)
+        style: Style = {"linestyle": "none", "marker": "^", "color": "0.4"}
+        (self.arrows_,) = self.ax_.plot(self._x[roots], heights, markersize=float(size), **style)
         self.infinity_line_ = None
         if len(roots):
-            self.infinity_line_ = self.ax_.axhline(
-                axis.infinity, color="0.6", linewidth=0.8, linestyle=":", zorder=1
-            )
-            self.ax_.annotate(
-                r"$\infty$",
-                (1.0, axis.infinity),
-                xycoords=self.ax_.get_yaxis_transform(),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                annotation_clip=False,
-            )
+            style = {"xytext": (3, 0), "va": "center", "annotation_clip": False}
+            self.infinity_line_ = axis.mark_infinity(self.ax_, r"$\infty$", 1.0, **style)
 
     def _label(self) -> None:
         ax, leaves = self.ax_, self.leaves_
@@ -286,30 +232,24 @@ class MergeTreeDisplay(Display):
             ax.tick_params(axis="x", length=0)
         else:
             ax.set_xticks([])
-        whole = len(self.drawn_nodes_) == self.tree.n_nodes
+        n, n_nodes = len(self.drawn_nodes_), self.tree.n_nodes
         ax.set_xlabel(f"samples ({len(leaves)})" if len(leaves) > _MOST_NAMES else "samples")
-        if not whole:
-            ax.set_xlabel(
-                f"{len(self.drawn_nodes_)} of {self.tree.n_nodes} nodes; (samples) of the lowest"
-            )
-        self.cluster_texts_ = []
+        if n < n_nodes:
+            ax.set_xlabel(f"{n} of {n_nodes} nodes; (samples) of the lowest")
         shown = np.flatnonzero(np.isin(self.nodes, self.drawn_nodes_))
-        if len(shown) <= _MOST_NAMES:
-            tops = self.stems_.get_segments()
-            for k in shown.tolist():
-                x, y = tops[int(np.searchsorted(self.drawn_nodes_, self.nodes[k]))][1]
-                self.cluster_texts_.append(
-                    ax.annotate(
-                        str(k),
-                        (x, y),
-                        xytext=(4, -3),
-                        textcoords="offset points",
-                        va="top",
-                        color=tuple(0.8 * colors_of([k])[0]),
-                        weight="bold",
-                        fontsize="small",
-                    )
-                )
+        tops = self.stems_.get_segments()
+        style: Style = {"xytext": (4, -3), "va": "top", "textcoords": "offset points"}
+        style |= {"weight": "bold", "fontsize": "small"}
+        self.cluster_texts_ = [
+            ax.annotate(
+                str(k),
+                tops[int(np.searchsorted(self.drawn_nodes_, self.nodes[k]))][1],
+                color=tuple(0.8 * colors_of([k])[0]),
+                **style,
+            )
+            for k in shown.tolist()
+            if len(shown) <= _MOST_NAMES
+        ]
 
     def _leaf_name(self, leaf: int) -> str:
         if leaf >= self.tree.n_samples:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from neurotopo.plots._display import constructor
 from neurotopo.plots._means import MeanDisplay, Means
 from neurotopo.plots._series import (
     legend_height,
@@ -29,7 +30,7 @@ class PanelsDisplay(MeanDisplay):
     """Means and their intervals, a panel per question and a colour per series.
 
     With texts on the horizontal axis the series are points side by side at each text; with
-    numbers they are lines. A series has the same look in every panel. Use :meth:`from_arrays`.
+    numbers they are lines. A series has the same look in every panel.
 
     Parameters
     ----------
@@ -44,7 +45,6 @@ class PanelsDisplay(MeanDisplay):
 
     Attributes
     ----------
-    {panels_ax_}
     panels_ : dict of str to matplotlib Axes
         The panels, which share the vertical axis.
     lines_ : dict of (str, str) to matplotlib Line2D
@@ -56,13 +56,11 @@ class PanelsDisplay(MeanDisplay):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.panels import PanelsDisplay
     >>> panels = {"values": {"D": ([3.0, 2.0], [2.0, 1.0], [4.0, 3.0])}}
     >>> display = PanelsDisplay.from_arrays(panels, ["add", "delete"], ylabel="dProb (%)")
     >>> display.lines_["values", "D"].get_ydata()
     array([3., 2.])
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -91,10 +89,7 @@ class PanelsDisplay(MeanDisplay):
         self.names = list(dict.fromkeys(name for series in panels.values() for name in series))
         self.xlabel, self.ylabel, self.reference = xlabel, ylabel, reference
 
-    @classmethod
-    def from_arrays(cls, *args: Any, ax: Any = None, **kwargs: Any) -> PanelsDisplay:
-        """Draw means that are given as numbers."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_arrays = constructor("Draw means that are given as numbers.")
 
     def plot(self, ax: Any = None) -> PanelsDisplay:
         """Draw the panels side by side."""

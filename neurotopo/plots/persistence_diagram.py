@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from neurotopo.plots._intervals import IntervalDisplay
-from neurotopo.plots._palette import UNCLUSTERED, colors_of, swatches
+from neurotopo.plots._palette import colors_of, swatches
 from neurotopo.plots._radii import RadiusAxis, threshold_death
+from neurotopo.plots._series import Style
 
 __all__ = ["PersistenceDiagramDisplay"]
 
@@ -19,8 +19,6 @@ _MARKERS = "o^sDv"  # dimensions differ in shape as well as in colour
 
 class PersistenceDiagramDisplay(IntervalDisplay):
     """Persistence diagram: one point (R1, R2) per cluster, or (birth, death) per class.
-
-    Use :meth:`from_estimator`, :meth:`from_tree` or :meth:`from_diagrams`.
 
     Parameters
     ----------
@@ -40,7 +38,6 @@ class PersistenceDiagramDisplay(IntervalDisplay):
 
     Attributes
     ----------
-    {ax_}
     points_ : list of matplotlib PathCollection
         The points: those not chosen, then those chosen; or one collection per dimension.
     diagonal_, threshold_line_, infinity_line_ : matplotlib Line2D or None
@@ -55,14 +52,12 @@ class PersistenceDiagramDisplay(IntervalDisplay):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import PersistenceDiagramDisplay
     >>> ntc = NTCClusterer().fit([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
     >>> display = PersistenceDiagramDisplay.from_estimator(ntc)
     >>> display.points_[1].get_offsets().round(1).tolist()  # the chosen clusters
     [[0.1, 3.9], [0.1, 4.8]]
-    >>> plt.close(display.figure_)
     """
 
     def plot(
@@ -72,13 +67,11 @@ class PersistenceDiagramDisplay(IntervalDisplay):
 
         Parameters
         ----------
-        {ax}
         log : bool, optional
             Logarithmic axes. None: if the scale of the persistence is logarithmic.
         band : float or object with an attribute ``width``, optional
             Confidence band, as :func:`neurotopo.persistence.bottleneck_band` returns it: points
             with ``death - birth`` up to the width do not differ from the diagonal.
-        {legend}
         """
         width = None if band is None else _width(band)
         self._start(ax)
@@ -88,9 +81,8 @@ class PersistenceDiagramDisplay(IntervalDisplay):
         axis.apply(self.ax_, "x")
         axis.apply(self.ax_, "y")
         self.ax_.set_xlim(axis.limits[0], axis.infinity)
-        self.ax_.set(xlabel="birth $R_1$", ylabel="death $R_2$")
-        if self.names is not None:
-            self.ax_.set(xlabel="birth", ylabel="death")
+        names = ("birth $R_1$", "death $R_2$") if self.names is None else ("birth", "death")
+        self.ax_.set(xlabel=names[0], ylabel=names[1])
         self.legend_ = self._draw_legend() if legend else None
         return self
 
@@ -99,64 +91,39 @@ class PersistenceDiagramDisplay(IntervalDisplay):
         (self.diagonal_,) = ax.plot(axis.limits, axis.limits, color="0.3", linewidth=0.8, zorder=1)
         self.band_ = self.threshold_line_ = self.infinity_line_ = None
         if width is not None:
-            self.band_ = ax.fill_between(
-                x,
-                x,
-                np.minimum(x + width, axis.limits[1]),
-                color="0.88",
-                linewidth=0,
-                zorder=0,
-                label="confidence band",
-            )
+            top = np.minimum(x + width, axis.limits[1])
+            grey: Style = {"color": "0.88", "linewidth": 0, "label": "confidence band"}
+            self.band_ = ax.fill_between(x, x, top, zorder=0, **grey)
         if self.threshold is not None:
             death = threshold_death(x, self.threshold, self.scale, self.unit)
             seen = death <= axis.limits[1]
-            (self.threshold_line_,) = ax.plot(
-                x[seen],
-                death[seen],
-                color="0.3",
-                linewidth=1.0,
-                linestyle="--",
-                zorder=1,
-                label=f"threshold (persistence {self.threshold:.3g})",
-            )
+            dashed: Style = {"color": "0.3", "linewidth": 1.0, "linestyle": "--"}
+            label = f"threshold (persistence {self.threshold:.3g})"
+            (self.threshold_line_,) = ax.plot(x[seen], death[seen], zorder=1, label=label, **dashed)
         if axis.has_infinity:
-            self.infinity_line_ = ax.axhline(
-                axis.infinity, color="0.6", linewidth=0.8, linestyle=":", zorder=1
-            )
             text = r"$\infty$"
             if self.end_of_observation is not None:
                 text += f" (counted up to R = {self.end_of_observation:.3g})"
-            ax.annotate(
-                text,
-                (0.01, axis.infinity),
-                xycoords=ax.get_yaxis_transform(),
-                xytext=(0, 3),
-                textcoords="offset points",
-                fontsize="small",
-                color="0.3",
-            )
+            style: Style = {"xytext": (0, 3), "fontsize": "small", "color": "0.3"}
+            self.infinity_line_ = axis.mark_infinity(ax, text, 0.01, **style)
 
     def _draw_points(self, axis: RadiusAxis) -> None:
-        at = axis.place(self.diagram)
-        areas = self._areas()
+        at, areas, colors = axis.place(self.diagram), self._areas(), colors_of(self.labels)
+        groups, markers = [self.labels < 0, self.labels >= 0], "oo"
         if self.names is not None:
             groups = [self.labels == k for k in range(len(self.names))]
-            markers = [_MARKERS[k % len(_MARKERS)] for k in range(len(groups))]
-        else:
-            groups, markers = [self.labels < 0, self.labels >= 0], ["o", "o"]
+            markers = "".join(_MARKERS[k % len(_MARKERS)] for k in range(len(groups)))
+        style: Style = {"alpha": 0.8, "linewidths": 0.6, "edgecolors": "white"}
         self.points_ = [
             self.ax_.scatter(
                 at[group, 0],
                 at[group, 1],
                 s=areas[group],
-                c=colors_of(self.labels[group]),
+                c=colors[group],
                 marker=marker,
-                alpha=0.8,
-                linewidths=0.6,
-                edgecolors="white",
                 clip_on=False,
                 zorder=zorder,
+                **style,
             )
             for zorder, (group, marker) in enumerate(zip(groups, markers, strict=True), start=2)
         ]
@@ -174,20 +141,12 @@ class PersistenceDiagramDisplay(IntervalDisplay):
             for entry, label in zip(entries, present, strict=False):
                 entry.set_marker(_MARKERS[label % len(_MARKERS)])
         elif (self.labels < 0).any():
-            entries.append(
-                Line2D(
-                    [],
-                    [],
-                    color=UNCLUSTERED,
-                    marker="o",
-                    linestyle="none",
-                    label="not chosen" if present or self.threshold is not None else "cluster",
-                )
-            )
+            name = "not chosen" if present or self.threshold is not None else "cluster"
+            entries += swatches([-1], [name])
         entries += [line for line in (self.threshold_line_, self.band_) if line is not None]
-        # no point lies below the diagonal
         if not entries:
             return None
+        # no point lies below the diagonal
         return self.ax_.legend(handles=entries, loc="lower right", fontsize="small")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._display import Display
-from neurotopo.plots._series import legend_below, look, note_on, short
+from neurotopo.plots._display import Display, constructor
+from neurotopo.plots._series import Style, legend_below, look, note_on, short
 
 __all__ = ["RocDisplay"]
 
@@ -22,8 +22,6 @@ class RocDisplay(Display):
     """ROC curves: the share of positives above each threshold against that of negatives.
 
     The diagonal, where scores carry no information, is grey.
-
-    Use :meth:`from_curves`.
 
     Parameters
     ----------
@@ -38,7 +36,6 @@ class RocDisplay(Display):
 
     Attributes
     ----------
-    {ax_}
     lines_ : dict of str to matplotlib Line2D
         The curves.
     diagonal_ : matplotlib Line2D
@@ -49,12 +46,10 @@ class RocDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.roc import RocDisplay
     >>> display = RocDisplay.from_curves({"dkn": ([0, 0, 0.5, 1], [0, 0.5, 1, 1])})
     >>> display.legend_.get_texts()[0].get_text()
     'dkn: 0.875'
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -69,41 +64,26 @@ class RocDisplay(Display):
         }
         self.labels = labels
 
-    @classmethod
-    def from_curves(cls, *args: Any, ax: Any = None, **kwargs: Any) -> RocDisplay:
-        """Draw ROC curves."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_curves = constructor("Draw ROC curves.")
 
     def plot(self, ax: Any = None) -> RocDisplay:
         """Draw the curves."""
-        self._start(ax)
+        ax = self._start(ax)
         self.lines_, self.legend_, self.note_ = {}, None, None
-        (self.diagonal_,) = self.ax_.plot([0, 1], [0, 1], color="0.7", linewidth=1.0, zorder=1)
-        self.ax_.set(
-            xlim=(-0.02, 1.02),
-            ylim=(-0.02, 1.02),
-            xlabel=short(self.labels[0]),
-            ylabel=short(self.labels[1]),
-            aspect="equal",
-        )
-        self.ax_.grid(color="0.92", linewidth=0.8)
-        self.ax_.set_axisbelow(True)
+        (self.diagonal_,) = ax.plot([0, 1], [0, 1], color="0.7", linewidth=1.0, zorder=1)
+        ax.set(xlabel=short(self.labels[0]), ylabel=short(self.labels[1]), aspect="equal")
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        ax.grid(color="0.92", linewidth=0.8)
+        ax.set_axisbelow(True)
         if not self.curves:
-            self.note_ = note_on(self.ax_, "nothing to draw")
+            self.note_ = note_on(ax, "nothing to draw")
             return self
         for k, (name, (x, y)) in enumerate(self.curves.items()):
             every = max(len(x) // _MARKS, 1)
-            (self.lines_[name],) = self.ax_.plot(
-                x,
-                y,
-                linewidth=1.5,
-                markersize=4.5,
-                markevery=(k % every, every),
-                zorder=3 + 0.01 * k,
-                **look(k),
-            )
+            style: Style = {"linewidth": 1.5, "markersize": 4.5, "markevery": (k % every, every)}
+            (self.lines_[name],) = ax.plot(x, y, zorder=3 + 0.01 * k, **style, **look(k))
         names = [f"{short(name, 30)}: {_words(*self.areas[name])}" for name in self.curves]
-        self.legend_ = legend_below(self.ax_, list(self.lines_.values()), names)
+        self.legend_ = legend_below(ax, list(self.lines_.values()), names)
         return self
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.plots._display import constructor
 from neurotopo.plots._means import MeanDisplay, Means
-from neurotopo.plots._series import legend_below, look, note_on, short
+from neurotopo.plots._series import Style, legend_below, look, note_on, short
 
 __all__ = ["ScalingDisplay"]
 
@@ -21,7 +22,7 @@ class ScalingDisplay(MeanDisplay):
     """Lines of means with their intervals over one axis, a line per measure.
 
     Points without a value (nan) are left out, points without bounds have no bar. The lines are
-    shifted a little, so that their bars do not overlap. Use :meth:`from_means`.
+    shifted a little, so that their bars do not overlap.
 
     Parameters
     ----------
@@ -37,7 +38,6 @@ class ScalingDisplay(MeanDisplay):
 
     Attributes
     ----------
-    {ax_}
     bars_ : dict of str to matplotlib ErrorbarContainer
         The points, their line and their bars, by measure.
     {legend_}
@@ -45,13 +45,11 @@ class ScalingDisplay(MeanDisplay):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.scaling import ScalingDisplay
     >>> means = {"NTC": [[1.0, 0.5, 1.5], [2.0, 1.5, 2.5]]}
     >>> display = ScalingDisplay.from_means([1e5, 1e6], means, xlabel="weights", log=True)
     >>> display.bars_["NTC"].lines[0].get_ydata().tolist()
     [1.0, 2.0]
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -83,10 +81,7 @@ class ScalingDisplay(MeanDisplay):
                 )
             self.series[name] = Means.of(name, rows.T, n)
 
-    @classmethod
-    def from_means(cls, *args: Any, ax: Any = None, **kwargs: Any) -> ScalingDisplay:
-        """Draw means and intervals."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_means = constructor("Draw means and intervals.")
 
     def plot(self, ax: Any = None) -> ScalingDisplay:
         """Draw the lines."""
@@ -102,18 +97,11 @@ class ScalingDisplay(MeanDisplay):
             self.note_ = note_on(ax, "nothing to draw")
             return self
         for k, (name, means) in enumerate(drawn.items()):
-            lengths = np.array([means.mean - means.low, means.high - means.mean])[:, means.known]
-            self.bars_[name] = ax.errorbar(
-                self._shifted((k - (len(drawn) - 1) / 2) * _SHIFT)[means.known],
-                means.mean[means.known],
-                yerr=np.maximum(np.nan_to_num(lengths), 0.0),
-                linewidth=1.4,
-                markersize=5.0,
-                capsize=3.0,
-                elinewidth=1.2,
-                zorder=3 + 0.01 * k,
-                **look(k),
-            )
+            x, known = self._shifted((k - (len(drawn) - 1) / 2) * _SHIFT), means.known
+            lengths = np.array([means.mean - means.low, means.high - means.mean])[:, known]
+            style: Style = {"linewidth": 1.4, "markersize": 5.0, "capsize": 3.0, "elinewidth": 1.2}
+            style |= {"yerr": np.maximum(np.nan_to_num(lengths), 0.0), "zorder": 3 + 0.01 * k}
+            self.bars_[name] = ax.errorbar(x[known], means.mean[known], **style, **look(k))
         self._set_ticks()
         self.legend_ = legend_below(ax, [*self.bars_.values()], [short(name) for name in drawn])
         return self
@@ -129,7 +117,7 @@ class ScalingDisplay(MeanDisplay):
         axis = self.ax_.xaxis
         if self.names is not None:
             crowded = sum(len(name) + 2 for name in self.names) > 60
-            turned: dict[str, Any] = {"rotation": 25, "ha": "right"} if crowded else {}
+            turned: Style = {"rotation": 25, "ha": "right"} if crowded else {}
             names = [short(name, 24) for name in self.names]
             self.ax_.set_xticks(self.x, names, fontsize="small", **turned)
         elif self.log:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._display import Display
-from neurotopo.plots._series import drops_in_percent, legend_below, look, note_on, short
+from neurotopo.plots._display import Display, constructor
+from neurotopo.plots._series import Style, drops_in_percent, legend_below, look, note_on, short
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.dkn import DKN
@@ -24,10 +24,8 @@ _SPREAD = 0.15  # largest shift of points of one size, so that they do not overl
 class SuppressionDisplay(Display):
     """dProb against the number of suppressed components of one fact.
 
-    The line is the mean over all subsets of a size; the faint points are the single subsets, side
-    by side in their order. All curves start at 0, with nothing suppressed.
-
-    Use :meth:`from_dkn` or :meth:`from_arrays`.
+    The line is the mean over all subsets of a size; faint points are the subsets, side by side.
+    All curves start at 0, with nothing suppressed.
 
     Parameters
     ----------
@@ -43,7 +41,6 @@ class SuppressionDisplay(Display):
 
     Attributes
     ----------
-    {ax_}
     line_ : matplotlib Line2D
         The curve, in per cent.
     points_ : matplotlib PathCollection
@@ -60,12 +57,10 @@ class SuppressionDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.suppression import SuppressionDisplay
     >>> display = SuppressionDisplay.from_arrays([0.1, 0.7], controls={"random": [0.0, 0.1]})
     >>> display.line_.get_ydata().tolist()
     [0.0, 10.0, 70.0]
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -99,7 +94,6 @@ class SuppressionDisplay(Display):
             Result of :meth:`neurotopo.DKNFinder.find`.
         controls : dict of str to array-like, shape (n,), optional
             Further curves by name.
-        {ax}
         """
         from neurotopo.knowledge.dkn import DKN
 
@@ -109,25 +103,16 @@ class SuppressionDisplay(Display):
         display = cls(dkn.curve, sizes=subsets.sizes, drops=subsets.drops, controls=controls)
         return display.plot(ax=ax)
 
-    @classmethod
-    def from_arrays(cls, *args: Any, ax: Any = None, **kwargs: Any) -> SuppressionDisplay:
-        """Draw a curve that is given as numbers."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_arrays = constructor("Draw a curve that is given as numbers.")
 
     def plot(self, ax: Any = None) -> SuppressionDisplay:
         """Draw the curves."""
         ax = self._start(ax)
         ax.axhline(0.0, color="0.75", linewidth=0.8, zorder=0)
         drawn = np.isfinite(self.drops)
-        self.points_ = ax.scatter(
-            (self.sizes + _aside(self.sizes))[drawn],
-            self.drops[drawn],
-            s=14,
-            color=look(0)["color"],
-            alpha=0.35,
-            linewidths=0,
-            zorder=2,
-        )
+        x, color = self.sizes + _aside(self.sizes), look(0)["color"]
+        faint: Style = {"s": 14, "alpha": 0.35, "linewidths": 0, "zorder": 2}
+        self.points_ = ax.scatter(x[drawn], self.drops[drawn], color=color, **faint)
         self.controls_ = {
             name: _curve(ax, values, k + 1, linewidth=1.2, markersize=4.5)
             for k, (name, values) in enumerate(self.controls.items())
@@ -153,23 +138,17 @@ class SuppressionDisplay(Display):
         left_out = sum(int(np.isnan(each).sum()) for each in values)
         if np.isnan(self.curve).all():
             return note_on(self.ax_, "the curve is undefined")
-        if left_out:
-            self.legend_.set_title(
-                f"{left_out} without a finite value left out", prop={"size": "small"}
-            )
-            return self.legend_.get_title()
-        return None
+        if not left_out:
+            return None
+        text = f"{left_out} without a finite value left out"
+        self.legend_.set_title(text, prop={"size": "small"})
+        return self.legend_.get_title()
 
 
 def _curve(ax: Axes, values: NDArray[np.float64], k: int, **options: Any) -> Any:
     """Draw a curve that starts at 0 with nothing suppressed."""
-    (line,) = ax.plot(
-        np.arange(len(values) + 1),
-        np.append(0.0, values),
-        zorder=4 if k == 0 else 3,
-        **look(k),
-        **options,
-    )
+    x, y = np.arange(len(values) + 1), np.append(0.0, values)
+    (line,) = ax.plot(x, y, zorder=4 if k == 0 else 3, **look(k), **options)
     return line
 
 

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._display import Display
+from neurotopo.plots._display import Display, constructor
 from neurotopo.plots._series import (
+    Style,
     drops_in_percent,
     legend_height,
     legend_of_looks,
@@ -31,11 +32,8 @@ _Curves = dict[str, dict[int, NDArray[np.float64]]]
 class SuppressionGridDisplay(Display):
     """dProb against the number of suppressed components, a panel per number of components.
 
-    Figure 4 of the paper [1]_: every panel shows the facts with n components, with the mean curve
-    of each method. A method without such facts is absent from the panel. All panels share the axis
-    of dProb.
-
-    Use :meth:`from_curves`.
+    Figure 4 of the paper [1]_: every panel shows the mean curve of each method over the facts with
+    n components. A method without such facts is absent. All panels share the axis of dProb.
 
     Parameters
     ----------
@@ -49,7 +47,6 @@ class SuppressionGridDisplay(Display):
 
     Attributes
     ----------
-    {panels_ax_}
     panels_ : dict of int to matplotlib Axes
         The panel of each number of components.
     lines_ : dict of (int, str) to matplotlib Line2D
@@ -64,13 +61,10 @@ class SuppressionGridDisplay(Display):
     --------
     neurotopo.plots.suppression.SuppressionDisplay : The curve of one fact.
 
-    References
-    ----------
     {paper}
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.suppression_grid import SuppressionGridDisplay
     >>> curves = {"ntc": {2: [0.1, 0.8], 3: [0.1, 0.2, 0.9]}, "kmeans": {2: [0.3, 0.6]}}
     >>> counts = {"ntc": {2: 30, 3: 4}, "kmeans": {2: 12}}
@@ -79,7 +73,6 @@ class SuppressionGridDisplay(Display):
     [(2, 'kmeans'), (2, 'ntc'), (3, 'ntc')]
     >>> [text.get_text() for text in display.legend_.get_texts()]
     ['ntc (30, 4)', 'kmeans (12, 0)']
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -92,9 +85,8 @@ class SuppressionGridDisplay(Display):
         self.curves = _checked("curve", curves)
         self.errors = _checked("errors", errors or {})
         for name, by_n in self.errors.items():
-            strangers = set(by_n) - set(self.curves.get(name, {}))
-            if strangers:
-                raise ValueError(f"errors of {name!r} for n = {min(strangers)}: there is no curve.")
+            for n in sorted(set(by_n) - set(self.curves.get(name, {}))):
+                raise ValueError(f"errors of {name!r} for n = {n}: there is no curve.")
             if any((row < 0).any() for row in by_n.values()):
                 raise ValueError(f"errors of {name!r} must not be negative.")
         self.counts = {name: self._counted(name, counts) for name in self.curves}
@@ -111,10 +103,7 @@ class SuppressionGridDisplay(Display):
                 )
         return {n: int(given[n]) for n in self.curves[name]}
 
-    @classmethod
-    def from_curves(cls, *args: Any, ax: Any = None, **kwargs: Any) -> SuppressionGridDisplay:
-        """Draw mean curves of methods."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_curves = constructor("Draw mean curves of methods.")
 
     def plot(
         self, ax: Any = None, *, components: Iterable[int] = range(2, 9)
@@ -123,7 +112,6 @@ class SuppressionGridDisplay(Display):
 
         Parameters
         ----------
-        {ax}
         components : iterable of int, default=range(2, 9)
             Numbers of components to draw, if a method has such facts.
         """
@@ -186,26 +174,15 @@ class SuppressionGridDisplay(Display):
             if n not in self.curves[name] or not self._has(name, n):
                 continue
             values = np.append(0.0, self.curves[name][n])
-            (self.lines_[n, name],) = panel.plot(
-                np.arange(n + 1),
-                values,
-                linewidth=1.4,
-                markersize=4.5,
-                zorder=3 + 0.01 * k,
-                **look(k),
-            )
+            style: Style = {"linewidth": 1.4, "markersize": 4.5, "zorder": 3 + 0.01 * k, **look(k)}
+            (self.lines_[n, name],) = panel.plot(np.arange(n + 1), values, **style)
             half = self.errors.get(name, {}).get(n)
             if half is not None:
                 known = np.flatnonzero(np.isfinite(half) & np.isfinite(values[1:]))
-                middle, half = values[known + 1], half[known]
+                ends = values[known + 1] - half[known], values[known + 1] + half[known]
+                thin: Style = {"linewidth": 1.0, "alpha": 0.7, "zorder": 2}
                 self.errors_[n, name] = panel.vlines(
-                    known + 1.0,
-                    middle - half,
-                    middle + half,
-                    color=look(k)["color"],
-                    linewidth=1.0,
-                    alpha=0.7,
-                    zorder=2,
+                    known + 1.0, *ends, color=look(k)["color"], **thin
                 )
         panel.set_title(f"n = {n}", fontsize="medium")
         panel.set_xlim(-0.3, n + 0.3)

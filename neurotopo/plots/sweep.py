@@ -11,8 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.plots._display import Display
-from neurotopo.plots._series import short, size_of
+from neurotopo.plots._display import Display, constructor
+from neurotopo.plots._series import Style, heat_map, short, size_of
 
 __all__ = ["SweepDisplay"]
 
@@ -22,11 +22,9 @@ _LARGEST, _SMALLEST = 9.0, 4.0  # sizes of the numbers in points; smaller ones a
 class SweepDisplay(Display):
     """Heat-map of a value over two thresholds, with the numbers in the cells.
 
-    Rows are values of the first threshold, from bottom to top, columns those of the second. A cell
-    without a value (nan) is hatched. Numbers are omitted if they would be too small to read; a new
-    figure is large enough for 20 rows and columns.
-
-    Use :meth:`from_values`.
+    Rows are values of the first threshold, from bottom to top, columns those of the second. Cells
+    with nan are hatched. Numbers too small to read are omitted; a new figure has room for 20 rows
+    and columns.
 
     Parameters
     ----------
@@ -41,7 +39,6 @@ class SweepDisplay(Display):
 
     Attributes
     ----------
-    {ax_}
     image_ : matplotlib AxesImage
         The cells.
     missing_ : matplotlib PatchCollection
@@ -53,7 +50,6 @@ class SweepDisplay(Display):
 
     Examples
     --------
-    >>> import matplotlib.pyplot as plt
     >>> from neurotopo.plots.sweep import SweepDisplay
     >>> display = SweepDisplay.from_values(
     ...     [[0.1, 0.25], [float("nan"), 0.5]], [0.2, 0.3], [0.7, 0.8], name="share of facts"
@@ -62,7 +58,6 @@ class SweepDisplay(Display):
     ['0.1', '0.25', '0.5']
     >>> len(display.missing_.get_paths())
     1
-    >>> plt.close(display.figure_)
     """
 
     def __init__(
@@ -76,18 +71,12 @@ class SweepDisplay(Display):
         rows, columns = self.values.shape
         self.tau1 = _thresholds("tau1", tau1, rows, "row")
         self.tau2 = _thresholds("tau2", tau2, columns, "column")
-        if np.isinf(self.values).any():
-            row, column = np.argwhere(np.isinf(self.values))[0]
-            raise ValueError(
-                f"the value at tau1 = {self.tau1[row]:g}, tau2 = {self.tau2[column]:g} is "
-                f"{self.values[row, column]}."
-            )
+        for row, column in np.argwhere(np.isinf(self.values)):
+            at = f"tau1 = {self.tau1[row]:g}, tau2 = {self.tau2[column]:g}"
+            raise ValueError(f"the value at {at} is {self.values[row, column]}.")
         self.name = name
 
-    @classmethod
-    def from_values(cls, *args: Any, ax: Any = None, **kwargs: Any) -> SweepDisplay:
-        """Draw the values of a sweep."""
-        return cls._drawn(*args, ax=ax, **kwargs)
+    from_values = constructor("Draw the values of a sweep.")
 
     def plot(
         self, ax: Any = None, *, number_format: str = ".3g", cmap: Any = "viridis"
@@ -96,27 +85,18 @@ class SweepDisplay(Display):
 
         Parameters
         ----------
-        {ax}
         number_format : str, default=".3g"
             Format of the numbers in the cells.
-        {cmap}
         """
         rows, columns = self.values.shape
         width, height = np.clip([0.5 * columns + 2, 0.35 * rows + 1.5], [4, 3], [14, 10])
         ax = self._start(ax, (float(width), float(height)))
         known = np.isfinite(self.values)
-        self.image_ = ax.imshow(
-            np.ma.masked_invalid(self.values),
-            aspect="auto",
-            origin="lower",
-            cmap=cmap,
-            norm=_norm(self.values[known]),
-            interpolation="nearest",
-        )
+        shown = np.ma.masked_invalid(self.values)
+        self.image_ = heat_map(ax, shown, cmap, _norm(self.values[known]))
         cells = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in np.argwhere(~known)]
-        self.missing_ = PatchCollection(
-            cells, facecolor="none", edgecolor="0.6", hatch="////", linewidth=0.0
-        )
+        hatched: Style = {"facecolor": "none", "edgecolor": "0.6", "hatch": "////"}
+        self.missing_ = PatchCollection(cells, linewidth=0.0, **hatched)
         ax.add_collection(self.missing_, autolim=False)
         self._name_rows_and_columns()
         self._write_numbers(number_format)
@@ -157,17 +137,9 @@ class SweepDisplay(Display):
         for (row, column), text in texts.items():
             shade = self.image_.cmap(self.image_.norm(self.values[row, column]))
             bright = float(np.dot(shade[:3], (0.299, 0.587, 0.114)))
-            self.texts_.append(
-                self.ax_.text(
-                    column,
-                    row,
-                    text,
-                    ha="center",
-                    va="center",
-                    fontsize=min(size, _LARGEST),
-                    color="black" if bright > 0.5 else "white",
-                )
-            )
+            style: Style = {"ha": "center", "va": "center", "fontsize": min(size, _LARGEST)}
+            color = "black" if bright > 0.5 else "white"
+            self.texts_.append(self.ax_.text(column, row, text, color=color, **style))
 
 
 def _thresholds(name: str, values: ArrayLike, n: int, what: str) -> NDArray[np.float64]:

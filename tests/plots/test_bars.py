@@ -68,7 +68,7 @@ def test_kinds_keep_their_colours():
     ("given", "message"),
     [
         ({"low": [0.5]}, "ends before it begins"),
-        ({"n": [1.5]}, "is no number of facts"),
+        ({"n": [1.5]}, "must be a number of facts"),
         ({"value": [1, 2]}, r"value must have shape \(1,\)"),
         ({"value": [np.inf]}, "value must be finite or nan"),
         ({"kinds": ["x", "y"]}, "kinds must be 1, one per name"),

@@ -147,7 +147,7 @@ def test_artists_promised_are_there():
 @pytest.mark.parametrize(
     ("maps", "overlaps", "message"),
     [
-        ({}, None, "maps must have one map at least"),
+        ({}, None, "maps must have at least one map"),
         ({"D": [1.0]}, None, r"the map 'D' must have shape \(n_layers, n_bins\), got \(1,\)"),
         ({"D": [[1.0, -1.0]]}, None, "the map 'D' has -1.0 in layer 0, bin 1"),
         ({"D": [[np.inf]]}, None, "the map 'D' has inf in layer 0, bin 0"),

@@ -69,7 +69,7 @@ def test_large_counts_do_not_overflow():
 @pytest.mark.parametrize(
     ("counts", "options", "said"),
     [
-        ({}, {}, "one kind of neurons at least"),
+        ({}, {}, "at least one kind of neurons"),
         ({"a": []}, {}, r"'a' must have shape \(n_layers,\), got \(0,\)"),
         ({"a": [[1]]}, {}, r"'a' must have shape \(n_layers,\), got \(1, 1\)"),
         ({"a": [1, -1]}, {}, "count of 'a' in layer 1 is -1"),
