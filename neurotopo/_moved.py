@@ -16,6 +16,7 @@ MOVED = {
     "neurotopo.graphs.lengths": "neurotopo.persistence.lengths",
     "neurotopo.graphs.neurons": "neurotopo.neurons",
     "neurotopo.models.device_products": "neurotopo.graphs.device_products",
+    "neurotopo.persistence.prim": "neurotopo.persistence.forest",
     "neurotopo.plots._graph_data": "neurotopo.cluster.drawn_graph",
     "neurotopo.plots._layout": "neurotopo.cluster.layout",
     "neurotopo.plots._rows": "neurotopo.plots._means",

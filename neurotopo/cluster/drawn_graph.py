@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from neurotopo.cluster.layout import layered_positions, scaled_positions
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.persistence.engines import minimum_spanning_forest, smooth_lengths
+from neurotopo.persistence.forest import spanning_edges
 from neurotopo.persistence.inputs import EdgeList, check_distances
-from neurotopo.persistence.kruskal import spanning_edges
 from neurotopo.persistence.points import pairwise
 
 __all__ = ["DrawnGraph", "checked_positions", "drawn_graph"]

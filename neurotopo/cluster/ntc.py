@@ -22,7 +22,7 @@ from neurotopo.cluster.membership import (
 )
 from neurotopo.cluster.selection import RULES, select_clusters
 from neurotopo.persistence.clusters import SCALES, CandidateClusters, candidate_clusters
-from neurotopo.persistence.engines import ENGINES, forest_for_tree
+from neurotopo.persistence.engines import ENGINES, find_forest
 from neurotopo.persistence.inputs import EdgeList, check_distances, check_strata
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.points import pairwise
@@ -231,14 +231,8 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
             check_strata(strata, X.shape[0])
         self._strata = None if strata is None else np.array(strata)
         self._fit_X = X
-        forest = forest_for_tree(
-            X,
-            metric=self.metric,
-            engine=self.engine,
-            min_samples=self.min_samples,
-            n_jobs=self.n_jobs,
-        )
-        self._whole_tree = tree_of_forest(forest)
+        options = self.metric, self.engine, self.min_samples, self.n_jobs
+        self._whole_tree = tree_of_forest(find_forest(X, *options, as_path=True))
         self._fitted_with = {name: getattr(self, name) for name in self._needs_refit}
         return self._select()
 

@@ -27,7 +27,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-from neurotopo.persistence.kruskal import spanning_edges
+from neurotopo.persistence.forest import spanning_edges
 
 __all__ = ["DenseTile", "Tile", "TileForest", "tile_edges", "tile_forest"]
 
@@ -326,7 +326,7 @@ def _forest_of_entries(
 ) -> TileForest:
     """Spanning forest of some entries in ascending order of position.
 
-    As :func:`~neurotopo.persistence.kruskal.spanning_edges`, but of entries known to be distinct
+    As :func:`~neurotopo.persistence.forest.spanning_edges`, but of entries known to be distinct
     and in order.
     """
     n_rows, n_columns = shape

@@ -28,8 +28,7 @@ from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.products import NotFiniteError, Products
 from neurotopo.graphs.row_pairs import RowPair
 from neurotopo.graphs.whole_model_plan import Plan
-from neurotopo.persistence.forest import SpanningForest
-from neurotopo.persistence.kruskal import spanning_edges
+from neurotopo.persistence.forest import SpanningForest, spanning_edges
 from neurotopo.persistence.lengths import Length, edge_lengths
 from neurotopo.persistence.tree_building import tree_of_forest
 

@@ -34,7 +34,7 @@ class ConfidenceBand:
     Attributes
     ----------
     radius : float
-        Radius of the ball: the bottleneck distance that the diagram is trusted to.
+        Radius of the ball, a bottleneck distance.
     alpha : float
         One minus the nominal confidence.
     dimension : int
@@ -42,11 +42,10 @@ class ConfidenceBand:
     method : str
         ``"dtm"``, ``"bootstrap"`` or ``"subsample"``.
     diagram : ndarray of float64, shape (n_bars, 2)
-        The diagram of the whole sample that the band belongs to: for ``"dtm"`` that of the
-        filtration by distance to measure, otherwise the Vietoris-Rips diagram.
+        Diagram of the whole sample: for ``"dtm"`` of the filtration by distance to measure,
+        otherwise of Vietoris-Rips.
     distances : ndarray of float64, shape (n_resamples,)
-        The distance of every resample: Hausdorff distances for ``"subsample"``, otherwise
-        bottleneck distances.
+        Distance of every resample: Hausdorff for ``"subsample"``, otherwise bottleneck.
 
     Examples
     --------
@@ -67,12 +66,8 @@ class ConfidenceBand:
 
     @property
     def width(self) -> float:
-        """Persistence up to which a bar may be noise: twice the radius.
-
-        A point of persistence p is p/2 from the diagonal in the distance of the plane that the
-        bottleneck distance uses.
-        """
-        return 2.0 * self.radius
+        """Persistence up to which a bar may be noise: twice the radius."""
+        return 2.0 * self.radius  # a point of persistence p is p/2 from the diagonal
 
     def significant(self, diagram: ArrayLike | None = None) -> NDArray[np.bool_]:
         """Return which bars are longer than the width of the band.
@@ -85,7 +80,7 @@ class ConfidenceBand:
         Returns
         -------
         ndarray of bool, shape (n_bars,)
-            Bars that never die are significant, whatever their birth, unless the width is infinite.
+            Bars that never die are significant unless the width is infinite.
         """
         births, deaths = self.diagram.T if diagram is None else check_diagram(diagram).T
         return deaths - births > self.width
@@ -117,12 +112,12 @@ def bottleneck_band(
     alpha : float, default=0.05
         One minus the nominal confidence, in (0, 1).
     method : {"dtm", "bootstrap", "subsample"}, default="dtm"
-        Which diagram the band is for, and how its radius is found: see Notes.
+        The diagram of the band, and how its radius is computed: see Notes.
     n_resamples : int, default=200
-        Number of resamples. With fewer than ``1 / alpha`` the radius is the largest distance seen.
+        Number of resamples. With fewer than ``1 / alpha`` the radius is the largest distance.
     mass : float, default=0.1
-        For ``method="dtm"``: the share of the sample that the distance to measure looks at, in
-        (0, 1]. A group with a smaller share cannot be seen; a larger share is less noisy.
+        For ``method="dtm"``: the share of the sample in the distance to measure, in (0, 1].
+        Smaller groups cannot be detected; a larger share is less noisy.
     subsample_size : int or None, default=None
         For ``method="subsample"``: points of a subsample. None: ``n ** (2 / 3)``, rounded up.
     random_state : int, RandomState or None, default=None
@@ -133,48 +128,43 @@ def bottleneck_band(
     Returns
     -------
     ConfidenceBand
-        Its ``radius`` is a bottleneck distance; a bar is significant when it is longer than
-        ``width``, twice the radius.
+        Bars longer than its ``width`` (twice its ``radius``) are significant.
 
     Notes
     -----
     Significance is simultaneous: the ball covers all bars of the dimension together. The three
-    methods differ in what is estimated.
+    methods have different estimands.
 
     ``"dtm"``: the bottleneck bootstrap [1]_. The distance to measure d(x) is the root mean square
     of the distances from x to the nearest ``mass`` of the sample. A point enters at 2 d(x), a pair
     at the largest of its distance and the entries of its points (the filtration of [2]_ with p =
-    inf, in diameters). So an outlier enters late, and dies at once. The points stay; what is
-    resampled (n points, with replacement) is the measure, and the radius is the
-    (1 - alpha)-quantile of the bottleneck distances to the diagram of the sample.
-    *Estimand:* the diagram that the sample's points would have if d were taken from the
-    distribution itself. The inequality on which the theorem of [1]_ rests holds: diagrams are at
-    most twice as far apart as the functions d. The theorem itself is about sublevel sets in
-    Euclidean space, and asymptotic. In trials, wrong second components were absent for uniform
-    and normal samples in the plane, but not for samples of a circle with ``mass=0.1``; there
-    0.2 was needed.
+    inf, in diameters). So an outlier enters late, and dies at once. The points stay; the measure is
+    resampled (n points, with replacement), and the radius is the (1 - alpha)-quantile of the
+    bottleneck distances to the diagram of the sample. *Estimand:* the diagram of the sample's
+    points with d from the distribution itself. Diagrams are at most twice as far apart as the
+    functions d, as the theorem of [1]_ requires; but that theorem is asymptotic and about sublevel
+    sets in Euclidean space. In trials, false second components were absent for uniform and normal
+    samples in the plane, but samples of a circle needed ``mass=0.2``.
 
     ``"subsample"`` [3]_, for the Vietoris-Rips diagram. *Estimand:* the diagram of the support M
     of the distribution, sampled without noise. With subsamples of b points, let q be the
     (1 - alpha)-quantile of the Hausdorff distances from subsample to sample. Then 2q bounds the
     Hausdorff distance from sample to M with probability 1 - alpha, asymptotically, for b growing
-    more slowly than n / log n and M nowhere thin (a subsample is further from M than the sample
-    is, and at most twice as far as from the sample). Vietoris-Rips diagrams are at most twice as
-    far apart in bottleneck distance as the spaces are in Hausdorff distance: the radius is 4q. All
-    dimensions share it. The bound is conservative, often by a large factor: what it calls
-    significant is, but real features of a small sample are missed. Outliers belong to M.
+    more slowly than n / log n and M nowhere thin. Vietoris-Rips diagrams are at most twice as far
+    apart in bottleneck distance as the spaces are in Hausdorff distance: the radius is 4q, for all
+    dimensions. The bound is conservative, often by a large factor: it misses real features of small
+    samples. Outliers belong to M.
 
     ``"bootstrap"``, for the Vietoris-Rips diagram. The radius is the (1 - alpha)-quantile of the
     bottleneck distances from the diagrams of bootstrap samples to the diagram of the sample.
-    **No theorem says that it covers the diagram of M**, and it does not: the error is driven
-    by the largest gaps of the sample, whose distribution the bootstrap does not reproduce. Samples
-    of one square or one normal distribution often show a second "significant" component, and the
-    loop of a circle is not covered. It measures how the diagram depends on
-    single points: a significant bar survives, moved by less than half its length, in a share
-    of 1 - alpha of the resamples.
+    **It does not cover the diagram of M**: the error depends on the largest gaps of the sample,
+    whose distribution the bootstrap does not reproduce. Samples of one square or one normal
+    distribution often show a second "significant" component, and the loop of a circle is not
+    covered. It measures how the diagram depends on single points: a significant bar survives, moved
+    by less than half its length, in a share of 1 - alpha of the resamples.
 
-    If some distances are infinite, resamples may miss a component; where that is likely the width
-    is infinite.
+    With infinite distances, resamples may miss a component; where that is likely the width is
+    infinite.
 
     References
     ----------
@@ -195,7 +185,16 @@ def bottleneck_band(
     >>> int(band.significant().sum())
     2
     """
-    _check_options(alpha, method, n_resamples, dimension, mass)
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must be between 0 and 1, got {alpha}.")
+    if method not in _RESAMPLING:
+        raise ValueError(f"method must be one of {', '.join(_RESAMPLING)}, got {method!r}.")
+    if n_resamples < 1:
+        raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
+    if dimension < 0:
+        raise ValueError(f"dimension must be at least 0, got {dimension}.")
+    if not 0 < mass <= 1:
+        raise ValueError(f"mass must be a positive share of at most 1, got {mass}.")
     if method != "subsample" and subsample_size is not None:
         raise ValueError('subsample_size is for method="subsample".')
     diagram, distance = _RESAMPLING[method](X, metric, dimension, mass, subsample_size)
@@ -243,16 +242,9 @@ def distance_to_measure(
 ) -> NDArray[np.float64]:
     """Root mean square distance of every point to the nearest ``mass`` of a weighted sample.
 
-    Parameters
-    ----------
-    nearest : ndarray of int, shape (n, n)
-        All points, by distance, for every point.
-    squares : ndarray of float64, shape (n, n)
-        Their squared distances.
-    copies : ndarray of float64, shape (n,)
-        The weight of every point.
-    mass : float
-        A share of the total weight. The last point reached counts in part.
+    Row i of ``nearest`` has all points by distance to point i, ``squares`` has their squared
+    distances. ``copies`` are weights, ``mass`` is a share of their sum; the last point counts in
+    part.
     """
     wanted = mass * copies.sum()
     weight = copies[nearest]
@@ -272,10 +264,10 @@ def _diagram_with_births(lengths: Diagram, births: Diagram, dimension: int) -> D
     lengths, births = lengths[np.ix_(there, there)], births[there]
     if len(births) == 0:
         return np.empty((0, 2))
-    if dimension == 0:  # all that components need
+    if dimension == 0:  # components depend on the forest only
         forest = minimum_spanning_forest(lengths)
         edges = EdgeList(len(births), forest.source, forest.target, forest.length)
-    else:  # once some vertex reaches all others, nothing happens any more
+    else:  # once a vertex has edges to all others, no bar starts or ends
         cone = lengths.max(axis=1).min()
         edges = EdgeList.from_dense(np.where(lengths <= cone, lengths, np.inf))
     return diagrams_with_births(edges, births, dimension)[dimension]
@@ -333,10 +325,9 @@ def _matrix(X: Any, metric: Any) -> NDArray[np.float64]:
 
 
 def _parts(X: Any, metric: Any, dimension: int) -> tuple[Callable[[Points], tuple[Any, Any]], int]:
-    """Return a function that takes some of the points, with their metric, and their number.
+    """Return a function that returns some of the points with their metric, and their number.
 
-    Parts are blocks of a matrix of distances, which is computed once; or points, where
-    dimension 0 needs no matrix.
+    Parts are blocks of a matrix of distances; or points, where dimension 0 needs no matrix.
     """
     if dimension == 0 and not isinstance(X, EdgeList) and np.ndim(X) == 2 and not sp.issparse(X):
         points = np.asarray(X)
@@ -345,18 +336,3 @@ def _parts(X: Any, metric: Any, dimension: int) -> tuple[Callable[[Points], tupl
             return lambda some: (points[some], metric), len(points)
     lengths = _matrix(X, metric)
     return lambda some: (lengths[np.ix_(some, some)], "precomputed"), len(lengths)
-
-
-def _check_options(
-    alpha: float, method: str, n_resamples: int, dimension: int, mass: float
-) -> None:
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must be between 0 and 1, got {alpha}.")
-    if method not in _RESAMPLING:
-        raise ValueError(f"method must be one of {', '.join(_RESAMPLING)}, got {method!r}.")
-    if n_resamples < 1:
-        raise ValueError(f"n_resamples must be at least 1, got {n_resamples}.")
-    if dimension < 0:
-        raise ValueError(f"dimension must be at least 0, got {dimension}.")
-    if not 0 < mass <= 1:
-        raise ValueError(f"mass must be a positive share of at most 1, got {mass}.")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
-from neurotopo.persistence.engines import forest_for_tree
+from neurotopo.persistence.engines import find_forest
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.tree_building import tree_of_forest
 
@@ -27,15 +27,15 @@ def merge_tree(
     Parameters
     ----------
     X : array-like or sparse matrix
-        With ``metric="precomputed"`` a symmetric matrix of lengths: in a dense one ``inf``, in a
-        sparse one an absent entry means "no edge". Otherwise points, one per row.
+        With ``metric="precomputed"`` a symmetric matrix of lengths ("no edge" is ``inf`` in a dense
+        one, an absent entry in a sparse one). Otherwise points, one per row.
     metric : str or callable, default="precomputed"
         A metric of :func:`sklearn.metrics.pairwise_distances`.
     engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
-        How the spanning forest is found. Every engine gives the same tree.
+        Algorithm of the spanning forest. All give the same tree.
     min_samples : int, default=1
-        Smooth the lengths: an edge is at least as long as the distance of both its ends to their
-        ``min_samples``-th nearest sample, themselves included. 1 leaves them as they are.
+        Core-distance smoothing: an edge is at least as long as the distance of both ends to their
+        ``min_samples``-th nearest sample, themselves included. 1: no smoothing.
     n_jobs : int or None, default=None
         Threads for the neighbour search among points.
 
@@ -52,6 +52,4 @@ def merge_tree(
     >>> merge_tree(lengths)
     MergeTree(n_samples=3, n_clusters=2, n_components=1, last_merge=2)
     """
-    return tree_of_forest(
-        forest_for_tree(X, metric=metric, engine=engine, min_samples=min_samples, n_jobs=n_jobs)
-    )
+    return tree_of_forest(find_forest(X, metric, engine, min_samples, n_jobs, as_path=True))

@@ -1,4 +1,4 @@
-"""The clusters of a merge tree that may be selected, and how long each of them lives."""
+"""Candidate clusters of a merge tree, and their persistence."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class CandidateClusters:
     tree : MergeTree
         The tree they belong to.
     node : ndarray of int, shape (n,)
-        The tree node that holds the members: all that joined before the death.
+        Tree node of each cluster at its death, with all members.
     first_node : ndarray of int, shape (n,)
-        The tree node at the birth. It differs from ``node`` only in condensed clusters.
+        Tree node at the birth. It differs from ``node`` only for condensed clusters.
     birth, death : ndarray of float64, shape (n,)
-        R1 and R2 (``inf`` where nothing follows).
+        R1 and R2 (``inf``: never merges).
     parent : ndarray of int, shape (n,)
-        Position of the cluster it merges into, -1 where nothing follows.
+        Position of the cluster it merges into, else -1.
     cluster_of : ndarray of int, shape (n_nodes,)
-        Position of the cluster whose life each tree node is a stage of, -1 for small nodes.
+        Position of the cluster that each tree node is a stage of, -1 for small nodes.
     end : float
         End of observation: the radius up to which infinite bars are counted.
     max_radius : float or None
-        The radius the user set as the end of observation.
+        End of observation given by the user.
 
     Examples
     --------
@@ -77,10 +77,7 @@ class CandidateClusters:
 
     @cached_property
     def unit(self) -> float:
-        """The smallest positive radius at which anything merges (1 if there is none).
-
-        Measures that need ratios replace smaller radii (zero, for one) by it.
-        """
+        """Smallest positive merge radius (1 if none); it replaces smaller radii in ratios."""
         clusters = self.tree.birth[self.tree.n_samples :]
         positive = clusters[clusters > 0]
         return float(positive[0]) if len(positive) else 1.0
@@ -92,9 +89,8 @@ class CandidateClusters:
     def mass(self) -> NDArray[np.float64]:
         """Excess of mass: the integral of the cluster's size over 1/R during its life.
 
-        It is the stability of HDBSCAN in units of 1/``unit``, so that it neither overflows nor
-        depends on the scale of the lengths. A cluster that never merges is counted down to
-        1/R = 0; a single one that is left gets 0.
+        It is the stability of HDBSCAN in units of 1/``unit``, which does not overflow. A cluster
+        that never merges counts down to 1/R = 0, or has mass 0 if it is the only one.
         """
         tree = self.tree
         big = np.flatnonzero(self.cluster_of >= 0)
@@ -132,13 +128,13 @@ def candidate_clusters(
     tree : MergeTree
         The merge tree.
     min_cluster_size : int, default=2
-        Fewest samples of a cluster.
+        Smallest size of a cluster.
     condense : bool, default=False
-        Let a cluster survive merges with fewer than ``min_cluster_size`` samples: its life ends
-        only when it meets another cluster.
+        Whether a cluster survives merges with fewer than ``min_cluster_size`` samples. It then
+        ends only when it merges with another cluster.
     max_radius : float or None, default=None
         End of observation. None: the last merge of the forest. (If only one condensed
-        cluster never merges, observation ends when it is born.)
+        cluster never merges, observation ends at its birth.)
 
     Returns
     -------
@@ -185,16 +181,9 @@ def candidate_clusters(
 def lifetime(
     birth: NDArray[np.float64], death: NDArray[np.float64], scale: str, unit: float = 1.0
 ) -> NDArray[np.float64]:
-    """Length of the interval from birth to death on a scale.
+    """Return ``death - birth`` or, on the scale "log", the logarithm of their ratio.
 
-    Parameters
-    ----------
-    birth, death : ndarray of float64
-        Finite radii.
-    scale : {"difference", "log"}
-        ``death - birth`` or ``log(death / birth)``.
-    unit : float, default=1.0
-        On the logarithmic scale, radii below ``unit`` count as ``unit``.
+    On the logarithmic scale, radii below ``unit`` count as ``unit``.
     """
     if scale == "difference":
         return death - birth

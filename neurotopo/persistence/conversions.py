@@ -1,7 +1,7 @@
 """Conversions of persistence diagrams from and to the forms of other libraries.
 
 Here, as in ripser and persim, the diagrams of one space are a list of (n, 2) arrays of births and
-deaths, one per dimension from 0 on, and a bar that never dies has death ``inf``.
+deaths, one per dimension from 0 on. Bars that never die have death ``inf``.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def from_gudhi(
     pairs : iterable of (int, (float, float))
         The bars, in any order.
     max_dimension : int or None, default=None
-        The last dimension of the answer, bars above it are left out. None: the highest one that
-        occurs (0 if there are no bars at all).
+        The last dimension of the result; bars above it are left out. None: the highest one that
+        occurs (0 without bars).
 
     Returns
     -------
@@ -98,15 +98,13 @@ def from_gudhi(
     bars = list(pairs)
     if max_dimension is None:
         max_dimension = max((dimension for dimension, _ in bars), default=0)
-    diagrams: list[list[tuple[float, float]]] = [[] for _ in range(max_dimension + 1)]
-    for dimension, bar in bars:
-        if dimension <= max_dimension:
-            diagrams[dimension].append(bar)
+    dimensions = range(max_dimension + 1)
+    diagrams = [[bar for dimension, bar in bars if dimension == d] for d in dimensions]
     return [_sorted(diagram) for diagram in _check_diagrams(diagrams)]
 
 
 def to_ripser(diagrams: Sequence[ArrayLike]) -> list[Diagram]:
-    """Return the list of arrays that ripser and persim hold: a checked copy of our own form.
+    """Return the list of arrays of ripser and persim: a checked copy.
 
     Examples
     --------
@@ -119,10 +117,9 @@ def to_ripser(diagrams: Sequence[ArrayLike]) -> list[Diagram]:
 
 
 def from_ripser(result: Mapping[str, Any] | Sequence[ArrayLike]) -> list[Diagram]:
-    """Read what ``ripser.ripser`` returns, or the list of diagrams in it.
+    """Read the result of ``ripser.ripser``, or the list of diagrams in it.
 
-    Rows are sorted and bars of length zero left out; the values stay in ripser's single
-    precision.
+    Rows are sorted and bars of length zero left out; values keep ripser's single precision.
 
     Examples
     --------
@@ -142,29 +139,28 @@ def to_giotto(
     infinity_value: float,
     dimensions: Sequence[int] | None = None,
 ) -> NDArray[np.float64]:
-    """Write the diagrams of several spaces as one array, as giotto-tda holds them.
+    """Return the diagrams of several spaces as one array, in the form of giotto-tda.
 
     Parameters
     ----------
     collection : sequence of sequences of array-like
         For every space its diagrams, one per dimension.
     infinity_value : float
-        What to write for the death of a bar that never dies. It must exceed the births of these
-        bars; ``inf`` leaves them as they are.
+        Death of bars that never die. It must exceed their births; ``inf`` changes nothing.
     dimensions : sequence of int or None, default=None
-        The dimensions that the diagrams of a space belong to. None: 0, 1, 2, ...
+        The dimensions of the diagrams of a space. None: 0, 1, 2, ...
 
     Returns
     -------
     ndarray of float64, shape (n_spaces, n_rows, 3)
-        Rows (birth, death, dimension), by ascending dimension. Each dimension has as many rows as
-        the space with the most bars needs; the others are padded with rows whose birth and death
-        are the smallest birth of that dimension in the collection (0 if there is none).
+        Rows (birth, death, dimension), by ascending dimension. Spaces with fewer bars of a
+        dimension are padded with rows whose birth and death are the smallest birth of that
+        dimension in the collection (0 if there is none).
 
     Notes
     -----
-    giotto-tda itself leaves out one infinite bar of dimension 0 (``reduced_homology=True``). Here
-    nothing is left out.
+    giotto-tda itself leaves out one infinite bar of dimension 0 (``reduced_homology=True``); this
+    function does not.
 
     Examples
     --------
@@ -268,9 +264,8 @@ def _read_rows(rows: NDArray[np.float64], dimension: int, infinity_value: float 
 class DiagramList(list[Any]):
     """A list of diagrams, one entry per space, with a conversion to an array.
 
-    The entries are diagrams (or, for several dimensions, lists of them). ``np.asarray`` turns it
-    into the padded array of :func:`to_giotto`, padded by zeros and with infinite deaths left
-    infinite, and it can be indexed by an array.
+    The entries are diagrams (for several dimensions, lists of them). ``np.asarray`` returns the
+    array of :func:`to_giotto`, padded with zeros, with infinite deaths. An array can be an index.
 
     Parameters
     ----------

@@ -25,16 +25,16 @@ Diagram = NDArray[np.float64]
 def bottleneck_distance(a: ArrayLike, b: ArrayLike, *, delta: float = 0.0) -> float:
     """Return the bottleneck distance of two diagrams of one dimension.
 
-    The largest coordinate move of the best matching of points to points or to the diagonal.
+    The largest move of a coordinate in the best matching of points to points or to the diagonal.
 
     Parameters
     ----------
     a, b : array-like of shape (n, 2)
-        Diagrams. Bars that never die are matched with each other, in order of birth; if one
-        diagram has more of them than the other, the distance is ``inf``.
+        Diagrams. Bars that never die are matched in order of birth; if their numbers differ, the
+        distance is ``inf``.
     delta : float, default=0.0
-        Relative error that is allowed, to be faster on diagrams of thousands of points. With 0
-        the answer is exact up to rounding, relative to the largest coordinate.
+        Relative error allowed, to be faster on diagrams of thousands of points. 0: exact up to
+        rounding, relative to the largest coordinate.
 
     Returns
     -------
@@ -79,10 +79,9 @@ def bottleneck_distance(a: ArrayLike, b: ArrayLike, *, delta: float = 0.0) -> fl
 def _from_one_birth(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Bottleneck distance of bars of these lengths, all born together.
 
-    A radius t suffices if and only if the bars longer than 2t find partners within t. If the
-    longer list of these has m bars, the m longest bars of either side, taken in order, do it
-    whenever anything does: a partner nearer in order is never further in length. So t suffices if
-    in every place of the sorted lists the bars differ by at most t, or are both at most 2t long.
+    A radius t suffices if and only if the bars longer than 2t have partners within t. If matching
+    works at all, it works in order of length. So t suffices if in every place of the sorted lists
+    the bars differ by at most t, or are both at most 2t long.
     """
     n = max(len(a), len(b))
     long_a, long_b = (np.append(np.sort(x)[::-1], np.zeros(n - len(x))) for x in (a, b))
@@ -105,16 +104,15 @@ def wasserstein_distance(
     Parameters
     ----------
     a, b : array-like of shape (n, 2)
-        Diagrams. Bars that never die are matched with each other, in order of birth; if one
-        diagram has more of them than the other, the distance is ``inf``.
+        Diagrams. Infinite bars are matched as by :func:`bottleneck_distance`.
     order : float, default=1.0
         Exponent, at least 1.
     internal_p : float, default=inf
         The norm in the plane, at least 1: ``inf`` for the largest coordinate, 2 for Euclidean.
     delta : float, default=0.0
-        With 0 the matching is exact, by :func:`scipy.optimize.linear_sum_assignment`, in memory
-        quadratic in the number of points. A positive number is the relative error allowed to
-        Hera, which needs less memory and, beyond a thousand points, less time.
+        0: exact, by :func:`scipy.optimize.linear_sum_assignment`, in memory quadratic in the number
+        of points. A positive number is the relative error allowed to Hera, which needs less memory
+        and, beyond a thousand points, less time.
 
     Returns
     -------
@@ -152,8 +150,7 @@ def wasserstein_distance(
 def _assignment_cost(a: Diagram, b: Diagram, order: float, internal_p: float) -> float:
     """Sum of the moves to the power ``order`` of the cheapest matching.
 
-    Everything goes to the diagonal but the pairs that save by being matched: so the matrix to
-    solve has a row per point of ``a`` and a column per point of ``b``, and none for the diagonal.
+    The matrix has the savings of pairs over the diagonal, so the diagonal needs no rows in it.
     """
     to_diagonal = 0.5 if np.isinf(internal_p) else 2.0 ** (1 / internal_p - 1)
     a_alone, b_alone = ((np.diff(x).ravel() * to_diagonal) ** order for x in (a, b))
@@ -175,9 +172,8 @@ def sliced_wasserstein(a: ArrayLike, b: ArrayLike, *, n_directions: int = 50) ->
     Parameters
     ----------
     a, b : array-like of shape (n, 2)
-        Diagrams. Bars that never die are matched with each other, in order of birth, and add the
-        differences of their births; if one diagram has more of them than the other, the distance
-        is ``inf``.
+        Diagrams. Infinite bars are matched as by :func:`bottleneck_distance`, and add the
+        differences of their births.
     n_directions : int, default=50
         Number of directions.
 
@@ -262,9 +258,9 @@ def _check_delta(delta: float) -> None:
 
 
 def _split(a: ArrayLike, b: ArrayLike) -> tuple[Diagram, Diagram, NDArray[np.float64] | None]:
-    """Finite bars off the diagonal of either diagram, and how far the infinite ones are apart.
+    """Return the finite bars off the diagonal, and the moves of infinite ones matched in order.
 
-    On the line, matching in order is best for every exponent; None if their numbers differ.
+    The moves are None if their numbers differ.
     """
     a, b = check_diagram(a, "a"), check_diagram(b, "b")
     births = [np.sort(x[np.isinf(x[:, 1]), 0]) for x in (a, b)]

@@ -47,19 +47,19 @@ def persistence_diagrams(
     Parameters
     ----------
     X : array-like, sparse matrix or EdgeList
-        With ``metric="precomputed"`` a symmetric matrix of lengths: in a dense one ``inf``, in a
-        sparse one an absent entry means "no edge"; an explicit 0 is an edge of length 0.
-        Otherwise points, one per row.
+        With ``metric="precomputed"`` a symmetric matrix of lengths. "No edge" is ``inf`` in a dense
+        matrix and an absent entry in a sparse one; an explicit 0 is an edge of length 0. Otherwise
+        points, one per row.
     metric : str or callable, default="precomputed"
         A metric of :func:`sklearn.metrics.pairwise_distances`.
     max_dimension : int, default=1
         The highest homology dimension.
     engine : {"auto", "gudhi", "gudhi-simplextree", "ripser", "tree"}, default="auto"
         ``"gudhi"`` is :class:`gudhi.sklearn.RipsPersistence` (implicit cohomology and edge
-        collapses), ``"gudhi-simplextree"`` builds the complex, ``"tree"`` takes dimension 0 from a
-        minimum spanning forest. ``"auto"`` takes the fastest by measurement, see Notes.
+        collapses), ``"gudhi-simplextree"`` builds the complex, ``"tree"`` computes dimension 0 by a
+        minimum spanning forest. ``"auto"`` is the fastest in benchmarks, see Notes.
     max_radius : float or None, default=None
-        Longer edges are left out; what is alive at this radius has death ``inf``.
+        Longer edges are left out; bars alive at this radius have death ``inf``.
     coeff : int, default=2
         Prime order of the field of coefficients.
     n_jobs : int or None, default=None
@@ -77,14 +77,13 @@ def persistence_diagrams(
 
     Notes
     -----
-    The rule of ``"auto"`` is what ``benchmarks/diagram_engines.py`` measures. Dimension 0 alone:
-    the spanning forest. Otherwise gudhi's implicit algorithm, which is faster than ripser on
-    every kind of input measured; except on graphs of 100 to 2000 vertices whose lengths look
-    random, where the simplex tree is faster as long as the complex is not too large. Lengths look
-    random when a vertex and its nearest neighbour do not agree on who else is near: the rank
-    correlation of their rows is less than 0.1 from 0 on average (it is about 0 for independent
-    lengths, 0.2 for planted groups, 0.4 or more for points, even in 200 dimensions, and negative
-    for layers that only see their neighbours).
+    ``"auto"`` follows ``benchmarks/diagram_engines.py``. Dimension 0 alone: the spanning forest.
+    Otherwise gudhi's implicit algorithm, which is faster than ripser on every input measured;
+    except on graphs of 100 to 2000 vertices with random lengths, where the simplex tree is faster
+    while the complex is not too large. Lengths count as random if the rank correlation between the
+    rows of a vertex and of its nearest neighbour is less than 0.1 from 0 on average. (It is about 0
+    for independent lengths, 0.2 for planted groups, 0.4 or more for points, even in 200 dimensions,
+    and negative for layers with edges to the next layer only.)
 
     Examples
     --------
@@ -167,8 +166,8 @@ def _components_diagram(
     return tidy_diagram(np.column_stack([np.zeros(len(deaths)), deaths]))
 
 
-# Measured by benchmarks/diagram_engines.py. Below the smaller number of vertices every engine
-# takes milliseconds, above the larger one no random complex that fits in memory has triangles.
+# From benchmarks/diagram_engines.py. With fewer vertices every engine takes milliseconds; with
+# more, no random complex that fits in memory has triangles.
 _RANDOM_VERTICES = (100, 2000)
 _RANDOM_AGREEMENT = 0.1
 _RANDOM_SIMPLICES = 5e6  # about 400 MB of simplex tree
@@ -192,7 +191,7 @@ def _fastest(graph: Graph, max_dimension: int) -> str:
 def neighbour_agreement(distances: NDArray[np.floating[Any]], n_rows: int = 32) -> float:
     """Mean rank correlation between the rows of some vertices and of their nearest neighbours.
 
-    0 for independent lengths, near 1 for points. Ranks make it blind to the scale of lengths.
+    0 for independent lengths, near 1 for points; it does not depend on the scale.
     """
     from scipy.stats import rankdata
 
@@ -207,7 +206,7 @@ def neighbour_agreement(distances: NDArray[np.floating[Any]], n_rows: int = 32) 
     here, there = here[linked], there[linked]
     others = np.ones((len(here), n), dtype=bool)
     others[np.arange(len(here)), here] = others[np.arange(len(here)), there] = False
-    # the pair itself is near to itself in both rows, by construction and not by agreement
+    # the pair itself is left out: it is near to itself in both rows by construction
     shape = (len(here), n - 2)
     a = rankdata(distances[here][others].reshape(shape), axis=1)
     b = rankdata(distances[there][others].reshape(shape), axis=1)

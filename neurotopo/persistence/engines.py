@@ -1,10 +1,9 @@
 """Minimum spanning forests by several engines, with the same result.
 
 Every engine takes the canonical forms of :mod:`neurotopo.persistence.inputs` and returns a
-:class:`~neurotopo.persistence.forest.SpanningForest` whose lengths are bit for bit those of the
-input. Engines that compare lengths in single precision (ripser) or that take short ones for
-absent (csgraph) get the *ranks* of the lengths instead: persistence only compares, so ranks
-lose nothing, and each rank in the result is replaced by its length.
+:class:`~neurotopo.persistence.forest.SpanningForest` with the exact lengths of the input. Engines
+that compare in single precision (ripser) or take short lengths for absent (csgraph) get the ranks
+of the lengths: persistence depends on comparisons only.
 """
 
 from __future__ import annotations
@@ -17,19 +16,17 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.persistence.forest import SpanningForest
+from neurotopo.persistence.forest import SpanningForest, kruskal_forest, prim_forest, spanning_edges
 from neurotopo.persistence.inputs import EdgeList, check_distances
-from neurotopo.persistence.kruskal import kruskal_forest, spanning_edges
 from neurotopo.persistence.points import (
     check_points,
     pairwise,
     points_forest,
     prefers_points_engine,
 )
-from neurotopo.persistence.prim import prim_forest
 from neurotopo.persistence.rips import rips_diagrams
 
-__all__ = ["ENGINES", "forest_for_tree", "minimum_spanning_forest"]
+__all__ = ["ENGINES", "find_forest", "minimum_spanning_forest"]
 
 ENGINES = ("auto", "scipy", "prim", "gudhi", "ripser", "points")
 
@@ -49,17 +46,16 @@ def minimum_spanning_forest(
     Parameters
     ----------
     X : array-like or sparse matrix
-        Distances (``metric="precomputed"``; dense: ``inf`` is no edge, sparse: absent is no
-        edge) or points, one per row.
+        Distances (``metric="precomputed"``; "no edge" is ``inf`` in a dense matrix, absent in a
+        sparse one) or points, one per row.
     metric : str or callable, default="precomputed"
         A metric of :func:`sklearn.metrics.pairwise_distances`.
     engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
-        ``"scipy"``: Kruskal's algorithm of :mod:`scipy.sparse.csgraph` with the heavy edges
-        filtered out first; ``"prim"``: Prim's on a dense matrix; ``"gudhi"``, ``"ripser"``:
-        the forest behind their 0-dimensional persistence; ``"points"``: a neighbour graph
-        proved minimal by cuts, for Minkowski metrics, without any matrix of distances.
-        ``"auto"`` takes ``"scipy"`` for sparse, ``"prim"`` for dense input and ``"points"`` for
-        points where it applies.
+        ``"scipy"``: Kruskal's algorithm of :mod:`scipy.sparse.csgraph`, after a filter of heavy
+        edges; ``"prim"``: Prim's on a dense matrix; ``"gudhi"``, ``"ripser"``: from their
+        0-dimensional persistence; ``"points"``: a neighbour graph proved minimal by cuts, for
+        Minkowski metrics, without a matrix of distances. ``"auto"``: ``"scipy"`` for sparse,
+        ``"prim"`` for dense input and ``"points"`` for points where it applies.
     min_samples : int, default=1
         Core-distance smoothing of the lengths; 1 leaves them as they are.
     n_jobs : int or None, default=None
@@ -82,22 +78,10 @@ def minimum_spanning_forest(
     [1. 2.]
     [1. 2.]
     """
-    return _forest(X, metric, engine, min_samples, n_jobs, as_path=False)
+    return find_forest(X, metric, engine, min_samples, n_jobs, as_path=False)
 
 
-def forest_for_tree(
-    X: ArrayLike | sp.sparray | sp.spmatrix,
-    *,
-    metric: str | Callable[..., float],
-    engine: str,
-    min_samples: int = 1,
-    n_jobs: int | None = None,
-) -> SpanningForest:
-    """Find a forest with the merge tree of X; it may be the path in which Prim visits."""
-    return _forest(X, metric, engine, min_samples, n_jobs, as_path=True)
-
-
-def _forest(
+def find_forest(
     X: Any,
     metric: str | Callable[..., float],
     engine: str,
@@ -105,6 +89,7 @@ def _forest(
     n_jobs: int | None,
     as_path: bool,
 ) -> SpanningForest:
+    """Find a minimum spanning forest; ``as_path``: or Prim's path, with the same merge tree."""
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
     if min_samples < 1:
@@ -139,10 +124,7 @@ def graph_forest(
 
 
 def core_distances(graph: Graph, min_samples: int) -> NDArray[np.float64]:
-    """Distance of every vertex to its ``min_samples``-th nearest, itself counted as the first.
-
-    ``inf`` where a vertex has fewer neighbours than that.
-    """
+    """Distance of every vertex to its ``min_samples``-th nearest (itself is the first), or inf."""
     if not isinstance(graph, EdgeList):
         n = graph.shape[0]
         if min_samples > n:
@@ -166,10 +148,7 @@ def core_distances(graph: Graph, min_samples: int) -> NDArray[np.float64]:
 
 
 def smooth_lengths(graph: Graph, min_samples: int) -> Graph:
-    """Make every edge at least as long as the core distances of its ends.
-
-    Edges with an infinite core distance at one end are removed.
-    """
+    """Make edges at least as long as the core distances of their ends; drop infinite ones."""
     core = core_distances(graph, min_samples)
     if not isinstance(graph, EdgeList):
         return np.maximum(np.maximum(graph, core[:, None]), core[None, :])
@@ -179,12 +158,11 @@ def smooth_lengths(graph: Graph, min_samples: int) -> Graph:
 
 
 def _forest_from_deaths(edges: EdgeList, engine: str) -> SpanningForest:
-    """Turn the 0-dimensional deaths that gudhi or ripser find into a spanning forest.
+    """Return a spanning forest with the 0-dimensional deaths of gudhi or ripser as its lengths.
 
-    The deaths come from the engine; edges with those lengths are then joined in order, and the
-    number of merges at every length must be the number of deaths there.
+    The number of merges at every length must be the number of deaths.
     """
-    # Ranks from 1 on: a diagram leaves out bars of length zero, and merges at 0 have to count.
+    # ranks from 1 on: merges at 0 count, but diagrams leave out bars of length zero
     n = edges.n_vertices
     values, rank = np.unique(edges.length, return_inverse=True)
     rank = rank.reshape(-1)
@@ -196,4 +174,4 @@ def _forest_from_deaths(edges: EdgeList, engine: str) -> SpanningForest:
     chosen = at[spanning_edges(n, edges.source[at], edges.target[at], edges.length[at])]
     if not np.array_equal(np.bincount(rank[chosen], minlength=len(values)), wanted):
         raise RuntimeError(f"the deaths of {engine} are not the merge heights of X.")
-    return SpanningForest(n, edges.source[chosen], edges.target[chosen], edges.length[chosen])
+    return SpanningForest.of(edges, chosen)

@@ -24,7 +24,7 @@ from neurotopo.persistence.lengths import LENGTHS, edge_lengths
 
 __all__ = ["GraphPersistence"]
 
-# weight maps that are a length of another name, or of positive weights only
+# weight maps with their length, and whether it is of positive weights only
 _WEIGHT_MAPS: dict[Any, tuple[Any, bool]] = {
     "reciprocal": ("inverse", False),
     "signed": ("inverse", True),
@@ -33,35 +33,32 @@ _WEIGHT_MAPS: dict[Any, tuple[Any, bool]] = {
 
 
 class GraphPersistence(TransformerMixin, BaseEstimator):
-    """Persistence diagrams of many weighted graphs, or of many point clouds.
+    """Vietoris-Rips persistence diagrams of many weighted graphs, or of many point clouds.
 
-    The samples are the graphs. Each is filtered by edge length (Vietoris-Rips), and its diagrams
-    are those of :func:`neurotopo.persistence_diagrams`.
+    Each graph is a sample; its diagrams are those of :func:`neurotopo.persistence_diagrams`.
 
     Parameters
     ----------
     metric : str, callable or None, default=None
         ``None`` (or ``"precomputed"``): the samples are graphs. Otherwise they are point clouds,
-        and this is the metric, one of :func:`sklearn.metrics.pairwise_distances`.
+        with a metric of :func:`sklearn.metrics.pairwise_distances`.
     homology_dimensions : int or sequence of int, default=(0, 1)
-        The dimensions to compute. A number gives one diagram per sample, a sequence gives a list
-        of diagrams per sample, in its order (as gudhi's ``RipsPersistence`` does).
+        The dimensions to compute. A number gives one diagram per sample, a sequence a list of
+        diagrams per sample, in its order (as gudhi's ``RipsPersistence`` does).
     weight_map : {"reciprocal", "signed", "neglog"}, str, callable or None, default=None
-        How an edge's weight w becomes its length. None: what is given are lengths. The others are
-        for weights, where 0 and absent mean "no edge" and the diagonal is ignored:
-        ``"reciprocal"`` is 1/abs(w); ``"signed"`` is 1/w for positive w, and no edge for negative
-        w; ``"neglog"`` is -log(w) for w in (0, 1], and no edge for negative w; other
-        names are those of :func:`neurotopo.graphs.edge_lengths`. A callable takes an array of
-        weights other than 0 and returns their lengths, ``inf`` for "no edge".
+        Length of an edge of weight w. None: X has lengths. Otherwise X has weights, where 0 and
+        absent mean "no edge" and the diagonal is ignored: ``"reciprocal"`` is 1/abs(w);
+        ``"signed"`` is 1/w for positive w; ``"neglog"`` is -log(w) for w in (0, 1]; for these two
+        negative w are no edges. Other names are those of :func:`neurotopo.graphs.edge_lengths`. A
+        callable takes an array of non-zero weights and returns lengths, ``inf`` for "no edge".
     engine : {"auto", "gudhi", "gudhi-simplextree", "ripser", "tree"}, default="auto"
         See :func:`neurotopo.persistence_diagrams`.
     max_radius : float or None, default=None
         Longer edges are left out.
     essential : {"keep", "drop", "cap"} or float, default="keep"
-        How bars that never die are written: with death ``inf``; not at all; or with their end
-        at ``max_radius`` (None: at the longest edge of their graph); or at the number given. Most
-        of ``gudhi.representations`` takes finite bars only. A bar that would end at or before its
-        birth is left out.
+        Bars that never die keep the death ``inf``, are left out, or end at ``max_radius`` (None: at
+        the longest edge of their graph) or at the number given. Bars that would end at or before
+        their birth are left out. Most of ``gudhi.representations`` takes finite bars only.
     coeff : int, default=2
         Prime order of the field of coefficients.
     n_jobs : int or None, default=None
@@ -70,11 +67,11 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     homology_dimensions_ : tuple of int
-        The dimensions, as a tuple also where one number was asked for.
+        The dimensions, also a tuple for a single one.
     n_features_in_ : int
-        Number of columns of X. Only if X was a table.
+        Number of columns of X. Only for a table.
     feature_names_in_ : ndarray of str
-        Names of the columns of X. Only if X was a table with such names.
+        Names of the columns of X. Only for a table with names.
 
     See Also
     --------
@@ -82,26 +79,24 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    *What X may be.* Graphs may differ in size. X is
+    *Input.* Graphs may differ in size. X is
 
-    - a list whose entries are square matrices, dense (``inf`` means "no edge") or sparse (absent
-      means "no edge"), or :class:`~neurotopo.persistence.EdgeList`; or, with a ``metric``, arrays
-      of points;
+    - a list of square matrices, dense (``inf`` means "no edge") or sparse (absent means "no edge"),
+      or of :class:`~neurotopo.persistence.EdgeList`; or, with a ``metric``, of arrays of points;
     - a three-dimensional array: such matrices, or points, of equal shape;
     - a table (a two-dimensional array or a data frame) of graphs on the same vertices, one per
-      row: the edges' lengths, or weights, in the order of :func:`scipy.spatial.distance.pdist`,
-      that is (0, 1), (0, 2), ..., (1, 2), ... Connectivity matrices are often stored so. The
-      vertices are as few as the number of columns allows; if it is not of the form
-      n (n - 1) / 2, the last pairs are no edges. All entries are finite.
+      row: the lengths or weights of the edges in the order of
+      :func:`scipy.spatial.distance.pdist`, that is (0, 1), (0, 2), ..., (1, 2), ... The number of
+      vertices is the smallest possible; if the number of columns is not n (n - 1) / 2, the last
+      pairs are no edges. All entries are finite.
 
-    One matrix alone is not a list of graphs, and is refused: pass ``[X]``. A table makes no sense
-    for point clouds, and is refused with a ``metric``.
+    A single matrix raises an error: pass ``[X]``. So does a table with a ``metric``.
 
-    *What comes out* is a list with one entry per sample. It is a
-    :class:`~neurotopo.persistence.conversions.DiagramList`: ``np.asarray`` makes of it the padded
-    array of giotto-tda. For tables its shape does not depend on the rows.
+    *Output.* A :class:`~neurotopo.persistence.conversions.DiagramList` with one entry per sample:
+    ``np.asarray`` returns the padded array of giotto-tda. For tables its shape does not depend on
+    the rows.
 
-    ``fit`` learns the number of columns only.
+    ``fit`` stores the number of columns only.
 
     Examples
     --------
@@ -219,7 +214,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         return not (isinstance(metric, str) and metric == "precomputed")
 
     def _samples(self, X: Any, *, reset: bool) -> tuple[Iterable[Any], int | None]:
-        """Take X apart into samples; for a table also say how many vertices its graphs have."""
+        """Return the samples of X; for a table also the number of vertices of its graphs."""
         if sp.issparse(X) or isinstance(X, EdgeList):
             kind = "Sparse input" if sp.issparse(X) else "An EdgeList"
             raise TypeError(f"{kind} is one graph: pass a list of graphs, [X].")
@@ -343,7 +338,7 @@ def _as_list(X: Any) -> list[Any] | None:
 
 
 def _refuse_one_matrix(X: Any) -> None:
-    """Raise for a symmetric table: it is hardly meant as one graph per row."""
+    """Raise for a symmetric table: it is one graph, not one graph per row."""
     matrix = np.asarray(X)
     shape = matrix.shape
     if matrix.ndim != 2 or shape[0] != shape[1] or shape[0] < 2:
@@ -364,7 +359,7 @@ def _longest(sample: Any, metric: Any) -> float:
 
 
 def _most_bars(n_vertices: int, dimension: int) -> int:
-    """Return how many bars a filtered complex on so many vertices has at most.
+    """Return the largest number of bars of a filtered complex.
 
     Every d-simplex begins a bar of dimension d or ends one of dimension d - 1: there are
     C(n, d + 1) of them, and in the full complex C(n - 1, d) end bars.

@@ -1,7 +1,7 @@
-"""Checks of the input, which turn it into one of two canonical forms.
+"""Checks of the input, and its two canonical forms.
 
-All other modules rely on them: a dense matrix is symmetric, without NaN and negative entries; a
-sparse one is an :class:`EdgeList` that holds each edge once.
+A dense matrix is symmetric, without NaN and negative entries; a sparse one becomes an
+:class:`EdgeList` with each edge once.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def check_distances(X: ArrayLike | sp.sparray | sp.spmatrix) -> NDArray[Any] | E
     Parameters
     ----------
     X : array-like or sparse matrix, shape (n, n)
-        Dense: ``inf`` means "no edge". Sparse: an absent entry means "no edge", an explicit 0 is
-        an edge of length 0, an explicit ``inf`` is dropped, and repeated entries are parallel
-        edges of which the shortest counts. The diagonal must be 0 (or ``inf``, or absent).
+        "No edge" is ``inf`` in a dense matrix, an absent entry or ``inf`` in a sparse one, where an
+        explicit 0 is an edge of length 0, and repeated entries are parallel edges of which the
+        shortest counts. The diagonal must be 0 (or ``inf``, or absent).
 
     Returns
     -------
@@ -94,8 +94,8 @@ def check_distances(X: ArrayLike | sp.sparray | sp.spmatrix) -> NDArray[Any] | E
     Raises
     ------
     ValueError
-        When X is not square, is empty, holds NaN or a negative number, has a finite non-zero
-        diagonal or is asymmetric beyond rounding. The message names the first offending entry.
+        If X is not square, is empty, has NaN or a negative number, has a finite non-zero diagonal
+        or is asymmetric beyond rounding. The message names the first wrong entry.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def check_distances(X: ArrayLike | sp.sparray | sp.spmatrix) -> NDArray[Any] | E
 
 
 def check_strata(strata: ArrayLike, n_vertices: int) -> NDArray[np.intp]:
-    """Encode one group label per vertex (the layer of a neuron, say) as 0, 1, 2, ..."""
+    """Encode one group label per vertex (for example its layer) as 0, 1, 2, ..."""
     values = np.asarray(strata)
     if values.shape != (n_vertices,):
         raise ValueError(
@@ -122,15 +122,18 @@ def check_strata(strata: ArrayLike, n_vertices: int) -> NDArray[np.intp]:
     return np.unique(values, return_inverse=True)[1].astype(np.intp, copy=False)
 
 
-def _check_square(shape: tuple[int, ...]) -> None:
+def _check_kind(X: Any) -> None:
+    shape = X.shape
     if len(shape) != 2 or shape[0] != shape[1]:
         raise ValueError(f"A precomputed distance matrix must be square, got shape {shape}.")
     if shape[0] == 0:
         raise ValueError("Found array with 0 sample(s): the distance matrix is empty.")
+    if X.dtype.kind not in "fiub":
+        raise ValueError(f"A distance matrix must hold real numbers, got dtype {X.dtype}.")
 
 
 def _rounding_tolerance(dtype: np.dtype[Any]) -> float:
-    # Two routes to the same distance differ by a few ulps, a wrong matrix by much more.
+    # two computations of a distance differ by a few ulps, a wrong matrix by much more
     return 1e-9 if dtype == np.float64 else 1e-5
 
 
@@ -142,29 +145,28 @@ def _symmetry_error(i: int, j: int, upper: float, lower: float) -> ValueError:
 
 
 def _check_dense(X: NDArray[Any]) -> NDArray[Any]:
-    _check_square(X.shape)
-    if X.dtype.kind not in "fiub":
-        raise ValueError(f"A distance matrix must hold real numbers, got dtype {X.dtype}.")
+    _check_kind(X)
     if X.dtype not in (np.float32, np.float64):
         X = X.astype(np.float64)
     if X.flags.f_contiguous and not X.flags.c_contiguous:
-        X = X.T  # the same matrix, if it passes; offending pairs are named either way round
+        X = X.T  # the same matrix, if it is valid
     X = np.ascontiguousarray(X)
     if not _is_clean(X):
         X = _explain_or_repair(X)
-    diagonal = X.diagonal()
-    bad = np.isfinite(diagonal) & (diagonal != 0)
-    if bad.any():
-        i = int(bad.argmax())
-        raise ValueError(
-            f"A distance matrix has 0 (or inf) on its diagonal, but X[{i}, {i}] = {diagonal[i]}. "
-            "Is X a similarity matrix or a matrix of points?"
-        )
+    _check_diagonal(X.diagonal(), "inf", "a similarity matrix or a matrix of points")
     return X
 
 
+def _check_diagonal(diagonal: NDArray[Any], none: str, guess: str) -> None:
+    for i in np.flatnonzero(np.isfinite(diagonal) & (diagonal != 0)):
+        raise ValueError(
+            f"A distance matrix has 0 (or {none}) on its diagonal, but X[{i}, {i}] = "
+            f"{diagonal[i]}. Is X {guess}?"
+        )
+
+
 def _is_clean(X: NDArray[Any]) -> bool:
-    """Tell, in one pass over memory, whether X is symmetric without NaN or negatives."""
+    """Return whether X is symmetric without NaN and negatives, in one pass over memory."""
     n = X.shape[0]
     for i in range(0, n, _TILE):
         for j in range(i, n, _TILE):
@@ -176,7 +178,7 @@ def _is_clean(X: NDArray[Any]) -> bool:
 
 
 def _explain_or_repair(X: NDArray[Any]) -> NDArray[Any]:
-    """Raise the right error for a matrix that is not clean, or symmetrise it."""
+    """Raise the error of a wrong matrix, or symmetrise one that differs by rounding only."""
     if np.isnan(X).any():
         i, j = np.argwhere(np.isnan(X))[0]
         raise ValueError(f"X contains NaN, first at X[{i}, {j}].")
@@ -194,20 +196,14 @@ def _explain_or_repair(X: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_sparse(X: sp.sparray | sp.spmatrix) -> EdgeList:
-    _check_square(X.shape)
-    if X.dtype.kind not in "fiub":
-        raise ValueError(f"A distance matrix must hold real numbers, got dtype {X.dtype}.")
+    _check_kind(X)
     csr = _canonical_csr(X)
     _check_sparse_values(csr)
     csc = csr.tocsc()
-    exact = (
-        np.array_equal(csr.indptr, csc.indptr)
-        and np.array_equal(csr.indices, csc.indices)
-        and np.array_equal(csr.data, csc.data)
-    )
-    if not exact:
+    parts = ("indptr", "indices", "data")
+    if not all(np.array_equal(getattr(csr, part), getattr(csc, part)) for part in parts):
         return _explain_or_repair_sparse(_above_diagonal(csr), _above_diagonal(csc), csr.dtype)
-    del csc  # a second copy of the graph: gone before the next one is made
+    del csc  # frees a copy of the graph before the next one is made
     return _above_diagonal(csr)
 
 
@@ -256,14 +252,7 @@ def _check_sparse_values(csr: sp.csr_array) -> None:
         k = int((csr.data < 0).argmax())
         i, j = _locate(csr, k)
         raise ValueError(f"Distances must not be negative, but X[{i}, {j}] = {float(csr.data[k])}.")
-    diagonal = csr.diagonal()
-    bad = np.isfinite(diagonal) & (diagonal != 0)
-    if bad.any():
-        i = int(bad.argmax())
-        raise ValueError(
-            f"A distance matrix has 0 (or no entry) on its diagonal, but X[{i}, {i}] = "
-            f"{diagonal[i]}. Is X a similarity matrix?"
-        )
+    _check_diagonal(csr.diagonal(), "no entry", "a similarity matrix")
 
 
 def _explain_or_repair_sparse(upper: EdgeList, lower: EdgeList, dtype: np.dtype[Any]) -> EdgeList:
@@ -284,10 +273,7 @@ def _explain_or_repair_sparse(upper: EdgeList, lower: EdgeList, dtype: np.dtype[
         )
     low, high = np.minimum(upper.length, lower.length), np.maximum(upper.length, lower.length)
     tolerance = _rounding_tolerance(dtype if dtype.kind == "f" else np.dtype(np.float64))
-    wrong = ~(high - low <= tolerance * high)
-    if wrong.any():
-        k = int(wrong.argmax())
-        raise _symmetry_error(
-            int(upper.source[k]), int(upper.target[k]), upper.length[k], lower.length[k]
-        )
+    for k in np.flatnonzero(~(high - low <= tolerance * high)):
+        i, j = int(upper.source[k]), int(upper.target[k])
+        raise _symmetry_error(i, j, upper.length[k], lower.length[k])
     return EdgeList(upper.n_vertices, upper.source, upper.target, low)

@@ -46,9 +46,8 @@ def register_length(name: str, function: Callable[[NDArray[np.float64]], ArrayLi
     name : str
         The value of ``length``.
     function : callable
-        From an array of positive strengths (absolute weights) to lengths, entry by entry. A
-        stronger connection must have a shorter edge. A length that is no falling function of the
-        strength is passed as a callable instead.
+        From an array of positive strengths (absolute weights) to lengths, entry by entry. It must
+        be decreasing; pass other lengths as a callable instead.
 
     Examples
     --------
@@ -66,18 +65,9 @@ def register_length(name: str, function: Callable[[NDArray[np.float64]], ArrayLi
 def check_length(
     length: Length = "inverse", power: float = 1.0, *, signed: bool = False, path: str = "up"
 ) -> None:
-    """Raise a ValueError for unknown or contradictory options.
+    """Raise a ValueError for unknown or contradictory options of :func:`edge_lengths`.
 
-    Parameters
-    ----------
-    length : {"inverse", "power", "neglog"} or callable
-        As for :func:`edge_lengths`.
-    power : float
-        The exponent of ``length="power"``.
-    signed : bool
-        Only positive weights are edges.
-    path : str
-        The in-projection: ``"both"`` gives means of absolute values, which have no sign.
+    ``path`` is the in-projection: ``"both"`` gives means of absolute values, without signs.
     """
     if not callable(length) and length not in LENGTHS:
         raise ValueError(f"length must be one of {', '.join(LENGTHS)} or callable, got {length!r}.")
@@ -96,11 +86,10 @@ def strength(
     *,
     out: NDArray[np.floating[Any]] | None = None,
 ) -> NDArray[np.floating[Any]]:
-    """Return numbers of which a larger one means a shorter edge; ``-inf`` means no edge.
+    """Return strengths: larger ones are shorter edges, ``-inf`` is no edge.
 
-    Lengths are needed only of the few edges that a spanning forest keeps; to find them, this
-    order is enough and much cheaper. (Edges whose length overflows are not marked here. They are
-    the longest ones, so they can be dropped from the forest afterwards.)
+    Their order is enough to find a spanning forest, and much cheaper than lengths. (Edges whose
+    length overflows are not marked. They are the longest, and can be dropped afterwards.)
 
     Parameters
     ----------
@@ -109,9 +98,9 @@ def strength(
     signed : bool, default=False
         Only positive weights are edges.
     length : str or callable, default="inverse"
-        As for :func:`edge_lengths`. All names have the same order.
+        As for :func:`edge_lengths`. All names give the same order.
     out : ndarray, optional
-        Where to write the result; it may be ``weights`` itself.
+        Array for the result, for example ``weights`` itself.
 
     Returns
     -------
@@ -160,22 +149,20 @@ def edge_lengths(
         - ``"power"``: :math:`|w|^{-p}` with p = ``power``;
         - ``"neglog"``: :math:`-\log(|w| / s)` with s = ``scale``. The strongest edge has length
           0, and a sum along a path is the logarithm of a product of weights;
-        - the name of a length of :func:`register_length`;
-        - a callable that turns an array of non-zero weights into an array of lengths, entry by
-          entry: finite and not negative, or ``inf`` for no edge. It sees the signs.
+        - a name added by :func:`register_length`;
+        - a callable from an array of non-zero signed weights to an array of lengths, entry by
+          entry: finite and not negative, or ``inf`` for no edge.
     power : float, default=1.0
         The exponent of ``"power"``.
     signed : bool, default=False
         Only positive weights are edges.
     scale : float, optional
-        The largest absolute weight of the graph, for ``"neglog"``; by default that of the edges
-        among ``weights``.
+        For ``"neglog"``, the largest absolute weight of the graph. None: that of ``weights``.
 
     Returns
     -------
     ndarray of float64
-        ``inf`` where there is no edge: the weight is 0, or the length is too large for double
-        precision.
+        ``inf`` for no edge: the weight is 0, or the length overflows.
 
     References
     ----------
@@ -222,9 +209,7 @@ def _called(
             f"length() was given an array of shape {given.shape} and returned one of shape "
             f"{answer.shape}."
         )
-    bad = ~(answer >= 0)
-    if bad.any():
-        at = int(bad.argmax())
+    for at in np.flatnonzero(~(answer >= 0)):
         raise ValueError(
             f"length() must return numbers that are not negative, but for the weight "
             f"{given[at]} it returned {answer[at]}."

@@ -22,26 +22,25 @@ class MergeTree(Explorable):
     """All connected components of a graph over all radii, with births, deaths and members.
 
     Nodes ``0 .. n_samples - 1`` are the single samples; the clusters follow in order of birth
-    (equal births: in order of death, size, smallest sample). Edges of equal length act at once,
-    so a node may have more than two children and the tree does not depend on the order of the
-    input. The tree of a disconnected graph is a forest.
+    (equal births: of death, size, smallest sample). Edges of equal length act at once, so a node
+    may have more than two children and the tree does not depend on the order of the input. The tree
+    of a disconnected graph is a forest.
 
     Attributes
     ----------
     n_samples : int
         Number of samples.
-    birth : ndarray of float64, shape (n_nodes,)
-        R1, the radius at which the cluster forms. 0 for single samples.
-    death : ndarray of float64, shape (n_nodes,)
-        R2, the radius at which it merges with anything; ``inf`` where nothing follows.
+    birth, death : ndarray of float64, shape (n_nodes,)
+        R1 and R2: the radii at which the cluster forms (0 for single samples) and at which it
+        merges (``inf``: never).
     parent : ndarray of int, shape (n_nodes,)
-        The cluster it becomes part of at its death; -1 where nothing follows.
+        The cluster it merges into, else -1.
     size : ndarray of int, shape (n_nodes,)
         Number of samples in the cluster.
     leaf_order : ndarray of int, shape (n_samples,)
         A permutation of the samples in which the members of every cluster are contiguous.
     start : ndarray of int, shape (n_nodes,)
-        Where in ``leaf_order`` the members of the cluster begin.
+        Position in ``leaf_order`` of the first member of the cluster.
 
     See Also
     --------
@@ -104,12 +103,12 @@ class MergeTree(Explorable):
 
     @property
     def roots(self) -> NDArray[np.intp]:
-        """Nodes that never merge with anything."""
+        """Nodes that never merge."""
         return np.flatnonzero(self.parent < 0)
 
     @property
     def last_merge(self) -> float:
-        """Radius of the last merge (0 when nothing ever merges)."""
+        """Radius of the last merge (0 without merges)."""
         return float(self.birth[-1]) if self.n_nodes else 0.0
 
     def members(self, node: int) -> NDArray[np.intp]:
@@ -147,7 +146,7 @@ class MergeTree(Explorable):
         return int(node)
 
     def alive(self, radius: float) -> NDArray[np.intp]:
-        """Return the nodes that exist at a radius: born at or before it, not dead yet.
+        """Return the nodes with birth <= radius < death.
 
         Parameters
         ----------
@@ -158,8 +157,7 @@ class MergeTree(Explorable):
         -------
         ndarray of int
         """
-        if np.isnan(radius) or radius < 0:
-            raise ValueError(f"radius must be a non-negative number, got {radius}.")
+        _check_radius(radius)
         return np.flatnonzero(
             (self.birth <= radius) & ((self.death > radius) | np.isinf(self.death))
         )
@@ -170,7 +168,7 @@ class MergeTree(Explorable):
         Parameters
         ----------
         radius : float
-            Edges of this length or shorter connect.
+            Largest length of an edge that connects.
 
         Returns
         -------
@@ -187,14 +185,14 @@ class MergeTree(Explorable):
         return self.label(self.alive(radius))
 
     def label(self, nodes: ArrayLike) -> NDArray[np.intp]:
-        """Label samples by the disjoint nodes that hold them, -1 where none does.
+        """Label samples by disjoint nodes, -1 for samples in none of them.
 
         Labels follow the smallest sample of each node, not the order of ``nodes``.
 
         Parameters
         ----------
         nodes : array-like of int
-            Node ids, of which none holds another.
+            Disjoint nodes.
 
         Returns
         -------
@@ -209,12 +207,12 @@ class MergeTree(Explorable):
         return raw
 
     def label_in_order(self, nodes: ArrayLike) -> NDArray[np.intp]:
-        """Label samples with the position in ``nodes`` of the node that holds them, else -1.
+        """Label samples with the position of their node in ``nodes``, else -1.
 
         Parameters
         ----------
         nodes : array-like of int
-            Node ids, of which none holds another.
+            Disjoint nodes.
 
         Returns
         -------
@@ -231,28 +229,26 @@ class MergeTree(Explorable):
         return labels
 
     def ancestor_where(self, condition: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """Return, for every node, the nearest node from itself upwards that meets a condition.
-
-        -1 where there is none. Computed for all nodes at once, by pointer doubling.
+        """Return for every node the first of itself and its ancestors with a condition, else -1.
 
         Parameters
         ----------
         condition : ndarray of bool, shape (n_nodes,)
-            Which nodes meet it.
+            Whether nodes have it.
 
         Returns
         -------
         ndarray of int, shape (n_nodes,)
         """
         step = np.append(np.where(condition, np.arange(self.n_nodes), self.parent), -1)
-        while True:
+        while True:  # pointer doubling
             further = step[step]
             if np.array_equal(further, step):
                 return step[:-1]
             step = further
 
     def subtree_minimum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return, for every node, the minimum of ``values`` (one per node) over its subtree.
+        """Return for every node the minimum of ``values`` over its subtree.
 
         Parameters
         ----------
@@ -277,14 +273,14 @@ class MergeTree(Explorable):
             above = jump[above]
 
     def diagram(self, min_size: int = 2) -> NDArray[np.float64]:
-        """Return the (R1, R2) pairs of every cluster of at least ``min_size`` samples.
+        """Return the (R1, R2) pairs of all clusters of a size, in the order of the nodes.
 
-        Rows follow the nodes. This is the diagram of NTC; :meth:`h0_diagram` is the usual one.
+        This is the diagram of NTC; :meth:`h0_diagram` is the usual one.
 
         Parameters
         ----------
         min_size : int, default=2
-            Fewest samples of a cluster.
+            Smallest size of a cluster.
 
         Returns
         -------
@@ -313,14 +309,13 @@ class MergeTree(Explorable):
         Parameters
         ----------
         radius : float
-            The greatest length that is kept.
+            The largest length that is kept.
 
         Returns
         -------
         MergeTree
         """
-        if np.isnan(radius) or radius < 0:
-            raise ValueError(f"radius must be a non-negative number, got {radius}.")
+        _check_radius(radius)
         n_nodes = max(int(np.searchsorted(self.birth, radius, side="right")), self.n_samples)
         gone = self.parent[:n_nodes] >= n_nodes
         return MergeTree(
@@ -339,13 +334,12 @@ class MergeTree(Explorable):
         Parameters
         ----------
         disconnected : {"raise", "inf"}, default="raise"
-            What to do with a forest, which a linkage matrix cannot hold: raise an error, or join
-            the components by rows of height ``inf``.
+            For a forest, raise an error or join the components by rows of height ``inf``.
 
         Returns
         -------
         linkage : ndarray of float64, shape (n_samples - 1, 4)
-            A merge of c clusters at one height is written as c - 1 rows of equal height.
+            A merge of c clusters is c - 1 rows of equal height.
 
         Examples
         --------
@@ -396,16 +390,10 @@ class MergeTree(Explorable):
         """
         import pandas as pd
 
-        return pd.DataFrame(
-            {
-                "birth": self.birth,
-                "death": self.death,
-                "persistence": self.death - self.birth,
-                "parent": self.parent,
-                "size": self.size,
-            },
-            index=pd.RangeIndex(self.n_nodes, name="node"),
-        )
+        names = ("birth", "death", "persistence", "parent", "size")
+        columns = (self.birth, self.death, self.death - self.birth, self.parent, self.size)
+        index = pd.RangeIndex(self.n_nodes, name="node")
+        return pd.DataFrame(dict(zip(names, columns, strict=True)), index=index)
 
     def to_networkx(self) -> nx.DiGraph:
         """Return a directed graph, parent to child, with birth, death and size on the nodes.
@@ -425,3 +413,8 @@ class MergeTree(Explorable):
         held = np.flatnonzero(self.parent >= 0)
         graph.add_edges_from(zip(self.parent[held].tolist(), held.tolist(), strict=True))
         return graph
+
+
+def _check_radius(radius: float) -> None:
+    if np.isnan(radius) or radius < 0:
+        raise ValueError(f"radius must be a non-negative number, got {radius}.")

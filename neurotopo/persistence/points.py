@@ -1,10 +1,9 @@
 """Exact minimum spanning trees of points without a matrix of distances.
 
-The forest of a k-nearest-neighbour graph is nearly always the whole answer; what takes time is to
-prove it. Here every merge is proved by a cut: a component A that merges at height h is safe if no
-point of A has an outside point nearer than h, and that is known without looking whenever the
-k-th neighbour of each point of A is at least as far as h. Where this fails, more
-neighbours are searched for, and large components are searched for nearer points outside.
+The forest of a k-nearest-neighbour graph is nearly always minimal; the proof takes the time. Every
+merge is proved by a cut: a component A that merges at height h is proved if no point of A has an
+outside point nearer than h, for example if the k-th neighbour of each point of A is at least as far
+as h. Otherwise more neighbours of its points, or nearer points outside A, are searched for.
 """
 
 from __future__ import annotations
@@ -20,10 +19,8 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
-from neurotopo.persistence.forest import SpanningForest
-from neurotopo.persistence.kruskal import spanning_edges
+from neurotopo.persistence.forest import SpanningForest, prim_forest, spanning_edges
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.persistence.prim import prim_forest
 from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = [
@@ -49,11 +46,11 @@ _TREE_DIMENSIONS = 15  # above this a k-d tree visits nearly every point
 _MORE_NEIGHBOURS = 128
 _AT_ONCE = 10_000  # points per search: bounds the memory of the new edges
 _GROUPS = 16  # components that are searched one by one, the largest first
-_ULPS = 1e-12  # a search's own rounding: its distances are only used with this margin
+_ULPS = 1e-12  # relative margin for the rounding of searches
 
 
 def minkowski_order(metric: Any) -> float | None:
-    """Order of the Minkowski metric of that name, None if it is not one."""
+    """Return the order of a Minkowski metric, None for other metrics."""
     return _ORDERS.get(metric) if isinstance(metric, str) else None
 
 
@@ -70,8 +67,8 @@ def check_points(X: Any) -> Any:
 def pairwise(X: Any, metric: Any, *, n_jobs: int | None = None) -> NDArray[np.float64]:
     """Return the dense matrix of distances, exactly symmetric.
 
-    Minkowski distances are summed in the order in which :func:`points_forest` sums them, and not
-    by the expansion of the square, so that all engines see the same numbers.
+    Minkowski distances are computed as in :func:`points_forest` (not by the expansion of the
+    square), so that all engines get the same numbers.
     """
     order = minkowski_order(metric)
     if order is None or sp.issparse(X):
@@ -85,7 +82,7 @@ def pairwise(X: Any, metric: Any, *, n_jobs: int | None = None) -> NDArray[np.fl
 
 
 def cross_distances(A: Any, B: Any, metric: Any) -> NDArray[np.float64]:
-    """Return the distances between two sets of points, as :func:`pairwise` would give them."""
+    """Return the distances between two sets of points, equal to those of :func:`pairwise`."""
     order = minkowski_order(metric)
     if order is None or sp.issparse(A) or sp.issparse(B):
         return np.asarray(pairwise_distances(A, B, metric=metric), dtype=np.float64)
@@ -95,12 +92,12 @@ def cross_distances(A: Any, B: Any, metric: Any) -> NDArray[np.float64]:
 def paired_distances(
     A: NDArray[np.float64], B: NDArray[np.float64], metric: str
 ) -> NDArray[np.float64]:
-    """Return the Minkowski distances of corresponding rows, as :func:`pairwise` gives them."""
+    """Return the Minkowski distances of corresponding rows, equal to those of :func:`pairwise`."""
     return _lengths(A, B, _ORDERS[metric])
 
 
 def _scaled(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Bring extreme coordinates near 1 by a power of two, which rounds nothing."""
+    """Scale extreme coordinates near 1 by a power of two, which is exact."""
     largest = np.abs(X).max(initial=0.0)
     if largest == 0.0 or 1e-100 < largest < 1e100:
         return X, 1.0
@@ -149,11 +146,10 @@ def points_forest(
 
     Notes
     -----
-    Let T be a spanning tree, and let its edges shorter than h leave the components A, B, ... that
-    merge at h. If, wherever components merge, all of them but one have no outside point nearer
-    than h, then no pair of points is nearer than the longest edge on its path in T, and T is
-    minimal. With a neighbour graph of k = 10 to 16 nearly all components pass by their k-th
-    neighbour distances alone: every component of at most k points does.
+    Let T be a spanning tree. If in each merge, at a height h, all components but one have no
+    outside point nearer than h, then no pair of points is nearer than the longest edge on its path
+    in T, and T is minimal. With a neighbour graph of k = 10 to 16, the k-th neighbour distances
+    alone prove nearly all components, and all of at most k points.
     """
     order = minkowski_order(metric)
     if order is None or sp.issparse(X):
@@ -233,7 +229,7 @@ class _Proof:
     def _neighbours(
         self, points: NDArray[np.intp], k: int
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Find the k nearest of some points, and how far all others are at least."""
+        """Return the k nearest neighbours, and a lower bound on the distance of all others."""
         k = min(k + 1, self.n)
         if self.tree is not None:
             distance, nearest = self.tree.query(
@@ -249,9 +245,9 @@ class _Proof:
     def _brute_neighbours(
         self, points: NDArray[np.intp], among: NDArray[np.intp], k: int
     ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Search all of some points; the second value is a lower bound on the k-th distance.
+        """Return the k nearest by brute force, and a lower bound on the k-th distance.
 
-        The Euclidean search expands the square, so its error is subtracted.
+        The bound subtracts the error of the expansion of the square.
         """
         metric = {2.0: "euclidean", 1.0: "manhattan"}.get(self.order, "chebyshev")
         search = NearestNeighbors(
@@ -271,13 +267,13 @@ class _Proof:
             self._add(source[once], target[once])
 
     def _doubtful_merges(self) -> tuple[list[tuple[int, NDArray[np.intp], float]], MergeTree]:
-        """Components not yet known to have nothing nearer outside than where they merge."""
+        """Return components without proof (node, points in doubt, height) and the tree."""
         tree = tree_of_forest(self.forest)
         known = np.full(tree.n_nodes, np.inf)
         known[: self.n] = np.maximum(self.horizon, self.core)
         open_nodes = np.flatnonzero(tree.subtree_minimum(known) < tree.death)
         open_nodes = open_nodes[tree.parent[open_nodes] >= 0]
-        # wherever components merge, one of them, the largest, may go unproved
+        # in each merge one component, the largest, needs no proof
         ranked = open_nodes[np.lexsort((tree.size[open_nodes], tree.parent[open_nodes]))]
         largest = np.append(np.diff(tree.parent[ranked]) != 0, True)
         doubts = []
@@ -292,10 +288,9 @@ class _Proof:
     def _shortcuts(
         self, tree: MergeTree, node: int, points: NDArray[np.intp], height: float
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Edges shorter than ``height`` from a component to the nearest points outside it.
+        """Return edges shorter than ``height`` from a component to the nearest points outside it.
 
-        The outside is searched component by component: two of them are mostly separated by
-        their projections, which leaves few points to search for.
+        The outside is searched component by component: projections mostly separate two of them.
         """
         label = tree.cut(float(np.nextafter(height, 0.0)))
         label[self.core >= height] = -1
@@ -329,8 +324,8 @@ class _Proof:
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Leave out points whose projection has no counterpart within ``reach``.
 
-        A projection on a unit vector never lengthens a Euclidean distance, a coordinate no
-        Minkowski distance.
+        Projections on unit vectors do not increase Euclidean distances, coordinates no Minkowski
+        ones.
         """
         for _ in range(4):
             size = len(here) + len(there)
@@ -351,11 +346,7 @@ class _Proof:
         return here, there
 
     def _links_between_components(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Edges that join the components into one tree, short but not proved shortest.
-
-        Components are joined along the spanning tree of their centres, each pair between two
-        points that are searched for in turns.
-        """
+        """Return short edges that join the components along the spanning tree of their centres."""
         label = tree_of_forest(self.forest).cut(np.inf)
         by_label = np.argsort(label, kind="stable")
         members = np.split(by_label, np.cumsum(np.bincount(label))[:-1])
@@ -374,6 +365,7 @@ class _Proof:
     def _close_pair(
         self, a: NDArray[np.intp], b: NDArray[np.intp], start: NDArray[np.float64]
     ) -> tuple[int, int]:
+        """Return two near points, one of a and one of b, searched for in turns."""
         other = int(b[_lengths(self.X[b], start, self.order).argmin()])
         one, length = int(a[0]), np.inf
         while True:
@@ -386,7 +378,7 @@ class _Proof:
 
 
 def _gaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each of some numbers to the nearest of others."""
+    """Return the distance of each number in a to the nearest one in b."""
     b = np.sort(b)
     at = np.searchsorted(b, a)
     left = a - b[np.maximum(at - 1, 0)]

@@ -62,7 +62,7 @@ def _simplex_tree(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]
 
     n = n_vertices(graph)
     if not isinstance(graph, EdgeList):
-        # once some vertex reaches all others the complex is a cone, and nothing happens after
+        # once a vertex has edges to all others the complex is a cone: no bar starts or ends later
         cone = graph.max(axis=1).min()
         graph = EdgeList.from_dense(np.where(graph <= cone, graph, np.inf))
     tree = gudhi.SimplexTree()
@@ -76,15 +76,15 @@ def _simplex_tree(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]
 
 
 def _ripser(graph: Graph, max_dimension: int, coeff: int) -> list[Diagram]:
-    """Run ripser on the ranks of the lengths, which single precision holds exactly.
+    """Run ripser on the ranks of the lengths, which are exact in single precision.
 
     Rank 0 is radius 0, where vertices enter; 1, 2, ... are the distinct lengths. So edges of
-    length 0 are not read as absent, and lengths that are equal in single precision stay distinct.
+    length 0 are not absent, and lengths that are equal in single precision stay distinct.
     """
     edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
     values, rank = _ranks(edges.length)
     ranked = replace(edges, length=rank + 1.0)
-    # a complete graph goes in dense: ripser then stops where the complex becomes a cone
+    # from a dense matrix, ripser stops where the complex becomes a cone
     matrix = _once(ranked) if isinstance(graph, EdgeList) else ranked.to_dense()
     return _run_ripser(matrix, max_dimension, coeff, np.append(0.0, values))
 

@@ -76,26 +76,25 @@ def permutation_test(
 ) -> PermutationTest:
     """Compare the clusters of a graph with those of the same graph under shuffled weights.
 
-    The hypothesis tested is that the weights are exchangeable: the graph has the edges it has,
-    and which of them are short is chance. Strata restrict the shuffle to edges between the same
-    two groups, so that a layer of large weights does not count as structure.
+    The null hypothesis is that the weights are exchangeable between the edges. Strata restrict the
+    shuffle to edges between the same two groups, so that a layer of large weights does not count as
+    structure.
 
     Parameters
     ----------
     X : array-like or sparse matrix, shape (n, n)
-        Edge lengths; dense ``inf`` and absent sparse entries are no edges and stay none.
+        Edge lengths; dense ``inf`` and absent sparse entries are no edges and stay so.
     strata : array-like, shape (n,), optional
-        Group of each vertex (its layer). Lengths are shuffled among the edges that join the same
-        pair of groups.
+        Group of each vertex, for example its layer.
     n_permutations : int, default=199
         Number of shuffled graphs.
     statistic : {"auto", "joint", "persistence"}, default="auto"
-        What makes a cluster extreme. ``"persistence"``: its persistence. ``"joint"``: that few
-        clusters, of the permuted graphs and the one tested, are both as persistent and as
-        balanced, balance being the size of the cluster or of the rest, whichever is smaller.
+        ``"persistence"``: clusters of large persistence are extreme. ``"joint"``: clusters are
+        extreme if few, of the permuted graphs and the one tested, are as persistent and as
+        balanced; the balance is the size of the cluster or of the rest, whichever is smaller.
         ``"auto"`` is ``"persistence"`` for condensed clusters and ``"joint"`` otherwise: pairs and
-        near-complete components live long by chance in any graph, and next to them a group of
-        middling size would go unnoticed.
+        near-complete components persist by chance in any graph, and would hide groups of medium
+        size.
     scale, min_cluster_size, condense, max_radius, min_samples
         As for :class:`neurotopo.NTCClusterer`.
     random_state : int, RandomState or None
@@ -106,16 +105,15 @@ def permutation_test(
     Returns
     -------
     PermutationTest
-        With one p-value per cluster: the share of clusters, of the permuted graphs and the one
-        tested, that are at least as extreme, ``(1 + #{null as extreme}) / (1 + #null)``.
+        The p-value of a cluster is the share of clusters at least as extreme, of the permuted
+        graphs and the one tested: ``(1 + #{null as extreme}) / (1 + #null)``.
 
     Notes
     -----
-    Under the hypothesis the graph and its permutations are exchangeable, hence so are their
-    clusters taken together (the joint statistic is computed from all of them alike), and the
-    pooled p-value is uniform for a cluster drawn at random.
-    A point cloud is never exchangeable in this sense (the triangle inequality alone gives
-    structure): for points see :func:`neurotopo.persistence.bottleneck_band`.
+    Under the hypothesis the graph and its permutations are exchangeable, hence so are all their
+    clusters together, and the pooled p-value is uniform for a cluster drawn at random.
+    Distances of points are never exchangeable, because of the triangle inequality: for points see
+    :func:`neurotopo.persistence.bottleneck_band`.
 
     References
     ----------
@@ -142,9 +140,9 @@ def permutation_test(
     graph = check_distances(X)
     edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
     tree = tree_of_forest(graph_forest(graph, min_samples=min_samples, as_path=True))
-    clusters = candidate_clusters(
-        tree, min_cluster_size=min_cluster_size, condense=condense, max_radius=max_radius
-    )
+    options: dict[str, Any] = {"min_cluster_size": min_cluster_size, "condense": condense}
+    options["max_radius"] = max_radius
+    clusters = candidate_clusters(tree, **options)
     return run_permutations(
         clusters,
         edges,
@@ -155,9 +153,7 @@ def permutation_test(
         min_samples=min_samples,
         random_state=random_state,
         n_jobs=n_jobs,
-        min_cluster_size=min_cluster_size,
-        condense=condense,
-        max_radius=max_radius,
+        **options,
     )
 
 
@@ -231,7 +227,7 @@ def shuffle_lengths(
     if group is None:
         length = rng.permutation(edges.length)
     else:
-        # both sorts list the edges group by group: one at random inside, one as they stand
+        # both sorts order the edges by group: one at random within groups, one stable
         length = np.empty_like(edges.length)
         random = np.lexsort((rng.random(edges.n_edges), group))
         length[np.argsort(group, kind="stable")] = edges.length[random]
@@ -241,7 +237,7 @@ def shuffle_lengths(
 def pooled_p_values(
     observed: NDArray[np.float64], null: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Upper-tail p-values against a null sample, the observed value counted in."""
+    """Upper-tail p-values against a null sample that includes the observed value."""
     as_large = len(null) - np.searchsorted(np.sort(null), observed, side="left")
     p_values: NDArray[np.float64] = np.divide(1.0 + as_large, 1.0 + len(null))
     return p_values

@@ -49,9 +49,8 @@ def _binary_merges(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Join clusters edge by edge; return parent, size and smallest sample of every node.
 
-    This is the one sequential step of the tree, a union-find whose representatives are the
-    smallest samples. On lists it takes about a microsecond an edge, less than any vectorised
-    scheme that was tried below a million edges.
+    The only sequential step: a union-find with the smallest samples as representatives. On lists it
+    takes about a microsecond per edge, less than vectorised versions below a million edges.
     """
     top = list(range(n))
     node_of = list(range(n))

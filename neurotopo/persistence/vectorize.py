@@ -22,8 +22,8 @@ def persistence_image(
 ) -> NDArray[np.float64]:
     """Return the persistence image of a diagram, by persim.
 
-    Every bar adds a normal distribution around (birth, persistence), multiplied by a power of its
-    persistence and integrated over each pixel.
+    Every bar adds a normal distribution around (birth, persistence), times a power of its
+    persistence, integrated over each pixel.
 
     Parameters
     ----------
@@ -55,13 +55,8 @@ def persistence_image(
     Examples
     --------
     >>> from neurotopo.persistence import persistence_image
-    >>> image = persistence_image(
-    ...     [[0, 1], [0, 2], [0, float("inf")]],
-    ...     birth_range=(-1, 1),
-    ...     persistence_range=(0, 3),
-    ...     pixel_size=1,
-    ... )
-    >>> image.round(2)
+    >>> ranges = {"birth_range": (-1, 1), "persistence_range": (0, 3)}
+    >>> persistence_image([[0, 1], [0, 2]], **ranges, pixel_size=1).round(2)
     array([[0.21, 0.35, 0.28],
            [0.21, 0.35, 0.28]])
     """
@@ -95,8 +90,7 @@ def persistence_image(
     )
     if len(bars) == 0:
         return np.zeros(imager.resolution)
-    image: NDArray[np.float64] = imager.transform(bars, skew=True)
-    return image
+    return np.asarray(imager.transform(bars, skew=True), dtype=np.float64)
 
 
 def persistence_landscape(
@@ -104,8 +98,7 @@ def persistence_landscape(
 ) -> NDArray[np.float64]:
     """Return the first landscape functions of a diagram at some radii.
 
-    Layer k at radius r is the (k + 1)-th largest of the numbers min(r - birth, death - r), 0 at
-    the least.
+    Layer k at radius r is the (k + 1)-th largest of max(min(r - birth, death - r), 0).
 
     Parameters
     ----------
@@ -125,8 +118,8 @@ def persistence_landscape(
 
     Notes
     -----
-    Computed from this definition: persim's ``PersLandscapeExact`` errs where several bars share a
-    birth or a death, and its ``PersLandscapeApprox`` rounds both to its grid.
+    Computed from this definition: persim's ``PersLandscapeExact`` is wrong where several bars share
+    a birth or a death, and its ``PersLandscapeApprox`` rounds both to its grid.
 
     References
     ----------

@@ -12,8 +12,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from neurotopo import NTCClusterer, merge_tree
 from neurotopo.persistence import EdgeList, check_distances, minimum_spanning_forest
 from neurotopo.persistence.engines import core_distances, graph_forest
-from neurotopo.persistence.kruskal import kruskal_forest
-from neurotopo.persistence.prim import prim_forest
+from neurotopo.persistence.forest import kruskal_forest, prim_forest
 from tests.support.oracles import (
     as_sparse,
     naive_clusters,
