@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Atomic writing of files, and errors that name the file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "os_errors"]
 
 
 @contextmanager
@@ -24,3 +24,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def os_errors(what: str, path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into one whose message says what failed for which path."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"cannot {what} {path}: {error.strerror or error}.") from error

@@ -23,8 +23,8 @@ __all__ = ["explore", "explorer_data", "labels_at"]
 
 _MOST_SAMPLES, _MOST_BARS, _MOST_CHOSEN = 20_000, 500, 500
 _LONGEST_NAME = 200
-_DIGITS = (6, 9, 12, 17)  # significant digits of radii: the first that keep them apart
-_FLAT = 0.02  # of the axis: where the median birth lies below, a linear axis shows little
+_DIGITS = (6, 9, 12, 17)  # significant digits of radii: the first that keep them different
+_FLAT = 0.02  # of the axis: with the median birth below, a linear axis shows little
 
 
 def explorer_data(
@@ -45,28 +45,27 @@ def explorer_data(
     source : NTCClusterer or MergeTree
         A fitted clusterer, or a tree, which has no edges and no chosen clusters.
     positions : array-like, shape (n_samples, 2), optional
-        Where to draw the samples. None: by layer where there are strata, else points by their
-        first two columns, graphs by scaling of their shortest paths, and the samples of a bare
-        tree in leaf order.
+        Positions of the samples. None: by layer if there are strata, else points by their first
+        two columns, graphs by scaling of their shortest paths, and trees in leaf order.
     strata : array-like, shape (n_samples,), optional
         Layer of each sample. None: as given to ``fit``.
     names : sequence, optional
         Names of the samples.
     title : str, optional
-        The title of the page.
+        Title of the page.
     about : mapping, optional
-        More lines for the list of settings.
+        Further lines of the list of settings.
     unit : tuple of str, default=("sample", "samples")
-        Word for a sample, in the singular and in the plural.
+        Word for a sample, singular and plural.
     remarks : tuple, optional
-        A heading and a text for every chosen cluster: one more column of their table.
+        A further column of the chosen clusters: its heading, and a text for each.
 
     Returns
     -------
     dict
-        For ``json.dumps(..., allow_nan=False)``. Samples are listed in leaf order, so that every
-        cluster is a range of them; a death of None means never. Radii have six significant
-        digits, more only where these would make different radii equal.
+        For ``json.dumps(..., allow_nan=False)``. Samples are in leaf order, so that every cluster
+        is a range of them; a death of None means never. Radii have six significant digits, or more
+        if these would make different radii equal.
 
     See Also
     --------
@@ -144,16 +143,14 @@ def explorer_data(
 
 
 def labels_at(data: Mapping[str, Any], radius: float) -> NDArray[np.intp]:
-    """Return the cluster of each sample that the page shows at a radius.
-
-    It follows the steps of the script of the page, to check them.
+    """Return the cluster of each sample that the page shows at a radius, as its script does.
 
     Parameters
     ----------
     data : mapping
         The result of :func:`explorer_data`.
     radius : float
-        Edges of this length or shorter connect.
+        Largest length of an edge that connects.
 
     Returns
     -------
@@ -208,7 +205,7 @@ def explore(source: NTCClusterer | MergeTree, path: str | os.PathLike[str], **op
 
 
 class _Rounding:
-    """Rounds radii to as few significant digits as keep them apart."""
+    """Rounds radii to the fewest significant digits that keep different ones different."""
 
     def __init__(self, digits: int) -> None:
         self.digits = digits
@@ -323,10 +320,8 @@ def _bars(
     }
     if len(candidates) <= _MOST_BARS:
         return columns, []
-    left = len(candidates) - _MOST_BARS
-    return columns, [
-        f"The diagram shows the {_MOST_BARS} most persistent clusters; {left:,} are left out."
-    ]
+    left = f"{len(candidates) - _MOST_BARS:,} are left out."
+    return columns, [f"The diagram shows the {_MOST_BARS} most persistent clusters; {left}"]
 
 
 def _chosen(
@@ -338,34 +333,28 @@ def _chosen(
 ) -> list[dict[str, Any]] | None:
     if clusterer is None:
         return None
-    rows: list[dict[str, Any]] = []
-    for k in range(min(clusterer.n_clusters_, _MOST_CHOSEN)):
-        rows.append(
-            {
-                "id": k,
-                "size": len(clusterer.clusters_[k]),
-                "birth": radii(clusterer.birth_[k]),
-                "death": radii.death(clusterer.death_[k]),
-                "persistence": float(f"{clusterer.persistence_[k]:.6g}"),
-                "start": int(starts[k]),
-                "count": int(counts[k]),
-            }
-        )
-        if remarks is not None:
-            rows[-1]["remark"] = str(remarks[1][k])
-    return rows
+    return [
+        {
+            "id": k,
+            "size": len(clusterer.clusters_[k]),
+            "birth": radii(clusterer.birth_[k]),
+            "death": radii.death(clusterer.death_[k]),
+            "persistence": float(f"{clusterer.persistence_[k]:.6g}"),
+            "start": int(starts[k]),
+            "count": int(counts[k]),
+            **({} if remarks is None else {"remark": str(remarks[1][k])}),
+        }
+        for k in range(min(clusterer.n_clusters_, _MOST_CHOSEN))
+    ]
 
 
 def _threshold(
     clusterer: NTCClusterer | None, candidates: CandidateClusters
 ) -> dict[str, Any] | None:
-    """Return the persistence that a chosen cluster exceeds, where there is one."""
+    """Return the threshold of the persistence, None without one."""
     if clusterer is None or not RULES[clusterer.rule].of_persistence:
         return None
     if not np.isfinite(clusterer.threshold_):
         return None
-    return {
-        "value": float(clusterer.threshold_),
-        "scale": clusterer.scale,
-        "unit": float(candidates.unit),
-    }
+    value, unit = float(clusterer.threshold_), float(candidates.unit)
+    return {"value": value, "scale": clusterer.scale, "unit": unit}

@@ -1,4 +1,4 @@
-"""Where the explorer draws the samples shown, and which edges between them."""
+"""Positions of the samples in the explorer, and the edges between them."""
 
 from __future__ import annotations
 
@@ -27,20 +27,19 @@ class Drawing:
     Attributes
     ----------
     positions : ndarray of float64, shape (n_shown, 2)
-        Where the samples shown are drawn.
+        Positions of the samples shown.
     layer : ndarray of int or None
-        The layer of each, counted from 0.
+        The layer of each, from 0 on.
     layers : list of str or None
-        The names of the layers.
+        Names of the layers.
     discs : bool
-        Whether distances in the drawing are lengths, so that discs of radius R / 2 touch where
-        samples are joined.
+        Whether distances in the drawing are lengths, so that discs of radius R / 2 can be drawn.
     circle : bool
-        Whether the samples lie in leaf order on a circle, with room for the tree inside.
+        Whether the samples are in leaf order on a circle, with the tree inside.
     source, target, length : ndarray
         Edges between samples shown.
     notes : list of str
-        Remarks for the reader of the page.
+        Remarks for the page.
     """
 
     positions: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Points, distances and graphs from files, with errors that name the place."""
+"""Points, distances and graphs from files; errors name the line and column."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 __all__ = ["Read", "read_samples"]
 
 KINDS = (".csv", ".tsv", ".npy", ".npz")
-_SPARSE = {"format", "shape"}  # what scipy.sparse.save_npz writes beside the entries
+_SPARSE = {"format", "shape"}  # in files of scipy.sparse.save_npz, besides the entries
 _NAMES = ("", "id", "index", "label", "name")  # headings of a column of names
 _TOO_LONG = 30
 
@@ -62,10 +62,9 @@ def read_samples(path: Path, *, distances: bool = False) -> Read:
     Raises
     ------
     ValueError
-        When the content is invalid. The message names the file and, in a text file, the line
-        and the column.
+        If the content is invalid. The message names the file, and in a text file line and column.
     OSError
-        When it cannot be read.
+        If it cannot be read.
     """
     kind = path.suffix.lower()
     if kind not in KINDS:
@@ -207,14 +206,14 @@ def _unreadable(path: Path, error: Exception) -> ValueError:
 
 
 def _sparse(path: Path) -> Any:
-    """Read a graph, and check that its indices are inside before anything uses them."""
+    """Read a graph, and check its indices."""
     try:
         graph = sp.load_npz(path)
         if hasattr(graph, "check_format"):
             graph.check_format(full_check=True)
         graph = graph.tocsr()
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a sound sparse matrix: {error}.") from error
+        raise ValueError(f"{path} is not a valid sparse matrix: {error}.") from error
     if graph.dtype.kind not in "fiub":
         raise ValueError(f"{path} must hold real numbers, got {graph.dtype}.")
     return graph

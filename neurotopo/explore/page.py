@@ -12,6 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from neurotopo._files import atomic_write, os_errors
+
 __all__ = [
     "content_hash",
     "elements_script",
@@ -22,23 +24,14 @@ __all__ = [
     "write_page",
 ]
 
-_SCRIPTS = (
-    "elements.js",
-    "scale.js",
-    "graph.js",
-    "charts.js",
-    "table.js",
-    "words.js",
-    "parts.js",
-    "explorer.js",
-)
+_SCRIPTS = ("elements", "scale", "graph", "charts", "table", "words", "parts", "explorer")
 _START = """
 window.explorer = window.neurotopoExplorer(
   document.getElementById("explorer"),
   JSON.parse(document.getElementById("explorer-data").textContent)
 );
 """
-# What ends a script, or begins one, inside JSON; U+2028 and U+2029 are escaped with all non-ASCII
+# Signs that end or begin a script inside JSON; U+2028 and U+2029 are escaped as all non-ASCII
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -75,7 +68,7 @@ def explorer_script(more: str = "") -> str:
     >>> "neurotopoExplorer" in explorer_script()
     True
     """
-    return _wrapped(*(_asset(name) for name in _SCRIPTS), more)
+    return _wrapped(*(_asset(f"{name}.js") for name in _SCRIPTS), more)
 
 
 def elements_script(more: str) -> str:
@@ -96,20 +89,7 @@ def explorer_style() -> str:
 
 
 def make_page(data: Mapping[str, Any], *, title: str | None = None) -> str:
-    """Return the page as text.
-
-    Parameters
-    ----------
-    data : mapping
-        The result of :func:`~neurotopo.explore.explorer_data`.
-    title : str, optional
-        Another title than that of the data.
-
-    Returns
-    -------
-    str
-        HTML. Values of the data appear as text only.
-    """
+    """Return the page of :func:`write_page` as HTML; values of the data are text only."""
     if title is not None:
         data = {**data, "title": title}
     script, style = explorer_script(), explorer_style()
@@ -130,7 +110,7 @@ def make_page(data: Mapping[str, Any], *, title: str | None = None) -> str:
 def write_page(
     data: Mapping[str, Any], path: str | os.PathLike[str], *, title: str | None = None
 ) -> Path:
-    """Write the page to a file, in one step.
+    """Write the page to a file, atomically.
 
     Parameters
     ----------
@@ -139,7 +119,7 @@ def write_page(
     path : path-like
         The file.
     title : str, optional
-        Another title than that of the data.
+        Title that replaces that of the data.
 
     Returns
     -------
@@ -149,7 +129,7 @@ def write_page(
     Raises
     ------
     OSError
-        When it cannot be written; an earlier file stays as it was.
+        If it cannot be written; an earlier file is kept.
 
     Examples
     --------
@@ -162,15 +142,10 @@ def write_page(
     >>> path.name, "<!DOCTYPE html>" in path.read_text(encoding="utf-8")
     ('tree.html', True)
     """
-    from neurotopo._files import atomic_write
-
     path = Path(path)
     text = make_page(data, title=title)
-    try:
-        with atomic_write(path) as file:
-            file.write(text.encode("utf-8", errors="replace"))
-    except OSError as error:
-        raise OSError(f"cannot write to {path}: {error.strerror or error}.") from error
+    with os_errors("write to", path), atomic_write(path) as file:
+        file.write(text.encode("utf-8", errors="replace"))
     return path
 
 
@@ -183,7 +158,7 @@ def json_in_html(data: Any) -> str:
 
 
 def _wrapped(*parts: str) -> str:
-    """Return one script of several parts, whose names are private to it."""
+    """Return one script of several parts, with private names."""
     text = "\n".join(parts)
     return f'(function () {{\n"use strict";\n{text}\n}})();\n'
 

@@ -1,4 +1,4 @@
-"""The part of a merge tree that a page shows: samples in leaf order, clusters as ranges."""
+"""The part of a merge tree on a page: samples in leaf order, clusters as ranges."""
 
 from __future__ import annotations
 
@@ -16,54 +16,34 @@ __all__ = ["SampledTree", "branch_colors", "joining_radii", "shown_tree"]
 
 @dataclass(frozen=True)
 class SampledTree:
-    """A merge tree over the samples shown.
+    """A merge tree over the samples shown, in leaf order: the members of a cluster are a range."""
 
-    The samples are listed in leaf order, so that the members of every cluster are neighbours.
-
-    Attributes
-    ----------
-    place : ndarray of int, shape (n_shown,)
-        Which places of the whole tree's leaf order are shown, rising.
-    sample : ndarray of int, shape (n_shown,)
-        The sample at each of these places.
-    joining : ndarray of float64, shape (n_shown - 1,)
-        The radius at which neighbours are first in one cluster, ``inf`` for never.
-    birth : ndarray of float64, shape (n_clusters,)
-        Births of the clusters of two or more samples, rising.
-    parent : ndarray of int, shape (n_clusters,)
-        The cluster that each becomes part of, -1 where nothing follows.
-    start, size : ndarray of int, shape (n_clusters,)
-        The members are ``sample[start : start + size]``.
-    """
-
-    place: NDArray[np.intp]
-    sample: NDArray[np.intp]
-    joining: NDArray[np.float64]
-    birth: NDArray[np.float64]
-    parent: NDArray[np.intp]
-    start: NDArray[np.intp]
+    place: NDArray[np.intp]  # (n_shown,): places in the leaf order of the whole tree, ascending
+    sample: NDArray[np.intp]  # (n_shown,): the sample at each place
+    joining: NDArray[np.float64]  # (n_shown - 1,): :func:`joining_radii`
+    birth: NDArray[np.float64]  # (n_clusters,): of clusters of two or more samples, ascending
+    parent: NDArray[np.intp]  # (n_clusters,): the cluster it merges into, else -1
+    start: NDArray[np.intp]  # (n_clusters,): the members are sample[start : start + size]
     size: NDArray[np.intp]
 
     def ranges(
         self, tree: MergeTree, nodes: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return where the shown members of nodes of the whole tree begin, and their number."""
+        """Return start and number of the shown members of nodes of the whole tree."""
         first = np.searchsorted(self.place, tree.start[nodes])
         last = np.searchsorted(self.place, tree.start[nodes] + tree.size[nodes])
         return first, last - first
 
     def clusters_at(self, start: NDArray[np.intp], count: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return the cluster that holds exactly each range, -1 where none does."""
-        position = {
-            pair: k
-            for k, pair in enumerate(zip(self.start.tolist(), self.size.tolist(), strict=True))
-        }
+        """Return the cluster whose members are each range, else -1."""
+        ranges = zip(self.start.tolist(), self.size.tolist(), strict=True)
+        position = {pair: k for k, pair in enumerate(ranges)}
         pairs = zip(start.tolist(), count.tolist(), strict=True)
         return np.array([position.get(pair, -1) for pair in pairs], dtype=np.intp)
 
 
 def shown_tree(tree: MergeTree, most: int) -> SampledTree:
-    """Take the whole tree, or of a larger one ``most`` samples evenly over its leaf order."""
+    """Return the tree of at most ``most`` samples, taken evenly over the leaf order."""
     n = tree.n_samples
     place = np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.intp)
     joining = joining_radii(tree)
@@ -85,10 +65,9 @@ def shown_tree(tree: MergeTree, most: int) -> SampledTree:
 
 
 def joining_radii(tree: MergeTree) -> NDArray[np.float64]:
-    """Return the radius at which neighbours in leaf order are first in one cluster.
+    """Return the radii at which neighbours in leaf order are first in one cluster, or ``inf``.
 
-    They determine the tree: the path through all samples with these lengths has
-    the same clusters at every radius.
+    The path through all samples with these lengths has the same merge tree.
 
     Examples
     --------
@@ -112,27 +91,15 @@ def _path_tree(joining: NDArray[np.float64]) -> MergeTree:
 
 
 def branch_colors(shown: SampledTree, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Give numbers to the branches of a tree, so that a cluster keeps its number while it grows.
+    """Return a number for each cluster, which it keeps while it grows.
 
-    A cluster takes the number of the largest cluster that it contains (of equal ones the older).
-    The branch of chosen cluster k has the number k, the others follow in falling order of their
-    lives.
-
-    Parameters
-    ----------
-    shown : SampledTree
-        The tree.
-    chosen : ndarray of int
-        For each chosen cluster its position in ``shown``, -1 where it is not there.
-
-    Returns
-    -------
-    ndarray of int, shape (n_clusters,)
-        The number of each cluster.
+    A cluster has the number of the largest cluster that it contains (of equal ones the older). The
+    branch of chosen cluster k has the number k, the others follow by descending persistence.
+    ``chosen`` are the positions of the chosen clusters in ``shown``, -1 for absent ones.
     """
     n = len(shown.birth)
     branch = np.full(n, -1, dtype=np.intp)
-    # the last to write wins: the largest, of these the oldest, of these the first
+    # the last assignment wins: the largest, of these the oldest, of these the first
     order = np.lexsort((-shown.start, -shown.birth, shown.size))
     order = order[shown.parent[order] >= 0]
     heir = np.full(n, -1, dtype=np.intp)

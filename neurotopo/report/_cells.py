@@ -24,27 +24,13 @@ _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 @dataclass(frozen=True)
 class CellFormat:
-    """Signs and escapes of a format.
+    """Signs and escapes of a format."""
 
-    Attributes
-    ----------
-    text : callable
-        Escapes text.
-    number : callable
-        Escapes a formatted number.
-    infinity : str
-        Sign of infinity.
-    minus_infinity : str
-        Sign of minus infinity.
-    thousands : bool
-        Whether whole numbers have thousands separators.
-    """
-
-    text: Callable[[str], str]
-    number: Callable[[str], str]
+    text: Callable[[str], str]  # escapes text
+    number: Callable[[str], str]  # escapes a formatted number
     infinity: str = "\N{INFINITY}"
     minus_infinity: str = "-\N{INFINITY}"
-    thousands: bool = True
+    thousands: bool = True  # whether whole numbers have thousands separators
 
 
 @dataclass(frozen=True)
@@ -67,21 +53,9 @@ def one_line(text: str) -> str:
 
 
 def columns(table: Table, signs: CellFormat, most: int | None = None) -> list[Column]:
-    """Return the columns of a table as text.
+    """Return the columns of a table as text, with at most ``most`` rows.
 
-    Parameters
-    ----------
-    table : Table
-        The table.
-    signs : CellFormat
-        Signs of the format.
-    most : int, optional
-        Most rows. None: all.
-
-    Raises
-    ------
-    ValueError
-        If a format does not fit the numbers of its column.
+    Raises ValueError if a format does not fit the numbers of its column.
     """
     shown = []
     for i, label in enumerate(table.frame.columns):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from neurotopo._files import atomic_write
+from neurotopo._files import atomic_write, os_errors
 from neurotopo.report.page import FIGURE_FORMATS, TABLE_FORMATS, make_page, page_template
 from neurotopo.report.pictures import to_png, to_svg
 from neurotopo.report.run_file import read_run
@@ -47,8 +47,8 @@ def write_report(
     folder : path-like
         The folder; it is created if needed.
     about : mapping, optional
-        Settings of the run. Its ``command``, text or a list of words, is shown as the command that
-        repeats the run. None: the settings in ``run.json`` of the folder, if it exists.
+        Settings of the run; ``command``, text or a list of words, repeats it. None: those in
+        ``run.json`` of the folder, if it exists.
     failures : mapping of str to str, optional
         Reasons of failed facts, by key. None: only their number is shown, if known.
 
@@ -60,13 +60,11 @@ def write_report(
 
     Raises
     ------
-    ImportError
-        If jinja2 is not installed; then nothing is written.
+    ImportError, ValueError
+        If jinja2 is not installed, a name is no valid file name, a format does not fit the numbers
+        of its column, or ``run.json`` is another kind of file; then nothing is written.
     OSError
-        If a file cannot be written. An earlier file is kept.
-    ValueError
-        If a name is no valid file name, a format does not fit the numbers of its column, or
-        ``run.json`` is another kind of file; then nothing is written.
+        If a file cannot be written; an earlier file is kept.
 
     Notes
     -----
@@ -81,9 +79,7 @@ def write_report(
     >>> from neurotopo.report.summary import Summary, Table
     >>> rows = pd.DataFrame({"fact": ["paris", "rome"], "n": [3, 5]})
     >>> table = Table(rows, "Sizes", "n: number of neurons.")
-    >>> summary = Summary(
-    ...     "How large are they?", ("4 neurons on average.",), {"sizes": table}, {}, rows
-    ... )
+    >>> summary = Summary("How large are they?", ("4 on average.",), {"sizes": table}, {}, rows)
     >>> [path.name for path in write_report(summary, tempfile.mkdtemp())]
     ['sizes.csv', 'sizes.md', 'sizes.tex', 'rows.csv', 'report.json', 'report.html']
     """
@@ -93,26 +89,23 @@ def write_report(
     if about is None and (folder / RUN).is_file():
         about = read_run(folder / RUN)
     svgs = {name: to_svg(each.figure, name) for name, each in summary.pictures.items()}
-    parts = {**_tables(summary), **_figures(summary, svgs)}
+    parts = _contents(summary, svgs)
     page = make_page(summary, about=about, failures=failures, svgs=svgs)
 
     earlier = _read_list(folder / LIST)
     new = {name: [hashlib.sha256(data).hexdigest()] for name, data in parts.items()}
     for place in (folder, *sorted({(folder / name).parent for name in parts})):
-        with _sentence("make the folder", place):
+        with os_errors("make the folder", place):
             place.mkdir(parents=True, exist_ok=True)
     # Listed before they are written: after an interruption all own files are known.
-    _write_list(
-        folder / LIST,
-        {name: [*new.get(name, []), *earlier.get(name, [])] for name in {**earlier, **new}},
-    )
+    both = {name: [*new.get(name, []), *earlier.get(name, [])] for name in {**earlier, **new}}
+    _write_list(folder / LIST, both)
     for name, data in parts.items():
         with _writing(folder / name) as file:
             file.write(data)
     with _writing(folder / ROWS) as file:
-        csv_frame(summary.rows).to_csv(
-            file, index=False, lineterminator="\n", encoding="utf-8", errors="backslashreplace"
-        )
+        options: Any = {"lineterminator": "\n", "encoding": "utf-8", "errors": "backslashreplace"}
+        csv_frame(summary.rows).to_csv(file, index=False, **options)
     for name in earlier.keys() - new.keys():
         _remove(folder / name, earlier[name])
     _write_list(folder / LIST, new)
@@ -134,24 +127,19 @@ def _check_names(summary: Summary) -> None:
                 raise ValueError(f"{name!r} and {seen[name.lower()]!r} would be the same file.")
 
 
-def _tables(summary: Summary) -> dict[str, bytes]:
-    found = {}
+def _contents(summary: Summary, svgs: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the content of the files of tables and pictures, by path."""
+    contents = {}
     for name, table in summary.tables.items():
         csv = to_csv(table).encode("utf-8", "backslashreplace")
         texts = (csv, to_markdown(table).encode(), to_latex(table, f"tab:{name}").encode())
         for ending, text in zip(TABLE_FORMATS, texts, strict=True):
-            found[f"tables/{name}.{ending}"] = text
-    return found
-
-
-def _figures(summary: Summary, svgs: Mapping[str, str]) -> dict[str, bytes]:
-    found = {}
+            contents[f"tables/{name}.{ending}"] = text
     for name, picture in summary.pictures.items():
-        for ending, data in zip(
-            FIGURE_FORMATS, (svgs[name].encode(), to_png(picture.figure)), strict=True
-        ):
-            found[f"figures/{name}.{ending}"] = data
-    return found
+        images = (svgs[name].encode(), to_png(picture.figure))
+        for ending, data in zip(FIGURE_FORMATS, images, strict=True):
+            contents[f"figures/{name}.{ending}"] = data
+    return contents
 
 
 def _read_list(path: Path) -> Hashes:
@@ -177,7 +165,7 @@ def _write_list(path: Path, files: Hashes) -> None:
 
 def _remove(path: Path, hashes: list[str]) -> None:
     """Delete an own file, unless it was changed since."""
-    with _sentence("remove", path):
+    with os_errors("remove", path):
         if path.is_symlink() or not path.is_file():
             return
         if hashlib.sha256(path.read_bytes()).hexdigest() in hashes:
@@ -186,13 +174,5 @@ def _remove(path: Path, hashes: list[str]) -> None:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[IO[bytes]]:
-    with _sentence("write to", path), atomic_write(path) as file:
+    with os_errors("write to", path), atomic_write(path) as file:
         yield file
-
-
-@contextmanager
-def _sentence(what: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OSError(f"cannot {what} {path}: {error.strerror or error}.") from error

@@ -62,10 +62,8 @@ def make_page(
 
     Raises
     ------
-    ImportError
-        If jinja2 is not installed.
-    ValueError
-        If a format of a table does not fit its numbers.
+    ImportError, ValueError
+        If jinja2 is not installed, or a format of a table does not fit its numbers.
 
     Examples
     --------
@@ -82,13 +80,12 @@ def make_page(
     run = None if about.get("run") is None else str(about["run"])
     explorer = summary.explorer
     script = page_script(explorer is not None)
+    findings = summary.findings
     context = {
         "title": one_line(summary.title),
         "under": list(_under(about)),
         "partial": _partial(about, n_failed),
-        "findings": [
-            {"text": clean(each), "claim": isinstance(each, Claim)} for each in summary.findings
-        ],
+        "findings": [{"text": clean(each), "claim": isinstance(each, Claim)} for each in findings],
         "facts": None if explorer is None else _facts(explorer),
         "style": page_style(explorer is not None),
         "script": script,
@@ -108,24 +105,14 @@ def make_page(
 
 
 def page_template() -> Any:
-    """Return the template of the page.
-
-    Raises
-    ------
-    ImportError
-        If jinja2 is not installed.
-    """
+    """Return the template of the page; raise ImportError without jinja2."""
     try:
         import jinja2
     except ImportError as error:
         raise ImportError("a report needs jinja2: pip install 'neurotopo[report]'.") from error
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    blocks: Any = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    strict = jinja2.StrictUndefined
+    environment = jinja2.Environment(autoescape=True, undefined=strict, **blocks)
     source = resources.files("neurotopo.report").joinpath("page.html.jinja")
     return environment.from_string(source.read_text(encoding="utf-8"))
 
@@ -211,10 +198,9 @@ def _made(about: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     known = {*_COUNTS, *_TIMES, *_PARTS, "kind", "unit", "version", "command"}
     named = {"study": about.get("study"), "run": about.get("run"), "status": about.get("status")}
     run = [(key, _value(value)) for key, value in named.items() if value is not None]
-    run += [(label, _value(about[key])) for key, label in _COUNTS.items() if key in about]
-    run += [(label, _value(about[key])) for key, label in _TIMES.items() if key in about]
-    took = _took(about)
-    if took:
+    labels = {**_COUNTS, **_TIMES}
+    run += [(label, _value(about[key])) for key, label in labels.items() if key in about]
+    if took := _took(about):
         run.append(("took", took))
     run += [
         row
@@ -241,12 +227,8 @@ def _rows(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, str) and value.strip():
-        text = clean(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        text = str(value)
-    else:
-        text = clean(json.dumps(value, ensure_ascii=False, default=str))
+    is_text = isinstance(value, str) and value.strip()
+    text = clean(value if is_text else json.dumps(value, ensure_ascii=False, default=str))
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}\N{HORIZONTAL ELLIPSIS} ({len(text):,} characters)"
     return text

@@ -1,7 +1,6 @@
 """Pictures as SVG and PNG: equal files for equal figures.
 
-Text in an SVG is drawn as shapes: with a font that the reader lacks, widths would change and labels
-would overlap.
+Text in an SVG is drawn as shapes: other fonts have other widths, and labels would overlap.
 """
 
 from __future__ import annotations
@@ -33,8 +32,7 @@ def to_svg(figure: Figure, name: str) -> str:
     figure : matplotlib Figure
         The figure.
     name : str
-        Name of the picture. Pictures with different names share no ids, so one page can hold
-        many.
+        Name of the picture. Pictures with different names have different ids, for one page.
 
     Returns
     -------
@@ -51,12 +49,8 @@ def to_svg(figure: Figure, name: str) -> str:
     ('<svg', True)
     """
     drawn = io.BytesIO()
-    settings: Any = {
-        "svg.fonttype": "path",
-        "svg.hashsalt": "neurotopo",
-        "svg.image_inline": True,
-        "savefig.bbox": "standard",
-    }
+    settings: Any = {"svg.fonttype": "path", "svg.hashsalt": "neurotopo", "svg.image_inline": True}
+    settings["savefig.bbox"] = "standard"
     nothing = dict.fromkeys(["Creator", "Date", "Format", "Type"])
     with mpl.rc_context(settings):
         figure.savefig(drawn, format="svg", dpi=_DPI, facecolor="white", metadata=nothing)
@@ -83,10 +77,7 @@ def to_png(figure: Figure) -> bytes:
 
 
 class _Renamed(XMLGenerator):
-    """Writer of an SVG with a prefix before every id and every reference to an id.
-
-    It leaves out comments, which repeat every text, and everything before the root element.
-    """
+    """Writer of an SVG with a prefix for ids and references; it omits comments and the prolog."""
 
     def __init__(self, out: io.StringIO, prefix: str) -> None:
         super().__init__(out, encoding="utf-8", short_empty_elements=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from neurotopo._codec import from_text, to_text
 from neurotopo._extras import versions
-from neurotopo._files import atomic_write
+from neurotopo._files import atomic_write, os_errors
 
 __all__ = ["read_run", "write_run"]
 
@@ -40,35 +40,26 @@ def write_run(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
     >>> from neurotopo.report.run_file import read_run, write_run
     >>> path = Path(tempfile.mkdtemp()) / "run.json"
     >>> write_run(path, {"study": "sizes", "options": {"tau": 0.5}, "seeds": {"groups": 0}})
-    >>> read_run(path)["options"]
-    {'tau': 0.5}
+    >>> read_run(path)["options"], "numpy" in read_run(path)["versions"]
+    ({'tau': 0.5}, True)
     """
     whole = {"kind": _KIND, "version": _VERSION, **about, "versions": versions()}
     text = json.dumps(json.loads(to_text(whole, "run")), indent=1, ensure_ascii=True)
-    try:
-        with atomic_write(Path(path)) as file:
-            file.write(text.encode() + b"\n")
-    except OSError as error:
-        raise OSError(f"cannot write to {path}: {error.strerror or error}.") from error
+    with os_errors("write to", Path(path)), atomic_write(Path(path)) as file:
+        file.write(text.encode() + b"\n")
 
 
 def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read the file that :func:`write_run` wrote.
-
-    Raises
-    ------
-    ValueError
-        If it is another kind of file.
+    """Read a file of :func:`write_run`; another kind of file raises a ValueError.
 
     Examples
     --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> from neurotopo.report.run_file import read_run, write_run
-    >>> path = Path(tempfile.mkdtemp()) / "run.json"
-    >>> write_run(path, {"study": "sizes", "options": {"tau": 0.5}})
-    >>> read_run(path)["study"], "numpy" in read_run(path)["versions"]
-    ('sizes', True)
+    >>> write_run(path := Path(tempfile.mkdtemp()) / "run.json", {"study": "sizes"})
+    >>> read_run(path)["study"]
+    'sizes'
     """
     try:
         about = from_text(Path(path).read_text(encoding="utf-8"))

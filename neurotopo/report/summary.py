@@ -16,9 +16,8 @@ __all__ = ["Claim", "Picture", "Summary", "Table", "free_axes"]
 class Claim(str):
     """Finding that states an effect, not only a measurement.
 
-    A study makes a claim if a difference in the expected direction is significant after correction
-    for multiple tests, against the control that could refute it, and on a model that knows the
-    facts.
+    A claim needs a difference in the expected direction that is significant after correction for
+    multiple tests, against a control, on a model that knows the facts.
 
     Examples
     --------
@@ -71,7 +70,7 @@ class Picture:
     Attributes
     ----------
     figure : matplotlib Figure
-        Made without pyplot, so that it need not be closed.
+        A figure without pyplot, which need not be closed.
     title : str
         One line.
     note : str
@@ -139,25 +138,12 @@ class Summary:
         return tuple(finding for finding in self.findings if isinstance(finding, Claim))
 
     def __repr__(self) -> str:
-        parts: dict[str, Any] = {
-            "rows": len(self.rows),
-            "tables": list(self.tables),
-            "pictures": list(self.pictures),
-        }
-        return f"Summary({self.title!r}, {', '.join(f'{k}={v}' for k, v in parts.items())})"
+        names = f"tables={list(self.tables)}, pictures={list(self.pictures)}"
+        return f"Summary({self.title!r}, rows={len(self.rows)}, {names})"
 
 
 def free_axes(width: float, height: float) -> Any:
-    """Return axes of a figure made without pyplot, so that it need not be closed.
-
-    Parameters
-    ----------
-    width, height : float
-        Size of the figure in inches.
-
-    Returns
-    -------
-    matplotlib Axes
+    """Return axes of a figure without pyplot, which need not be closed; the size is in inches.
 
     Examples
     --------

@@ -1,9 +1,9 @@
 """Tables as CSV, Markdown and LaTeX.
 
-CSV is for programs: every digit, empty cells for missing values, ``inf``, True and False. The
-others are for readers: four significant digits or the format of the column, a dash for a missing
-value, yes and no. The format ``"p"`` is for p-values, which are never shown as zero; ``"d"`` is for
-whole numbers without separators, for example years.
+CSV has every digit, empty cells for missing values, ``inf``, True and False. The others have four
+significant digits or the format of the column, a dash for a missing value, yes and no. The format
+``"p"`` is for p-values, which are never zero; ``"d"`` is for whole numbers without separators, for
+example years.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ def to_csv(table: Table) -> str:
     Returns
     -------
     str
-        Numbers keep every digit. Missing values are empty cells. Line breaks within a cell are
-        ``\n``.
+        Line breaks within a cell are ``\n``.
 
     Examples
     --------
@@ -104,11 +103,9 @@ def to_markdown(table: Table) -> str:
     parts = [f"**{_markdown(table.title)}**"] if table.title.strip() else []
     shown = columns(table, CellFormat(_markdown, _markdown))
     if shown:
-        lines = [
-            [column.name for column in shown],
-            ["---:" if column.right else ":---" for column in shown],
-            *zip(*(column.cells for column in shown), strict=True),
-        ]
+        heads = ((each.name, "---:" if each.right else ":---") for each in shown)
+        whole = [(*head, *each.cells) for head, each in zip(heads, shown, strict=True)]
+        lines = zip(*whole, strict=True)
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
     if table.note.strip():
         # Unescaped, this start of a paragraph would make a list, a heading or a rule.
@@ -129,8 +126,8 @@ def to_latex(table: Table, label: str | None = None) -> str:
     Returns
     -------
     str
-        A float to read with ``\\input``. Without the package booktabs its rules are plain lines; no
-        other package is needed. Letters outside of ASCII are kept.
+        A float for ``\\input``. It needs no package; without booktabs its rules are plain lines.
+        Non-ASCII letters are kept.
 
     Raises
     ------
@@ -154,35 +151,19 @@ def to_latex(table: Table, label: str | None = None) -> str:
     \label{tab:ratios-of-5}
     \end{table}
     """
-    shown = columns(
-        table, CellFormat(_latex, _latex_number, r"$\infty$", r"$-\infty$", thousands=False)
-    )
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        *(
-            rf"\providecommand{{\{rule}}}{{\hline}}"
-            for rule in ("toprule", "midrule", "bottomrule")
-        ),
-    ]
+    signs = CellFormat(_latex, _latex_number, r"$\infty$", r"$-\infty$", thousands=False)
+    shown = columns(table, signs)
+    lines = [r"\begin{table}", r"\centering"]
+    lines += [rf"\providecommand{{\{rule}rule}}{{\hline}}" for rule in ("top", "mid", "bottom")]
     if shown:
-        lines += [
-            rf"\begin{{tabular}}{{{''.join('r' if each.right else 'l' for each in shown)}}}",
-            r"\toprule",
-            " & ".join(each.name for each in shown) + r" \\",
-            r"\midrule",
-            *(
-                " & ".join(cells) + r" \\"
-                for cells in zip(*(each.cells for each in shown), strict=True)
-            ),
-            r"\bottomrule",
-            r"\end{tabular}",
-        ]
+        sides = "".join("r" if each.right else "l" for each in shown)
+        header, *rows = zip(*((each.name, *each.cells) for each in shown), strict=True)
+        lines += [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", " & ".join(header) + r" \\"]
+        lines += [r"\midrule", *(" & ".join(cells) + r" \\" for cells in rows)]
+        lines += [r"\bottomrule", r"\end{tabular}"]
     name = label if label is not None else f"tab:{table.title.lower()}"
-    lines += [
-        rf"\caption{{{_latex(table.title)}}}",
-        rf"\label{{{re.sub('[^A-Za-z0-9:.]+', '-', name).strip('-')}}}",
-    ]
+    lines.append(rf"\caption{{{_latex(table.title)}}}")
+    lines.append(rf"\label{{{re.sub('[^A-Za-z0-9:.]+', '-', name).strip('-')}}}")
     if table.note.strip():
         lines += [r"\par\smallskip", rf"{{\footnotesize {_latex(table.note)}\par}}"]
     return "\n".join([*lines, r"\end{table}"]) + "\n"

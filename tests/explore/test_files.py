@@ -107,7 +107,7 @@ def _save(path, **arrays):
             lambda p: _save(
                 p, format=b"csr", shape=[2, 2], data=[1.0], indices=[7], indptr=[0, 1, 1]
             ),
-            "is not a sound sparse matrix",
+            "is not a valid sparse matrix",
         ),
         ("a.npz", lambda p: sp.save_npz(p, sp.csr_array([[0.0, 1.0], [2.0, 0.0]])), "symmetric"),
         ("a.npz", lambda p: sp.save_npz(p, sp.csr_array((2, 3))), "must be square"),
