@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.explore.data import explorer_data
 from neurotopo.graphs.neuron_graph import NeuronGraph
-from neurotopo.persistence.inputs import EdgeList
 from neurotopo.persistence.forest import spanning_edges
+from neurotopo.persistence.inputs import EdgeList
 from neurotopo.studies.acquisition.frames import POINTS
 from neurotopo.studies.groupings import control_of, in_order, label_of
 from neurotopo.studies.rows import Row
