@@ -1,17 +1,15 @@
 """Baseline clusterers of the paper, with one signature.
 
-Every function takes a matrix of pairwise distances (the paper's matrix A, for instance) and
-returns one integer label per sample, -1 for a sample in no cluster. The defaults are the settings
-the authors of the paper [1]_ ran, read from their published code where the paper names only the
-method; every one of them can be overridden by keyword. Three conventions hold for all of them:
+Every function takes a matrix of pairwise distances (for example the paper's matrix A) and returns
+one integer label per sample, -1 for a sample in no cluster. The defaults are the settings of the
+authors of the paper [1]_, from their published code where the paper has only the method. All share
+three conventions:
 
-- *Infinite distances.* None of the methods understands an infinite distance,
-  so ``inf`` (in a sparse matrix: an absent entry) is replaced by a finite number, see `infinite`.
-  When no pair at all has a finite distance there is nothing to cluster: every label is -1.
-  The same holds for a single sample.
-- *Numbering.* Clusters are numbered in the order in which their first samples appear.
-- *Small clusters.* K-Means and hierarchical clustering return single samples as clusters of their
-  own, as in the authors' runs. ``min_cluster_size=2`` turns them into -1.
+- *Infinite distances* (in a sparse matrix: absent entries) are replaced by a finite number, see
+  `infinite`. Without any finite distance, or with a single sample, every label is -1.
+- *Numbering.* Clusters are numbered in the order of their first samples.
+- *Small clusters.* K-Means and hierarchical clustering can return clusters of one sample, as in the
+  authors' runs. ``min_cluster_size=2`` labels them -1.
 
 References
 ----------
@@ -50,7 +48,7 @@ __all__ = [
     "run_baseline",
 ]
 
-#: What the authors wrote in place of an infinite distance.
+#: The authors' replacement of an infinite distance.
 AUTHORS_INFINITE = 1000.0
 
 Distances: TypeAlias = ArrayLike | sp.sparray | sp.spmatrix
@@ -68,15 +66,14 @@ def finite_distances(
     distances : array-like or sparse matrix, shape (n, n)
         Pairwise distances; ``inf`` or an absent sparse entry means "no edge".
     infinite : "max" or float, default="max"
-        What stands in for an infinite distance. ``"max"`` is twice the largest finite distance
-        of this matrix: further than anything that is connected, and without a unit, so that
-        multiplying all distances by a constant changes no label. A number is used as it is, also
-        where it is smaller than some finite distance; ``1000.0`` is what the authors ran.
+        Replacement of an infinite distance. ``"max"`` is twice the largest finite distance, so that
+        the labels do not depend on the unit of the distances. A number may be smaller than finite
+        distances; the authors used ``1000.0``.
 
     Returns
     -------
     ndarray of shape (n, n) or None
-        A new matrix with a zero diagonal; None when no pair of samples has a finite distance.
+        A new matrix with a zero diagonal; None if no distance is finite.
 
     Examples
     --------
@@ -115,9 +112,7 @@ def kmeans(
     infinite: float | str = "max",
     random_state: RandomState = None,
 ) -> Labels:
-    """Cluster the rows of the distance matrix with K-Means, after a PCA.
-
-    A row is read as the feature vector of its sample: its distances to all samples.
+    """Cluster the rows of the distance matrix, as feature vectors, with K-Means after a PCA.
 
     Parameters
     ----------
@@ -128,9 +123,9 @@ def kmeans(
     share : float, default=0.1
         Clusters per sample; the authors' 10 %. Ignored when `n_clusters` is given.
     variance : float or None, default=0.95
-        Share of the variance of the rows that the PCA keeps; None leaves the PCA out.
+        Share of the variance of the rows that the PCA keeps. None: no PCA.
     n_init : int or "auto", default="auto"
-        Passed to :class:`sklearn.cluster.KMeans`, like `random_state` (the authors used 0).
+        Passed to :class:`sklearn.cluster.KMeans`, as is `random_state` (the authors used 0).
     random_state : int, RandomState or None, default=None
         Seed of the initial centres.
     min_cluster_size : int, default=1
@@ -141,7 +136,7 @@ def kmeans(
     Returns
     -------
     ndarray of int, shape (n,)
-        Labels; fewer clusters than asked for when fewer rows are distinct.
+        Labels. There are at most as many clusters as distinct rows.
 
     Examples
     --------
@@ -182,20 +177,17 @@ def dbscan(
 
     Parameters
     ----------
-    distances : array-like or sparse matrix, shape (n, n)
-        Pairwise distances; ``inf`` or an absent sparse entry means "no edge".
     eps : float, optional
         Radius of a neighbourhood. By default the `quantile` of the nearest distances.
     quantile : float, default=0.5
-        Which quantile of the nearest distances `eps` is; 0.5, the authors' choice, is the median.
-        The nearest distance of a sample is its smallest non-zero distance to another one, the
-        stand-in for "infinite" included.
+        Quantile for `eps`; 0.5, the authors' choice, is the median. The nearest distance of a
+        sample is its smallest non-zero distance, replaced infinite ones included.
     min_samples : int, optional
-        Samples within `eps`, itself included, that make a sample a core sample. By default
+        Samples within `eps` of a core sample, itself included. By default
         ``max(2, floor(share * n))``.
     share : float, default=0.03
-        The authors' 3 %. Ignored when `min_samples` is given.
-    min_cluster_size, infinite, random_state
+        The authors' 3 %. Ignored if `min_samples` is given.
+    distances, min_cluster_size, infinite, random_state
         As for :func:`kmeans`; nothing is random.
 
     Returns
@@ -236,23 +228,21 @@ def hierarchical(
 
     Parameters
     ----------
-    distances : array-like or sparse matrix, shape (n, n)
-        Pairwise distances; ``inf`` or an absent sparse entry means "no edge".
     method : str, default="average"
         Linkage, as in :func:`scipy.cluster.hierarchy.linkage`.
     quantile : float, default=0.7
-        Where to cut: this quantile of the n (n - 1) / 2 pairwise distances (not of the heights of
-        the merges), stand-ins for "infinite" included, as the authors did. So when 30 % of the
-        pairs or more are infinite the default cut lies at the stand-in, and all is one cluster.
+        Height of the cut: this quantile of the n (n - 1) / 2 pairwise distances, replaced infinite
+        ones included, as the authors did. (With 30 % infinite pairs or more, the default cut is at
+        their replacement, and all samples are one cluster.)
     height : float, optional
-        Cut at this height instead.
-    min_cluster_size, infinite, random_state
+        Height of the cut instead.
+    distances, min_cluster_size, infinite, random_state
         As for :func:`kmeans`; nothing is random.
 
     Returns
     -------
     ndarray of int, shape (n,)
-        Labels; samples are in one cluster when their cophenetic distance is at most the cut.
+        Labels; samples are in one cluster if their cophenetic distance is at most the cut.
 
     Examples
     --------
@@ -277,12 +267,12 @@ def hierarchical(
 def random_groups(
     distances: Distances | int, *, sizes: Sequence[int], random_state: RandomState = None
 ) -> Labels:
-    """Draw disjoint groups of the given sizes, every such draw being equally likely.
+    """Draw disjoint groups of the given sizes, uniformly.
 
     Parameters
     ----------
     distances : int, array-like or sparse matrix, shape (n, n)
-        The number of samples, or a matrix of which only the number of rows is used.
+        The number of samples, or a matrix with that number of rows.
     sizes : sequence of int
         Sizes of the groups; their sum is at most n.
     random_state : int, RandomState or None, default=None
@@ -291,8 +281,7 @@ def random_groups(
     Returns
     -------
     ndarray of int, shape (n,)
-        Group k has ``sizes[k]`` samples; samples in no group are -1. Unlike the other baselines,
-        groups keep the numbers of their sizes.
+        Group k has ``sizes[k]`` samples, unlike the numbering of the other baselines.
 
     Examples
     --------
@@ -322,7 +311,7 @@ BASELINES: dict[str, Callable[..., Labels]] = {
 """The baselines by name."""
 
 CLUSTERER_LABELS = {"kmeans": "K-Means", "dbscan": "DBSCAN", "hierarchical": "Hierarchical"}
-"""The baselines that need nothing but distances, with their names in tables and plots."""
+"""The baselines that need distances only, with their names in tables and plots."""
 
 
 def register_baseline(
@@ -366,7 +355,7 @@ def run_baseline(name: str, distances: Distances, **settings: Any) -> Labels:
     distances : array-like or sparse matrix, shape (n, n)
         Pairwise distances; ``inf`` or an absent sparse entry means "no edge".
     **settings
-        Passed on to the function, `random_state` included. ``"random"`` needs `sizes`.
+        Passed to the function. ``"random"`` needs `sizes`.
 
     Returns
     -------
@@ -409,17 +398,14 @@ def _count_samples(distances: Distances | int) -> int:
 
 
 def _power_of_two_above(value: float) -> float:
-    """Return a unit that brings `value` to at most 1; dividing by it is exact.
-
-    Squares and sums of lengths near 1e300 overflow otherwise, and those near 1e-300 vanish.
-    """
+    """Return a power of two not below `value`: dividing by it is exact and avoids overflow."""
     return ldexp(1.0, min(max(frexp(value)[1], -1000), 1000)) if value > 0 else 1.0
 
 
 def _nearest_distance_quantile(dense: NDArray[np.float64], quantile: float) -> float:
     nearest = np.where(dense > 0, dense, np.inf).min(axis=1)
     nearest = nearest[np.isfinite(nearest)]
-    # Coinciding samples leave no positive distance, and DBSCAN asks for a positive radius.
+    # if all samples coincide, there is no positive distance; DBSCAN needs one
     return float(np.quantile(nearest, quantile)) if len(nearest) else np.finfo(np.float64).tiny
 
 

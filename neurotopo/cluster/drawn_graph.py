@@ -1,4 +1,4 @@
-"""The weighted graph behind a fitted clusterer, and where its vertices are drawn."""
+"""The weighted graph of a fitted clusterer, and positions of its vertices."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class DrawnGraph:
     Attributes
     ----------
     edges : EdgeList
-        All edges, with the lengths that the clusterer saw.
+        All edges, with the lengths of the clusterer.
     in_forest : ndarray of bool, shape (n_edges,)
         The edges of a minimum spanning forest.
     positions : ndarray of float64, shape (n_vertices, 2)
-        Where the vertices are drawn.
+        Positions of the vertices.
     layers : ndarray or None
         Names of the layers at x = 0, 1, 2, ..., if the drawing is layered.
     true_distances : bool

@@ -1,4 +1,4 @@
-"""Positions for the vertices of a graph or the samples of a tree, without randomness."""
+"""Deterministic positions of the vertices of a graph or the samples of a tree."""
 
 from __future__ import annotations
 
@@ -13,19 +13,11 @@ __all__ = ["MOST_ON_CIRCLE", "layered_positions", "leaf_positions", "scaled_posi
 
 MOST_ON_CIRCLE = 300
 _PIVOTS = 250
-_CONTRAST = 30.0  # of the lengths in a drawing; more would draw short edges as points
+_CONTRAST = 30.0  # largest ratio of lengths in a drawing, so that short edges are visible
 
 
 def layered_positions(layer: NDArray[np.intp], order: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Put layer k at x = k, its vertices evenly from top to bottom.
-
-    Parameters
-    ----------
-    layer : ndarray of int, shape (n,)
-        Layer of each vertex, 0, 1, 2, ...
-    order : ndarray of int, shape (n,)
-        A permutation of the vertices that is followed within each layer.
-    """
+    """Put layer k at x = k, its vertices evenly from top to bottom, in ``order``."""
     rank = np.empty(len(layer), dtype=np.intp)
     rank[order] = np.arange(len(layer))
     by_layer = np.lexsort((rank, layer))
@@ -39,8 +31,8 @@ def layered_positions(layer: NDArray[np.intp], order: NDArray[np.intp]) -> NDArr
 def scaled_positions(edges: EdgeList) -> NDArray[np.float64]:
     """Place every component by classical scaling of its shortest paths, and pack the components.
 
-    Lengths are compressed (monotonically) where they differ by large factors. Above 250 vertices
-    distances to that many pivots, far from each other, stand for all.
+    Lengths of very different size are compressed (monotonically). Above 250 vertices, distances to
+    that many distant pivots are used.
 
     References
     ----------
@@ -118,9 +110,7 @@ def _pack(
 
 
 def leaf_positions(n: int) -> NDArray[np.float64]:
-    """Place n samples in leaf order: on a circle, many of them on a curve that fills a square.
-
-    Either way the members of a cluster are neighbours.
+    """Place n samples in leaf order on a circle; above 300 on a curve that fills a square.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Which cluster of one clustering is which of another."""
+"""Jaccard indices of sets, and the matching of two clusterings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["jaccard", "match_clusters"]
 
 
 def jaccard(a: Iterable[Hashable], b: Iterable[Hashable]) -> float:
-    """Return how much of two sets is common to both: nan where both are empty.
+    """Return the Jaccard index of two sets, nan if both are empty.
 
     Examples
     --------
@@ -31,19 +31,14 @@ def match_clusters(
 
     Parameters
     ----------
-    a, b : sequence of collections
-        The clusters, as indices or anything that can be an element of a set; they may overlap,
-        and need not hold the same elements. Empty ones are matched with none.
+    a, b : sequence of collections of hashable
+        The clusters; they may overlap and have different elements.
 
     Returns
     -------
     list of (int, int, float)
-        Place in ``a``, place in ``b`` and Jaccard index of the two, in the order of ``a``.
-        Clusters that have nothing in common are never matched.
-
-    See Also
-    --------
-    scipy.optimize.linear_sum_assignment : Finds the best assignment.
+        Position in ``a``, position in ``b`` and Jaccard index, in the order of ``a``. Disjoint
+        clusters are not matched.
 
     Examples
     --------
@@ -56,8 +51,5 @@ def match_clusters(
         return []
     alike = np.array([[len(x & y) / max(len(x | y), 1) for y in other] for x in one])
     rows, columns = linear_sum_assignment(alike, maximize=True)
-    return [
-        (int(i), int(j), float(alike[i, j]))
-        for i, j in zip(rows, columns, strict=True)
-        if alike[i, j] > 0
-    ]
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return [(i, j, float(alike[i, j])) for i, j in pairs if alike[i, j] > 0]

@@ -27,11 +27,7 @@ __all__ = [
 
 
 def attachment_radii(tree: MergeTree, min_cluster_size: int) -> NDArray[np.float64]:
-    """Radius at which each sample is first in a cluster of the given size; ``inf`` if never.
-
-    With ``min_cluster_size=1`` every sample is a cluster from the start; the radius of its first
-    merge is more informative than 0.
-    """
+    """Radius at which each sample is first in a cluster of the given size (at least 2), or inf."""
     first = tree.ancestor_where(tree.size >= max(min_cluster_size, 2))[: tree.n_samples]
     return np.where(first >= 0, tree.birth[first], np.inf)
 
@@ -43,13 +39,13 @@ def membership_strengths(
     radii: NDArray[np.float64],
     scale: str,
 ) -> NDArray[np.float64]:
-    """Share of the deepest member's time in the cluster that each member has; 0 outside."""
+    """Time of each member in its cluster, relative to the longest; 0 for other samples."""
     strengths = np.zeros(len(labels))
     held = np.flatnonzero(labels >= 0)
     if len(held) == 0:
         return strengths
     ends = clusters.observed_death[chosen][labels[held]]
-    joined = np.minimum(radii[held], ends)  # a chosen single sample may never join anything
+    joined = np.minimum(radii[held], ends)  # a chosen single sample may never join a cluster
     life = lifetime(joined, ends, scale, clusters.unit)
     longest = np.zeros(len(chosen))
     np.maximum.at(longest, labels[held], life)
@@ -61,10 +57,10 @@ def membership_strengths(
 def tree_outlier_scores(
     tree: MergeTree, radii: NDArray[np.float64], min_cluster_size: int
 ) -> NDArray[np.float64]:
-    """1 - (smallest attachment radius around) / (own attachment radius), per sample.
+    """1 - (smallest birth below the cluster it joins first) / (own attachment radius), per sample.
 
-    In the manner of GLOSH: a sample is compared with the densest part of the very cluster it
-    joins first, so that a loose cluster does not count as outlying next to a tight one.
+    As in GLOSH, but samples are compared with the densest part of the cluster they join first, so
+    that a loose cluster is not an outlier of a tight one.
     """
     size = max(min_cluster_size, 2)
     births = np.where(tree.size >= size, tree.birth, np.inf)
@@ -87,24 +83,10 @@ def nearest_member_labels(
     min_samples: int = 1,
     n_jobs: int | None = None,
 ) -> NDArray[np.intp]:
-    """Label of the nearest clustered sample, where it is nearer than its cluster's reach.
+    """Label of the nearest clustered sample, if it is nearer than its cluster's reach, else -1.
 
-    Parameters
-    ----------
-    queries : array-like or sparse, shape (n_queries, n_features) or (n_queries, n_samples)
-        New points, or their distances to the samples.
-    samples : array-like or sparse
-        What the clusterer was fitted on.
-    labels : ndarray of int, shape (n_samples,)
-        Labels of the samples.
-    reach : ndarray of float64, shape (n_labels,)
-        Death radius of each labelled cluster.
-    metric : str or callable
-        Metric of the clusterer.
-    min_samples : int, default=1
-        Smoothing of the lengths: a distance is at least the core distances of both ends.
-    n_jobs : int or None, default=None
-        Workers of the neighbour search.
+    ``queries`` are new points, or their distances to the samples; ``samples`` is the X of ``fit``;
+    ``reach`` is the death radius of each label. The other parameters are those of the clusterer.
     """
     members = np.flatnonzero(labels >= 0)
     n_queries = queries.shape[0]
@@ -165,10 +147,9 @@ def _nearest(
     members: NDArray[np.intp],
     min_samples: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Nearest member of each query, under lengths smoothed as those of the samples were.
+    """Nearest member of each query, under smoothed lengths.
 
-    The core distance of a new point is that to its ``min_samples``-th nearest sample: a point
-    that coincides with a sample has itself as the first, as the sample had.
+    The core distance of a query is that to its ``min_samples``-th nearest sample.
     """
     if min_samples > distances.shape[1]:
         return np.full(len(distances), np.inf), np.zeros(len(distances), dtype=np.intp)

@@ -36,8 +36,8 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     """Cluster points, distances or a weighted graph by the persistence of its components.
 
     As a radius R grows from 0, samples at distance R or less are joined. Every connected
-    component that ever exists is a cluster with a birth R1 (it forms), a death R2 (it merges with
-    anything) and a persistence R2 - R1. Clusters of large persistence are kept.
+    component at any R is a cluster with a birth R1 (it forms), a death R2 (it merges) and a
+    persistence R2 - R1. Clusters of large persistence are kept.
 
     Parameters
     ----------
@@ -47,32 +47,32 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     tau : float, default=0.5
         Parameter of the rule.
     rule : {"relative", "absolute", "gap", "significance", "mass"}, default="relative"
-        Which clusters are stable enough:
+        Condition for a cluster to be kept:
 
         - ``"relative"``: persistence above ``tau`` times the largest one (the paper);
         - ``"absolute"``: persistence above ``tau``;
-        - ``"gap"``: above the largest gap of the sorted persistences (``tau`` is not used);
-        - ``"significance"``: above chance by :func:`~neurotopo.persistence.permutation_test`, the
-          false-discovery rate held at ``tau`` (choose 0.05 rather than the default);
-        - ``"mass"``: the disjoint family of greatest excess of mass, as HDBSCAN (no ``tau``);
-        - or one of :func:`~neurotopo.cluster.selection.register_rule`.
+        - ``"gap"``: above the largest gap of the sorted persistences (no ``tau``);
+        - ``"significance"``: significant by :func:`~neurotopo.persistence.permutation_test` at the
+          false-discovery rate ``tau`` (use 0.05, not the default);
+        - ``"mass"``: the disjoint family of largest excess of mass, as HDBSCAN (no ``tau``);
+        - or a name added by :func:`~neurotopo.cluster.selection.register_rule`.
     scale : {"difference", "log"}, default="difference"
         Persistence as R2 - R1 (the paper) or log(R2 / R1), which does not favour long lengths.
     min_cluster_size : int, default=2
-        Fewest samples of a cluster; 1 admits single samples.
+        Smallest size of a cluster; 1 allows single samples.
     nested : bool, default=False
-        Keep every cluster above the threshold (the literal Eq 9) and not only the disjoint family
-        of greatest total persistence. ``labels_`` always comes from the disjoint family.
+        Whether to keep every cluster above the threshold (the literal Eq 9), not only the disjoint
+        family of largest total persistence. ``labels_`` is always of the disjoint family.
     max_radius : float or None, default=None
-        End of observation: longer lengths are no edges, and clusters that live on are counted up
-        to here. None: the last merge.
+        End of observation: longer lengths are no edges, and infinite bars are counted up to here.
+        None: the last merge.
     min_samples : int, default=1
-        Smooth the lengths: an edge is at least as long as the distance of each of its ends to
-        its ``min_samples``-th nearest sample, itself included. 1 leaves them as they are.
+        Core-distance smoothing: an edge is at least as long as the distance of both ends to their
+        ``min_samples``-th nearest sample, themselves included. 1: no smoothing.
     condense : bool, default=False
-        Let a cluster survive merges with fewer than ``min_cluster_size`` samples.
+        Whether clusters survive merges with fewer than ``min_cluster_size`` samples.
     engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
-        How the minimum spanning forest is found; the result is the same.
+        Algorithm of the minimum spanning forest; all give the same result.
     n_jobs : int or None, default=None
         Workers for the neighbour search among points and for permutations.
     random_state : int, RandomState or None, default=None
@@ -85,43 +85,42 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     n_clusters_ : int
         Number of clusters.
     clusters_ : list of ndarray
-        Sorted sample indices of each cluster. ``clusters_[k]`` are the samples labelled ``k``;
-        clusters are in falling order of persistence. With ``nested=True`` those outside the
-        disjoint family come behind it.
+        Sorted sample indices of each cluster, by descending persistence; ``clusters_[k]`` are the
+        samples labelled ``k``. With ``nested=True``, those outside the disjoint family come last.
     birth_, death_, persistence_ : ndarray of float64, shape (n_clusters,)
         R1, R2 and persistence of the clusters. ``death_`` is ``inf`` for one that never merges;
         its persistence is counted up to ``end_of_observation_``.
     nodes_ : ndarray of int, shape (n_clusters,)
-        The nodes of ``merge_tree_`` that hold the clusters.
+        The nodes of ``merge_tree_`` of the clusters.
     p_values_ : ndarray of float64, shape (n_clusters,)
         With ``rule="significance"`` only.
     threshold_ : float
-        tau1: the clusters kept have a greater persistence (mass, with ``rule="mass"``). With
-        ``rule="significance"`` the least persistence among them, ``inf`` if there are none.
+        tau1: the clusters kept have a larger persistence (mass with ``rule="mass"``). With
+        ``rule="significance"``, the smallest persistence among them, or ``inf``.
     end_of_observation_ : float
         Radius up to which infinite bars are counted.
     merge_tree_ : MergeTree
-        Every cluster that ever exists (up to ``max_radius``).
+        All clusters (up to ``max_radius``).
     diagram_ : ndarray of float64, shape (n, 2)
         (R1, R2) of all clusters of at least ``min_cluster_size`` samples, in order of birth.
     diagram_nodes_ : ndarray of int, shape (n,)
-        The node of ``merge_tree_`` behind each row of ``diagram_``.
+        The node of ``merge_tree_`` of each row of ``diagram_``.
     h0_diagram_ : ndarray of float64, shape (m, 2)
         The usual 0-dimensional diagram of the same filtration: births 0, deaths = merges.
     probabilities_ : ndarray of float64, shape (n_samples,)
-        How deep inside its cluster a sample sits: what is left of the cluster's life when the
-        sample joins its first cluster, relative to the deepest member. 0 for unclustered ones.
+        Membership strength: the remaining life of the cluster when the sample joins its first
+        cluster, relative to the largest one of its members. 0 for unclustered samples.
     outlier_scores_ : ndarray of float64, shape (n_samples,)
-        In [0, 1]: 1 - (radius at which the densest part of the cluster that the sample first
-        joins forms) / (radius at which the sample joins). 1 for a sample that joins nothing.
+        In [0, 1]: 1 - (birth of the densest part of the first cluster that the sample joins) /
+        (radius at which it joins). 1 for a sample that never joins one.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of str
-        Column names of X, where it has any.
+        Column names of X, if any.
 
     See Also
     --------
-    neurotopo.merge_tree : The tree by itself.
+    neurotopo.merge_tree : The tree alone.
     neurotopo.persistence_diagrams : Diagrams in higher dimensions.
 
     Notes
@@ -129,7 +128,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     All equal lengths act at once, so the result does not depend on the order of the samples.
     Radii are pair distances (diameters), as in Vietoris-Rips complexes of gudhi and ripser.
     With ``condense=True``, ``rule="mass"`` and the same ``min_samples`` and ``min_cluster_size``
-    the labels are those of :class:`sklearn.cluster.HDBSCAN`, also for graphs that it refuses.
+    the labels are those of :class:`sklearn.cluster.HDBSCAN`, also for disconnected graphs.
 
     References
     ----------
@@ -219,8 +218,8 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         y : None
             Not used.
         strata : array-like, shape (n_samples,), optional
-            Group of each sample (the layer of a neuron). ``rule="significance"`` then shuffles
-            lengths only among edges that join the same pair of groups.
+            Group of each sample, for example the layer of a neuron. ``rule="significance"``
+            shuffles lengths only between edges that join the same pair of groups.
 
         Returns
         -------
@@ -237,7 +236,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         return self._select()
 
     def recut(self, **params: Any) -> NTCClusterer:
-        """Choose clusters again from the same tree, by other parameters.
+        """Choose clusters again from the same tree, with other parameters.
 
         Parameters
         ----------
@@ -260,7 +259,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self, "merge_tree_")
         for name in sorted(self._needs_refit & set(params)):
-            raise ValueError(f"{name} shapes the tree itself: set it and call fit again.")
+            raise ValueError(f"{name} changes the tree: set it and call fit again.")
         before = {name: value for name, value in self.get_params().items() if name in params}
         self.set_params(**params)
         try:
@@ -292,8 +291,8 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     def predict(self, X: Any) -> NDArray[np.intp]:
         """Assign new points to the clusters.
 
-        A point belongs to the cluster of its nearest clustered sample if it is nearer to it than
-        the cluster's death radius (it would have joined while the cluster lived), else to none.
+        A point belongs to the cluster of its nearest clustered sample if their distance is less
+        than the cluster's death radius, else to none.
 
         Parameters
         ----------
@@ -317,15 +316,8 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         X = self._checked(X, reset=False)
         n_labels = self.labels_.max(initial=-1) + 1
         reach = self._clusters.observed_death[self._selection.chosen[:n_labels]]
-        return nearest_member_labels(
-            X,
-            self._fit_X,
-            self.labels_,
-            reach,
-            metric=self.metric,
-            min_samples=self.min_samples,
-            n_jobs=self.n_jobs,
-        )
+        options = {name: getattr(self, name) for name in ("metric", "min_samples", "n_jobs")}
+        return nearest_member_labels(X, self._fit_X, self.labels_, reach, **options)
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
         if self.metric != "precomputed":
@@ -338,14 +330,8 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
 
     def _select(self) -> NTCClusterer:
         clusters = candidate_clusters(self._whole_tree, **self._candidate_options())
-        selection = select_clusters(
-            clusters,
-            rule=self.rule,
-            tau=self.tau,
-            scale=self.scale,
-            nested=self.nested,
-            p_values_of=self._p_values_of,
-        )
+        options = {name: getattr(self, name) for name in ("rule", "tau", "scale", "nested")}
+        selection = select_clusters(clusters, **options, p_values_of=self._p_values_of)
         tree, chosen = clusters.tree, selection.chosen
         self._clusters, self._selection = clusters, selection
         self.merge_tree_: MergeTree = tree
@@ -388,13 +374,12 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         ).p_values
 
     def _candidate_options(self) -> dict[str, Any]:
-        return {
-            name: getattr(self, name) for name in ("min_cluster_size", "condense", "max_radius")
-        }
+        names = ("min_cluster_size", "condense", "max_radius")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def candidates(self) -> CandidateClusters:
-        """All clusters that could have been chosen, with births, deaths and masses."""
+        """All candidate clusters, with births, deaths and masses."""
         check_is_fitted(self, "merge_tree_")
         return self._clusters
 

@@ -1,4 +1,4 @@
-"""From all clusters of a merge tree to the chosen ones."""
+"""Selection of clusters of a merge tree."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class Eligible:
     positions : ndarray of int
         Positions of the eligible clusters, ascending.
     weight : ndarray of float64, shape (n_clusters,)
-        What the disjoint family maximizes, one non-negative number per cluster.
+        Non-negative weights; the disjoint family maximizes their sum.
     threshold : float
-        Becomes ``threshold_`` of the clusterer.
+        The attribute ``threshold_`` of the clusterer.
     p_values : ndarray of float64 or None
         One per cluster, for rules that test.
     """
@@ -102,10 +102,7 @@ def _significant(given: RuleInput) -> Eligible:
 
 
 def _below_largest_gap(weight: NDArray[np.float64]) -> float:
-    """Find the value under the largest gap of the sorted weights, 0 counting as the last one.
-
-    Of equal gaps the uppermost is taken, the one that keeps fewer clusters.
-    """
+    """Return the value below the largest gap of the sorted weights and 0; of equal gaps the top."""
     if len(weight) == 0:
         return 0.0
     falling = np.append(np.sort(weight)[::-1], 0.0)
@@ -160,13 +157,13 @@ class Selection:
     Attributes
     ----------
     chosen : ndarray of int, shape (n_chosen,)
-        Positions among the candidates: first the disjoint family that makes the labels, the most
-        persistent first, then (``nested=True``) the others in the same order.
+        Positions among the candidates, by descending persistence: first the disjoint family of the
+        labels, then (``nested=True``) the others.
     n_disjoint : int
         Size of the disjoint family.
     threshold : float
-        Clusters of greater persistence (greater mass with ``rule="mass"``) were eligible. With
-        ``rule="significance"`` the least persistence of a significant cluster, inf if none is.
+        Clusters of larger persistence (mass with ``rule="mass"``) were eligible. With
+        ``rule="significance"``, the smallest persistence of a significant cluster, or inf.
     p_values : ndarray of float64 or None
         With ``rule="significance"``, one per candidate.
     """
@@ -186,27 +183,7 @@ def select_clusters(
     nested: bool = False,
     p_values_of: PValues | None = None,
 ) -> Selection:
-    """Choose the stable clusters.
-
-    Parameters
-    ----------
-    clusters : CandidateClusters
-        The clusters to choose from.
-    rule : str
-        A key of ``RULES``: how the threshold tau1 of Eq 9 is set.
-    tau : float
-        Its parameter.
-    scale : {"difference", "log"}
-        Scale of the persistence.
-    nested : bool
-        Keep all clusters above the threshold, not only a disjoint family.
-    p_values_of : callable, optional
-        For ``rule="significance"``: from clusters to their p-values.
-
-    Returns
-    -------
-    Selection
-    """
+    """Choose the stable clusters by a key of ``RULES``, with the parameters of NTCClusterer."""
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}.")
     persistence = clusters.persistence(scale)
@@ -222,33 +199,17 @@ def select_clusters(
 def best_disjoint_family(
     parent: NDArray[np.intp], weight: NDArray[np.float64], eligible: NDArray[np.intp]
 ) -> NDArray[np.intp]:
-    """Find the disjoint clusters of greatest total weight.
+    """Return the disjoint eligible clusters of largest total weight, in ascending order.
 
-    Parameters
-    ----------
-    parent : ndarray of int, shape (n,)
-        Parent of each cluster, -1 at the top; children come before parents.
-    weight : ndarray of float64, shape (n,)
-        Non-negative weights.
-    eligible : ndarray of int
-        The clusters that may be taken, ascending.
-
-    Returns
-    -------
-    ndarray of int
-        The family, ascending. Where a cluster weighs exactly as much as the best family inside
-        it, the cluster is taken.
-
-    Notes
-    -----
-    A dynamic programme over the tree: the best family at or below a cluster is the cluster alone
-    or the union of the best families below its children, whichever weighs more.
+    Dynamic programming: the best family at or below a cluster is the cluster alone or the union of
+    the best families of its children, whichever weighs more; of equal weights the cluster.
+    Children come before parents, -1 is no parent, ``eligible`` are ascending positions.
     """
     above = _eligible_ancestors(parent, eligible)
     inside: list[list[float]] = [[] for _ in eligible]
     alone = np.zeros(len(eligible), dtype=bool)
     for k, up in enumerate(above.tolist()):
-        # fsum rounds once, so the choice cannot depend on the order of the children
+        # fsum rounds once: the choice does not depend on the order of the children
         below, own = math.fsum(inside[k]), float(weight[eligible[k]])
         alone[k] = own >= below
         if up >= 0:
@@ -264,9 +225,8 @@ def _eligible_ancestors(parent: NDArray[np.intp], eligible: NDArray[np.intp]) ->
     """Position in ``eligible`` of the nearest eligible proper ancestor, -1 for none."""
     stop = np.zeros(len(parent) + 1, dtype=bool)
     stop[eligible] = True
-    stop[-1] = True  # answers parent -1
-    step = np.where(stop[:-1], np.arange(len(parent)), parent)
-    step = np.append(step, -1)
+    stop[-1] = True  # for parent -1
+    step = np.append(np.where(stop[:-1], np.arange(len(parent)), parent), -1)
     while not np.array_equal(step[step], step):
         step = step[step]
     position = np.full(len(parent) + 1, -1, dtype=np.intp)

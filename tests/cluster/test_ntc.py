@@ -209,7 +209,7 @@ def test_recut_refuses_what_it_cannot_do():
         NTCClusterer().recut(tau=0.1)
     fitted = NTCClusterer().fit([[0.0], [1.0], [5.0]])
     for name, value in (("metric", "cosine"), ("engine", "prim"), ("min_samples", 3)):
-        with pytest.raises(ValueError, match=f"{name} shapes the tree itself"):
+        with pytest.raises(ValueError, match=f"{name} changes the tree"):
             fitted.recut(**{name: value})
     with pytest.raises(ValueError, match="tau"):
         fitted.recut(tau=-1)
