@@ -1,7 +1,6 @@
-"""Neurons of a language model to a weighted graph and its metric.
+"""Weighted graphs on the neurons of a language model.
 
-A model only has to return rows of its matrices
-(:class:`~neurotopo.graphs.connections.RowSource`); numpy and scipy are all that is needed.
+A model has to return rows of its matrices only (:class:`~neurotopo.graphs.connections.RowSource`).
 """
 
 from neurotopo.graphs.connections import Connections, RowSource, connection_weights

@@ -1,19 +1,19 @@
 """The spanning forest of one dense bipartite tile: all weights between two groups of neurons.
 
-A tile holds *strengths*: the greater, the shorter the edge. Its forest is found without sorting
-it, and most of its entries are read once or twice:
+A tile has *strengths*: the larger, the shorter the edge. The search for its forest does not sort
+it, and reads most entries once or twice:
 
-1. The entries above a threshold t are few, so they go to Kruskal's algorithm. Where strengths
-   are alike they join nearly all vertices into one giant component G.
-2. Every vertex outside of G is given its strongest entry, as in a round of Boruvka's algorithm.
-   Call G' what is joined to G now. From each of its vertices a path leads to G whose edges are at
-   least as strong as any entry of that vertex that is not above t, so no further entry between
-   two vertices of G' can matter: it would close a cycle in which it is the weakest edge.
-3. Few vertices are left. Of the entries between one of them and G' only the strongest can
-   matter, for the same reason; the entries among them are a smaller tile.
+1. Kruskal's algorithm on the few entries above a threshold t. If the distributions of strengths
+   are alike, they join nearly all vertices into one giant component G.
+2. Every vertex outside of G gets its strongest entry, as in a round of Boruvka's algorithm. Call G'
+   the component of G now. Each of its vertices has a path to G whose edges are at least as strong
+   as any of its entries not above t. So no further entry between two vertices of G' is needed: it
+   would be the weakest edge of a cycle.
+3. Few vertices are left. Of the entries between one of them and G' only the strongest is needed,
+   for the same reason; the entries between them are a smaller tile.
 
-If many are left after all, the tile goes to Prim's algorithm. Every way is exact for every input:
-among equal strengths any choice gives a minimum spanning forest.
+If many vertices are left, the tile goes to Prim's algorithm. All are exact: of equal strengths any
+choice gives a minimum spanning forest.
 """
 
 from __future__ import annotations
@@ -34,17 +34,15 @@ __all__ = ["DenseTile", "Tile", "TileForest", "tile_edges", "tile_forest"]
 Indices = NDArray[np.intp]
 Strengths = NDArray[np.floating[Any]]
 
-# Entries per vertex above the threshold. Where strengths are alike, 3 leave out two in a thousand
-# vertices (exp(-6)), and sorting more of them takes longer than what they would save.
+# Entries per vertex above the threshold. With equal distributions, 3 leave out two in a thousand
+# vertices (exp(-6)); sorting more of them takes longer than it saves.
 _WANTED = 3
-# Candidates per vertex that are held at most: a sample can mislead.
-_LIMIT = 4 * _WANTED
-_SAMPLED = 256  # sampled entries above the threshold: it is met to within a tenth or so
-# Share of the tile up to which the outsiders are taken out and treated alone.
-_SMALLER = 0.5
-_BAND = 1 << 17  # entries per pass: a band and its mask stay in the cache
+_LIMIT = 4 * _WANTED  # largest number of candidates per vertex, if the sample is misleading
+_SAMPLED = 256  # sampled entries above the threshold, for a relative error of about a tenth
+_SMALLER = 0.5  # largest share of the tile for a smaller tile
+_BAND = 1 << 17  # entries per pass: a band and its mask fit in the cache
 _SQUARE = 64
-_FEW = 16  # below this share of its columns, a tile is not gone through as a whole
+_FEW = 16  # with fewer than this share of its columns, a tile is not read as a whole
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class TileForest:
     row, column : ndarray of int, shape (n_edges,)
         End points of the edges.
     strength : ndarray of float, shape (n_edges,)
-        The entries of the tile there, as they are.
+        The entries of the tile.
     """
 
     row: Indices
@@ -71,17 +69,14 @@ class TileForest:
         return TileForest(self.row[chosen], self.column[chosen], self.strength[chosen])
 
     def within(self, rows: Indices, columns: Indices) -> TileForest:
-        """Name the end points as in the tile of which this one holds some rows and columns."""
+        """Return the edges in a tile of which this one has some rows and columns."""
         return TileForest(rows[self.row], columns[self.column], self.strength)
 
     @classmethod
     def union(cls, parts: list[TileForest]) -> TileForest:
-        """Put edges together."""
-        return cls(
-            np.concatenate([part.row for part in parts]),
-            np.concatenate([part.column for part in parts]),
-            np.concatenate([part.strength for part in parts]),
-        )
+        """Concatenate edges."""
+        columns = zip(*((part.row, part.column, part.strength) for part in parts), strict=True)
+        return cls(*map(np.concatenate, columns))
 
 
 class Tile(Protocol):
@@ -89,15 +84,15 @@ class Tile(Protocol):
 
     shape: tuple[int, int]
     least: float
-    pass_rows: int  # rows that are compared in one go
+    pass_rows: int  # rows per pass
 
     def sample(self, stride: int) -> Strengths:
         """Return every ``stride``-th entry."""
 
     def above(self, first: int, last: int, threshold: float) -> tuple[Indices, Strengths]:
-        """Return position ``row * n_columns + column`` and value of entries over a threshold.
+        """Return positions ``row * n_columns + column`` and values of entries over a threshold.
 
-        Those of the rows from ``first`` up to ``last``, in ascending order of position.
+        They are in the rows from ``first`` up to ``last``, in ascending order of position.
         """
 
     def best_of_rows(self, rows: Indices, without: Indices) -> tuple[Indices, Strengths]:
@@ -123,8 +118,8 @@ class DenseTile:
     least : float, default=0
         Entries above it are edges.
     absolute : bool, default=False
-        The strengths are the absolute values of what is given, which they may overwrite. As a
-        rule they are taken part by part, in the cache, which saves a pass over the memory.
+        Whether the strengths are the absolute values of ``strength``, which they may overwrite.
+        They are mostly computed in parts, in the cache, which saves a pass over the memory.
     """
 
     def __init__(self, strength: Strengths, least: float = 0.0, *, absolute: bool = False) -> None:
@@ -150,7 +145,7 @@ class DenseTile:
         best = np.empty(len(rows), dtype=np.intp)
         value = np.empty(len(rows), dtype=self._strength.dtype)
         cap = np.full(self.shape[1], np.inf, dtype=self._strength.dtype)
-        cap[without] = -np.inf  # a minimum with it costs a fifth of writing into these columns
+        cap[without] = -np.inf  # a minimum with it takes a fifth of the time of assignments
         for i in range(0, len(rows), self.pass_rows):
             band = self._owned(self._strength.take(rows[i : i + self.pass_rows], axis=0))
             if len(without):
@@ -167,7 +162,7 @@ class DenseTile:
             few[without] = -np.inf
             best = few.argmax(axis=0)
             return best, few[best, np.arange(len(columns))]
-        # Whole bands: to pick the columns first costs more than to look at all of them.
+        # whole bands: taking the columns first is slower
         barred = np.zeros(self.shape[0], dtype=bool)
         barred[without] = True
         starts = range(0, self.shape[0], self.pass_rows)
@@ -201,7 +196,7 @@ class DenseTile:
         return self._owned(self._strength)
 
     def _shown(self, part: Strengths) -> Strengths:
-        """Return the strengths of a part of the matrix, which stays as it is."""
+        """Return the strengths of a part of the matrix, which is not changed."""
         return np.abs(part) if self._absolute else part
 
     def _owned(self, part: Strengths) -> Strengths:
@@ -235,15 +230,15 @@ def tile_forest(tile: Tile) -> TileForest:
 
 
 def tile_edges(tile: Tile) -> TileForest:
-    """Find edges that hold a maximum spanning forest of a tile: at most two per vertex or so.
+    """Find about two edges per vertex that contain a maximum spanning forest of a tile.
 
-    Faster than :func:`tile_forest`, for edges that are reduced later anyway.
+    Faster than :func:`tile_forest`, for edges that are reduced later.
     """
     return TileForest.union(_parts(tile))
 
 
 def _parts(tile: Tile) -> list[TileForest]:
-    """Edges that hold a spanning forest of the tile; a single part is a forest itself."""
+    """Return edges that contain a spanning forest of the tile; a single part is a forest."""
     n_rows, n_columns = tile.shape
     if not n_rows or not n_columns:
         return [TileForest(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.float32))]
@@ -261,7 +256,7 @@ def _parts(tile: Tile) -> list[TileForest]:
     parts = [strong, of_rows, of_columns]
     component = _components(tile.shape, TileForest.union(parts))
     rows, columns = _others(tile.shape, component, root)
-    # those without any edge are done with: dead neurons may be many
+    # vertices without edges need no more: there may be many dead neurons
     rows, columns = np.intersect1d(rows, of_rows.row), np.intersect1d(columns, of_columns.column)
     if len(rows) * len(columns) > _SMALLER * n_rows * n_columns:
         return [_prim(tile.to_numpy(), tile.least)]
@@ -283,7 +278,7 @@ def _strongest_entries(
 
 
 def _strongest(tile: Tile) -> tuple[TileForest, float]:
-    """Forest of the entries above a threshold, and the threshold: about as many as wanted."""
+    """Return the forest of about the wanted number of entries, and their threshold."""
     n_rows, n_columns = tile.shape
     wanted, limit = (_WANTED * (n_rows + n_columns), _LIMIT * (n_rows + n_columns))
     threshold = _sampled_threshold(tile, wanted)
@@ -295,7 +290,7 @@ def _strongest(tile: Tile) -> tuple[TileForest, float]:
         positions.append(position)
         strengths.append(strength)
         held += len(position)
-        if held > limit:  # the sample misled: keep what a higher threshold lets pass
+        if held > limit:  # the sample was misleading: raise the threshold
             position, strength = np.concatenate(positions), np.concatenate(strengths)
             threshold = float(np.partition(strength, held - wanted - 1)[held - wanted - 1])
             kept = strength > threshold
@@ -312,7 +307,7 @@ def _sampled_threshold(tile: Tile, wanted: int) -> float:
     if wanted >= n_entries:
         return tile.least
     stride = max(1, wanted // _SAMPLED)
-    while gcd(stride, n_columns) > 1:  # otherwise some columns would never be sampled
+    while gcd(stride, n_columns) > 1:  # so that all columns are sampled
         stride += 1
     sample = tile.sample(stride)
     rank = len(sample) - 1 - round(len(sample) * wanted / n_entries)
@@ -324,10 +319,9 @@ def _sampled_threshold(tile: Tile, wanted: int) -> float:
 def _forest_of_entries(
     shape: tuple[int, int], position: Indices, strength: Strengths
 ) -> TileForest:
-    """Spanning forest of some entries in ascending order of position.
+    """Spanning forest of distinct entries in ascending order of position.
 
-    As :func:`~neurotopo.persistence.forest.spanning_edges`, but of entries known to be distinct
-    and in order.
+    As :func:`~neurotopo.persistence.forest.spanning_edges`, without its sort.
     """
     n_rows, n_columns = shape
     order = np.argsort(-strength)
@@ -336,9 +330,8 @@ def _forest_of_entries(
     row, column = np.divmod(position, n_columns)
     indptr = np.append(np.searchsorted(row, np.arange(n_rows + 1)), np.full(n_columns, len(row)))
     n = n_rows + n_columns
-    graph = sp.csr_array(
-        (rank, (column + n_rows).astype(np.int32), indptr.astype(np.int32)), shape=(n, n)
-    )
+    columns = (column + n_rows).astype(np.int32)
+    graph = sp.csr_array((rank, columns, indptr.astype(np.int32)), shape=(n, n))
     chosen = order[minimum_spanning_tree(graph, overwrite=True).data.astype(np.intp) - 1]
     return TileForest(row[chosen], column[chosen], strength[chosen])
 
@@ -393,9 +386,8 @@ def _prim(strength: Strengths, least: float) -> TileForest:
             if not height > least:
                 break
             came_from = origin[side][current]
-            edges.append(
-                (came_from, current, height) if side == 0 else (current, came_from, height)
-            )
+            ends = (came_from, current) if side == 0 else (current, came_from)
+            edges.append((*ends, height))
             still_open[side][current] = False
             reach[side][current] = least
             side = 1 - side
@@ -406,7 +398,7 @@ def _prim(strength: Strengths, least: float) -> TileForest:
 
 
 def _transposed(matrix: Strengths) -> Strengths:
-    """Return a contiguous copy of the transpose, made square by square: a third of the time."""
+    """Return a contiguous copy of the transpose, by squares: in a third of the time."""
     n_rows, n_columns = matrix.shape
     copy = np.empty((n_columns, n_rows), dtype=matrix.dtype)
     for i in range(0, n_rows, _SQUARE):

@@ -1,4 +1,4 @@
-"""Connection weights between neurons of adjacent layers, from the matrices of a model."""
+"""Connection weights between neurons of adjacent layers."""
 
 from __future__ import annotations
 
@@ -31,8 +31,6 @@ Similarity = Callable[[int, NDArray[np.int64]], ArrayLike] | ArrayLike
 class RowSource(Protocol):
     """Interface of a model for the graphs: rows of the two projections of its MLPs.
 
-    A loaded model, a checkpoint on disk and plain arrays can have it.
-
     Examples
     --------
     >>> from neurotopo.graphs import RowSource
@@ -62,8 +60,8 @@ class RowSource(Protocol):
     ) -> NDArray[np.floating[Any]]:
         """Return rows of the in-projection, shape (k, d_model).
 
-        ``indices`` selects neurons, in this order (None: all); ``path`` (``"up"`` or ``"gate"``) an
-        in-projection; ``fold_norm`` multiplies by the gain of the norm before the MLP.
+        ``indices`` are neurons (None: all); ``path`` (``"up"`` or ``"gate"``) is an in-projection;
+        ``fold_norm`` multiplies by the gain of the norm before the MLP.
         """
         ...
 
@@ -78,7 +76,7 @@ def check_row_source(model: Any) -> None:
     if missing:
         raise TypeError(
             f"a {type(model).__name__} is no source of rows: it has no {', '.join(missing)}. Pass "
-            "a NeuronModel, as load_model returns it, or anything else with these members."
+            "a NeuronModel, for example from load_model, or another object with these members."
         )
 
 
@@ -101,10 +99,9 @@ class Connections:
     Attributes
     ----------
     source, target : ndarray of int, shape (n_connections,)
-        Positions in the neuron set, ``source < target`` (so the source is in the same or in the
-        earlier layer), in lexicographic order.
+        Positions in the neuron set, ``source < target``, in lexicographic order.
     weight : ndarray of float64, shape (n_connections,)
-        Their weights, finite and never 0.
+        Their weights, finite and not 0.
 
     Examples
     --------
@@ -134,39 +131,33 @@ def connection_weights(
     activations: ArrayLike | None = None,
     intra: Similarity | None = None,
 ) -> Connections:
-    r"""Compute the weights of all connections between the given neurons.
+    r"""Compute the weights of all connections between the given neurons, in double precision.
 
     For A in layer l and B in layer l + 1 the weight is the product through the residual stream,
-
-    .. math:: w_{AB} = \langle \mathrm{out}_A, \mathrm{in}_B \rangle .
-
-    Only the rows of the given neurons are read, and one matrix product is formed per pair of
-    adjacent layers, in double precision.
+    :math:`w_{AB} = \langle \mathrm{out}_A, \mathrm{in}_B \rangle`. Only rows of these neurons are
+    read.
 
     Parameters
     ----------
     model : RowSource
-        Where the rows come from.
+        The model.
     neurons : NeuronSet
         The neurons.
     path : {"up", "gate", "both"}, default="up"
-        Which in-projection of a gated MLP is read; ``"both"`` is the mean of the absolute values
-        of the two weights.
+        In-projection of a gated MLP; ``"both"``: the mean of the absolute weights.
     fold_norm : bool, default=False
-        Multiply the in-rows by the gain of the norm before the MLP.
+        Whether to multiply the in-rows by the gain of the norm before the MLP.
     activations : array-like, shape (n_layers, n_neurons), optional
-        The weight of A and B is multiplied by the activation of A, the earlier neuron, so that
-        the graph depends on the input.
+        Factors of the weights: the activation of A, the earlier neuron.
     intra : callable or array-like, optional
-        Weights within a layer, which the model itself does not have. A callable
-        ``intra(layer, indices)`` returns the symmetric matrix of similarities of these neurons;
-        an array of shape (k, k) holds those of all pairs of the set, of which only pairs in one
-        layer count. The diagonal is ignored.
+        Weights within a layer. A callable ``intra(layer, indices)`` returns the symmetric matrix of
+        similarities of these neurons; an array of shape (k, k) has those of all pairs of the set,
+        of which only pairs in one layer count. The diagonal is ignored.
 
     Returns
     -------
     Connections
-        Weights of 0 are left out.
+        Without weights of 0.
 
     References
     ----------
@@ -175,24 +166,13 @@ def connection_weights(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from neurotopo.graphs import NeuronSet
     >>> from neurotopo.graphs.connections import connection_weights
-    >>> class Model:
-    ...     n_layers, n_neurons = 2, 3
-    ...
-    ...     def in_rows(self, layer, indices=None, *, path="up", fold_norm=False):
-    ...         return np.eye(3)[indices]
-    ...
-    ...     def out_rows(self, layer, indices=None):
-    ...         return np.array([[0.5, 2.0, 0.0], [0.0, -4.0, 1.0], [1.0, 0.0, 0.0]])[indices]
-    >>> neurons = NeuronSet([(0, 0), (0, 1), (1, 0), (1, 1)])
-    >>> connections = connection_weights(Model(), neurons)
-    >>> for a, b, w in zip(connections.source, connections.target, connections.weight):
-    ...     print(neurons[a], neurons[b], w)
-    (0, 0) (1, 0) 0.5
-    (0, 0) (1, 1) 2.0
-    (0, 1) (1, 1) -4.0
+    >>> from neurotopo.models.examples import random_model
+    >>> model, neurons = random_model(), NeuronSet([(0, 3), (1, 2), (1, 7)])
+    >>> connections = connection_weights(model, neurons)
+    >>> float(connections.weight[0] - model.out_rows(0, [3])[0] @ model.in_rows(1, [2])[0])
+    0.0
     """
     if path not in PATHS_IN:
         raise ValueError(f"path must be one of {', '.join(PATHS_IN)}, got {path!r}.")
@@ -225,13 +205,12 @@ def _strips(
         following = groups[position + 1 : position + 2]
         if following and following[0][0] == layer + 1:
             there = following[0][1]
-            strip = _block(
-                model, layer, neurons.indices[here], neurons.indices[there], path, fold_norm
-            )
+            ends = neurons.indices[here], neurons.indices[there]
+            strip = _block(model, layer, *ends, path, fold_norm)
             if factors is not None:
                 _multiply(strip, factors[here], neurons[here], neurons[there])
         if similar is not None:
-            # the columns of the layer itself come right before those of the next
+            # the columns of the layer itself precede those of the next
             strip = np.hstack([np.triu(similar(layer, here), 1), strip])
             first = here.start
         row, column = np.nonzero(strip)
@@ -252,7 +231,7 @@ def _block(
     for one in ("up", "gate") if path == "both" else (path,):
         rows = model.in_rows(layer + 1, targets, path=one, fold_norm=fold_norm)
         rows = _doubles(rows, targets, layer + 1)
-        with np.errstate(all="ignore"):  # what is not finite is named below
+        with np.errstate(all="ignore"):  # infinite and NaN entries raise an error below
             product = out @ rows.T
         if not np.isfinite(product).all():
             _explain_not_finite(product, layer, (sources, out), (targets, rows))
@@ -313,9 +292,7 @@ def _checked_activations(
     """One activation per neuron of the set."""
     array = check_activations(activations, model)
     values = array[neurons.layers, neurons.indices].astype(np.float64)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        at = int(bad.argmax())
+    for at in np.flatnonzero(~np.isfinite(values)).tolist():
         raise ValueError(f"the activation of neuron {neurons[at]} is {values[at]}.")
     return values
 
@@ -323,7 +300,7 @@ def _checked_activations(
 def _similarities(
     intra: Similarity, neurons: NeuronSet
 ) -> Callable[[int, slice], NDArray[np.float64]]:
-    """Turn either form of ``intra`` into a function that gives the checked block of a layer."""
+    """Return a function that returns the checked similarities within a layer."""
     if not callable(intra):
         matrix, k = np.asarray(intra), len(neurons)
         if matrix.shape != (k, k):
@@ -353,18 +330,15 @@ def _checked_similarity(
         )
     block = raw.astype(np.float64)
     np.fill_diagonal(block, 0.0)
-    if not np.isfinite(block).all():
-        a, b = np.argwhere(~np.isfinite(block))[0]
-        raise ValueError(
-            f"the similarity of neurons ({layer}, {indices[a]}) and ({layer}, {indices[b]}) "
-            f"is {block[a, b]}."
-        )
+
+    def error(a: int, b: int, what: str) -> ValueError:
+        pair = f"({layer}, {indices[a]}) and ({layer}, {indices[b]})"
+        return ValueError(f"the similarity of neurons {pair} is {what}.")
+
+    for a, b in np.argwhere(~np.isfinite(block)):
+        raise error(a, b, f"{block[a, b]}")
     tolerance = 1e-9 if raw.dtype == np.float64 else 1e-5
     apart = np.abs(block - block.T) > tolerance * np.abs(block).max(initial=0.0)
-    if apart.any():
-        a, b = np.argwhere(apart)[0]
-        raise ValueError(
-            f"the similarity of neurons ({layer}, {indices[a]}) and ({layer}, {indices[b]}) is "
-            f"{block[a, b]} one way and {block[b, a]} the other."
-        )
+    for a, b in np.argwhere(apart):
+        raise error(a, b, f"{block[a, b]} one way and {block[b, a]} the other")
     return block

@@ -1,4 +1,4 @@
-"""Tiles formed and searched on a GPU: only edges return to the host, never a tile."""
+"""Tiles on a GPU: only edges are copied to the host."""
 
 from __future__ import annotations
 
@@ -14,21 +14,14 @@ from neurotopo.graphs.products import NotFiniteError
 
 __all__ = ["DeviceProducts", "DeviceTile"]
 
-_BAND = 1 << 24  # entries per pass: enough to keep a GPU busy, few enough to index
+_BAND = 1 << 24  # entries per pass
 
 
 class DeviceProducts:
-    """Products by torch, on its devices.
+    """Products by torch on a device, for example ``"cuda:1"``.
 
-    Parameters
-    ----------
-    device : str
-        ``"cuda"``, ``"cuda:1"`` and so on.
-    dtype : {"float32", "float64", "bfloat16", "float16"}
-        Precision of the rows. Products of half-precision rows are summed and kept in single
-        precision.
-    signed : bool, default=False
-        Only positive weights are edges.
+    ``dtype`` is the precision of the rows: float32, float64, bfloat16 or float16. Products of
+    half-precision rows are in single precision. With ``signed`` only positive weights are edges.
     """
 
     def __init__(self, device: str, dtype: str, *, signed: bool = False) -> None:
@@ -78,9 +71,9 @@ def _in_single(out_rows: torch.Tensor, in_rows: torch.Tensor) -> torch.Tensor:
     if out_rows.dtype in (torch.float32, torch.float64):
         return out_rows @ in_rows.T
     if out_rows.is_cuda:
-        try:  # the matrix units take half precision and give single
+        try:  # the matrix units multiply in half and sum in single precision
             return torch.mm(out_rows, in_rows.T, out_dtype=torch.float32)
-        except (TypeError, NotImplementedError):  # a torch or a device that cannot
+        except (TypeError, NotImplementedError):  # not in this torch or on this device
             pass
     return out_rows.float() @ in_rows.float().T
 
@@ -88,12 +81,7 @@ def _in_single(out_rows: torch.Tensor, in_rows: torch.Tensor) -> torch.Tensor:
 class DeviceTile:
     """A tile in the memory of a device; see :class:`~neurotopo.graphs.bipartite.Tile`.
 
-    Parameters
-    ----------
-    strength : torch.Tensor, shape (n_rows, n_columns)
-        Contiguous, without NaN. It is not copied and not changed.
-    least : float, default=0
-        Entries above it are edges.
+    ``strength`` is contiguous, without NaN, and neither copied nor changed.
     """
 
     def __init__(self, strength: torch.Tensor, least: float = 0.0) -> None:

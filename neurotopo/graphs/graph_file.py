@@ -1,4 +1,4 @@
-"""A neuron graph in a file, and its checks when it comes back."""
+"""Files of neuron graphs."""
 
 from __future__ import annotations
 
@@ -55,15 +55,16 @@ def read_graph(path: str | os.PathLike[str]) -> Parts:
 def _checked_connections(
     arrays: dict[str, NDArray[Any]], neurons: NeuronSet
 ) -> tuple[Connections, NDArray[np.float64]]:
-    source, target = (arrays[name].astype(np.intp, casting="safe") for name in ("source", "target"))
-    weight, length = (
-        arrays[name].astype(np.float64, casting="safe") for name in ("weight", "length")
-    )
+    def column(name: str, dtype: Any) -> NDArray[Any]:
+        return arrays[name].astype(dtype, casting="safe")
+
+    source, target = column("source", np.intp), column("target", np.intp)
+    weight, length = column("weight", np.float64), column("length", np.float64)
     k, m = len(neurons), len(source)
     if any(array.shape != (m,) for array in (source, target, weight, length)):
         raise ValueError("its arrays of connections differ in shape.")
     if not ((source >= 0) & (source < target) & (target < k)).all():
-        raise ValueError("a connection joins neurons that are not there, or is out of order.")
+        raise ValueError("a connection joins unknown neurons, or is not in order.")
     if not (np.diff(source * k + target) > 0).all():
         raise ValueError("its connections are not in order.")
     if not (np.isfinite(weight) & (weight != 0)).all() or not (length >= 0).all():

@@ -41,19 +41,19 @@ __all__ = ["NeuronGraph"]
 class NeuronGraph:
     """Neurons as vertices, strong connections as short edges.
 
-    Made by :meth:`from_model`, or read from a file by :meth:`load`.
+    Use :meth:`from_model`, or :meth:`load` for a file.
 
     Attributes
     ----------
     neurons : NeuronSet
         The vertices, in order.
     connections : Connections
-        Every connection once: positions of its ends in ``neurons``, and its weight.
+        Positions of the ends of each connection in ``neurons``, and its weight.
     connection_lengths : ndarray of float64
-        Length of each connection; ``inf`` where it is no edge (a negative weight with
-        ``signed=True``, say).
+        Length of each connection; ``inf`` for no edge, for example a negative weight with
+        ``signed=True``.
     options : GraphOptions
-        How the graph was made.
+        Options of :meth:`from_model`.
 
     See Also
     --------
@@ -61,9 +61,9 @@ class NeuronGraph:
 
     Notes
     -----
-    The merge tree of the direct edges is that of the whole matrix A wherever the length of a path
-    is no less than its longest edge: for sums, for maxima, and for products of lengths of at
-    least 1. So the direct edges are clustered, and A is made only when asked for.
+    The merge tree of the direct edges is that of the whole matrix A if the length of a path is at
+    least its longest edge: for sums, maxima, and products of lengths of at least 1. So the direct
+    edges are clustered, and A is computed by :meth:`distances` only.
 
     References
     ----------
@@ -77,12 +77,9 @@ class NeuronGraph:
     >>> from neurotopo.graphs import NeuronGraph
     >>> class Model:
     ...     n_layers, n_neurons = 3, 2
-    ...
-    ...     def in_rows(self, layer, indices=None, *, path="up", fold_norm=False):
-    ...         return np.eye(2)[indices]
-    ...
-    ...     def out_rows(self, layer, indices=None):
-    ...         return np.array([[4.0, 0.5], [0.25, -2.0]])[indices]
+    ...     out = np.array([[4.0, 0.5], [0.25, -2.0]])
+    ...     in_rows = lambda self, layer, indices=None, **options: np.eye(2)[indices]
+    ...     out_rows = lambda self, layer, indices=None: self.out[indices]
     >>> graph = NeuronGraph.from_model(Model(), [(0, 0), (1, 0), (1, 1), (2, 0)])
     >>> graph
     NeuronGraph(n_neurons=4, n_connections=4, n_edges=4, layers 0 to 2)
@@ -91,11 +88,8 @@ class NeuronGraph:
            [4.  , 0.  , 0.  , 4.  ],
            [0.5 , 0.  , 0.  , 0.25],
            [0.  , 4.  , 0.25, 0.  ]])
-    >>> graph.distances()
-    array([[0.  , 0.25, 2.  , 0.5 ],
-           [0.25, 0.  ,  inf, 0.25],
-           [2.  ,  inf, 0.  , 4.  ],
-           [0.5 , 0.25, 4.  , 0.  ]])
+    >>> graph.distances()[0]
+    array([0.  , 0.25, 2.  , 0.5 ])
     >>> ntc = NTCClusterer(metric="precomputed").fit(graph.clustering_input())
     >>> [graph.neurons[cluster] for cluster in ntc.clusters_]
     [NeuronSet([(0, 0), (1, 0), (2, 0)])]
@@ -133,32 +127,29 @@ class NeuronGraph:
         neurons : NeuronSet or iterable of (int, int)
             Layer and index of each neuron.
         path : {"up", "gate", "both"}, default="up"
-            Which in-projection of a gated MLP is read; ``"both"`` takes the mean of the absolute
-            weights.
+            In-projection of a gated MLP; ``"both"``: the mean of the absolute weights.
         fold_norm : bool, default=False
-            Multiply the in-rows by the gain of the norm before the MLP.
+            Whether to multiply the in-rows by the gain of the norm before the MLP.
         signed : bool, default=False
             Only positive weights are edges.
         length : {"inverse", "power", "neglog"}, str or callable, default="inverse"
-            From weight to length: ``|1/w|``, ``|w| ** -power``, ``-log(|w| / largest)``, or a
-            function of an array of non-zero weights
-            (:func:`~neurotopo.persistence.lengths.edge_lengths`).
+            Length of a weight: ``|1/w|``, ``|w| ** -power``, ``-log(|w| / largest)``, or a
+            function of an array of non-zero weights, see :func:`neurotopo.graphs.edge_lengths`.
         power : float, default=1.0
             Exponent of ``length="power"``.
         aggregation : {"sum", "product", "max"}, default="sum"
-            How lengths add up along a path.
+            Length of a path, from those of its edges.
         paths : {"all", "monotone"} or None, default=None
-            Which paths the shortest is chosen from: all paths through the neurons, or those that
-            never go down a layer. None: ``"monotone"`` for products, else ``"all"``. With
-            ``aggregation="product"``, ``"all"`` needs lengths of at least 1.
+            Paths considered: all through the neurons, or those that never go down a layer. None:
+            ``"monotone"`` for products, else ``"all"``. With ``aggregation="product"``, ``"all"``
+            needs lengths of at least 1.
         max_span : int or None, default=None
-            Neurons more layers apart than this are infinitely far apart, however they are
-            connected.
+            Neurons more layers apart than this have distance ``inf``.
         activations : array-like, shape (n_layers, n_neurons), optional
-            Multiply each weight by the activation of the earlier neuron.
+            Factors of the weights: the activation of the earlier neuron.
         intra : callable or array-like, optional
-            Similarities within a layer, to be used as weights:
-            :func:`~neurotopo.graphs.connections.connection_weights` has the details.
+            Similarities within a layer, as weights, see
+            :func:`~neurotopo.graphs.connections.connection_weights`.
 
         Returns
         -------
@@ -179,14 +170,8 @@ class NeuronGraph:
             activations=activations is not None,
             intra=intra is not None,
         )
-        connections = connection_weights(
-            model,
-            neurons,
-            path=path,
-            fold_norm=options.fold_norm,
-            activations=activations,
-            intra=intra,
-        )
+        read: Any = {"path": path, "fold_norm": options.fold_norm, "activations": activations}
+        connections = connection_weights(model, neurons, intra=intra, **read)
         lengths = edge_lengths(connections.weight, length=length, power=power, signed=signed)
         return cls(neurons, connections, lengths, options)
 
@@ -210,10 +195,8 @@ class NeuronGraph:
     @cached_property
     def edges(self) -> EdgeList:
         """The direct edges, each once: the connections of finite length."""
-        length = self.connection_lengths
-        edges = EdgeList(
-            len(self.neurons), self.connections.source, self.connections.target, length
-        )
+        length, each = self.connection_lengths, self.connections
+        edges = EdgeList(len(self.neurons), each.source, each.target, length)
         finite = np.isfinite(length)
         return edges if finite.all() else edges.take(finite)
 
@@ -225,7 +208,7 @@ class NeuronGraph:
 
     @cached_property
     def lengths(self) -> sp.csr_array:
-        """Lengths of the direct edges, symmetric; absent where there is none, 0 is a length."""
+        """Lengths of the direct edges, symmetric; absent for no edge, 0 is a length."""
         return symmetric_csr(self.edges)
 
     @overload
@@ -235,38 +218,31 @@ class NeuronGraph:
     def distances(self, dense: bool = True) -> NDArray[np.float64] | sp.csr_array:
         """Compute the paper's matrix A.
 
-        Neurons of adjacent layers are as far apart as their direct edge is long (Eq 4), even if a
-        detour is shorter; neurons further apart have the length of the shortest path through the
-        neurons of the set (Eq 5 and 6); neurons of one layer are infinitely far apart (Eq 7),
-        unless ``intra`` was given: then they have the length of their shortest path as well.
+        The distance of neurons in adjacent layers is the length of their direct edge (Eq 4), even
+        if a path is shorter; in other layers, that of the shortest path through the neurons of the
+        set (Eq 5 and 6), with ``intra`` also within a layer. Otherwise it is ``inf`` within a layer
+        (Eq 7).
 
         Parameters
         ----------
         dense : bool, default=True
-            Return an array, with ``inf`` where there is no path; otherwise a sparse array that
-            holds the finite distances between different neurons.
+            Whether to return an array, with ``inf`` for no path, or a sparse array of the finite
+            distances between different neurons.
 
         Returns
         -------
         ndarray or csr_array of float64, shape (k, k)
             Symmetric.
         """
-        matrix = matrix_a(
-            self.edges,
-            self.layers,
-            self.neurons.layer_slices(),
-            aggregation=self.options.aggregation,
-            paths=self.options.paths,
-            max_span=self.options.max_span,
-            within_layers=self.options.intra,
-        )
-        if dense:
-            return matrix
-        return symmetric_csr(EdgeList.from_dense(matrix))
+        names = ("aggregation", "paths", "max_span")
+        options: Any = {name: getattr(self.options, name) for name in names}
+        options["within_layers"] = self.options.intra
+        matrix = matrix_a(self.edges, self.layers, self.neurons.layer_slices(), **options)
+        return matrix if dense else symmetric_csr(EdgeList.from_dense(matrix))
 
     @property
     def direct_edges_suffice(self) -> bool:
-        """Whether the merge tree of the direct edges is that of the matrix A for certain."""
+        """Whether the merge tree of the direct edges is known to be that of the matrix A."""
         return self.options.aggregation != "product" or bool((self.edges.length >= 1).all())
 
     def clustering_input(self) -> NDArray[np.float64] | sp.csr_array:
@@ -275,9 +251,8 @@ class NeuronGraph:
         Returns
         -------
         csr_array or ndarray
-            For ``metric="precomputed"``: :attr:`lengths` where the direct edges have the merge
-            tree of the matrix A, which is then not needed; else (products of lengths of which
-            some are below 1) A itself.
+            For ``metric="precomputed"``: :attr:`lengths`, or the matrix A if
+            :attr:`direct_edges_suffice` is False.
         """
         return self.lengths if self.direct_edges_suffice else self.distances()
 
@@ -307,16 +282,10 @@ class NeuronGraph:
 
         source, target = self.connections.source, self.connections.target
         layers, indices = self.neurons.layers, self.neurons.indices
-        return pd.DataFrame(
-            {
-                "source_layer": layers[source],
-                "source_index": indices[source],
-                "target_layer": layers[target],
-                "target_index": indices[target],
-                "weight": self.connections.weight,
-                "length": self.connection_lengths,
-            }
-        )
+        columns = {"source_layer": layers[source], "source_index": indices[source]}
+        columns |= {"target_layer": layers[target], "target_index": indices[target]}
+        lengths = {"weight": self.connections.weight, "length": self.connection_lengths}
+        return pd.DataFrame({**columns, **lengths})
 
     def to_networkx(self) -> nx.Graph:
         """Return an undirected graph of (layer, index) nodes with the direct edges.
@@ -347,14 +316,14 @@ class NeuronGraph:
         Parameters
         ----------
         path : path-like
-            Ends in ``.npz`` or ``.safetensors``. Nothing is pickled; of a length that is a
-            function the name is kept. An existing file is replaced in one step.
+            Ends in ``.npz`` or ``.safetensors``. Nothing is pickled; a length that is a function
+            becomes its name. An existing file is replaced atomically.
         """
         write_graph(path, self.neurons, self.connections, self.connection_lengths, self.options)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> NeuronGraph:
-        """Read a graph that :meth:`save` wrote.
+        """Read a file of :meth:`save`.
 
         Parameters
         ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
@@ -22,6 +22,7 @@ __all__ = ["NeuronTree"]
 
 _KIND = "neuron tree"
 _LAYOUT = ("first_layer", "n_layers", "n_neurons")
+_WHOLE = ("parent", "size", "leaf_order", "start")  # arrays of integers in a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,27 +77,18 @@ class NeuronTree(MergeTree):
     def from_tree(
         cls, tree: MergeTree, first_layer: int, n_layers: int, n_neurons: int
     ) -> NeuronTree:
-        """Add to a merge tree which neurons its samples are.
+        """Return a merge tree of ``n_layers * n_neurons`` samples, layer by layer, as a NeuronTree.
 
         Parameters
         ----------
         tree : MergeTree
-            A tree of ``n_layers * n_neurons`` samples, layer by layer.
+            The tree.
         first_layer, n_layers, n_neurons : int
             The first layer, the number of layers and the neurons of each.
         """
-        return cls(
-            tree.n_samples,
-            tree.birth,
-            tree.death,
-            tree.parent,
-            tree.size,
-            tree.leaf_order,
-            tree.start,
-            int(first_layer),
-            int(n_layers),
-            int(n_neurons),
-        )
+        parts: Any = {field.name: getattr(tree, field.name) for field in fields(MergeTree)}
+        parts |= zip(_LAYOUT, map(int, (first_layer, n_layers, n_neurons)), strict=True)
+        return cls(**parts)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, NeuronTree) and self._layout != other._layout:
@@ -166,10 +158,8 @@ class NeuronTree(MergeTree):
 
     @cached_property
     def layers(self) -> NDArray[np.intp]:
-        """Layer of every sample: the strata of a permutation test, say."""
-        return np.repeat(
-            np.arange(self.first_layer, self.first_layer + self.n_layers), self.n_neurons
-        )
+        """Layer of every sample, for example as strata of a permutation test."""
+        return self.first_layer + np.repeat(np.arange(self.n_layers), self.n_neurons)
 
     @cached_property
     def _layer_range(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -183,24 +173,21 @@ class NeuronTree(MergeTree):
 
     @property
     def lowest_layer(self) -> NDArray[np.intp]:
-        """The first layer with a neuron of the node, for every node."""
+        """The first layer of every node."""
         return self._layer_range[0]
 
     @property
     def highest_layer(self) -> NDArray[np.intp]:
-        """The last layer with a neuron of the node, for every node."""
+        """The last layer of every node."""
         return self._layer_range[1]
 
     def layers_spanned(self, node: int | None = None) -> Any:
-        """Return the number of layers from the lowest to the highest of a node.
-
-        A cluster holds together by connections between adjacent layers, so each layer in between
-        has a neuron of it as well.
+        """Return the number of layers with neurons of a node; they are adjacent.
 
         Parameters
         ----------
         node : int, optional
-            A node id. None: an array of the answers for all nodes.
+            A node id. None: all nodes.
         """
         spanned = self.highest_layer - self.lowest_layer + 1
         return spanned if node is None else int(spanned[self._check_node(node)])
@@ -215,30 +202,25 @@ class NeuronTree(MergeTree):
         min_layers: int = 1,
         n_members: int = 5,
     ) -> pd.DataFrame:
-        """Return the clusters of greatest persistence.
+        """Return the clusters of largest persistence.
 
         Parameters
         ----------
         n : int, default=20
-            How many.
-        min_cluster_size : int, default=2
-            Fewest neurons of a cluster.
-        scale : {"difference", "log"}, default="difference"
-            Persistence as R2 - R1 (the paper) or log(R2 / R1).
-        condense : bool, default=False
-            Let a cluster survive merges with fewer than ``min_cluster_size`` neurons.
+            Number of clusters.
+        min_cluster_size, scale, condense
+            As for :class:`~neurotopo.NTCClusterer`.
         min_layers : int, default=1
-            Fewest layers a cluster spans.
+            Smallest number of layers of a cluster.
         n_members : int, default=5
-            How many of its neurons are listed: those that merge with anything first.
+            Number of neurons listed: those that merge first.
 
         Returns
         -------
         pandas.DataFrame
-            By falling persistence: ``node`` (for :meth:`neurons`), ``birth`` and ``death`` (R1,
-            R2), ``persistence`` (a cluster that never merges is counted up to the last merge of
-            the tree), ``size``, ``first_layer``, ``last_layer``, and ``members``, a list of
-            pairs (layer, index).
+            By descending persistence: ``node`` (for :meth:`neurons`), ``birth`` and ``death`` (R1,
+            R2), ``persistence`` (with the last merge of the tree as end of observation), ``size``,
+            ``first_layer``, ``last_layer``, and ``members``, a list of pairs (layer, index).
         """
         import pandas as pd
 
@@ -267,9 +249,8 @@ class NeuronTree(MergeTree):
         """Return the neurons of a node that merge first, in that order."""
         vertices = self.members(node)
         first = vertices[np.argsort(self.death[vertices], kind="stable")[:n]]
-        return list(
-            zip(self.layer_of(first).tolist(), (first % self.n_neurons).tolist(), strict=True)
-        )
+        indices = (first % self.n_neurons).tolist()
+        return list(zip(self.layer_of(first).tolist(), indices, strict=True))
 
     def truncate(self, radius: float) -> NeuronTree:
         """Return the tree of the graph without edges longer than ``radius``."""
@@ -281,19 +262,15 @@ class NeuronTree(MergeTree):
         Parameters
         ----------
         path : path-like
-            Ends in ``.npz`` or ``.safetensors``. Nothing is pickled. An existing file is
-            replaced in one step.
+            Ends in ``.npz`` or ``.safetensors``. An existing file is replaced atomically.
         """
-        arrays = {
-            name: getattr(self, name).astype(np.int64)
-            for name in ("parent", "size", "leaf_order", "start")
-        }
+        arrays = {name: getattr(self, name).astype(np.int64) for name in _WHOLE}
         layout = dict(zip(_LAYOUT, self._layout, strict=True))
         write_arrays(path, _KIND, {"birth": self.birth, **arrays}, layout)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> NeuronTree:
-        """Read a tree that :meth:`save` wrote.
+        """Read a file of :meth:`save`.
 
         Parameters
         ----------
@@ -320,10 +297,8 @@ def _whole_number(value: Any) -> int:
 def _checked(arrays: dict[str, NDArray[Any]]) -> tuple[Any, ...]:
     """Return the fields of a MergeTree from the arrays of a file, after checks."""
     birth = arrays["birth"].astype(np.float64, casting="safe")
-    parent, size, leaf_order, start = (
-        arrays[name].astype(np.intp, casting="safe")
-        for name in ("parent", "size", "leaf_order", "start")
-    )
+    whole = (arrays[name].astype(np.intp, casting="safe") for name in _WHOLE)
+    parent, size, leaf_order, start = whole
     n_nodes, n = len(birth), len(leaf_order)
     if birth.ndim != 1 or any(a.shape != (n_nodes,) for a in (parent, size, start)):
         raise ValueError("its arrays differ in shape.")

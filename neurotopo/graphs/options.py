@@ -13,17 +13,16 @@ __all__ = ["GraphOptions"]
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """How a :class:`~neurotopo.graphs.NeuronGraph` was made.
+    """Options of a :class:`~neurotopo.graphs.NeuronGraph`.
 
     Attributes
     ----------
     path, fold_norm, signed, power, aggregation, paths, max_span
-        As given to :meth:`~neurotopo.graphs.NeuronGraph.from_model`, with the default of
-        ``paths`` filled in.
+        As given to :meth:`~neurotopo.graphs.NeuronGraph.from_model`, with the default of ``paths``.
     length : str
         As given, or the name of the function.
     length_is_function : bool
-        The lengths were made by a function of the user; ``length`` is its name.
+        Whether ``length`` is the name of a function of the user.
     activations, intra : bool
         Whether weights were multiplied by activations, and whether there are edges within layers.
 

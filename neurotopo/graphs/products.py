@@ -1,4 +1,4 @@
-"""From the rows of two layers to a tile of strengths, in reused memory."""
+"""Tiles of strengths from the rows of two layers, in reused memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from neurotopo.persistence.lengths import Length, strength
 
 __all__ = ["HostProducts", "NotFiniteError", "Products"]
 
-_PARTS = 16  # of a tile, where it is made or checked part by part
+_PARTS = 16  # of a tile that is formed or checked in parts
 
 
 class NotFiniteError(ArithmeticError):
-    """A product of two rows is too large for the precision it is formed in."""
+    """A product of two rows is too large for its precision."""
 
     def __init__(self, row: int, column: int) -> None:
         super().__init__(f"the product of out-row {row} and in-row {column} is not finite.")
@@ -25,10 +25,10 @@ class NotFiniteError(ArithmeticError):
 
 
 class Products(Protocol):
-    """Makes tiles of strengths of the rows of two layers, in two steps that may overlap."""
+    """Tiles of strengths from the rows of two layers, in two steps that may overlap."""
 
     def prepared(self, rows: NDArray[np.floating[Any]]) -> Any:
-        """Return rows of the host on the device of the products."""
+        """Return rows on the device of the products."""
 
     def multiply(self, out_rows: Any, in_rows: Sequence[Any], *, check: bool) -> Any:
         """Form the weights of all pairs.
@@ -38,23 +38,14 @@ class Products(Protocol):
         """
 
     def tile(self, product: Any) -> Tile:
-        """Turn what :meth:`multiply` returned, once, into a tile of strengths."""
+        """Return the tile of strengths of a result of :meth:`multiply`, once."""
 
 
 class HostProducts:
-    """Products by NumPy, that is by its BLAS.
+    """Products by NumPy, for tiles of at most ``n_entries``.
 
-    Parameters
-    ----------
-    n_entries : int
-        Entries of the largest tile.
-    dtype : {"float32", "float64"}
-        Precision of the products.
-    signed : bool, default=False
-        Only positive weights are edges.
-    length : str or callable, default="inverse"
-        As for :func:`~neurotopo.graphs.edge_lengths`. The named lengths all fall with the weight,
-        so their tiles hold weights; that of a callable holds its lengths, sign reversed.
+    Named lengths decrease with the weight, so their tiles have weights; tiles of a callable
+    ``length`` have its lengths with the opposite sign.
     """
 
     def __init__(
@@ -62,7 +53,7 @@ class HostProducts:
     ) -> None:
         self.dtype = np.dtype(dtype)
         self._signed, self._length = signed, length
-        # the user's lengths come in double precision, and rounding them could swap edges
+        # lengths of a callable are in double precision: rounding could swap edges
         kind = np.float64 if callable(length) else self.dtype
         self._free = [np.empty(n_entries, kind) for _ in range(2)]
 
@@ -77,7 +68,7 @@ class HostProducts:
         *,
         check: bool,
     ) -> NDArray[np.floating[Any]]:
-        """Form the weights of all pairs; the call after the next reuses their memory."""
+        """Form the weights of all pairs; the second next call reuses their memory."""
         memory = self._free.pop(0)
         self._free.append(memory)
         shape = (len(out_rows), len(in_rows[0]))
@@ -97,7 +88,7 @@ class HostProducts:
     def tile(self, product: NDArray[np.floating[Any]]) -> DenseTile:
         """Turn weights into strengths."""
         if callable(self._length):
-            return DenseTile(product, -np.inf)  # they have been called already
+            return DenseTile(product, -np.inf)  # these are strengths already
         return DenseTile(product, absolute=not self._signed)
 
     def _weights(
@@ -108,21 +99,19 @@ class HostProducts:
         check: bool,
         first: int,
     ) -> NDArray[np.floating[Any]]:
-        """Weights of all pairs in the memory given: one matrix, or a pair where two are needed."""
+        """Form the weights in the given memory: one matrix, or two for two in-projections."""
         weights = memory if memory.ndim == 2 else memory[0]
-        with np.errstate(all="ignore"):  # overflow is checked below, where it can happen
-            np.matmul(out_rows, in_rows[0].T, out=weights)
-            if check:
-                _check_finite(weights, first)
-            if len(in_rows) == 2:
-                other = memory[1]
-                np.matmul(out_rows, in_rows[1].T, out=other)
+        products = [weights] if len(in_rows) == 1 else [weights, memory[1]]
+        with np.errstate(all="ignore"):  # overflow is checked if it can happen
+            for rows, product in zip(in_rows, products, strict=True):
+                np.matmul(out_rows, rows.T, out=product)
                 if check:
-                    _check_finite(other, first)
-                for one in (weights, other):
-                    np.abs(one, out=one)
-                    one *= 0.5  # halved first: the sum of two finite weights may overflow
-                weights += other
+                    _check_finite(product, first)
+            if len(in_rows) == 2:
+                for product in products:
+                    np.abs(product, out=product)
+                    product *= 0.5  # halved first: the sum of two finite weights may overflow
+                weights += products[1]
         return weights
 
 

@@ -1,4 +1,4 @@
-"""Rows of each pair of adjacent layers, read ahead and checked."""
+"""Checked rows of pairs of adjacent layers, read ahead."""
 
 from __future__ import annotations
 
@@ -19,24 +19,12 @@ Rows = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class RowPair:
-    """Rows for the weights between a layer and the next one.
+    """Rows for the weights between a layer and the next one."""
 
-    Attributes
-    ----------
-    layer : int
-        The earlier layer.
-    out_rows : ndarray, shape (n_neurons, d_model)
-        Out-rows of its neurons.
-    in_rows : tuple of ndarray
-        In-rows of the neurons of the next layer, one matrix per path.
-    may_overflow : bool
-        Whether some weight, or a partial sum of it, may be too large for the precision.
-    """
-
-    layer: int
+    layer: int  # the earlier one
     out_rows: Rows
-    in_rows: tuple[Rows, ...]
-    may_overflow: bool
+    in_rows: tuple[Rows, ...]  # of the next layer, one matrix per path
+    may_overflow: bool  # whether a weight, or a partial sum of it, may overflow
 
 
 def row_pairs(
@@ -49,29 +37,29 @@ def row_pairs(
     dtype: str = "float32",
     largest: float | None = None,
 ) -> Generator[RowPair, None, None]:
-    """Read the rows of all pairs of adjacent layers, the next pair while one is in use.
+    """Yield the rows of all pairs of adjacent layers; one other thread reads the next pair.
 
     Parameters
     ----------
     source : RowSource
-        Where they come from. It is read by one thread at a time, though not by the caller's.
+        The model.
     layers : (int, int)
         First layer and the one after the last.
     paths : tuple of {"up", "gate"}, default=("up",)
-        In-projections that are read.
+        In-projections.
     fold_norm : bool, default=False
-        Multiply in-rows by the gain of the norm before the MLP.
+        Whether to multiply in-rows by the gain of the norm before the MLP.
     activations : ndarray of float64, shape (n_layers, n_neurons), optional
         Factors of the out-rows.
     dtype : {"float32", "float64"}, default="float32"
-        Precision of the rows that are returned.
+        Precision of the rows.
     largest : float, optional
-        The greatest number a row may hold, where that is less than ``dtype`` holds.
+        Largest number allowed in a row. None: that of ``dtype``.
 
     Yields
     ------
     RowPair
-        Close the generator if it is left early: it waits for the read under way.
+        Close the generator if it is left early: it waits for the current read.
     """
     limit = float(np.finfo(dtype).max)
     top = limit if largest is None else largest
@@ -100,15 +88,15 @@ def row_pairs(
         for layer in range(first, last - 1):
             assert upcoming is not None
             out_rows, in_rows = upcoming.result()
-            # By Cauchy and Schwarz no partial sum of a product is larger than this. (Found here
-            # and not by the reader: where rows are in memory it would only be in the way.)
+            # By Cauchy and Schwarz no partial sum of a product is larger than this. (Computed here,
+            # not by the reader, which is slower for rows in memory.)
             bound = _norm(out_rows, layer, "out", top)
             bound *= max(_norm(rows, layer + 1, "in", top) for rows in in_rows)
             upcoming = reader.submit(read, layer + 1) if layer + 2 < last else None
             pair = RowPair(layer, out_rows, in_rows, not bound < limit / 4)
             del out_rows, in_rows
             yield pair
-            del pair  # or it would lie beside the next two
+            del pair  # frees memory for the next two
 
 
 def _array(given: Any, n_neurons: int, layer: int, side: str, dtype: str) -> Rows:
@@ -118,12 +106,12 @@ def _array(given: Any, n_neurons: int, layer: int, side: str, dtype: str) -> Row
             f"the {side}-rows of layer {layer} have shape {rows.shape}, expected "
             f"({n_neurons}, d_model)."
         )
-    with np.errstate(over="ignore"):  # becomes infinite, which is found below
+    with np.errstate(over="ignore"):  # an infinite entry raises an error below
         return np.ascontiguousarray(rows, dtype=dtype)
 
 
 def _norm(rows: Rows, layer: int, side: str, top: float) -> float:
-    """Return the Frobenius norm, infinite where it overflows, after a check of every entry."""
+    """Return the Frobenius norm, infinite if it overflows; check all entries."""
     flat = rows.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
         norm = float(np.einsum("i,i->", flat, flat)) ** 0.5  # one pass, and no copy
@@ -135,7 +123,7 @@ def _norm(rows: Rows, layer: int, side: str, top: float) -> float:
     index = int(wrong.any(axis=1).argmax())
     worst = rows[index][wrong[index]][0]
     finite = bool(np.isfinite(worst))
-    why = f"more than the {top:g} that the products can take" if finite else f"in {rows.dtype}"
+    why = f"more than the largest number of the products, {top:g}" if finite else f"in {rows.dtype}"
     raise ValueError(f"the {side}-row of neuron ({layer}, {index}) holds {worst} ({why}).")
 
 

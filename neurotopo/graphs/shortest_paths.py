@@ -1,4 +1,4 @@
-"""How lengths add up along paths through the neurons, and the shortest of these paths."""
+"""Lengths of paths through the neurons, and the shortest paths."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROUTES = ("all", "monotone")
 Layers = list[tuple[int, slice]]
 Matrix = NDArray[np.float64]
 
-# aggregation -> how two lengths combine, and the length of the path without edges
+# aggregation: the length of two paths in a row, and of the path without edges
 _COMBINE: dict[str, tuple[Callable[..., Matrix], float]] = {
     "sum": (np.add, 0.0),
     "product": (np.multiply, 1.0),
@@ -39,7 +39,7 @@ _COMBINE: dict[str, tuple[Callable[..., Matrix], float]] = {
 
 
 def check_aggregation(aggregation: str, paths: str | None, max_span: int | None) -> str:
-    """Check the options that concern paths and return ``paths`` with its default filled in."""
+    """Check the options of paths; return ``paths`` or its default."""
     if aggregation not in AGGREGATIONS:
         raise ValueError(
             f"aggregation must be one of {', '.join(AGGREGATIONS)}, got {aggregation!r}."
@@ -59,10 +59,7 @@ def check_aggregation(aggregation: str, paths: str | None, max_span: int | None)
 
 
 def check_products(edges: EdgeList, layers: NDArray[np.int64], paths: str) -> None:
-    """Refuse products of lengths below 1 where a path may use such an edge repeatedly.
-
-    Every further turn makes that product smaller: there is no shortest path.
-    """
+    """Raise if a path may repeat an edge of length below 1: there is no smallest product."""
     endless = edges.length < 1
     if paths == "monotone":
         endless &= layers[edges.source] == layers[edges.target]
@@ -71,11 +68,11 @@ def check_products(edges: EdgeList, layers: NDArray[np.int64], paths: str) -> No
         if paths == "monotone":
             raise ValueError(
                 'aggregation="product" needs lengths of at least 1 within a layer, where a path '
-                f"may go to and fro, but the shortest there is {shortest:.6g}."
+                f"may repeat an edge, but the shortest there is {shortest:.6g}."
             )
         raise ValueError(
             'aggregation="product" with paths="all" needs lengths of at least 1, but the shortest '
-            f"is {shortest:.6g}: going to and fro over it, products get smaller without end. "
+            f"is {shortest:.6g}: a path that repeats it has ever smaller products. "
             'paths="monotone" allows any length.'
         )
 
@@ -90,33 +87,16 @@ def matrix_a(
     max_span: int | None = None,
     within_layers: bool = False,
 ) -> Matrix:
-    """Build the paper's matrix A (Eq 4 to 7).
+    """Build the paper's matrix A (Eq 4 to 7), symmetric, with ``inf`` for no path.
 
-    Parameters
-    ----------
-    edges : EdgeList
-        The direct edges, between adjacent layers or within one.
-    layers : ndarray of int, shape (k,)
-        Layer of every neuron, ascending.
-    slices : list of (int, slice)
-        The layers that occur and where their neurons lie.
-    aggregation : {"sum", "product", "max"}, default="sum"
-        How lengths add up along a path.
-    paths : {"all", "monotone"}, default="all"
-        Which paths count.
-    max_span : int or None, default=None
-        Pairs more layers apart than this are infinitely far apart.
-    within_layers : bool, default=False
-        Give neurons of one layer the length of their shortest path too, instead of ``inf``.
-
-    Returns
-    -------
-    ndarray of float64, shape (k, k)
-        Symmetric; ``inf`` where there is no path, 0 on the diagonal.
+    ``layers`` are those of the neurons, ascending; ``slices`` are the layers that occur, with the
+    positions of their neurons. With ``within_layers``, neurons of one layer have the length of
+    their shortest path instead of ``inf``. For the other options see
+    :meth:`neurotopo.NeuronGraph.from_model`.
     """
     k = edges.n_vertices
     gap = np.abs(layers[:, None] - layers[None, :])
-    if max_span == 1 and not within_layers:  # nothing but direct edges can be finite
+    if max_span == 1 and not within_layers:  # only direct edges are finite
         matrix = np.full((k, k), np.inf)
     else:
         matrix = path_lengths(edges, slices, aggregation, paths)
@@ -132,10 +112,9 @@ def matrix_a(
 def path_lengths(
     edges: EdgeList, slices: Layers, aggregation: str = "sum", paths: str = "all"
 ) -> Matrix:
-    """Lengths of the shortest paths between all pairs: ``inf`` where there is none.
+    """Lengths of the shortest paths between all pairs, ``inf`` for none.
 
-    Parameters are those of :func:`matrix_a`. No finite length is below the longest edge of its
-    path, not even by a rounding error, wherever that is true of exact numbers.
+    A length that is at least the longest edge of its path in exact numbers is so here as well.
     """
     if edges.n_vertices == 0:
         return np.empty((0, 0))
@@ -147,9 +126,9 @@ def path_lengths(
         if aggregation == "product":
             lengths = _products(edges)
         else:
-            # csgraph keeps the explicit zeros of a sparse graph: edges of length 0 count
+            # csgraph keeps explicit zeros of a sparse graph
             lengths = shortest_path(symmetric_csr(edges), directed=True)
-    return np.minimum(lengths, lengths.T)  # the same path, added up from either end
+    return np.minimum(lengths, lengths.T)  # the same path, summed from either end
 
 
 def _monotone(direct: Matrix, slices: Layers, aggregation: str) -> Matrix:
@@ -176,16 +155,16 @@ def _monotone(direct: Matrix, slices: Layers, aggregation: str) -> Matrix:
 
 
 def _extend(reach: Matrix, step: Matrix, combine: Callable[..., Matrix]) -> Matrix:
-    """Shortest way over any vertex in the middle: a matrix product with min for the sum."""
+    """Matrix product with a minimum in place of the sum: the shortest path over a middle vertex."""
     result = np.full((reach.shape[0], step.shape[1]), np.inf)
     for m in range(step.shape[0]):
-        # 0 times inf is NaN, and fmin passes over it: no edge stays no edge
+        # 0 times inf is NaN, which fmin ignores: no edge stays no edge
         np.fmin(result, combine(reach[:, m, None], step[m]), out=result)
     return result
 
 
 def _bottlenecks(edges: EdgeList) -> Matrix:
-    """Least longest edge of a path between each pair: the radius at which they are joined."""
+    """Smallest longest edge of a path between each pair: the radius at which they are joined."""
     tree = tree_of_forest(graph_forest(edges))
     n = tree.n_samples
     radius = np.full((n, n), np.inf)
@@ -200,16 +179,14 @@ def _bottlenecks(edges: EdgeList) -> Matrix:
 
 
 def _products(edges: EdgeList) -> Matrix:
-    """Least products of lengths of at least 1: paths by their logarithms, then multiplied out.
+    """Smallest products of lengths of at least 1: paths by logarithms, then multiplied.
 
-    Exponentials of sums of logarithms would be off by rounding, and could come out below the
-    longest edge of the path.
+    Exponentials of sums of logarithms could be less than the longest edge, because of rounding.
     """
     logs = EdgeList(edges.n_vertices, edges.source, edges.target, np.log(edges.length))
-    # Dijkstra's predecessors make a tree even where edges have logarithm 0
-    before = shortest_path(
-        symmetric_csr(logs), method="D", directed=True, return_predecessors=True
-    )[1]
+    # Dijkstra's predecessors are a tree even if edges have logarithm 0
+    options = {"method": "D", "directed": True, "return_predecessors": True}
+    before = shortest_path(symmetric_csr(logs), **options)[1]
     n = edges.n_vertices
     start = np.arange(n)[:, None]
     reached = before >= 0
@@ -230,7 +207,7 @@ def symmetric_csr(edges: EdgeList) -> sp.csr_array:
     # a sort of 16-bit numbers is a radix sort: linear time
     back = np.argsort(target.astype(np.uint16) if n <= 1 << 16 else target, kind="stable")
     n_up, n_down = np.bincount(source, minlength=n), np.bincount(target, minlength=n)
-    # a row holds first what lies below the diagonal, then what lies above it
+    # a row has first the entries below the diagonal, then those above it
     at_down = np.arange(m) + np.repeat(np.cumsum(n_up) - n_up, n_down)
     at_up = np.arange(m) + np.repeat(np.cumsum(n_down), n_up)
     dtype = np.int32 if 2 * m < 1 << 31 else np.int64

@@ -1,4 +1,4 @@
-"""Arrays and options in one file, .npz or .safetensors, written in one step."""
+"""Arrays and options in one file, .npz or .safetensors, written atomically."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from neurotopo._files import atomic_write
 
 __all__ = ["read_arrays", "write_arrays"]
 
-_HEADER = "neurotopo"  # the member of the file that says what it is
+_HEADER = "neurotopo"  # the member with the kind of the file
 _VERSION = 1
+
+_BROKEN: tuple[type[Exception], ...] = (ValueError, TypeError, AttributeError, EOFError, OSError)
+_BROKEN += (NotImplementedError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -26,50 +29,23 @@ Arrays = dict[str, NDArray[Any]]
 def write_arrays(
     path: str | os.PathLike[str], kind: str, arrays: Mapping[str, NDArray[Any]], options: Any
 ) -> None:
-    """Write named arrays and options to a file, without pickle.
+    """Write named arrays of numbers and options (for JSON) to a file, without pickle.
 
-    Parameters
-    ----------
-    path : path-like
-        Ends in ``.npz`` or ``.safetensors``. A file that is already there is replaced when the
-        new one is complete, and stays as it is if anything fails.
-    kind : str
-        Kind of content; :func:`read_arrays` needs the same word.
-    arrays : dict of str to ndarray
-        Numbers only.
-    options : object
-        Anything that JSON can hold.
+    The path ends in ``.npz`` or ``.safetensors``. An existing file is replaced atomically.
+    ``kind`` is the kind of content, for :func:`read_arrays`.
     """
     path = Path(path)
     write = _format_of(path)[0]
-    header = json.dumps(
-        {"kind": kind, "version": _VERSION, "arrays": sorted(arrays), "options": options}
-    )
+    about = {"kind": kind, "version": _VERSION, "arrays": sorted(arrays), "options": options}
+    header = json.dumps(about)
     with atomic_write(path) as file:
         write(file, {name: np.ascontiguousarray(array) for name, array in arrays.items()}, header)
 
 
 def read_arrays(path: str | os.PathLike[str], kind: str) -> tuple[Arrays, Any]:
-    """Read what :func:`write_arrays` wrote.
+    """Return arrays and options from a file of :func:`write_arrays`.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    kind : str
-        The expected kind of content.
-
-    Returns
-    -------
-    arrays : dict of str to ndarray
-        The arrays.
-    options : object
-        The options.
-
-    Raises
-    ------
-    ValueError
-        When the file is broken, or is not of this kind.
+    Raises ValueError if the file is broken or of another kind.
     """
     path = Path(path)
     read = _format_of(path)[1]
@@ -103,19 +79,8 @@ def _read_npz(path: Path) -> tuple[Arrays, str]:
         return arrays, arrays.pop(_HEADER).tobytes().decode()
     except KeyError as error:
         raise ValueError(f"{path} was not written by neurotopo.") from error
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-        SyntaxError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        # numpy and zipfile meet broken bytes with any of these
+    except _BROKEN as error:
+        # errors of numpy and zipfile on broken bytes
         raise ValueError(f"{path} cannot be read, it is broken or no .npz file: {error}") from error
 
 
@@ -145,7 +110,7 @@ def _safetensors() -> Any:
     except ImportError as error:
         raise ImportError(
             "files that end in .safetensors need the package safetensors: "
-            "pip install 'neurotopo[llm]'. A name that ends in .npz needs nothing."
+            "pip install 'neurotopo[llm]'. Files that end in .npz need no package."
         ) from error
     return safetensors
 

@@ -1,9 +1,9 @@
 """The merge tree of all MLP neurons of a model, in one exact pass over its weights.
 
 The graph has an edge for every pair of neurons in adjacent layers: 10^8 for GPT-2 small, 4 x 10^9
-for LLaMA-2 7B. None of it is kept. The minimum spanning forest of a union of edge sets lies in the
-union of their minimum spanning forests, so every tile of the weights between two layers is formed
-once, reduced to its forest and forgotten; one sparse forest over what is left gives the tree.
+for LLaMA-2 7B. The minimum spanning forest of a union of edge sets is in the union of their minimum
+spanning forests. So every tile of the weights between two layers is formed once and reduced to its
+forest; one sparse forest of these edges gives the tree.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["whole_model_forest", "whole_model_tree"]
 
 logger = logging.getLogger(__name__)
 
-_MOST_EDGES = 4  # edges held per vertex; beyond, they are reduced to their forest
+_MOST_EDGES = 4  # per vertex in memory; more are reduced to their forest
 
 
 def whole_model_tree(
@@ -56,45 +56,42 @@ def whole_model_tree(
 ) -> NeuronTree:
     r"""Build the merge tree of all MLP neurons of a model.
 
-    Neurons of adjacent layers are joined by edges as in :class:`~neurotopo.NeuronGraph`: for A in
-    layer l and B in layer l + 1 the weight is :math:`w_{AB} = \langle \mathrm{out}_A,
-    \mathrm{in}_B \rangle` and the length :math:`|1 / w_{AB}|`. The tree is exact: it is that of
-    the graph with all these edges (and of its shortest paths, which have the same tree).
+    Edges are those of :class:`~neurotopo.NeuronGraph`: for A in layer l and B in layer l + 1 the
+    weight is :math:`w_{AB} = \langle \mathrm{out}_A, \mathrm{in}_B \rangle` and the length
+    :math:`|1 / w_{AB}|`. The tree is exact: that of the graph with all these edges (and of its
+    shortest paths).
 
     Parameters
     ----------
     model : RowSource, str or Path
-        A :class:`~neurotopo.NeuronModel`, anything else with rows, or a folder with a
-        ``config.json`` and safetensors (or the file itself), of which one pair of layers is in
-        memory at a time while the next is read.
+        A :class:`~neurotopo.NeuronModel`, another RowSource, or a safetensors file or a folder with
+        ``config.json`` and safetensors, of which two pairs of layers are in memory at a time.
     layers : (int, int), optional
         First layer and the one after the last. None: all layers.
     path : {"up", "gate", "both"}, default="up"
-        Which in-projection of a gated MLP is read; ``"both"`` is the mean of the absolute values
-        of the two weights and takes two products per tile.
+        In-projection of a gated MLP; ``"both"``: the mean of the absolute weights, in twice the
+        time.
     fold_norm : bool, default=False
-        Multiply in-rows by the gain of the norm before the MLP.
+        Whether to multiply in-rows by the gain of the norm before the MLP.
     signed : bool, default=False
         Only positive weights are edges.
     length : {"inverse", "power", "neglog"}, str or callable, default="inverse"
-        Edge lengths, as for :func:`~neurotopo.graphs.edge_lengths`. A callable is called with
-        parts of each tile, which takes far longer than the product does.
+        Edge lengths, as for :func:`~neurotopo.graphs.edge_lengths`. A callable is slow: it is
+        called with all weights.
     power : float, default=1.0
         The exponent of ``length="power"``.
     activations : array-like, shape (n_layers, n_neurons), optional
-        Weights are multiplied by the activation of the earlier neuron.
+        Factors of the weights: the activation of the earlier neuron.
     tile_size : int, optional
         Neurons on each side of a tile. None: a whole pair of layers, or equal parts of at most
         512 MiB.
     dtype : {"float32", "float64"}, default="float32"
-        Precision in which weights are formed. Lengths are always computed in double precision.
-        With ``device`` also ``"bfloat16"`` and ``"float16"``: rows are rounded to it, sums are
-        in single precision.
+        Precision of the weights; lengths are in double precision. With ``device`` also
+        ``"bfloat16"`` and ``"float16"`` for rows, with sums in single precision.
     device : str, optional
-        Where tiles are formed and searched: None or ``"cpu"``, by NumPy; ``"cuda"`` or
-        ``"cuda:1"``, by torch.
+        Device of the tiles: None or ``"cpu"``, by NumPy; ``"cuda"`` or ``"cuda:1"``, by torch.
     progress : bool, default=False
-        Show a progress bar (needs tqdm; otherwise every pair of layers is logged).
+        Whether to show a progress bar (needs tqdm; otherwise tiles are logged).
 
     Returns
     -------
@@ -103,14 +100,14 @@ def whole_model_tree(
 
     See Also
     --------
-    whole_model_forest : The spanning forest behind it.
+    whole_model_forest : The spanning forest.
     neurotopo.NeuronGraph : The graph of some chosen neurons.
 
     Notes
     -----
-    Two tiles of weights are in memory: one is searched for its forest (see
-    :func:`~neurotopo.graphs.bipartite.tile_forest`) while the next one is formed. The whole takes
-    little more than the matrix products do.
+    Two tiles of weights are in memory: one is reduced to its forest (see
+    :func:`~neurotopo.graphs.bipartite.tile_forest`) while the next one is formed. Most of the time
+    is for the matrix products.
 
     References
     ----------
@@ -119,21 +116,11 @@ def whole_model_tree(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from neurotopo.graphs.whole_model import whole_model_tree
-    >>> class Model:
-    ...     n_layers, n_neurons = 2, 2
-    ...
-    ...     def in_rows(self, layer, indices=None, *, path="up", fold_norm=False):
-    ...         return np.eye(2)
-    ...
-    ...     def out_rows(self, layer, indices=None):
-    ...         return np.array([[4.0, 0.5], [0.0, -2.0]])
-    >>> tree = whole_model_tree(Model())
-    >>> tree.neurons(4), float(tree.birth[4])
-    (NeuronSet([(0, 0), (1, 0)]), 0.25)
-    >>> tree.n_components, tree.last_merge
-    (1, 2.0)
+    >>> from neurotopo.models.examples import random_model
+    >>> tree = whole_model_tree(random_model())
+    >>> tree.n_samples, tree.n_components, len(tree.neurons(tree.roots[0]))
+    (72, 1, 72)
     """
     source = _opened(model)
     plan = Plan.of(
@@ -194,7 +181,7 @@ def _opened(model: RowSource | str | Path) -> RowSource:
 
 @dataclass(frozen=True)
 class _Edges:
-    """Edges between vertices of the whole model, with strengths."""
+    """Edges of the whole model, with strengths."""
 
     source: NDArray[np.integer[Any]]
     target: NDArray[np.integer[Any]]
@@ -208,11 +195,8 @@ class _Edges:
         if not parts:
             nothing = np.empty(0, np.int32)
             return cls(nothing, nothing, np.empty(0, np.float32))
-        return cls(
-            np.concatenate([part.source for part in parts]),
-            np.concatenate([part.target for part in parts]),
-            np.concatenate([part.strength for part in parts]),
-        )
+        columns = zip(*((part.source, part.target, part.strength) for part in parts), strict=True)
+        return cls(*map(np.concatenate, columns))
 
 
 def _forest(source: RowSource, plan: Plan, progress: bool) -> SpanningForest:
@@ -230,12 +214,12 @@ def _forest(source: RowSource, plan: Plan, progress: bool) -> SpanningForest:
 def _tiles(
     plan: Plan, products: Products, pairs: Iterator[RowPair]
 ) -> Iterator[Callable[[], _Edges]]:
-    """Form one tile after the other; what is yielded finds the edges of its forest."""
+    """Form the tiles; yield functions that return the edges of the forest of a tile."""
     for pair in pairs:
         out_rows = products.prepared(pair.out_rows)
         in_rows = [products.prepared(rows) for rows in pair.in_rows]
         layer, check = pair.layer, pair.may_overflow
-        del pair  # or it would lie in memory beside the next two
+        del pair  # frees memory for the next two
         corner = (layer - plan.layers[0]) * plan.n_neurons
         for here, there in product(plan.sides, plan.sides):
             chosen = [rows[there] for rows in in_rows]
@@ -280,14 +264,11 @@ def _reduced(n_vertices: int, edges: _Edges) -> _Edges:
 
 
 def _measured(plan: Plan, edges: _Edges) -> SpanningForest:
-    """Turn strengths into lengths and leave a forest of them.
-
-    Lengths never rise with strength, so the forest of all strengths is one of all lengths.
-    """
+    """Turn strengths into lengths; return their forest, which is that of the strengths."""
     if callable(plan.length):
         lengths = -edges.strength.astype(np.float64) + 0.0
     else:
-        # the strongest edge of the model is among them, so they bring the scale of "neglog" along
+        # the strongest edge of the model is among them, for the scale of "neglog"
         lengths = edge_lengths(edges.strength, length=plan.length, power=plan.power)
     short = np.isfinite(lengths)
     source, target, lengths = edges.source[short], edges.target[short], lengths[short]
@@ -297,7 +278,7 @@ def _measured(plan: Plan, edges: _Edges) -> SpanningForest:
 
 @contextmanager
 def _progress(bar: bool, n_tiles: int) -> Iterator[Callable[[], object]]:
-    """Yield what is called after every tile."""
+    """Yield a function to call after every tile."""
     if bar:
         try:
             from tqdm.auto import tqdm

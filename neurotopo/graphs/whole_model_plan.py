@@ -1,4 +1,4 @@
-"""The options of a pass over a whole model, checked before anything is read."""
+"""Checked options of a pass over a whole model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Plan"]
 
 _HOST_DTYPES = ("float32", "float64")
 _DEVICE_DTYPES = (*_HOST_DTYPES, "bfloat16", "float16")
-_HALF_MAX = 65504.0  # the greatest number of float16
+_HALF_MAX = 65504.0  # the largest number of float16
 _LARGEST_TILE = 512 * 2**20  # bytes
 
 
@@ -27,7 +27,7 @@ class Plan:
 
     layers: tuple[int, int]
     n_neurons: int
-    bounds: tuple[int, ...]  # where the tiles of a layer begin and end
+    bounds: tuple[int, ...]  # of the tiles of a layer
     path: str
     fold_norm: bool
     signed: bool
@@ -97,7 +97,7 @@ class Plan:
         return (self.layers[1] - self.layers[0] - 1) * len(self.sides) ** 2
 
     def row_pairs(self, source: RowSource) -> Generator[RowPair, None, None]:
-        """Read the rows that are needed."""
+        """Read the rows of the layers."""
         return row_pairs(
             source,
             self.layers,
@@ -109,7 +109,7 @@ class Plan:
         )
 
     def products(self) -> Products:
-        """Return what makes the tiles."""
+        """Return the products of the device."""
         side = max(np.diff(self.bounds), default=0)
         if self.device is None:
             return HostProducts(int(side) ** 2, self.dtype, signed=self.signed, length=self.length)
@@ -134,7 +134,7 @@ def _checked_layers(layers: tuple[int, int] | None, n_layers: int) -> tuple[int,
 
 
 def _tile_bounds(n_neurons: int, tile_size: int | None, itemsize: int) -> tuple[int, ...]:
-    """Cut a layer into tiles as equal as can be."""
+    """Return the bounds of tiles of nearly equal size."""
     if tile_size is None:
         tile_size = int((_LARGEST_TILE / itemsize) ** 0.5)
     elif not (isinstance(tile_size, int | np.integer) and tile_size >= 1):
