@@ -1,7 +1,6 @@
 """Topological clustering of weighted graphs, and of the knowledge neurons of language models.
 
-The public names are loaded when they are first used, so that ``import neurotopo`` stays fast and
-a part that is not used costs nothing.
+Public names are loaded at first use, so that ``import neurotopo`` is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values as JSON text and back, without loss: also for nan, infinity and arrays of numbers."""
+"""Lossless JSON, also for nan, infinity and arrays of numbers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def to_text(value: Any, where: str = "value") -> str:
         Mappings with strings as keys, sequences, strings, numbers, booleans, None, and numpy's
         arrays and numbers. Tuples and arrays become lists; numbers keep every digit.
     where : str, default="value"
-        What to call it in a message.
+        Its name in error messages.
 
     Raises
     ------
     TypeError, ValueError
-        For anything else; the message says where it is.
+        For other values; the message names the place.
 
     Examples
     --------
@@ -42,18 +42,12 @@ def to_text(value: Any, where: str = "value") -> str:
 
 
 def from_text(text: str) -> Any:
-    """Return what :func:`to_text` was given.
-
-    Raises
-    ------
-    ValueError
-        When the text is no JSON.
-    """
+    """Return the value of a text of :func:`to_text`; raise ValueError if it is no JSON."""
     return json.loads(text, object_hook=_floats, parse_constant=_refuse)
 
 
 def difference(there: Any, here: Any, name: str = "") -> str:
-    """Say in which entry two nested mappings differ first, and how.
+    """Return a sentence on the first difference of two nested mappings.
 
     Examples
     --------
@@ -95,7 +89,7 @@ def _plain(value: Any, where: str) -> Any:
             if not isinstance(key, str):
                 raise TypeError(f"the keys of {where} must be strings, got {key!r}.")
             if key == _FLOAT:
-                raise ValueError(f"{where} has a key {_FLOAT!r}, which has a meaning of its own.")
+                raise ValueError(f"{where} has the key {_FLOAT!r}, which is reserved.")
         return {str(key): _plain(each, f"{where}[{key!r}]") for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each, f"{where}[{i}]") for i, each in enumerate(value)]

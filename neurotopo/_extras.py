@@ -1,10 +1,10 @@
-"""What to install where a package that language models need is missing."""
+"""Errors for missing packages of language models, and versions of packages."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 
 from neurotopo._version import __version__
@@ -13,13 +13,13 @@ __all__ = ["INSTALL_LLM", "LLM_PACKAGES", "llm_packages_for", "versions"]
 
 INSTALL_LLM = "pip install 'neurotopo[llm]'"
 LLM_PACKAGES = ("torch", "transformers", "safetensors", "tokenizers")
-"""What language models need, and the plain install has not."""
+"""Packages for language models, which are not in the basic install."""
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "safetensors", "ray")
 
 
 @contextmanager
 def llm_packages_for(what: str) -> Iterator[None]:
-    """Say in one sentence how to install what a block needs, where it is missing."""
+    """Turn the error of a missing package into one that says how to install it."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -29,11 +29,9 @@ def llm_packages_for(what: str) -> Iterator[None]:
 
 
 def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
-    """Return the versions of neurotopo, of Python and of the packages that are installed."""
-    found = {"neurotopo": __version__, "python": platform.python_version()}
+    """Return the versions of neurotopo, of Python and of the installed packages."""
+    installed = {"neurotopo": __version__, "python": platform.python_version()}
     for name in packages:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            installed[name] = metadata.version(name)
+    return installed

@@ -1,4 +1,4 @@
-"""Modules that moved: an import of an old name says where the new one is."""
+"""Modules that moved: an import of an old name raises an error with the new name."""
 
 from __future__ import annotations
 

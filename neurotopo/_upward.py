@@ -1,4 +1,4 @@
-"""The two calls from a lower layer into a higher one, which no import statement may make."""
+"""The two calls from a lower layer into a higher one."""
 
 from __future__ import annotations
 
@@ -36,16 +36,8 @@ class Explorable:
         ----------
         path : path-like
             The page: one HTML file that needs no network.
-        names : sequence, optional
-            Names of the samples.
-        positions : array-like, shape (n_samples, 2), optional
-            Where to draw the samples. None: in layers where there are strata; else a clusterer's
-            points by their first two columns and its graph by scaling of the shortest paths, and
-            the samples of a tree in leaf order.
-        strata : array-like, shape (n_samples,), optional
-            Layer of each sample, drawn from left to right. None: as given to ``fit``.
-        title : str, optional
-            The title of the page.
+        names, positions, strata, title
+            As for :func:`neurotopo.explore.explorer_data`.
 
         Returns
         -------
@@ -62,7 +54,6 @@ class Explorable:
         'clusters.html'
         """
         explore = import_module("neurotopo.explore").explore
-        page: Path = explore(
-            self, path, names=names, positions=positions, strata=strata, title=title
-        )
+        given = {"names": names, "positions": positions, "strata": strata, "title": title}
+        page: Path = explore(self, path, **given)
         return page

@@ -1,7 +1,7 @@
 """The command line, ``neurotopo`` or ``python -m neurotopo``.
 
-Whatever goes wrong through no fault of the program ends in one sentence on standard error and in
-status 2. An exception that is not expected here is a defect, and keeps its traceback.
+Errors of the user end with one sentence on standard error and status 2. Other exceptions are
+defects and keep their traceback.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        What stands behind the name of the program. None: ``sys.argv[1:]``.
+        Arguments of the program. None: ``sys.argv[1:]``.
 
     Returns
     -------
     int
-        0 where the work was done, 2 for a mistake, 130 when it was interrupted.
+        0 for success, 2 for a mistake, 130 for an interruption.
 
     Examples
     --------
@@ -39,16 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # Threads that wait for others usually spin, and where another program has a core they then
-    # take several times as long for small models; sleeping costs nothing that could be measured.
+    # Waiting threads usually spin. If another program uses a core, small models then take several
+    # times as long; sleeping threads have no measurable cost.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = _run(words)
-        sys.stdout.flush()  # here a pipe that nobody reads any more does no harm
+        sys.stdout.flush()  # raises BrokenPipeError here, not at exit
         return status
     except KeyboardInterrupt:
         return _ended("interrupted; files that were complete are kept.", _INTERRUPTED)
-    except BrokenPipeError:  # whoever read our output, head say, has seen enough of it
+    except BrokenPipeError:  # the reader of the output, for example head, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ModuleNotFoundError as error:

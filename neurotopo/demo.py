@@ -1,8 +1,7 @@
-"""A first look at the clusterer: ``python -m neurotopo.demo --out demo_output``.
+"""A demonstration of the clusterer: ``python -m neurotopo.demo --out demo_output``.
 
-A layered graph is generated in which a few groups of vertices are wired more strongly than the
-rest, as groups of neurons in the layers of a network might be. It is clustered, and the pictures
-of the result and a table of its clusters are written to a folder.
+It generates a layered graph with a few groups of strongly connected vertices, clusters it, and
+writes pictures and a table of the clusters to a folder.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ __all__ = ["LayeredGraph", "cluster_table", "main", "planted_layered_graph", "sa
 
 @dataclass(frozen=True)
 class LayeredGraph:
-    """A weighted graph whose vertices lie in layers, with the groups planted in it.
+    """A weighted graph of vertices in layers, with planted groups.
 
     Attributes
     ----------
     lengths : sparse array, shape (n, n)
-        Edge lengths ``1 / weight``; only vertices of adjacent layers are joined.
+        Edge lengths ``1 / weight``, between vertices of adjacent layers.
     layer : ndarray of int, shape (n,)
         Layer of each vertex.
     group : ndarray of int, shape (n,)
-        Planted group of each vertex, -1 for a vertex of the background.
+        Planted group of each vertex, -1 for the background.
     """
 
     lengths: sp.csr_array
@@ -54,8 +53,8 @@ def planted_layered_graph(
 ) -> LayeredGraph:
     """Generate a layered graph with groups of strongly connected vertices.
 
-    Connection weights are log-normal; within a planted group they are `contrast` times larger.
-    An edge is as long as its weight is weak: ``length = 1 / weight``.
+    Connection weights are log-normal, within a planted group `contrast` times larger. Lengths are
+    ``1 / weight``.
 
     Parameters
     ----------
@@ -73,7 +72,7 @@ def planted_layered_graph(
     Returns
     -------
     LayeredGraph
-        The lengths, and for each vertex its layer and its group.
+        The graph.
 
     Examples
     --------
@@ -99,17 +98,11 @@ def planted_layered_graph(
 
 
 def cluster_table(clusterer: NTCClusterer) -> pd.DataFrame:
-    """Describe the chosen clusters of a fitted clusterer, the most persistent first."""
-    return pd.DataFrame(
-        {
-            "cluster": np.arange(clusterer.n_clusters_),
-            "size": [len(members) for members in clusterer.clusters_],
-            "birth": clusterer.birth_,
-            "death": clusterer.death_,
-            "persistence": clusterer.persistence_,
-            "members": [" ".join(map(str, members)) for members in clusterer.clusters_],
-        }
-    )
+    """Return a table of the chosen clusters of a fitted clusterer, the most persistent first."""
+    clusters = clusterer.clusters_
+    sizes = {"cluster": np.arange(len(clusters)), "size": [len(members) for members in clusters]}
+    lives = {name: getattr(clusterer, f"{name}_") for name in ("birth", "death", "persistence")}
+    return pd.DataFrame({**sizes, **lives, "members": [" ".join(map(str, m)) for m in clusters]})
 
 
 def save_pictures(clusterer: NTCClusterer, out: Path) -> list[Path]:
@@ -124,7 +117,7 @@ def save_pictures(clusterer: NTCClusterer, out: Path) -> list[Path]:
     paths = []
     for name, display in displays.items():
         figure = Figure(figsize=(7, 5), layout="constrained")
-        FigureCanvasAgg(figure)  # pyplot would keep the figure and choose a backend for everybody
+        FigureCanvasAgg(figure)  # pyplot would keep the figure and choose a global backend
         display.from_estimator(clusterer, ax=figure.add_subplot())
         for suffix in ("png", "svg"):
             paths.append(out / f"{name}.{suffix}")

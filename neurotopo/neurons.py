@@ -19,13 +19,12 @@ class NeuronSet(Set[tuple[int, int]]):
     """An immutable set of neurons, ordered by layer and then by index.
 
     It is a :class:`collections.abc.Set`: ``|``, ``&``, ``-``, ``^``, ``<=``, ``in`` and ``==``
-    work with other neuron sets and with plain sets of pairs, and it may be a key of a dict.
+    work with other neuron sets and with plain sets of pairs, and it can be a key of a dict.
 
     Parameters
     ----------
     pairs : iterable of (int, int) or array-like, shape (k, 2)
-        Layer and index of each neuron, both counted from 0, in any order. Pairs that occur more
-        than once count once.
+        Layer and index of each neuron, both from 0 on, in any order; duplicates count once.
 
     Attributes
     ----------
@@ -80,12 +79,12 @@ class NeuronSet(Set[tuple[int, int]]):
 
     @classmethod
     def from_arrays(cls, layers: ArrayLike, indices: ArrayLike) -> NeuronSet:
-        """Make a set from two aligned arrays, or from one layer and an array of indices.
+        """Return the set of layers and indices.
 
         Parameters
         ----------
         layers, indices : array-like of int
-            They are broadcast against each other.
+            Arrays that can be broadcast, for example one layer and an array of indices.
 
         Returns
         -------
@@ -142,7 +141,7 @@ class NeuronSet(Set[tuple[int, int]]):
         if item.ndim == 0:
             return int(self._layers[item]), int(self._indices[item])
         if item.size == 0 and item.dtype != bool:
-            item = item.astype(np.intp)  # an empty list has become an array of floats
+            item = item.astype(np.intp)  # an empty list is an array of floats
         return NeuronSet._from_keys(np.unique(self._keys[item]))
 
     def __repr__(self) -> str:
@@ -162,7 +161,7 @@ class NeuronSet(Set[tuple[int, int]]):
         return len(self) == len(other) and all(pair in self for pair in other)
 
     def __hash__(self) -> int:
-        # equal to a frozenset of the same pairs, so it must have the hash of one
+        # it equals a frozenset of the same pairs, and must have the same hash
         if self._hash_value is None:
             self._hash_value = hash(frozenset(self))
         return self._hash_value
@@ -177,12 +176,10 @@ class NeuronSet(Set[tuple[int, int]]):
     def __ge__(self, other: Any) -> bool:
         if not isinstance(other, Set):
             return NotImplemented
-        if isinstance(other, NeuronSet):
-            return other <= self
-        return all(pair in self for pair in other)
+        return other <= self if isinstance(other, NeuronSet) else all(p in self for p in other)
 
     def isdisjoint(self, other: Iterable[Any]) -> bool:
-        """Tell whether the two sets have no neuron in common.
+        """Return whether the two sets have no neuron in common.
 
         Parameters
         ----------
@@ -234,7 +231,7 @@ class NeuronSet(Set[tuple[int, int]]):
         return np.column_stack([self._layers, self._indices])
 
     def layer_slices(self) -> list[tuple[int, slice]]:
-        """Return the layers that occur, in order, each with where its neurons lie.
+        """Return the layers that occur, in order, and the positions of their neurons.
 
         Returns
         -------
@@ -268,7 +265,7 @@ class NeuronSet(Set[tuple[int, int]]):
         return {layer: self._indices[where] for layer, where in self.layer_slices()}
 
     def check(self, n_layers: int, n_neurons: int) -> None:
-        """Raise a ValueError that names the first neuron a model of this size does not have.
+        """Raise a ValueError for a neuron outside a model of this size.
 
         Parameters
         ----------

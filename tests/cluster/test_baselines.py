@@ -67,9 +67,9 @@ def test_kmeans_is_the_authors_setting(seed: int) -> None:
     n_components = int(np.argmax(np.cumsum(full.explained_variance_ratio_) >= 0.95)) + 1
     features = PCA(n_components=n_components).fit_transform(matrix)
     expected = KMeans(n_clusters=6, random_state=0).fit(features).labels_
-    found = kmeans(distances, infinite=AUTHORS_INFINITE, random_state=0)
-    assert same_partition(found, expected)
-    assert len(np.unique(found)) == 6  # 10 % of 68, rounded down
+    labels = kmeans(distances, infinite=AUTHORS_INFINITE, random_state=0)
+    assert same_partition(labels, expected)
+    assert len(np.unique(labels)) == 6  # 10 % of 68, rounded down
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -78,10 +78,10 @@ def test_dbscan_is_the_authors_setting(seed: int) -> None:
     matrix = authors_matrix(distances)
     nearest = [min(value for value in row if value != 0) for row in matrix]
     expected = DBSCAN(eps=float(np.median(nearest)), min_samples=3, metric="precomputed")
-    found = dbscan(distances, infinite=AUTHORS_INFINITE)
-    assert same_partition(found, expected.fit(matrix).labels_)
-    assert -1 in found
-    assert found.max() > 0
+    labels = dbscan(distances, infinite=AUTHORS_INFINITE)
+    assert same_partition(labels, expected.fit(matrix).labels_)
+    assert -1 in labels
+    assert labels.max() > 0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -91,9 +91,9 @@ def test_hierarchical_is_the_authors_setting(seed: int) -> None:
     matrix = authors_matrix(distances)
     pairs = matrix[np.triu_indices(len(matrix), 1)]
     expected = fcluster(linkage(pairs, "average"), np.quantile(pairs, 0.7), "distance")
-    found = hierarchical(distances, infinite=AUTHORS_INFINITE)
-    assert same_partition(found, expected - 1)
-    assert found.max() > 0
+    labels = hierarchical(distances, infinite=AUTHORS_INFINITE)
+    assert same_partition(labels, expected - 1)
+    assert labels.max() > 0
 
 
 def test_hierarchical_cuts_at_a_quantile_of_the_pairs_not_of_the_merges() -> None:
@@ -101,9 +101,9 @@ def test_hierarchical_cuts_at_a_quantile_of_the_pairs_not_of_the_merges() -> Non
     # Two thirds of the pairs lie across groups, so the median pair does too: at 0.29 of the pairs
     # the cut is within a group, at the same quantile of the merge heights it would be smaller.
     pairs = distances[np.triu_indices(30, 1)]
-    found = hierarchical(distances, quantile=0.29)
+    labels = hierarchical(distances, quantile=0.29)
     expected = fcluster(linkage(pairs, "average"), np.quantile(pairs, 0.29), "distance")
-    assert same_partition(found, expected)
+    assert same_partition(labels, expected)
     merges = linkage(pairs, "average")[:, 2]
     assert np.quantile(merges, 0.29) < np.quantile(pairs, 0.29)
 
@@ -261,8 +261,8 @@ def test_extreme_lengths(name: str, length: float) -> None:
     chosen = {"n_clusters": 3} if name == "kmeans" else {}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = run_baseline(name, distances * length, random_state=0, **chosen)
-    assert np.array_equal(found, run_baseline(name, distances, random_state=0, **chosen))
+        labels = run_baseline(name, distances * length, random_state=0, **chosen)
+    assert np.array_equal(labels, run_baseline(name, distances, random_state=0, **chosen))
 
 
 def test_kmeans_is_deterministic_for_a_seed() -> None:

@@ -37,9 +37,9 @@ def test_against_all_permutations():
             [set(rng.integers(12, size=rng.integers(1, 6)).tolist()) for _ in range(n)]
             for n in sizes
         )
-        found = match_clusters(a, b)
-        assert len({i for i, *_ in found}) == len({j for _, j, _ in found}) == len(found)
-        for i, j, index in found:
+        matches = match_clusters(a, b)
+        assert len({i for i, *_ in matches}) == len({j for _, j, _ in matches}) == len(matches)
+        for i, j, index in matches:
             assert index == pytest.approx(len(a[i] & b[j]) / len(a[i] | b[j]))
             assert index > 0
         few, many = (a, b) if len(a) <= len(b) else (b, a)
@@ -47,7 +47,7 @@ def test_against_all_permutations():
             sum(jaccard(x, many[k]) for x, k in zip(few, order, strict=False))
             for order in permutations(range(len(many)), len(few))
         )
-        assert sum(index for *_, index in found) == pytest.approx(best)
+        assert sum(index for *_, index in matches) == pytest.approx(best)
 
 
 def test_nothing_to_match():

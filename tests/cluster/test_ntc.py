@@ -75,8 +75,10 @@ def test_the_papers_rule_against_the_definition(lengths, tau):
     persistence = {c: min(death, end) - birth for c, (birth, death) in clusters.items()}
     tau1 = tau * max(persistence.values(), default=0.0)
     expected = {c: p for c, p in persistence.items() if p > tau1}
-    found = {frozenset(c.tolist()): p for c, p in zip(ntc.clusters_, ntc.persistence_, strict=True)}
-    assert found == expected
+    persistences = {
+        frozenset(c.tolist()): p for c, p in zip(ntc.clusters_, ntc.persistence_, strict=True)
+    }
+    assert persistences == expected
     assert sorted(map(tuple, ntc.diagram_.tolist())) == sorted(clusters.values())
 
 

@@ -35,15 +35,15 @@ def above(parent, k):
 @given(forest=forests())
 def test_best_family_against_brute_force(forest):
     parent, weight, eligible = forest
-    found = best_disjoint_family(parent, weight, eligible)
+    chosen = best_disjoint_family(parent, weight, eligible)
     best = 0.0
     for size in range(len(eligible) + 1):
         for family in combinations(eligible.tolist(), size):
             if all(a not in above(parent, b) for a in family for b in family if a != b):
                 best = max(best, weight[list(family)].sum())
-    assert set(found) <= set(eligible)
-    assert all(a not in set(above(parent, b)) for a in found for b in found if a != b)
-    assert weight[found].sum() == best
+    assert set(chosen) <= set(eligible)
+    assert all(a not in set(above(parent, b)) for a in chosen for b in chosen if a != b)
+    assert weight[chosen].sum() == best
 
 
 def line(*x):

@@ -91,13 +91,13 @@ def test_the_canvas_has_the_colours_that_are_told(opened):
     state = _state(opened)
     opened.settle()
     painted = opened.evaluate(
-        "(() => { const g = explorer.graph, found = []; const {id} = explorer.data.vertices;"
+        "(() => { const g = explorer.graph, colors = []; const {id} = explorer.data.vertices;"
         "const all = g.context.getImageData(0, 0, g.canvas.width, g.canvas.height).data;"
         "for (let i = 0; i < g.n; i += 1) { const sharp = g.canvas.width / g.width;"
         "const k = 4 * (Math.round(g.y[i] * sharp) * g.canvas.width + Math.round(g.x[i] * sharp));"
         "const p = all.slice(k, k + 3);"
-        "found[id[i]] = '#' + [p[0], p[1], p[2]].map((v) => v.toString(16).padStart(2, '0'))"
-        ".join('').toUpperCase(); } return found; })()"
+        "colors[id[i]] = '#' + [p[0], p[1], p[2]].map((v) => v.toString(16).padStart(2, '0'))"
+        ".join('').toUpperCase(); } return colors; })()"
     )
     told = [color.split()[0] for color in state["colors"]]
     # a sample may lie under the rim of another one
@@ -313,8 +313,8 @@ def test_one_element_takes_other_data_and_a_page_several(browser, page, tmp_path
     )
     assert browser.evaluate(second) == ["Other", [-1, -1, -1], [0, 0, -1]]
     ids = "[...document.querySelectorAll('[id]')].map((e) => e.id)"
-    found = browser.evaluate(ids)
-    assert len(found) == len(set(found))
+    listed = browser.evaluate(ids)
+    assert len(listed) == len(set(listed))
     browser.evaluate("second.destroy()")
     assert browser.messages == []
     assert "window.neurotopoExplorer = " in explorer_script()

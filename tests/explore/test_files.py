@@ -20,8 +20,8 @@ POINTS = [[0.0, 0.0], [0.0, 1.0], [9.0, 9.0]]
 
 def _data(page):
     text = page.read_text(encoding="utf-8")
-    found = re.search(r'<script type="application/json" id="explorer-data">(.*?)</script>', text)
-    return json.loads(found[1])
+    element = re.search(r'<script type="application/json" id="explorer-data">(.*?)</script>', text)
+    return json.loads(element[1])
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ def models_and_neurons(draw, **kinds):
     return model, NeuronSet(draw(st.lists(pairs, max_size=12)))
 
 
-def dense(found, k):
+def dense(connections, k):
     weights = np.zeros((k, k))
-    weights[found.source, found.target] = found.weight
+    weights[connections.source, connections.target] = connections.weight
     return weights + weights.T
 
 
@@ -48,12 +48,12 @@ def test_weights_are_those_of_the_double_loop(case, path, fold_norm, active, wit
     by_array = matrix if within else None
     by_function = (lambda layer, i: similar[layer][np.ix_(i, i)]) if within else None
     for intra in (by_array, by_function):
-        found = connection_weights(model, neurons, intra=intra, **options)
-        assert np.array_equal(dense(found, k), np.array(expected).reshape(k, k))
-        assert (found.source < found.target).all()
-        assert (np.diff(found.source * k + found.target) > 0).all()
-        assert (found.weight != 0).all()
-        assert found.weight.dtype == np.float64
+        connections = connection_weights(model, neurons, intra=intra, **options)
+        assert np.array_equal(dense(connections, k), np.array(expected).reshape(k, k))
+        assert (connections.source < connections.target).all()
+        assert (np.diff(connections.source * k + connections.target) > 0).all()
+        assert (connections.weight != 0).all()
+        assert connections.weight.dtype == np.float64
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -62,8 +62,10 @@ def test_real_rows_are_multiplied_in_double_precision(case, dtype):
     scales = case.draw(st.lists(st.sampled_from([1e-30, 1e-3, 1.0, 1e25]), min_size=5, max_size=5))
     model, neurons = case.draw(models_and_neurons(dtype=dtype))
     model.out *= np.array(scales, dtype)[: model.n_layers, None, None]
-    found = connection_weights(model, neurons)
-    for a, b, weight in zip(found.source, found.target, found.weight, strict=True):
+    connections = connection_weights(model, neurons)
+    for a, b, weight in zip(
+        connections.source, connections.target, connections.weight, strict=True
+    ):
         (layer, i), (_, j) = neurons[a], neurons[b]
         terms = model.out[layer, i].astype(float) * model.up[layer + 1, j].astype(float)
         assert abs(weight - terms.sum()) <= 1e-14 * np.abs(terms).sum()
@@ -82,8 +84,8 @@ def test_only_the_rows_of_the_neurons_are_read_once():
 
 @pytest.mark.parametrize("pairs", [[], [(1, 3)], [(0, 0), (0, 1), (2, 2)]])
 def test_neurons_without_neighbours(pairs):
-    found = connection_weights(ArrayModel(), NeuronSet(pairs))
-    assert found.weight.shape == found.source.shape == found.target.shape == (0,)
+    connections = connection_weights(ArrayModel(), NeuronSet(pairs))
+    assert connections.weight.shape == connections.source.shape == connections.target.shape == (0,)
 
 
 def test_the_diagonal_and_other_layers_of_a_similarity_do_not_count():
@@ -91,15 +93,15 @@ def test_the_diagonal_and_other_layers_of_a_similarity_do_not_count():
     matrix = np.full((4, 4), np.nan)
     matrix[:2, :2] = [[np.nan, 3.0], [3.0, np.nan]]
     matrix[2:, 2:] = [[7.0, 0.0], [0.0, 7.0]]
-    found = connection_weights(ArrayModel(), neurons, intra=matrix)
-    assert (found.source.tolist(), found.target.tolist()) == ([0], [1])
-    assert found.weight.tolist() == [3.0]
+    connections = connection_weights(ArrayModel(), neurons, intra=matrix)
+    assert (connections.source.tolist(), connections.target.tolist()) == ([0], [1])
+    assert connections.weight.tolist() == [3.0]
 
 
 def test_connections_cannot_be_changed():
-    found = connection_weights(ArrayModel(), NeuronSet([(0, 0), (1, 0)]))
+    connections = connection_weights(ArrayModel(), NeuronSet([(0, 0), (1, 0)]))
     with pytest.raises(ValueError, match="read-only"):
-        found.weight[0] = 2.0
+        connections.weight[0] = 2.0
 
 
 def test_what_a_row_source_is():

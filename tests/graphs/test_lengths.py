@@ -33,7 +33,7 @@ def falling(weights):
 @settings(max_examples=40)
 @given(weights=WEIGHTS)
 def test_lengths_are_those_of_the_formulas(weights, length, power, signed):
-    found = edge_lengths(weights, length=length, power=power, signed=signed)
+    computed = edge_lengths(weights, length=length, power=power, signed=signed)
     if length == "power":  # Python raises where a float overflows
         naive = [power_or_inf(w, power, signed) for w in weights]
     elif length == "inverse":
@@ -41,11 +41,11 @@ def test_lengths_are_those_of_the_formulas(weights, length, power, signed):
     else:
         naive = naive_lengths([weights], length=length, signed=signed)[0]
     naive = np.array(naive)
-    assert found.dtype == np.float64
-    assert np.array_equal(np.isinf(found), np.isinf(naive))
+    assert computed.dtype == np.float64
+    assert np.array_equal(np.isinf(computed), np.isinf(naive))
     finite = np.isfinite(naive)
-    np.testing.assert_allclose(found[finite], naive[finite], rtol=1e-13, atol=1e-12)
-    assert not np.signbit(found).any()
+    np.testing.assert_allclose(computed[finite], naive[finite], rtol=1e-13, atol=1e-12)
+    assert not np.signbit(computed).any()
 
 
 def power_or_inf(w, power, signed):
@@ -59,8 +59,8 @@ def power_or_inf(w, power, signed):
 
 @given(weights=WEIGHTS)
 def test_eq_4_is_exact(weights):
-    for w, found in zip(weights, edge_lengths(weights), strict=True):
-        assert found == (abs(1 / w) if w else math.inf)
+    for w, computed in zip(weights, edge_lengths(weights), strict=True):
+        assert computed == (abs(1 / w) if w else math.inf)
 
 
 @pytest.mark.parametrize("length", ["inverse", "power", "neglog", falling])

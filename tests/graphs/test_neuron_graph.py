@@ -97,10 +97,10 @@ def naive_graph(model, pairs, options):
     return neurons, *(np.array(m, dtype=float).reshape(size) for m in (weights, lengths, a))
 
 
-def assert_close(found, expected, atol=0.0):
-    assert np.array_equal(found == np.inf, expected == np.inf)
+def assert_close(computed, expected, atol=0.0):
+    assert np.array_equal(computed == np.inf, expected == np.inf)
     held = np.isfinite(expected)
-    np.testing.assert_allclose(found[held], expected[held], rtol=1e-9, atol=atol)
+    np.testing.assert_allclose(computed[held], expected[held], rtol=1e-9, atol=atol)
 
 
 def dense_of(csr, absent):
@@ -122,20 +122,20 @@ def test_the_graph_is_that_of_the_slow_loops(case):
     atol = 1e-12 if options["length"] == "neglog" else 0.0
     assert_close(dense_of(graph.weights, 0.0), weights)
     assert_close(dense_of(graph.lengths, np.inf), lengths, atol)
-    found = graph.distances()
-    assert_close(found, a, atol)
-    assert np.array_equal(found, found.T)
+    computed = graph.distances()
+    assert_close(computed, a, atol)
+    assert np.array_equal(computed, computed.T)
 
     sparse = dense_of(graph.distances(dense=False), np.inf)
     np.fill_diagonal(sparse, 0.0)
-    assert np.array_equal(sparse, found)
+    assert np.array_equal(sparse, computed)
 
     if not neurons:
         return
     tree = graph.merge_tree()
-    assert tree == nt.merge_tree(found)  # the theorem, or A itself
+    assert tree == nt.merge_tree(computed)  # the theorem, or A itself
     assert tree == nt.merge_tree(graph.clustering_input())
-    expected = naive_clusters(found)
+    expected = naive_clusters(computed)
     assert tree_clusters(tree) == expected
 
 
@@ -196,8 +196,8 @@ def test_products_of_short_lengths_are_clustered_by_the_matrix():
 def test_max_span():
     model, neurons = chain(1.0, 1.0, 1.0, 1.0)
     for span in (1, 2, 3, 4, 9):
-        found = NeuronGraph.from_model(model, neurons, max_span=span).distances()
-        assert found[0].tolist() == [d if d <= span else np.inf for d in range(5)]
+        computed = NeuronGraph.from_model(model, neurons, max_span=span).distances()
+        assert computed[0].tolist() == [d if d <= span else np.inf for d in range(5)]
 
 
 def test_activations_make_the_graph_depend_on_the_input():
@@ -280,11 +280,11 @@ def test_shortest_paths_are_those_of_networkx():
     neurons = NeuronSet.from_arrays(rng.integers(0, 5, 30), rng.integers(0, 20, 30))
     graph = NeuronGraph.from_model(ArrayModel(5, 20, 3), neurons)
     lengths = dict(nx.all_pairs_dijkstra_path_length(graph.to_networkx(), weight="length"))
-    found = graph.distances()
+    computed = graph.distances()
     for i, a in enumerate(neurons):
         for j, b in enumerate(neurons):
             if abs(a[0] - b[0]) > 1:
-                assert found[i, j] == pytest.approx(lengths[a].get(b, np.inf), rel=1e-12)
+                assert computed[i, j] == pytest.approx(lengths[a].get(b, np.inf), rel=1e-12)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])

@@ -109,17 +109,17 @@ def test_equality_looks_at_the_layers():
 def test_top_clusters(tree, radius, scale, condense, min_layers, min_size):
     tree = tree.truncate(radius)
     options = {"min_cluster_size": min_size, "condense": condense}
-    found = candidate_clusters(tree, **options)
+    candidates = candidate_clusters(tree, **options)
     expected = []
-    for k, persistence in enumerate(found.persistence(scale)):
-        pairs = spelled_out(tree, found.node[k])
+    for k, persistence in enumerate(candidates.persistence(scale)):
+        pairs = spelled_out(tree, candidates.node[k])
         layers = [layer for layer, _ in pairs]
         if len(set(layers)) >= min_layers:
             joins = {pair: tree.death[tree.vertex(*pair)] for pair in pairs}
             row = (
-                found.node[k],
-                found.birth[k],
-                found.death[k],
+                candidates.node[k],
+                candidates.birth[k],
+                candidates.death[k],
                 persistence,
                 len(pairs),
                 min(layers),

@@ -69,12 +69,12 @@ def found_matrix(lengths, neurons, **options):
     return matrix_a(edges, neurons.layers, neurons.layer_slices(), **options)
 
 
-def assert_same(found, expected):
-    expected = np.array(expected).reshape(found.shape)
-    assert np.array_equal(found == np.inf, expected == np.inf)
-    assert np.array_equal(found == 0, expected == 0)
+def assert_same(computed, expected):
+    expected = np.array(expected).reshape(computed.shape)
+    assert np.array_equal(computed == np.inf, expected == np.inf)
+    assert np.array_equal(computed == 0, expected == 0)
     finite = np.isfinite(expected)
-    np.testing.assert_allclose(found[finite], expected[finite], rtol=1e-12)
+    np.testing.assert_allclose(computed[finite], expected[finite], rtol=1e-12)
 
 
 @pytest.mark.parametrize(("aggregation", "paths"), ROUTES)

@@ -103,10 +103,10 @@ def test_every_option_against_the_definition(options, tile_size, seed):
     model = ArrayModel(4, 5, 3, seed=seed, gated=True, integers=True)  # all products are exact
     tree = whole_model_tree(model, tile_size=tile_size, **options)
     expected = naive_clusters(naive_lengths(model, **options))
-    found = tree_clusters(tree)
-    assert found.keys() == expected.keys()
+    clusters = tree_clusters(tree)
+    assert clusters.keys() == expected.keys()
     for members, radii in expected.items():
-        assert found[members] == pytest.approx(radii, rel=1e-12)
+        assert clusters[members] == pytest.approx(radii, rel=1e-12)
 
 
 @st.composite

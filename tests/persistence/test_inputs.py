@@ -65,8 +65,8 @@ def test_rounding_is_forgiven_and_the_smaller_value_taken(form):
     noisy = lengths.copy()
     noisy[0, 250] = np.nextafter(noisy[0, 250], 9)
     assert merge_tree(form(noisy)) == merge_tree(lengths)
-    found = check_distances(form(noisy))
-    dense = found.to_dense() if isinstance(found, EdgeList) else found
+    checked = check_distances(form(noisy))
+    dense = checked.to_dense() if isinstance(checked, EdgeList) else checked
     assert np.array_equal(dense, lengths)
     noisy[0, 250] *= 1 + 1e-6
     with pytest.raises(ValueError, match="symmetric"):

@@ -89,13 +89,13 @@ def test_walks_up_and_down_the_tree(lengths, seed):
     tree = merge_tree(lengths)
     rng = np.random.default_rng(seed)
     condition, values = rng.random(tree.n_nodes) < 0.3, rng.random(tree.n_nodes)
-    found, lowest = tree.ancestor_where(condition), tree.subtree_minimum(values)
+    nearest, lowest = tree.ancestor_where(condition), tree.subtree_minimum(values)
     expected_lowest = values.copy()
     for node in range(tree.n_nodes):
         up = node
         while up >= 0 and not condition[up]:
             up = tree.parent[up]
-        assert found[node] == up
+        assert nearest[node] == up
         up = node
         while up >= 0:
             expected_lowest[up] = min(expected_lowest[up], values[node])

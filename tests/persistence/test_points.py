@@ -45,11 +45,11 @@ def cloud(rng, n, d, kind):
 def test_forest_of_points_is_minimal(seed, n, d, kind, exponent, min_samples, metric):
     X = cloud(np.random.default_rng(seed), n, d, kind) * 10.0**exponent
     min_samples = min(min_samples, len(X))
-    found = points_forest(X, metric, min_samples=min_samples)
+    forest = points_forest(X, metric, min_samples=min_samples)
     distances = pairwise(X, metric)
     expected = graph_forest(distances, min_samples=min_samples)
-    assert np.array_equal(np.sort(found.length), np.sort(expected.length))  # bit for bit
-    assert (found.length >= distances[found.source, found.target]).all()
+    assert np.array_equal(np.sort(forest.length), np.sort(expected.length))  # bit for bit
+    assert (forest.length >= distances[forest.source, forest.target]).all()
 
 
 @pytest.mark.parametrize("d", [2, 3, 8, 20])
@@ -57,9 +57,9 @@ def test_forest_of_points_is_minimal(seed, n, d, kind, exponent, min_samples, me
 @pytest.mark.parametrize("min_samples", [1, 4])
 def test_larger_clouds(d, kind, min_samples):
     X = cloud(np.random.default_rng(d), 1500, d, kind)
-    found = points_forest(X, min_samples=min_samples)
+    forest = points_forest(X, min_samples=min_samples)
     expected = graph_forest(pairwise(X, "euclidean"), min_samples=min_samples)
-    assert np.array_equal(np.sort(found.length), np.sort(expected.length))
+    assert np.array_equal(np.sort(forest.length), np.sort(expected.length))
 
 
 def test_a_bad_first_guess_is_put_right(monkeypatch):
@@ -67,19 +67,19 @@ def test_a_bad_first_guess_is_put_right(monkeypatch):
     x = np.linspace(0, 1, 400)
     X = np.concatenate([np.column_stack([x, 0 * x]), np.column_stack([x, 0 * x + 0.3])])
     X[600, 1] = 0.2  # one dent, a little nearer to the first line
-    found = points_forest(X)
+    forest = points_forest(X)
     expected = graph_forest(pairwise(X, "euclidean"))
-    assert np.array_equal(np.sort(found.length), np.sort(expected.length))
-    assert found.length.max() < 0.3
+    assert np.array_equal(np.sort(forest.length), np.sort(expected.length))
+    assert forest.length.max() < 0.3
 
 
 def test_many_separate_clumps():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 3))[rng.integers(0, 400, size=4000)] * 100
     X += rng.normal(size=X.shape) * 0.01
-    found = points_forest(X)
+    forest = points_forest(X)
     assert np.array_equal(
-        np.sort(found.length), np.sort(graph_forest(pairwise(X, "euclidean")).length)
+        np.sort(forest.length), np.sort(graph_forest(pairwise(X, "euclidean")).length)
     )
 
 
@@ -111,8 +111,8 @@ def test_other_metrics(metric):
     from sklearn.metrics import pairwise_distances
 
     expected = graph_forest(pairwise_distances(X, metric=metric))
-    found = minimum_spanning_forest(X, metric=metric)
-    assert np.allclose(np.sort(found.length), np.sort(expected.length), rtol=1e-12)
+    forest = minimum_spanning_forest(X, metric=metric)
+    assert np.allclose(np.sort(forest.length), np.sort(expected.length), rtol=1e-12)
     assert not prefers_points_engine(np.zeros((1000, 2)), metric)
 
 

@@ -70,8 +70,8 @@ def test_planted_groups_are_found(condense):
     test = permutation_test(
         symmetric(1 / weights), condense=condense, min_cluster_size=size, random_state=0
     )
-    found = [test.clusters.tree.members(v) for v in test.clusters.node[test.discoveries()]]
-    assert any(np.isin(np.arange(12), members).mean() > 0.9 for members in found)
+    discovered = [test.clusters.tree.members(v) for v in test.clusters.node[test.discoveries()]]
+    assert any(np.isin(np.arange(12), members).mean() > 0.9 for members in discovered)
     assert test.statistic == ("persistence" if condense else "joint")
     assert test.p_values.min() > 0
 

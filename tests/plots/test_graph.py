@@ -163,17 +163,17 @@ def test_classical_scaling_finds_points_of_the_plane_again():
     distances = np.linalg.norm(X[:, None] - X[None], axis=2)
     distances = np.maximum(distances, distances.max() / 25)  # within the contrast of a drawing
     np.fill_diagonal(distances, 0.0)
-    found = pdist(scaled_positions(_edge_list(distances)))
+    drawn = pdist(scaled_positions(_edge_list(distances)))
     given = pdist(X)
-    assert np.corrcoef(found, given)[0, 1] > 0.99
+    assert np.corrcoef(drawn, given)[0, 1] > 0.99
 
 
 def test_pivots_stand_for_all_vertices_of_a_large_graph():
     side = 20  # a grid of 400 vertices, more than there are pivots
     at = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=2).reshape(-1, 2)
     source, target = np.nonzero(np.triu(np.abs(at[:, None] - at[None]).sum(axis=2) == 1))
-    found = scaled_positions(EdgeList(side**2, source, target, np.ones(len(source))))
-    assert np.corrcoef(pdist(found), pdist(at))[0, 1] > 0.95
+    placed = scaled_positions(EdgeList(side**2, source, target, np.ones(len(source))))
+    assert np.corrcoef(pdist(placed), pdist(at))[0, 1] > 0.95
 
 
 def test_components_are_drawn_apart():

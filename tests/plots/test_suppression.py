@@ -43,14 +43,14 @@ def dkn(n, base=0.8):
 
 
 def test_means_and_single_subsets_of_a_fact_are_in_their_place():
-    found = dkn(4)
-    display = SuppressionDisplay.from_dkn(found, {"random": [0.0, 0.01, 0.02, 0.03]}, new_axes())
+    neurons = dkn(4)
+    display = SuppressionDisplay.from_dkn(neurons, {"random": [0.0, 0.01, 0.02, 0.03]}, new_axes())
     np.testing.assert_array_equal(display.line_.get_xdata(), range(5))
-    np.testing.assert_allclose(display.line_.get_ydata(), [0, *(100 * found.curve)])
+    np.testing.assert_allclose(display.line_.get_ydata(), [0, *(100 * neurons.curve)])
     at = offsets(display.points_)
-    np.testing.assert_allclose(at[:, 1], 100 * found.suppression.drops)
-    np.testing.assert_array_equal(np.rint(at[:, 0]), found.suppression.sizes)
-    assert np.abs(at[:, 0] - found.suppression.sizes).max() < 0.16
+    np.testing.assert_allclose(at[:, 1], 100 * neurons.suppression.drops)
+    np.testing.assert_array_equal(np.rint(at[:, 0]), neurons.suppression.sizes)
+    assert np.abs(at[:, 0] - neurons.suppression.sizes).max() < 0.16
     assert at[-1, 0] == 4  # alone in its column
     np.testing.assert_allclose(display.controls_["random"].get_ydata(), [0, 0, 1, 2, 3])
     texts = [text.get_text() for text in display.legend_.get_texts()]

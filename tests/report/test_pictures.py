@@ -25,12 +25,12 @@ def _ids(svg):
 
 def _references(svg):
     """Every id that an element of a picture refers to."""
-    found = set(re.findall(r"url\(#([^)]*)\)", svg))
+    references = set(re.findall(r"url\(#([^)]*)\)", svg))
     for each in ElementTree.fromstring(svg).iter():
         for key in (LINK, "href"):
             if each.get(key, "#")[0] == "#" and each.get(key):
-                found.add(each.get(key)[1:])
-    return found
+                references.add(each.get(key)[1:])
+    return references
 
 
 @pytest.mark.parametrize("make", [bars, curves])

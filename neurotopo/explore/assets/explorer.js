@@ -175,8 +175,8 @@ class Explorer {
   /** Go to the next merge, or to the one before (just before anything: R = 0). */
   step(direction) {
     this.stop();
-    const found = this.nextMerge(direction);
-    if (found !== null) this.setRadius(found);
+    const merge = this.nextMerge(direction);
+    if (merge !== null) this.setRadius(merge);
   }
 
   nextMerge(direction) {

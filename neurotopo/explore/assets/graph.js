@@ -259,16 +259,16 @@ class Graph {
 
   /** Return the sample at a place on the canvas, -1 where there is none. */
   nearest(x, y) {
-    let found = -1;
+    let sample = -1;
     let least = NEAR * NEAR;
     for (let i = 0; i < this.n; i += 1) {
       const away = (this.x[i] - x) * (this.x[i] - x) + (this.y[i] - y) * (this.y[i] - y);
       if (away < least) {
         least = away;
-        found = i;
+        sample = i;
       }
     }
-    return found;
+    return sample;
   }
 }
 

@@ -42,10 +42,10 @@ class Scale {
     if (!this.log) return [0, ...steps(0, this.high, most).filter((r) => r > 0)];
     const first = Math.floor(Math.log10(this.low));
     const last = Math.ceil(Math.log10(this.high));
-    const found = [];
+    const ticks = [];
     const every = Math.max(1, Math.ceil((last - first) / most));
-    for (let power = first; power <= last; power += every) found.push(Number("1e" + power));
-    let inside = found.filter((r) => r >= this.low && r <= this.high);
+    for (let power = first; power <= last; power += every) ticks.push(Number("1e" + power));
+    let inside = ticks.filter((r) => r >= this.low && r <= this.high);
     if (inside.length < 3) {
       inside = [];
       for (let power = first; power <= last; power += 1) {
@@ -63,11 +63,11 @@ function steps(low, high, most) {
   const rough = (high - low) / Math.max(most, 1);
   const power = Math.pow(10, Math.floor(Math.log10(rough)));
   const step = [1, 2, 5, 10].map((digit) => digit * power).find((s) => s >= rough) || rough;
-  const found = [];
+  const ticks = [];
   for (let k = Math.ceil(low / step); k * step <= high; k += 1) {
-    found.push(Number((k * step).toPrecision(10)));
+    ticks.push(Number((k * step).toPrecision(10)));
   }
-  return found;
+  return ticks;
 }
 
 /* Colours (of Okabe and Ito) and shapes: 42 pairs before one comes again. */
