@@ -23,27 +23,13 @@ _MOST_PAIRS = 2000  # points of which all pairs are taken for edges; above, only
 
 @dataclass(frozen=True)
 class DrawnGraph:
-    """A graph ready to be drawn.
+    """A graph with positions of its vertices."""
 
-    Attributes
-    ----------
-    edges : EdgeList
-        All edges, with the lengths of the clusterer.
-    in_forest : ndarray of bool, shape (n_edges,)
-        The edges of a minimum spanning forest.
-    positions : ndarray of float64, shape (n_vertices, 2)
-        Positions of the vertices.
-    layers : ndarray or None
-        Names of the layers at x = 0, 1, 2, ..., if the drawing is layered.
-    true_distances : bool
-        Whether distances in the drawing are the lengths of the edges.
-    """
-
-    edges: EdgeList
-    in_forest: NDArray[np.bool_]
+    edges: EdgeList  # with the lengths of the clusterer
+    in_forest: NDArray[np.bool_]  # whether an edge is in the minimum spanning forest
     positions: NDArray[np.float64]
-    layers: NDArray[Any] | None
-    true_distances: bool
+    layers: NDArray[Any] | None  # names of the layers at x = 0, 1, 2, ..., if any
+    true_distances: bool  # whether distances in the drawing are the lengths of the edges
 
     def shortest(self, most: int | None, max_length: float = np.inf) -> NDArray[np.bool_]:
         """Mark the edges to draw: the forest, and the shortest others up to ``most`` in all."""

@@ -29,46 +29,22 @@ PValues = Callable[[CandidateClusters], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class RuleInput:
-    """Input of a selection rule.
-
-    Attributes
-    ----------
-    clusters : CandidateClusters
-        The clusters to choose from.
-    persistence : ndarray of float64, shape (n_clusters,)
-        Their persistence, on the scale of the clusterer.
-    tau : float
-        The parameter of the rule.
-    p_values_of : callable or None
-        Computes the p-values of the clusters.
-    """
+    """Input of a selection rule."""
 
     clusters: CandidateClusters
-    persistence: NDArray[np.float64]
+    persistence: NDArray[np.float64]  # of the clusters, on the scale of the clusterer
     tau: float
-    p_values_of: PValues | None = None
+    p_values_of: PValues | None = None  # computes the p-values of the clusters
 
 
 @dataclass(frozen=True)
 class Eligible:
-    """Result of a selection rule: the clusters that may be chosen.
+    """Result of a selection rule: the clusters that may be chosen."""
 
-    Attributes
-    ----------
-    positions : ndarray of int
-        Positions of the eligible clusters, ascending.
-    weight : ndarray of float64, shape (n_clusters,)
-        Non-negative weights; the disjoint family maximizes their sum.
-    threshold : float
-        The attribute ``threshold_`` of the clusterer.
-    p_values : ndarray of float64 or None
-        One per cluster, for rules that test.
-    """
-
-    positions: NDArray[np.intp]
-    weight: NDArray[np.float64]
-    threshold: float
-    p_values: NDArray[np.float64] | None = None
+    positions: NDArray[np.intp]  # of the eligible clusters, ascending
+    weight: NDArray[np.float64]  # of each cluster, not negative; the family maximizes their sum
+    threshold: float  # the attribute threshold_ of the clusterer
+    p_values: NDArray[np.float64] | None = None  # of each cluster, for rules that test
 
     @classmethod
     def above(cls, weight: NDArray[np.float64], threshold: float) -> Eligible:
@@ -78,15 +54,7 @@ class Eligible:
 
 @dataclass(frozen=True)
 class Rule:
-    """A registered selection rule.
-
-    Attributes
-    ----------
-    choose : callable
-        From a :class:`RuleInput` to the :class:`Eligible` clusters.
-    of_persistence : bool
-        Whether the threshold is a persistence, so that plots can draw it.
-    """
+    """A registered selection rule, see :func:`register_rule`."""
 
     choose: Callable[[RuleInput], Eligible]
     of_persistence: bool = True
@@ -152,26 +120,14 @@ def register_rule(
 
 @dataclass(frozen=True)
 class Selection:
-    """The chosen clusters.
+    """The chosen clusters."""
 
-    Attributes
-    ----------
-    chosen : ndarray of int, shape (n_chosen,)
-        Positions among the candidates, by descending persistence: first the disjoint family of the
-        labels, then (``nested=True``) the others.
-    n_disjoint : int
-        Size of the disjoint family.
-    threshold : float
-        Clusters of larger persistence (mass with ``rule="mass"``) were eligible. With
-        ``rule="significance"``, the smallest persistence of a significant cluster, or inf.
-    p_values : ndarray of float64 or None
-        With ``rule="significance"``, one per candidate.
-    """
-
+    # positions among the candidates, by descending persistence: first the disjoint family of the
+    # labels, then (nested=True) the others
     chosen: NDArray[np.intp]
-    n_disjoint: int
-    threshold: float
-    p_values: NDArray[np.float64] | None = None
+    n_disjoint: int  # size of the disjoint family
+    threshold: float  # the attribute threshold_ of the clusterer
+    p_values: NDArray[np.float64] | None = None  # of each candidate, with rule="significance"
 
 
 def select_clusters(

@@ -22,32 +22,14 @@ _MOST_DISCS = 2000
 
 @dataclass(frozen=True)
 class Drawing:
-    """The drawing of a graph.
+    """The drawing of a graph."""
 
-    Attributes
-    ----------
-    positions : ndarray of float64, shape (n_shown, 2)
-        Positions of the samples shown.
-    layer : ndarray of int or None
-        The layer of each, from 0 on.
-    layers : list of str or None
-        Names of the layers.
-    discs : bool
-        Whether distances in the drawing are lengths, so that discs of radius R / 2 can be drawn.
-    circle : bool
-        Whether the samples are in leaf order on a circle, with the tree inside.
-    source, target, length : ndarray
-        Edges between samples shown.
-    notes : list of str
-        Remarks for the page.
-    """
-
-    positions: NDArray[np.float64]
-    layer: NDArray[np.intp] | None
-    layers: list[str] | None
-    discs: bool
-    circle: bool
-    source: NDArray[np.intp]
+    positions: NDArray[np.float64]  # of the samples shown
+    layer: NDArray[np.intp] | None  # of each sample, from 0 on
+    layers: list[str] | None  # names
+    discs: bool  # whether distances in the drawing are lengths, for discs of radius R / 2
+    circle: bool  # whether the samples are in leaf order on a circle, with the tree inside
+    source: NDArray[np.intp]  # of edges between samples shown
     target: NDArray[np.intp]
     length: NDArray[np.float64]
     notes: list[str]

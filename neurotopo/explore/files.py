@@ -25,21 +25,11 @@ _TOO_LONG = 30
 
 @dataclass(frozen=True)
 class Read:
-    """Content of a file.
+    """Content of a file."""
 
-    Attributes
-    ----------
-    samples : ndarray or sparse array
-        Points, one per row, or a square matrix of lengths.
-    names : list of str or None
-        Names of the samples.
-    graph : bool
-        Whether it is a sparse graph, whose entries are lengths.
-    """
-
-    samples: Any
+    samples: Any  # points, one per row, or a square matrix of lengths, dense or sparse
     names: list[str] | None
-    graph: bool
+    graph: bool  # whether it is a sparse graph, whose entries are lengths
 
 
 def read_samples(path: Path, *, distances: bool = False) -> Read:

@@ -21,27 +21,13 @@ _GAP = 0.07  # distance of zero or infinity from the finite radii, relative to t
 
 @dataclass(frozen=True)
 class RadiusAxis:
-    """The range of an axis of radii.
-
-    Attributes
-    ----------
-    log : bool
-        Whether the axis is logarithmic.
-    low, high : float
-        Range of the finite radii.
-    zero, infinity : float
-        Positions of the radii 0 and ``inf``.
-    limits : tuple of float
-        Limits of the axis.
-    has_zero, has_infinity : bool
-        Whether there are such radii.
-    """
+    """The range of an axis of radii, logarithmic or not."""
 
     log: bool
-    low: float
+    low: float  # of the finite radii
     high: float
-    zero: float
-    infinity: float
+    zero: float  # position of the radius 0
+    infinity: float  # position of the radius inf
     limits: tuple[float, float]
     has_zero: bool
     has_infinity: bool
