@@ -119,7 +119,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _is_heading(lines: list[tuple[int, list[str]]]) -> bool:
-    """Tell whether the first line holds headings: text where numbers may be expected."""
+    """Return whether the first line has headings: text in place of numbers."""
     cells = lines[0][1]
     if not any(_number(cell) is None for cell in cells[1:]):
         # one cell of text before numbers is a name; alone above a number it is a heading

@@ -57,7 +57,7 @@ def minimum_spanning_forest(
         Minkowski metrics, without a matrix of distances. ``"auto"``: ``"scipy"`` for sparse,
         ``"prim"`` for dense input and ``"points"`` for points where it applies.
     min_samples : int, default=1
-        Core-distance smoothing of the lengths; 1 leaves them as they are.
+        Core-distance smoothing of the lengths. 1: no smoothing.
     n_jobs : int or None, default=None
         Threads for the neighbour search of ``"points"``.
 

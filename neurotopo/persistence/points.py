@@ -135,7 +135,7 @@ def points_forest(
     metric : {"euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev"}
         The metric.
     min_samples : int, default=1
-        Core-distance smoothing of the lengths (mutual reachability); 1 leaves them as they are.
+        Core-distance smoothing of the lengths (mutual reachability). 1: no smoothing.
     n_jobs : int or None, default=None
         Threads of the neighbour search.
 

@@ -15,7 +15,7 @@ __all__ = ["Display", "axes_for", "constructor"]
 _D = TypeVar("_D", bound="Display")
 
 # Descriptions of parameters and attributes. A line of a docstring that is one of these names in
-# braces stands for the text; methods get those of their parameters by themselves.
+# braces stands for the text; methods get those of their parameters.
 _PARTS = {
     "ax": "ax : matplotlib Axes, optional\n    Where to draw. None: a new figure.",
     "ax_": "ax_ : matplotlib Axes\n    The axes.",

@@ -23,7 +23,7 @@ __all__ = ["write_report"]
 PAGE, ROWS, LIST, RUN = "report.html", "rows.csv", "report.json", "run.json"
 _KIND, _VERSION = "neurotopo.report", 1
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-# Only files that match are deleted, whatever the list of files says.
+# only files that match are deleted
 _OURS = re.compile(
     rf"tables/{_NAME}\.({'|'.join(TABLE_FORMATS)})|figures/{_NAME}\.({'|'.join(FIGURE_FORMATS)})"
 )

@@ -26,7 +26,7 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     **{sign: f"\\{sign}" for sign in "#$%&_{}"},
-    # At the start of a row LaTeX would take these for options of the line break before it.
+    # at the start of a row, LaTeX reads these as options of the line break before it
     **{sign: f"{{{sign}}}" for sign in "[]*"},
 }
 
@@ -60,7 +60,7 @@ def csv_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame without carriage returns, which pandas does not quote."""
     whole = frame.copy(deep=False)
     for i, kind in enumerate(frame.dtypes):
-        if kind.kind == "O":  # text, or anything
+        if kind.kind == "O":  # text or other objects
             values = [_no_return(value) for value in frame.iloc[:, i]]
             whole.isetitem(i, pd.Series(values, index=frame.index, dtype=object))
     if frame.columns.nlevels == 1:
