@@ -23,19 +23,25 @@ _PARTS = {
     "figure_": "figure_ : matplotlib Figure\n    The figure of ``ax_``.",
     "cmap": 'cmap : str or Colormap, default="viridis"\n    Colours.',
     "estimator": "estimator : NTCClusterer\n    A fitted clusterer.",
+    "intervals": "diagram : array-like, shape (n, 2)\n"
+    "    Births and deaths, ``inf`` for intervals that never end.\n"
+    "labels : array-like of int, shape (n,), optional\n"
+    "    Colour of each interval, -1 for grey (not chosen).\n"
+    "sizes : array-like of int, shape (n,), optional\n    Samples in each cluster.\n"
+    "names : list of str, optional\n    Names of the labels in the legend.\n"
+    "threshold : float, optional\n"
+    "    Persistence above which clusters were kept; it is marked.\n"
+    'scale : {"difference", "log"}, default="difference"\n    Scale of the persistence.\n'
+    "unit : float, default=0.0\n"
+    "    Smaller births count as this one on the logarithmic scale.\n"
+    "end_of_observation : float, optional\n"
+    "    Radius up to which infinite intervals are counted. None: the largest finite one.",
     "kwargs": "**kwargs\n    Passed to :meth:`plot`.",
     "label": "label : str\n    Label of the horizontal axis.",
     "legend": "legend : bool, default=True\n    Whether to draw a legend.",
     "legend_": "legend_ : matplotlib Legend or None\n    The legend.",
     "log": "log : bool, optional\n"
     "    Logarithmic axis. None: if the scale of the persistence is logarithmic.",
-    "kept": "threshold : float, optional\n"
-    "    Persistence above which clusters were kept; it is marked.",
-    "labels": "labels : array-like of int, shape (n,), optional\n"
-    "    Colour of each interval, -1 for grey (not chosen).",
-    "classes": "names : list of str, optional\n    Names of the labels in the legend.",
-    "unit": "unit : float, default=0.0\n"
-    "    Smaller births count as this one on the logarithmic scale.",
     "names": "names : sequence of str, optional\n    Names of the samples.",
     "note_": "note_ : matplotlib Text or None\n    A remark, if there is nothing to draw.",
     "notes_": "notes_ : list of matplotlib Text\n    Remarks where a value is missing.",

@@ -22,22 +22,13 @@ _MOST_COUNTS = 80  # more texts are unreadable
 
 
 class BarcodeDisplay(IntervalDisplay):
-    """Barcode: one bar from R1 to R2 per cluster, with the number of its samples.
+    """Barcode: one bar from R1 to R2 per cluster, with the number of its samples at the end.
+
+    Infinite bars end in an arrow at the end of observation.
 
     Parameters
     ----------
-    diagram : array-like, shape (n, 2)
-        Births and deaths. A bar with an ``inf`` death ends in an arrow at the end of observation.
-    {labels}
-    sizes : array-like of int, shape (n,), optional
-        Samples in each cluster, written at the end of the bar.
-    {classes}
-    {kept}
-    scale : {"difference", "log"}, default="difference"
-        Scale of that persistence, and of the order of the bars.
-    {unit}
-    end_of_observation : float, optional
-        Radius at which infinite bars end. None: the largest finite one.
+    {intervals}
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.plots._display import Display
+from neurotopo.plots._display import Display, constructor
 from neurotopo.plots._inputs import chosen_stages, fitted_clusterer, given_tree
 from neurotopo.plots._palette import colors_of
 from neurotopo.plots._radii import RadiusAxis
@@ -44,7 +44,7 @@ class MergeTreeDisplay(Display):
     drawn_nodes_ : ndarray of int
         The nodes drawn, in ascending order.
     leaves_ : ndarray of int
-        The lowest of them, from left to right; the k-th stands at x = k.
+        The lowest of them, from left to right; the k-th is at x = k.
     stems_ : matplotlib LineCollection
         Vertical lines, one per drawn node.
     merges_ : matplotlib LineCollection
@@ -54,7 +54,7 @@ class MergeTreeDisplay(Display):
     tips_ : matplotlib Line2D
         Dots on the leaves that are clusters, below which nothing is drawn.
     infinity_line_, cut_line_ : matplotlib Line2D or None
-        The line that stands for an infinite radius, and the cut.
+        The lines of the infinite radius and of the cut.
     cluster_texts_ : list of matplotlib Text
         The numbers of the chosen clusters.
 
@@ -80,7 +80,7 @@ class MergeTreeDisplay(Display):
         self.tree = given_tree(tree, type(self))
         self.nodes = np.asarray([] if nodes is None else nodes, dtype=np.intp)
         if np.any((self.nodes < 0) | (self.nodes >= tree.n_nodes)):
-            raise ValueError(f"nodes must lie in 0..{tree.n_nodes - 1}.")
+            raise ValueError(f"nodes must be in 0..{tree.n_nodes - 1}.")
         if stages is None:
             self.stages = np.full(tree.n_nodes, -1, dtype=np.intp)
             self.stages[self.nodes] = np.arange(len(self.nodes))
@@ -99,24 +99,7 @@ class MergeTreeDisplay(Display):
         chosen = {"nodes": ntc.nodes_, "stages": chosen_stages(ntc)}
         return cls(ntc.merge_tree_, names=names, scale=ntc.scale, **chosen).plot(ax=ax, **kwargs)
 
-    @classmethod
-    def from_tree(
-        cls,
-        tree: MergeTree,
-        *,
-        nodes: ArrayLike | None = None,
-        names: Sequence[str] | None = None,
-        ax: Any = None,
-        **kwargs: Any,
-    ) -> MergeTreeDisplay:
-        """Draw a merge tree.
-
-        Parameters
-        ----------
-        nodes : array-like of int, optional
-            Nodes whose subtrees are coloured.
-        """
-        return cls(given_tree(tree, cls), nodes=nodes, names=names).plot(ax=ax, **kwargs)
+    from_tree = constructor("Draw a merge tree.")
 
     def plot(
         self,

@@ -20,21 +20,12 @@ _MARKERS = "o^sDv"  # dimensions differ in shape as well as in colour
 class PersistenceDiagramDisplay(IntervalDisplay):
     """Persistence diagram: one point (R1, R2) per cluster, or (birth, death) per class.
 
+    Infinite deaths are on a marked line at the top, larger clusters have larger markers. The
+    threshold is the line ``death = birth + threshold`` or ``death = birth * exp(threshold)``.
+
     Parameters
     ----------
-    diagram : array-like, shape (n, 2)
-        Births and deaths; ``inf`` deaths are drawn on a marked line at the top.
-    {labels}
-    sizes : array-like of int, shape (n,), optional
-        Samples in each cluster; larger ones get larger markers.
-    {classes}
-    {kept}
-    scale : {"difference", "log"}, default="difference"
-        Scale of that persistence. The threshold is the line ``death = birth + threshold`` or
-        ``death = birth * exp(threshold)``.
-    {unit}
-    end_of_observation : float, optional
-        Radius up to which the persistence of infinite bars was counted.
+    {intervals}
 
     Attributes
     ----------

@@ -163,7 +163,7 @@ def test_chosen_nodes_of_a_bare_tree():
     coloured = np.flatnonzero((display.stems_.get_colors()[:, :3] == colors_of([0])[0]).all(axis=1))
     members = set(tree.members(node))
     assert members == set(coloured[coloured < tree.n_samples])
-    with pytest.raises(ValueError, match=r"nodes must lie in 0\.\."):
+    with pytest.raises(ValueError, match=r"nodes must be in 0\.\."):
         MergeTreeDisplay.from_tree(tree, nodes=[10**6], ax=new_axes())
     with pytest.raises(TypeError, match="MergeTreeDisplay needs a MergeTree, got ndarray"):
         MergeTreeDisplay.from_tree(blobs(), ax=new_axes())
