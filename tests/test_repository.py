@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 TESTS = Path(__file__).parent
+MOST_LINES = 500
 
 
 def imported(source):
@@ -35,6 +36,14 @@ def test_no_test_imports_another_test():
         if (modules := imported_tests(path.read_text(encoding="utf-8")))
     }
     assert importing == {}
+
+
+def test_no_test_file_is_long():
+    lines = {
+        str(path.relative_to(TESTS)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in sorted(TESTS.rglob("*.py"))
+    }
+    assert {name: n for name, n in lines.items() if n > MOST_LINES} == {}
 
 
 def test_imports_of_tests_are_seen():

@@ -9,13 +9,16 @@ import pytest
 
 from neurotopo.cli import main
 from neurotopo.commands.demo import MODELS, _conclusion, fact_in_full
-from neurotopo.studies import read_run
+from neurotopo.studies import Study, read_run
+from neurotopo.studies.acquisition.study import Acquisition
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
-    assert main(["demo", "--out", str(out), "--facts", "3"]) == 0
+    with pytest.MonkeyPatch.context() as patch:  # the demo shows this picture of each study
+        patch.setattr(Acquisition, "pictures", {"figure4": Acquisition.pictures["figure4"]})
+        assert main(["demo", "--out", str(out), "--facts", "3"]) == 0
     return out
 
 
@@ -50,7 +53,8 @@ def test_the_table_is_that_of_the_studies(folder):
     assert set(table.loc[table["method"] == "oracle", "model"]) == {"testbed:planted"}
 
 
-def test_a_second_time_nothing_is_done_again(folder, capsys):
+def test_a_second_time_nothing_is_done_again(folder, capsys, monkeypatch):
+    monkeypatch.setattr(Study, "draw", lambda *_: {})
     assert main(["demo", "--out", str(folder), "--facts", "3"]) == 0
     assert read_run(folder / "planted" / "run.json")["n_there"] == 3
     assert "report.html" in capsys.readouterr().out

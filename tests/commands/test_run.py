@@ -196,7 +196,7 @@ def test_a_failure_is_said_even_if_quiet(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("no_report")
-def test_an_interrupted_run_and_its_report(first, tmp_path, capsys, at_fact, monkeypatch):
+def test_an_interrupted_run_and_its_report(first, tmp_path, capsys, at_fact):
     out = tmp_path / "out"
     at_fact(FACTS[2].key, KeyboardInterrupt())
     assert main(words(out, *CHOSEN)) == 130
@@ -212,7 +212,7 @@ def test_an_interrupted_run_and_its_report(first, tmp_path, capsys, at_fact, mon
     printed = capsys.readouterr().out
     assert printed.startswith("acquisition: 2 of 4 facts done, 2 of them before, interrupted")
     assert bytes_of(out) == written
-    monkeypatch.undo()
+    at_fact("none", ValueError("never"))
     assert main(words(out, *CHOSEN, "-q")) == 0
     assert (out / "rows.csv").read_bytes() == (first[0] / "rows.csv").read_bytes()
 
