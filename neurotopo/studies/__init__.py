@@ -1,4 +1,4 @@
-"""Experiments over many facts: work per fact, kept in a file as it is done, and a summary.
+"""Experiments over many facts: results per fact, stored at once, and a report of all of them.
 
 The names are loaded when they are first used.
 """
