@@ -285,7 +285,7 @@ def test_a_file_in_the_form_of_templama(tmp_path, capsys):
 def test_facts_that_the_model_does_not_know(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(words(out, facts="factworld:3", model="testbed:null")) == 0
-    known = "The model answers 0 of 3 facts correctly. It knows none of them, so nothing below"
+    known = "The model answers 0 of 3 facts correctly. It knows none of them, so the results below"
     assert f"- {known}" in capsys.readouterr().out
     assert known in (out / "report.html").read_text(encoding="utf-8")
     out = tmp_path / "left out"
