@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurotopo.knowledge.attribution import COARSE, Attribution
 from neurotopo.knowledge.quadrature import QUADRATURES, quadrature_nodes
-from neurotopo.knowledge.thresholds import RULES, SCOPES, check_threshold
+from neurotopo.knowledge.thresholds import RULES, SCOPES, check_choices, check_threshold
 from neurotopo.models.prompts import FactLike, describe_fact
 from neurotopo.neurons import NeuronSet
 
@@ -45,11 +45,11 @@ class AMIG:
     steps : int, default=20
         N, the number of steps of the integration rule.
     threshold : float or mapping, default=0.2
-        Threshold of :meth:`locate`, or a mapping from the language of a fact to it.
+        Threshold of :meth:`locate`, or a mapping from language codes to thresholds.
     baseline : {"mean", "per-token", "zero"}, default="mean"
         Replacing each of the m tokens of the prompt in turn gives m sentences. ``"mean"`` starts
         at the mean of their values, as the authors' program does. ``"per-token"`` sums the scores
-        of m paths, one from each sentence, as the paper's formula says, for m times the work.
+        of m paths, one from each sentence, as in the paper's formula, at m times the cost.
         ``"zero"`` starts at 0.
     quadrature : {"right", "left", "midpoint", "trapezoid", "gauss-legendre"}, default="right"
         The integration rule, :func:`~neurotopo.knowledge.quadrature.quadrature_nodes`.
@@ -97,15 +97,14 @@ class AMIG:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("baseline", self.baseline, BASELINES),
-            ("quadrature", self.quadrature, QUADRATURES),
-            ("target", self.target, TARGETS),
-            ("rule", self.rule, RULES),
-            ("scope", self.scope, SCOPES),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+        check_choices(
+            self,
+            baseline=BASELINES,
+            quadrature=QUADRATURES,
+            target=TARGETS,
+            rule=RULES,
+            scope=SCOPES,
+        )
         quadrature_nodes(self.quadrature, self.steps)
         given = self.threshold
         for threshold in given.values() if isinstance(given, Mapping) else (given,):
@@ -120,7 +119,7 @@ class AMIG:
         Parameters
         ----------
         **options
-            As for the class.
+            Parameters of the class.
 
         Returns
         -------
@@ -129,14 +128,12 @@ class AMIG:
         return cls(**{"steps": 8, "quadrature": "gauss-legendre", **options})
 
     def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
-        """Score every neuron of every layer.
+        """Score every neuron of every layer for the most probable answer of a fact.
 
         Parameters
         ----------
         model : NeuronModel
-            The model.
         fact : Fact
-            The fact. Of several answers, the most probable one is attributed.
 
         Returns
         -------
@@ -145,8 +142,8 @@ class AMIG:
         attribution = next(self._sweep(model, [fact]))
         if attribution.relative_gap > COARSE:
             logger.warning(
-                "%s: the scores of a layer miss the change of the target by up to %.0f %% of the "
-                "greatest change; more steps or AMIG.fast() would be more exact.",
+                "%s: the scores of a layer differ from the change of the target by up to %.0f %% "
+                "of the greatest change; more steps or AMIG.fast() are more exact.",
                 describe_fact(fact),
                 100 * attribution.relative_gap,
             )
@@ -158,14 +155,12 @@ class AMIG:
         """Score every neuron for each of several facts, as :meth:`attribute` does for one.
 
         Facts whose prompts and answers have equal numbers of tokens share forward passes. Large
-        gaps (:attr:`Attribution.relative_gap`) are not reported here.
+        gaps (:attr:`Attribution.relative_gap`) are not reported.
 
         Parameters
         ----------
         model : NeuronModel
-            The model.
         facts : iterable of Fact
-            The facts.
 
         Yields
         ------
@@ -204,9 +199,7 @@ class AMIG:
         Parameters
         ----------
         model : NeuronModel
-            The model.
         fact : Fact
-            The fact.
 
         Returns
         -------
@@ -221,7 +214,6 @@ class AMIG:
         Parameters
         ----------
         fact : Fact
-            The fact.
 
         Returns
         -------
@@ -229,10 +221,9 @@ class AMIG:
         """
         if not isinstance(self.threshold, Mapping):
             return self.threshold
-        language = fact.language
-        if language not in self.threshold:
+        if fact.language not in self.threshold:
             raise ValueError(
-                f"{describe_fact(fact)}: there is no threshold for language {language!r}; there "
-                f"are thresholds for {', '.join(sorted(self.threshold))}."
+                f"{describe_fact(fact)}: no threshold for language {fact.language!r}; there are "
+                f"thresholds for {', '.join(sorted(self.threshold))}."
             )
-        return self.threshold[language]
+        return self.threshold[fact.language]

@@ -58,21 +58,23 @@ class Attribution:
     answer: tuple[int, ...]
 
     @property
+    def _differences(self) -> NDArray[np.float64]:
+        return np.asarray(self.n_paths * (self.value - self.start_values))
+
+    @property
     def completeness_gap(self) -> NDArray[np.float64]:
         """Sum of each layer's scores minus the difference of the target along its path.
 
         Zero for an exact integral.
         """
-        difference = self.n_paths * (self.value - self.start_values)
-        return np.asarray(self.scores.sum(axis=1) - difference)
+        return np.asarray(self.scores.sum(axis=1) - self._differences)
 
     @property
     def completeness_error(self) -> NDArray[np.float64]:
         """Size of each layer's gap relative to the difference of the target; 0 for no gap."""
-        difference = np.abs(self.n_paths * (self.value - self.start_values))
         gap = np.abs(self.completeness_gap)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(gap == 0, 0.0, gap / difference)
+            return np.where(gap == 0, 0.0, gap / np.abs(self._differences))
 
     @property
     def relative_gap(self) -> float:
@@ -80,7 +82,7 @@ class Attribution:
 
         Large where the integration was coarse; nan for an attribution without paths.
         """
-        difference = np.abs(self.n_paths * (self.value - self.start_values)).max()
+        difference = np.abs(self._differences).max()
         gap = np.abs(self.completeness_gap).max()
         return 0.0 if gap == 0 else float(gap / difference) if difference else float("inf")
 
@@ -96,6 +98,5 @@ class Attribution:
 
         order = np.argsort(-self.scores, axis=None, kind="stable")[:n]
         layer, index = np.unravel_index(order, self.scores.shape)
-        return pd.DataFrame(
-            {"layer": layer, "index": index, "score": self.scores.reshape(-1)[order]}
-        )
+        scores = self.scores.reshape(-1)[order]
+        return pd.DataFrame({"layer": layer, "index": index, "score": scores})

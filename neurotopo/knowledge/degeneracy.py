@@ -15,6 +15,7 @@ from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.potential import check_clusterer, potential_components
 from neurotopo.knowledge.suppression import SuppressionCurve, Suppressions, relative_drops, subsets
+from neurotopo.knowledge.thresholds import check_choices
 from neurotopo.models.prompts import FactLike
 from neurotopo.neurons import NeuronSet
 
@@ -32,10 +33,10 @@ _MOST_EXACT = 16
 
 @dataclass(frozen=True, eq=False)
 class DKNFinder:
-    r"""Cluster knowledge neurons, keep the clusters that work, and measure their degeneracy.
+    r"""Cluster knowledge neurons, filter the clusters by function, and measure their degeneracy.
 
     The clusters are *potential* components. Those that pass the functional filter are the *base
-    degenerate components*, and together they are the degenerate knowledge neurons of the fact.
+    degenerate components*; together they are the degenerate knowledge neurons of the fact.
 
     Parameters
     ----------
@@ -43,9 +44,9 @@ class DKNFinder:
         Finds the potential components from the distances between neurons:
 
         - an :class:`~neurotopo.NTCClusterer`, fitted on the graph; its ``metric`` is ignored;
-        - another clusterer with the methods of scikit-learn, with ``metric="precomputed"`` if it
-          has a ``metric``. One that has none (:class:`sklearn.cluster.KMeans`) gets the rows of
-          the distance matrix as features. Infinite distances are replaced as by
+        - another clusterer of scikit-learn's interface, with ``metric="precomputed"`` if it has a
+          ``metric``. Without one (:class:`sklearn.cluster.KMeans`), the rows of the distance
+          matrix are the features. Infinite distances are replaced by
           :func:`~neurotopo.cluster.baselines.finite_distances`;
         - ``"ntc"``, ``"kmeans"``, ``"dbscan"`` or ``"hierarchical"``: a method of the paper with
           the settings of its authors; or a name of
@@ -106,10 +107,10 @@ class DKNFinder:
     >>> from neurotopo.models.examples import random_model
     >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
     >>> neurons = AMIG.fast(threshold=12, rule="top").locate(model, fact)
-    >>> found = DKNFinder(NTCClusterer(tau=0.2)).find(model, fact, neurons)
-    >>> all(component <= neurons for component in found.components)
+    >>> dkn = DKNFinder(NTCClusterer(tau=0.2)).find(model, fact, neurons)
+    >>> all(component <= neurons for component in dkn.components)
     True
-    >>> bool((found.probabilities >= 0.3 * found.base_probability).all())
+    >>> bool((dkn.probabilities >= 0.3 * dkn.base_probability).all())
     True
 
     Given groups are evaluated in the same way:
@@ -135,15 +136,8 @@ class DKNFinder:
 
     def __post_init__(self) -> None:
         check_clusterer(self.clusterer)
-        for name, known in (
-            ("criterion", CRITERIA),
-            ("positions", ("all", "last")),
-            ("reduce", ("best", "sum")),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}."
-                )
+        choices = {"positions": ("all", "last"), "reduce": ("best", "sum")}
+        check_choices(self, criterion=CRITERIA, **choices)
         for name in ("tau2", "max_drop", "tolerance", "contrast", "max_change"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -151,11 +145,8 @@ class DKNFinder:
         for name, least in (("max_exact", 0), ("n_samples", 1), ("random_state", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")
-        if self.max_exact > _MOST_EXACT:
-            raise ValueError(
-                f"max_exact must be at most {_MOST_EXACT}, got {self.max_exact}: the number of "
-                "subsets doubles with every component."
-            )
+        if self.max_exact > _MOST_EXACT:  # the number of subsets doubles with every component
+            raise ValueError(f"max_exact must be at most {_MOST_EXACT}, got {self.max_exact}.")
 
     def find(
         self,
@@ -170,13 +161,11 @@ class DKNFinder:
         Parameters
         ----------
         model : NeuronModel
-            The model.
         fact : Fact
-            The fact.
         neurons : NeuronSet or iterable of (layer, index)
             Knowledge neurons of the fact, possibly none.
         graph : NeuronGraph, optional
-            The graph of exactly these neurons. None: ``NeuronGraph.from_model(model, neurons)``.
+            The graph of exactly these neurons. Default: ``NeuronGraph.from_model(model, neurons)``.
 
         Returns
         -------
@@ -197,10 +186,8 @@ class DKNFinder:
 
         Parameters
         ----------
-        model : NeuronModel
-            The model, for its weights.
-        neurons, graph
-            As for :meth:`find`.
+        model, neurons, graph
+            As in :meth:`find`.
 
         Returns
         -------
@@ -210,10 +197,7 @@ class DKNFinder:
         if graph is None:
             graph = NeuronGraph.from_model(model, neurons)
         elif graph.neurons != neurons:
-            raise ValueError(
-                f"the graph is that of {graph.neurons}, and the neurons are {neurons}: they must "
-                "be the same."
-            )
+            raise ValueError(f"the graph has the neurons {graph.neurons}, not {neurons}.")
         return potential_components(self.clusterer, graph, self.random_state)
 
     def evaluate(
@@ -229,13 +213,11 @@ class DKNFinder:
         Parameters
         ----------
         model : NeuronModel
-            The model.
         fact : Fact
-            The fact.
         components : iterable of NeuronSet
             The potential components. They may overlap. An empty one never passes.
         neurons : NeuronSet, optional
-            The neurons they were chosen from, kept in the result. None: their union.
+            The neurons they were chosen from, kept in the result. Default: their union.
 
         Returns
         -------
@@ -257,46 +239,34 @@ class DKNFinder:
         Parameters
         ----------
         model : NeuronModel
-            The model.
         fact : Fact
-            The fact.
         groupings : iterable of iterable of NeuronSet
             The potential components of each grouping.
         neurons : NeuronSet, optional
-            The neurons they were chosen from. None: the union of each grouping.
+            The neurons they were chosen from. Default: the union of each grouping.
         under : Suppressions, optional
             Results of earlier calls for the fact, over all neurons of the groupings; new results
-            are added. Other thresholds then need hardly any new passes.
+            are added. Other thresholds then need few new passes.
 
         Returns
         -------
         list of DKN
-
-        Examples
-        --------
-        >>> from neurotopo import DKNFinder, Fact
-        >>> from neurotopo.models.examples import random_model
-        >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
-        >>> two, three = [[(0, 1)], [(1, 2)]], [[(0, 1)], [(1, 2)], [(2, 3), (2, 4)]]
-        >>> [len(dkn.potential) for dkn in DKNFinder().evaluate_many(model, fact, [two, three])]
-        [2, 3]
         """
-        judged = [[NeuronSet(group) for group in components] for components in groupings]
-        if not judged:
+        sets = [[NeuronSet(group) for group in components] for components in groupings]
+        if not sets:
             return []
-        unions = [NeuronSet(pair for group in groups for pair in group) for groups in judged]
+        unions = [NeuronSet(pair for group in groups for pair in group) for groups in sets]
         searched = NeuronSet(neurons) if neurons is not None else None
         if under is None:
             everything = NeuronSet(pair for union in unions for pair in union)
             under = Suppressions(model, fact, everything, self.positions, self.reduce)
         position = {pair: at for at, pair in enumerate(under.neurons)}
         members = []
-        for groups, union in zip(judged, unions, strict=True):
+        for groups, union in zip(sets, unions, strict=True):
             for known, name in ((searched, "neurons"), (under.neurons, "under.neurons")):
                 if known is not None and not union <= known:
-                    raise ValueError(
-                        f"neuron {(union - known)[0]} of a component is not in {name}."
-                    )
+                    missing = (union - known)[0]
+                    raise ValueError(f"neuron {missing} of a component is not in {name}.")
             member = np.zeros((len(groups), len(under.neurons)), dtype=bool)
             for row, group in zip(member, groups, strict=True):
                 row[[position[pair] for pair in group]] = True
@@ -307,12 +277,12 @@ class DKNFinder:
         rows = [self._suppressed(m[f.passed]) for m, f in zip(members, filtered, strict=True)]
         under.ask(np.vstack([part for parts in rows for part in parts]))
         return [
-            self._dkn(under, groups, union if searched is None else searched, found, parts)
-            for groups, union, found, parts in zip(judged, unions, filtered, rows, strict=True)
+            self._dkn(under, groups, union if searched is None else searched, result, parts)
+            for groups, union, result, parts in zip(sets, unions, filtered, rows, strict=True)
         ]
 
     def _first(self, member: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-        """Return the sets to suppress for the filter, and further ones if that saves a call."""
+        """Return the sets to suppress for the filter, with further ones if that saves a call."""
         nothing = np.zeros((1, member.shape[1]), dtype=bool)
         union: NDArray[np.bool_] = np.asarray(member.any(axis=0, keepdims=True))
         first = [nothing, union, union & ~member, member]
@@ -332,31 +302,30 @@ class DKNFinder:
         under: Suppressions,
         groups: list[NeuronSet],
         searched: NeuronSet,
-        found: _Filtered,
+        filtered: _Filtered,
         rows: list[NDArray[np.bool_]],
     ) -> DKN:
-        n = int(found.passed.sum())
-        results = under.ask(np.vstack(rows))
+        n = int(filtered.passed.sum())
+        values = under.ask(np.vstack(rows))
         return DKN(
             neurons=searched,
             potential=groups,
-            potential_probabilities=found.alone,
-            potential_without=found.without,
-            passed=found.passed,
-            base_probability=found.base,
-            all_suppressed_probability=float(results[0]),
-            potential_suppressed_probability=found.everything,
-            active_probabilities=results[1 : n + 1],
-            suppression=SuppressionCurve(self._subsets(n), results[n + 1 :], found.base),
+            potential_probabilities=filtered.alone,
+            potential_without=filtered.without,
+            passed=filtered.passed,
+            base_probability=filtered.base,
+            all_suppressed_probability=float(values[0]),
+            potential_suppressed_probability=filtered.everything,
+            active_probabilities=values[1 : n + 1],
+            suppression=SuppressionCurve(self._subsets(n), values[n + 1 :], filtered.base),
             tolerance=self.tolerance,
             contrast=self.contrast,
             max_change=self.max_change,
         )
 
     def _subsets(self, n: int) -> NDArray[np.bool_]:
-        return subsets(
-            n, max_exact=self.max_exact, n_samples=self.n_samples, random_state=self.random_state
-        )
+        options = {"max_exact": self.max_exact, "n_samples": self.n_samples}
+        return subsets(n, **options, random_state=self.random_state)
 
     def _suppressed(self, member: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
         """Return the sets that measure components: all, all but each, every subset."""

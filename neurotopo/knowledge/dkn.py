@@ -29,11 +29,23 @@ REASONS = (
 )
 
 
+# Attributes of to_dict.
+_MEASURED = (
+    *("passed", "potential_probabilities", "potential_without", "active_probabilities"),
+    *("base_probability", "all_suppressed_probability", "potential_suppressed_probability"),
+    *("curve", "n_subsets"),
+)
+_DERIVED = (
+    *("gcr", "gcr_floor", "sigma", "jump", "potential_jump", "eq2_gap", "satisfies_eq2"),
+    *("eq3_ratio", "satisfies_eq3", "excluded", "reason"),
+)
+
+
 @dataclass(frozen=True, eq=False)
 class DKN:
     r"""Components that each express a fact alone, and the effect of their suppression.
 
-    Returned by :meth:`neurotopo.DKNFinder.find`. Every change of a probability is
+    Result of :meth:`neurotopo.DKNFinder.find`. Every change of a probability is
     :math:`\Delta Prob = (before - after) / before`: a fall is positive and at most 1, a rise is
     negative.
 
@@ -52,8 +64,7 @@ class DKN:
     base_probability : float
         Prob(D): the probability with nothing suppressed.
     all_suppressed_probability : float
-        Prob of the empty set: all components suppressed. ``base_probability`` where there are
-        none.
+        Prob of the empty set: all components suppressed. ``base_probability`` without components.
     potential_suppressed_probability : float
         The probability with all potential components suppressed.
     active_probabilities : ndarray of float64, shape (n,)
@@ -61,17 +72,8 @@ class DKN:
         a potential component did not pass.
     suppression : SuppressionCurve
         The probability under suppression of every subset of the components, or of a sample.
-    tolerance : float
-        Tolerance of Eq 2.
-    contrast : float
-        Contrast of Eq 3.
-    max_change : float
-        The limit of Eq 18.
-
-    See Also
-    --------
-    neurotopo.DKNFinder : Finds them.
-    neurotopo.knowledge.gcr.gcr : The ratio.
+    tolerance, contrast, max_change : float
+        The limits of Eq 2, Eq 3 and Eq 18.
 
     References
     ----------
@@ -83,10 +85,10 @@ class DKN:
     >>> from neurotopo import AMIG, DKNFinder, Fact
     >>> from neurotopo.models.examples import random_model
     >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
-    >>> found = DKNFinder("kmeans").find(model, fact, AMIG.fast().locate(model, fact))
-    >>> found
+    >>> dkn = DKNFinder("kmeans").find(model, fact, AMIG.fast().locate(model, fact))
+    >>> dkn
     DKN(n_components=2 of 2, gcr=...)
-    >>> found.curve.shape, len(found.to_pandas())
+    >>> dkn.curve.shape, len(dkn.to_pandas())
     ((2,), 2)
     """
 
@@ -171,8 +173,7 @@ class DKN:
     def potential_jump(self) -> float:
         """The last step of the curve of all potential components; nan for fewer than two.
 
-        The filter selects groups by their effect, also among random groups; this value is from
-        before the filter.
+        It does not depend on the filter, which selects by effect also among random groups.
         """
         if len(self.potential) < 2 or not self.is_defined:
             return math.nan
@@ -182,7 +183,7 @@ class DKN:
 
     @property
     def potential_excluded(self) -> bool:
-        """Whether ``potential_jump`` is made of a change beyond Eq 18, or of a probability of 0."""
+        """Whether a change in ``potential_jump`` exceeds the limit of Eq 18 or is undefined."""
         after = np.append(self.potential_probabilities, self.potential_suppressed_probability)
         changes = relative_drops(self.base_probability, after)
         return not bool((np.abs(changes) <= self.max_change).all())
@@ -198,10 +199,7 @@ class DKN:
 
     @property
     def satisfies_eq2(self) -> bool:
-        """Whether every component alone is about as good as all: ``eq2_gap <= tolerance``.
-
-        False without components.
-        """
+        """Whether ``eq2_gap <= tolerance``; False without components."""
         return bool(self.eq2_gap <= self.tolerance)
 
     @property
@@ -220,10 +218,7 @@ class DKN:
 
     @property
     def satisfies_eq3(self) -> bool:
-        """Whether the empty set gives far less than any component: ``eq3_ratio <= contrast``.
-
-        False without components.
-        """
+        """Whether ``eq3_ratio <= contrast``; False without components."""
         return bool(self.eq3_ratio <= self.contrast)
 
     # Exclusion
@@ -237,10 +232,9 @@ class DKN:
 
     @property
     def excluded(self) -> bool:
-        """Whether the model does not know the fact, which is then left out of means.
+        """Whether means exclude the fact, because the model does not know it.
 
-        True for a probability of 0, or a change of the curve in either direction by more than
-        ``max_change`` (Eq 18).
+        True for a probability of 0, or a change of the curve by more than ``max_change`` (Eq 18).
         """
         return self.reason in ("probability zero", "extreme change")
 
@@ -248,23 +242,20 @@ class DKN:
     def reason(self) -> str | None:
         """Why there is no GCR; None if there is one.
 
-        In the order of the checks: ``"probability zero"``, ``"no neurons"``, ``"no
-        potential components"``, ``"no component passed"``, ``"extreme change"`` (Eq 18), ``"one
+        The first that applies: ``"probability zero"``, ``"no neurons"``, ``"no potential
+        components"``, ``"no component passed"``, ``"extreme change"`` (Eq 18), ``"one
         component"``, ``"no spread"`` (sigma is 0).
         """
-        if not self.is_defined:
-            return "probability zero"
-        if not len(self.neurons):
-            return "no neurons"
-        if not self.potential:
-            return "no potential components"
-        if not self.n:
-            return "no component passed"
-        if self.largest_change > self.max_change:
-            return "extreme change"
-        if self.n == 1:
-            return "one component"
-        return "no spread" if math.isnan(self.gcr) else None
+        applies = (
+            not self.is_defined,
+            not len(self.neurons),
+            not self.potential,
+            not self.n,
+            self.largest_change > self.max_change,
+            self.n == 1,
+            math.isnan(self.gcr),
+        )
+        return next((reason for reason, true in zip(REASONS, applies, strict=True) if true), None)
 
     # Tables
 
@@ -280,17 +271,13 @@ class DKN:
         """
         import pandas as pd
 
-        sizes = [len(group) for group in self.potential]
-        ends = [
-            (int(group.layers[0]), int(group.layers[-1])) if len(group) else (-1, -1)
-            for group in self.potential
-        ]
+        layers = [group.layers if len(group) else np.array([-1]) for group in self.potential]
         return pd.DataFrame(
             {
                 "component": np.arange(len(self.potential)),
-                "n_neurons": np.array(sizes, dtype=np.int64),
-                "first_layer": np.array([first for first, _ in ends], dtype=np.int64),
-                "last_layer": np.array([last for _, last in ends], dtype=np.int64),
+                "n_neurons": np.array([len(group) for group in self.potential], dtype=np.int64),
+                "first_layer": np.array([of_group[0] for of_group in layers], dtype=np.int64),
+                "last_layer": np.array([of_group[-1] for of_group in layers], dtype=np.int64),
                 "probability": self.potential_probabilities,
                 "without": self.potential_without,
                 "drop_without": relative_drops(self.base_probability, self.potential_without),
@@ -312,33 +299,17 @@ class DKN:
             "n_potential": len(self.potential),
             "n_components": self.n,
             "potential": [[list(pair) for pair in group] for group in self.potential],
-            "passed": self.passed.tolist(),
-            "potential_probabilities": self.potential_probabilities.tolist(),
-            "potential_without": self.potential_without.tolist(),
-            "active_probabilities": self.active_probabilities.tolist(),
-            "base_probability": self.base_probability,
-            "all_suppressed_probability": self.all_suppressed_probability,
-            "potential_suppressed_probability": self.potential_suppressed_probability,
-            "curve": self.curve.tolist(),
-            "n_subsets": self.n_subsets.tolist(),
-            "exact": self.suppression.is_exact.tolist(),
-            "gcr": self.gcr,
-            "gcr_floor": self.gcr_floor,
-            "sigma": self.sigma,
-            "jump": self.jump,
-            "potential_jump": self.potential_jump,
-            "eq2_gap": self.eq2_gap,
-            "satisfies_eq2": self.satisfies_eq2,
-            "eq3_ratio": self.eq3_ratio,
-            "satisfies_eq3": self.satisfies_eq3,
-            "excluded": self.excluded,
-            "reason": self.reason,
+            **{name: getattr(self, name) for name in _MEASURED},
+            "exact": self.suppression.is_exact,
+            **{name: getattr(self, name) for name in _DERIVED},
         }
         return {name: _plain(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> Any:
-    """Replace numbers that JSON lacks with None."""
+    """Replace arrays with lists, and numbers that JSON lacks with None."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -51,9 +51,9 @@ class Fact:
     Raises
     ------
     TypeError
-        When a field has the wrong type.
+        If a field has the wrong type.
     ValueError
-        When the prompt is blank or has two placeholders, ``[X]`` or ``[Y]``, or when there is no
+        If the prompt is blank or contains two placeholders, ``[X]`` or ``[Y]``, or if there is no
         answer or a blank one.
 
     Examples
@@ -85,17 +85,9 @@ class Fact:
         subject: str | None = None,
         language: str = "en",
     ) -> None:
-        given = {
-            "prompt": prompt,
-            "answers": _as_tuple(answers),
-            "relation": relation,
-            "date": date,
-            "id": id,
-            "subject": subject,
-            "language": language,
-        }
-        for name, value in given.items():
-            object.__setattr__(self, name, value)
+        values = (prompt, _as_tuple(answers), relation, date, id, subject, language)
+        for field, value in zip(fields(self), values, strict=True):
+            object.__setattr__(self, field.name, value)
         self._check()
 
     @property
@@ -137,10 +129,8 @@ class Fact:
             split_prompt(self.prompt)
             for mark in ("[X]", "[Y]"):
                 if mark in self.prompt:
-                    raise ValueError(
-                        f"the prompt {self.prompt!r} holds {mark}: write the subject's name and, "
-                        "for the answer, _X_"
-                    )
+                    advice = "write the subject's name and, for the answer, _X_"
+                    raise ValueError(f"the prompt {self.prompt!r} holds {mark}: {advice}")
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name}: {error}.") from None
 
@@ -149,10 +139,8 @@ def _as_tuple(answers: str | Sequence[str]) -> tuple[str, ...]:
     if isinstance(answers, str):
         answers = (answers,)
     if not isinstance(answers, Sequence) or isinstance(answers, bytes | bytearray):
-        raise TypeError(
-            "field 'answers' must be a string or a sequence of strings, got "
-            f"{type(answers).__name__}"
-        )
+        got = type(answers).__name__
+        raise TypeError(f"field 'answers' must be a string or a sequence of strings, got {got}")
     return tuple(answer.strip() if isinstance(answer, str) else answer for answer in answers)
 
 
@@ -182,27 +170,20 @@ class FactSet(Sequence[Fact]):
     Raises
     ------
     TypeError
-        When an item is not a fact.
+        If an item is not a fact.
     ValueError
-        When two facts have the same :attr:`Fact.key`: the same ``id``, or no ``id`` and the same
+        If two facts have the same :attr:`Fact.key`: the same ``id``, or no ``id`` and the same
         content.
 
     Examples
     --------
     >>> from neurotopo.knowledge import Fact, FactSet
-    >>> facts = FactSet(
-    ...     [
-    ...         Fact("The capital of Zúnia is _X_.", "São Peko", relation="P36"),
-    ...         Fact("The capital of Brolland is _X_.", "Marly", relation="P36"),
-    ...         Fact("Ada Brünn plays for _X_.", "Marly United", relation="P54", date="2010"),
-    ...     ]
-    ... )
+    >>> capital = Fact("The capital of Zúnia is _X_.", "São Peko", relation="P36")
+    >>> facts = FactSet([capital, Fact("Ada Brünn plays for _X_.", "Marly United", "P54", "2010")])
     >>> facts
-    FactSet of 3 facts, 2 relations
-    >>> facts.filter(relation="P36")[0].answers
-    ('São Peko',)
-    >>> len(facts.sample(2, seed=0)), facts.relations
-    (2, ('P36', 'P54'))
+    FactSet of 2 facts, 2 relations
+    >>> facts.filter(relation="P36")[0].answers, facts.relations
+    (('São Peko',), ('P36', 'P54'))
     """
 
     def __init__(self, facts: Iterable[Fact]) -> None:
@@ -282,11 +263,8 @@ class FactSet(Sequence[Fact]):
         -------
         FactSet
         """
-        wanted = {
-            name: _collection(name, values)
-            for name, values in (("relation", relation), ("language", language), ("date", date))
-            if values is not None
-        }
+        accepted = {"relation": relation, "language": language, "date": date}
+        wanted = {k: _collection(k, values) for k, values in accepted.items() if values is not None}
         return FactSet(
             fact
             for fact in self
@@ -344,8 +322,8 @@ class FactSet(Sequence[Fact]):
         Raises
         ------
         ValueError
-            When a line is invalid, when two lines have the same :attr:`Fact.key`, or when there is
-            no fact. The message names file, line and field.
+            If a line is invalid, if two lines have the same :attr:`Fact.key`, or if there is no
+            fact. The message names file, line and field.
         """
         facts: list[Fact] = []
         first: dict[str, int] = {}
@@ -386,11 +364,11 @@ def same_key(fact: Fact) -> str:
 
 
 def _collection(name: str, values: str | Collection[str]) -> frozenset[str]:
-    found = frozenset([values] if isinstance(values, str) else values)
-    for value in found:
+    collection = frozenset([values] if isinstance(values, str) else values)
+    for value in collection:
         if not isinstance(value, str):
             raise TypeError(f"{name} must be a string or several, got {value!r}.")
-    return found
+    return collection
 
 
 def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:

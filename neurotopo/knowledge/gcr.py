@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["gcr", "jump", "partial_spread", "straight_line_gcr"]
 
@@ -31,11 +31,6 @@ def gcr(drops: ArrayLike) -> float:
         nan for n below 2, for equal drops before the last (sigma = 0), and for drops that are not
         finite.
 
-    See Also
-    --------
-    straight_line_gcr : The GCR of a curve without a jump.
-    jump : The last step.
-
     References
     ----------
     .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
@@ -44,22 +39,14 @@ def gcr(drops: ArrayLike) -> float:
     Examples
     --------
     >>> from neurotopo.knowledge.gcr import gcr
-    >>> gcr([0.1, 0.3, 0.7])
-    5.0
-    >>> gcr([0.1, 0.7])
-    0.6
-    >>> gcr([0.1, 0.1, 0.7])
-    nan
+    >>> gcr([0.1, 0.3, 0.7]), gcr([0.1, 0.7]), gcr([0.1, 0.1, 0.7])
+    (5.0, 0.6, nan)
     """
-    values = _checked(drops)
-    if len(values) < 2 or not np.isfinite(values).all():
-        return math.nan
-    if len(values) == 2:
-        return float(abs(values[1] - values[0]))
+    values = _curve(drops)
+    if len(values) < 3 or not np.isfinite(values).all():
+        return abs(jump(values))
     spread = partial_spread(values)
-    if not spread > 0:
-        return math.nan
-    return float(abs(values[-1] - values[:-1].mean()) / spread)
+    return float(abs(values[-1] - values[:-1].mean()) / spread) if spread > 0 else math.nan
 
 
 def partial_spread(drops: ArrayLike) -> float:
@@ -67,24 +54,13 @@ def partial_spread(drops: ArrayLike) -> float:
 
     0 for drops that are equal up to rounding; nan for fewer than three drops.
 
-    Parameters
-    ----------
-    drops : array-like, shape (n,)
-        Drop of the probability with 1, ..., n components suppressed.
-
-    Returns
-    -------
-    float
-
     Examples
     --------
     >>> from neurotopo.knowledge.gcr import partial_spread
-    >>> partial_spread([0.1, 0.3, 0.7])
-    0.1
-    >>> partial_spread([0.1 + 0.2, 0.3, 0.7])
-    0.0
+    >>> partial_spread([0.1, 0.3, 0.7]), partial_spread([0.1 + 0.2, 0.3, 0.7])
+    (0.1, 0.0)
     """
-    partial = _checked(drops)[:-1]
+    partial = _curve(drops)[:-1]
     if len(partial) < 2 or not np.isfinite(partial).all():
         return math.nan
     # a drop is 1 - after / before, so it is rounded like a number near 1
@@ -93,19 +69,10 @@ def partial_spread(drops: ArrayLike) -> float:
 
 
 def straight_line_gcr(n: int) -> float:
-    r"""Return the GCR of a straight line, on which all components have equal effect.
+    r"""Return the GCR of a straight line, on which all n components have equal effect.
 
-    It is :math:`\sqrt{3 n / (n - 2)}` for every slope. Only a larger GCR indicates a jump.
-
-    Parameters
-    ----------
-    n : int
-        Number of components.
-
-    Returns
-    -------
-    float
-        nan for n below 3.
+    It is :math:`\sqrt{3 n / (n - 2)}` for every slope; nan for n below 3. Only a larger GCR
+    indicates a jump.
 
     Examples
     --------
@@ -121,15 +88,7 @@ def straight_line_gcr(n: int) -> float:
 def jump(drops: ArrayLike) -> float:
     """Return the last step of a suppression curve: the last drop minus the one before.
 
-    Parameters
-    ----------
-    drops : array-like, shape (n,)
-        Drop of the probability with 1, ..., n components suppressed.
-
-    Returns
-    -------
-    float
-        nan for n below 2.
+    nan for fewer than two drops, and for drops that are not finite.
 
     Examples
     --------
@@ -137,14 +96,14 @@ def jump(drops: ArrayLike) -> float:
     >>> jump([0.1, 0.3, 0.7])
     0.4
     """
-    values = _checked(drops)
+    values = _curve(drops)
     if len(values) < 2 or not np.isfinite(values).all():
         return math.nan
     return float(values[-1] - values[-2])
 
 
-def _checked(drops: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _curve(drops: ArrayLike) -> NDArray[np.float64]:
     values = np.asarray(drops, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"drops must be one number per suppressed component, got {values.shape}.")
-    return values.reshape(-1)
+    return values

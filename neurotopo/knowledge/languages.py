@@ -39,19 +39,19 @@ AnyFact = TypeVar("AnyFact", bound=FactLike)
 def group_by_language(
     facts: Iterable[AnyFact], by: Callable[[AnyFact], str | None] | None = None
 ) -> dict[str, dict[str, AnyFact]]:
-    """Group facts that state the same in several languages.
+    """Group facts that are translations of each other.
 
     Parameters
     ----------
     facts : iterable of Fact
         The facts in all languages.
     by : callable, optional
-        Returns the name of a statement, the same in all languages. None: the ``id``.
+        Returns the name of a fact, the same in all languages. Default: the ``id``.
 
     Returns
     -------
     dict of dict
-        By name and language, in order of appearance. A group may have one language only.
+        By name and language, in order of appearance. A group may have only one language.
 
     Examples
     --------
@@ -68,14 +68,12 @@ def group_by_language(
     for fact in facts:
         name = getattr(fact, "id", None) if by is None else by(fact)
         if name is None:
-            where = "it has no id; give it one, or say by=..." if by is None else "by(fact) is None"
-            raise ValueError(f"{describe_fact(fact)} cannot be grouped: {where}.")
+            reason = "it has no id; set it, or pass by" if by is None else "by(fact) is None"
+            raise ValueError(f"{describe_fact(fact)} cannot be grouped: {reason}.")
         group = groups.setdefault(name, {})
         if fact.language in group:
-            raise ValueError(
-                f"{name!r} occurs twice in language {fact.language!r}: "
-                f"{group[fact.language].prompt!r} and {fact.prompt!r}."
-            )
+            both = f"{group[fact.language].prompt!r} and {fact.prompt!r}"
+            raise ValueError(f"{name!r} occurs twice in language {fact.language!r}: {both}.")
         group[fact.language] = fact
     return groups
 
@@ -93,10 +91,9 @@ class SharedNeurons:
     --------
     >>> from neurotopo import NeuronSet
     >>> from neurotopo.knowledge.languages import SharedNeurons
-    >>> found = SharedNeurons(
-    ...     {"en": NeuronSet([(0, 1), (1, 2)]), "fr": NeuronSet([(1, 2), (2, 5)])}
-    ... )
-    >>> found.shared, found.remainders["en"]
+    >>> neurons = {"en": NeuronSet([(0, 1), (1, 2)]), "fr": NeuronSet([(1, 2), (2, 5)])}
+    >>> result = SharedNeurons(neurons)
+    >>> result.shared, result.remainders["en"]
     (NeuronSet([(1, 2)]), NeuronSet([(0, 1)]))
     """
 
@@ -104,10 +101,8 @@ class SharedNeurons:
 
     def __post_init__(self) -> None:
         if len(self.by_language) < 2:
-            raise ValueError(
-                "neurons are shared by at least two languages, got "
-                f"{', '.join(map(repr, self.by_language)) or 'none'}."
-            )
+            names = ", ".join(map(repr, self.by_language)) or "none"
+            raise ValueError(f"neurons are shared by at least two languages, got {names}.")
 
     @property
     def shared(self) -> NeuronSet:
@@ -133,13 +128,8 @@ class SharedNeurons:
             for language, own in self.by_language.items()
         }
         count = np.sum(list(member.values()), axis=0)
-        table = {
-            "layer": union.layers,
-            "index": union.indices,
-            "n_languages": count,
-            "shared": count == len(member),
-        }
-        return pd.DataFrame({**table, **member})
+        table = {"layer": union.layers, "index": union.indices, "n_languages": count}
+        return pd.DataFrame({**table, "shared": count == len(member), **member})
 
 
 def shared_neurons(
@@ -152,12 +142,11 @@ def shared_neurons(
     Parameters
     ----------
     model : NeuronModel
-        The model.
     facts_by_language : mapping of str to Fact
         The fact in at least two languages, by ``Fact.language``.
     attributor : Attributor, optional
         Locates the neurons; its threshold may depend on the language,
-        ``AMIG(threshold={"en": 0.3, "zh": 0.2})``. None: ``AMIG()``.
+        ``AMIG(threshold={"en": 0.3, "zh": 0.2})``. Default: ``AMIG()``.
 
     Returns
     -------
@@ -173,13 +162,11 @@ def shared_neurons(
     >>> from neurotopo import AMIG, Fact
     >>> from neurotopo.knowledge.languages import shared_neurons
     >>> from neurotopo.models.examples import random_model
-    >>> facts = {
-    ...     "en": Fact("The capital of France is _X_", "Paris"),
-    ...     "fr": Fact("capital France _X_", "Paris", language="fr"),
-    ... }
+    >>> english = Fact("The capital of France is _X_", "Paris")
+    >>> french = Fact("capital France _X_", "Paris", language="fr")
     >>> amig = AMIG.fast(threshold={"en": 0.2, "fr": 0.1})
-    >>> found = shared_neurons(random_model("gpt2"), facts, amig)
-    >>> found.shared <= found.by_language["fr"], found.shared & found.remainders["fr"]
+    >>> result = shared_neurons(random_model("gpt2"), {"en": english, "fr": french}, amig)
+    >>> result.shared <= result.by_language["fr"], result.shared & result.remainders["fr"]
     (True, NeuronSet([]))
     """
     _check_languages(facts_by_language)
@@ -201,7 +188,6 @@ class Asked:
     Attributes
     ----------
     arm : {"shared", "first", "second", "sequential"}
-        The arm.
     edited : tuple of str
         The languages whose neurons were edited.
     asked : str
@@ -256,11 +242,9 @@ class CrossLingualEdit:
     Examples
     --------
     >>> from neurotopo.knowledge.languages import Asked, CrossLingualEdit
-    >>> asked = [
-    ...     Asked("first", ("en",), "en", n_neurons=8, before=0.5, after=0.25, success=True),
-    ...     Asked("first", ("en",), "fr", n_neurons=8, before=0.5, after=0.5, success=False),
-    ... ]
-    >>> edit = CrossLingualEdit(("en", "fr"), scale=0.0, results=tuple(asked))
+    >>> same = Asked("first", ("en",), "en", n_neurons=8, before=0.5, after=0.25, success=True)
+    >>> other = Asked("first", ("en",), "fr", n_neurons=8, before=0.5, after=0.5, success=False)
+    >>> edit = CrossLingualEdit(("en", "fr"), scale=0.0, results=(same, other))
     >>> edit.result("first", "en").change, edit.succeeded("first")
     (-0.5, False)
     """
@@ -283,33 +267,21 @@ class CrossLingualEdit:
 
     @property
     def n_undefined(self) -> int:
-        """Number of results without a relative change, as the probability was 0 before."""
+        """Number of results without a relative change, as ``before`` is 0."""
         return sum(math.isnan(result.change) for result in self.results)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a table with a row per arm and language of the question.
 
-        Its columns are those of :class:`Asked`, ``edited`` joined by ``"+"``; ``change`` is nan
-        where ``before`` is 0.
+        Its columns are those of :class:`Asked`, ``edited`` joined by ``"+"``.
         """
         import pandas as pd
 
-        columns = (
-            "arm",
-            "edited",
-            "asked",
-            "crosses",
-            "n_neurons",
-            "before",
-            "after",
-            "change",
-            "success",
-        )
-        rows = [
-            ["+".join(r.edited) if name == "edited" else getattr(r, name) for name in columns]
-            for r in self.results
-        ]
-        return pd.DataFrame(rows, columns=list(columns))
+        first = ["arm", "edited", "asked", "crosses"]
+        columns = [*first, "n_neurons", "before", "after", "change", "success"]
+        rows = [[getattr(result, name) for name in columns] for result in self.results]
+        table = pd.DataFrame(rows, columns=columns)
+        return table.assign(edited=table["edited"].map("+".join))
 
 
 def cross_lingual_edit(
@@ -337,22 +309,21 @@ def cross_lingual_edit(
     Parameters
     ----------
     model : NeuronModel
-        The model.
     facts_by_language : mapping of str to Fact
         One fact in two languages; their order is that of the sequential arm.
     neurons : SharedNeurons or mapping of str to NeuronSet
         The neurons of each of the two languages.
     shared : NeuronSet, optional
-        The neurons of the first arm. None: those of both languages. To edit only the other
+        The neurons of the first arm. Default: those of both languages. To edit only the other
         neurons of each language, pass ``result.remainders`` and ``shared=result.shared``.
     scale : float, default=0.0
         The factor on the neurons: 0 suppresses, 2 enhances.
     where, positions
         Target and positions of the edit, :class:`~neurotopo.Edit`.
     least_change : float, default=0.01
-        An edit is a success when the probability falls (``scale < 1``) or rises (``scale > 1``)
-        by more than this fraction. Less than about 1e-5 is rounding. With ``scale=1``, with no
-        neurons or with an answer of probability 0 there is no success.
+        An edit succeeds if the probability falls (``scale < 1``) or rises (``scale > 1``) by more
+        than this fraction. Less than about 1e-5 is rounding. With ``scale=1``, without neurons or
+        with an answer of probability 0 no edit succeeds.
     reduce : {"best", "sum"}, default="best"
         How several answers are combined, :meth:`~neurotopo.NeuronModel.answer_probability`.
 
@@ -370,22 +341,15 @@ def cross_lingual_edit(
     >>> from neurotopo import Fact, NeuronSet
     >>> from neurotopo.knowledge.languages import cross_lingual_edit
     >>> from neurotopo.models.examples import random_model
-    >>> facts = {
-    ...     "en": Fact("The capital of France is _X_", "Paris"),
-    ...     "fr": Fact("capital France _X_", "Paris", language="fr"),
-    ... }
+    >>> english = Fact("The capital of France is _X_", "Paris")
+    >>> french = Fact("capital France _X_", "Paris", language="fr")
     >>> neurons = {"en": NeuronSet([(0, 1), (1, 2)]), "fr": NeuronSet([(1, 2), (2, 5)])}
-    >>> result = cross_lingual_edit(random_model("gpt2"), facts, neurons)
-    >>> result.to_pandas()[["arm", "edited", "asked", "crosses", "n_neurons"]]
-              arm edited asked  crosses  n_neurons
-    0      shared  en+fr    en    False          1
-    1      shared  en+fr    fr    False          1
-    2       first     en    en    False          2
-    3       first     en    fr     True          2
-    4      second     fr    en     True          2
-    5      second     fr    fr    False          2
-    6  sequential  en+fr    en    False          3
-    7  sequential  en+fr    fr    False          3
+    >>> result = cross_lingual_edit(random_model("gpt2"), {"en": english, "fr": french}, neurons)
+    >>> result.to_pandas()[["arm", "edited", "asked", "crosses", "n_neurons"]][1:4]
+          arm edited asked  crosses  n_neurons
+    1  shared  en+fr    fr    False          1
+    2   first     en    en    False          2
+    3   first     en    fr     True          2
     """
     from neurotopo.models.edits import Edit
 
@@ -424,15 +388,13 @@ def _probabilities(
     model: NeuronModel, fact: FactLike, arms: list[tuple[Edit, ...]], reduce: Literal["best", "sum"]
 ) -> tuple[float, list[float]]:
     """Return the probability of the answer without edits and in every arm."""
-    # rows of a batch differ by rounding: an edit without effect must equal the unedited model
+    # rows of a batch differ by rounding, so an edit without effect is not a row
     rows = [tuple(e for e in edits if len(e.neurons) and e.scale != 1) for edits in arms]
     distinct = list(dict.fromkeys([(), *rows]))
     values = model.answer_probability(fact, edits=distinct, reduce=reduce)
     if np.isnan(values).any():
         row = distinct[int(np.isnan(values).argmax())]
-        raise ValueError(
-            f"{describe_fact(fact)}: the probability of the answer under {row} is nan."
-        )
+        raise ValueError(f"{describe_fact(fact)}: the probability of the answer with {row} is nan.")
     of_row = dict(zip(distinct, values.tolist(), strict=True))
     return of_row[()], [of_row[row] for row in rows]
 
@@ -452,10 +414,8 @@ def _sets_of(
     sets = neurons.by_language if isinstance(neurons, SharedNeurons) else neurons
     for language in languages:
         if language not in sets:
-            raise ValueError(
-                f"there are no neurons of language {language!r}; there are those of "
-                f"{', '.join(map(repr, sets)) or 'none'}."
-            )
+            names = ", ".join(map(repr, sets)) or "none"
+            raise ValueError(f"no neurons of language {language!r}; there are those of {names}.")
     return {language: NeuronSet(sets[language]) for language in languages}
 
 
@@ -463,6 +423,6 @@ def _check_languages(facts_by_language: Mapping[str, FactLike]) -> None:
     for name, fact in facts_by_language.items():
         if fact.language != name:
             raise ValueError(
-                f"{describe_fact(fact)} is given as language {name!r} and says that it is of "
-                f"language {fact.language!r}: thresholds go by what the fact says."
+                f"{describe_fact(fact)} is given as language {name!r} but its field 'language' is "
+                f"{fact.language!r}."
             )

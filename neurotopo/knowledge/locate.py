@@ -50,9 +50,9 @@ class Attributor(Protocol):
     ...         return 4
     ...
     ...     def attribute(self, model, fact):
-    ...         found = nt.AMIG(steps=self.steps).attribute(model, fact)
-    ...         found.scores[0] = 0
-    ...         return found
+    ...         attribution = nt.AMIG(steps=self.steps).attribute(model, fact)
+    ...         attribution.scores[0] = 0
+    ...         return attribution
     >>> fact = nt.Fact("The capital of France is _X_", "Paris", id="paris")
     >>> neurons = locate(random_model(), [fact], LastLayers()).neurons["paris"]
     >>> len(neurons), 0 in neurons.layers
@@ -81,14 +81,13 @@ class Located:
     Attributes
     ----------
     neurons : dict of str to NeuronSet
-        The neurons of each fact, by its :attr:`~neurotopo.Fact.key`; an empty set for a fact
-        without any.
+        The neurons of each fact, possibly none, by :attr:`~neurotopo.Fact.key`.
     facts : dict of str to tuple of Fact
         The wordings of each fact; the key is that of the first.
     scores : dict of str to ndarray
         The neurons' scores, the mean over the wordings, in the order of the set.
     shares : dict of str to ndarray
-        Share of the wordings in which each neuron was found.
+        Share of the wordings in which each neuron passed the threshold.
     gaps : dict of str to float
         Largest :attr:`~neurotopo.knowledge.attribution.Attribution.relative_gap` of the wordings;
         nan for attributions without paths.
@@ -98,14 +97,11 @@ class Located:
     >>> from neurotopo import Fact
     >>> from neurotopo.knowledge.locate import locate
     >>> from neurotopo.models.examples import random_model
-    >>> paris = Fact("The capital of France is _X_", "Paris", id="paris")
-    >>> rome = [
-    ...     Fact("The capital of Italy is _X_", "Rome", id="rome"),
-    ...     Fact("Italy is the capital of _X_", "Rome"),
-    ... ]
-    >>> located = locate(random_model("gpt2"), [paris, rome], share=0.4)
+    >>> first = Fact("The capital of Italy is _X_", "Rome", id="rome")
+    >>> second = Fact("Italy is the capital of _X_", "Rome")
+    >>> located = locate(random_model("gpt2"), [[first, second]], share=0.4)
     >>> list(located.neurons), located.n_empty
-    (['paris', 'rome'], 0)
+    (['rome'], 0)
     >>> list(located.to_pandas().columns)
     ['key', 'layer', 'index', 'score', 'share']
     """
@@ -133,72 +129,52 @@ class Located:
         """Return a row for each neuron of each fact, by falling score within a fact."""
         import pandas as pd
 
-        columns: dict[str, list[Any]] = {
-            name: [] for name in ("key", "layer", "index", "score", "share")
-        }
+        rows: list[tuple[Any, ...]] = []
         for key, neurons in self.neurons.items():
             order = np.argsort(-self.scores[key], kind="stable")
-            columns["key"].extend([key] * len(order))
-            columns["layer"].extend(neurons.layers[order].tolist())
-            columns["index"].extend(neurons.indices[order].tolist())
-            columns["score"].extend(self.scores[key][order].tolist())
-            columns["share"].extend(self.shares[key][order].tolist())
+            columns = (neurons.layers, neurons.indices, self.scores[key], self.shares[key])
+            values = (column[order].tolist() for column in columns)
+            rows += ((key, *row) for row in zip(*values, strict=True))
         kinds = {"layer": "int64", "index": "int64", "score": "float64", "share": "float64"}
-        return pd.DataFrame(columns).astype(kinds)
+        return pd.DataFrame(rows, columns=["key", *kinds]).astype(kinds)
 
     def to_json(self) -> str:
-        """Return all of it as a JSON object."""
+        """Return everything as a JSON object."""
         records = [self._record(key) for key in self.neurons]
-        return json.dumps(
-            {
-                "n_facts": len(records),
-                "n_empty": self.n_empty,
-                "n_coarse": self.n_coarse,
-                "facts": records,
-            },
-            ensure_ascii=False,
-            allow_nan=False,
-        )
+        counts = {"n_facts": len(records), "n_empty": self.n_empty, "n_coarse": self.n_coarse}
+        return json.dumps({**counts, "facts": records}, ensure_ascii=False, allow_nan=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write :meth:`to_json` to a file, which is replaced when all is written."""
+        """Write :meth:`to_json` to a file, which is replaced after everything is written."""
         with atomic_write(Path(path)) as file:
             file.write(self.to_json().encode() + b"\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Located:
-        """Read what :meth:`save` wrote."""
+        """Read a file of :meth:`save`."""
         try:
-            records = json.loads(Path(path).read_text(encoding="utf-8"))["facts"]
-            return cls._of_records(records)
+            return cls._of_records(json.loads(Path(path).read_text(encoding="utf-8"))["facts"])
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{path} was not written by Located.save.") from error
 
     def _record(self, key: str) -> dict[str, Any]:
-        return {
-            "key": key,
-            "prompts": [fact.to_dict() for fact in self.facts[key]],
-            "neurons": self.neurons[key].to_array().tolist(),
-            "scores": self.scores[key].tolist(),
-            "shares": self.shares[key].tolist(),
-            "gap": self.gaps[key] if np.isfinite(self.gaps[key]) else None,
-        }
+        scores, shares = self.scores[key], self.shares[key]
+        return _record(key, self.facts[key], self.neurons[key], scores, shares, self.gaps[key])
 
     @classmethod
     def _of_records(cls, records: Iterable[Mapping[str, Any]]) -> Located:
-        found = cls({}, {}, {}, {}, {})
+        located = cls({}, {}, {}, {}, {})
         for record in records:
-            key = record["key"]
-            found.facts[key] = tuple(Fact(**fields) for fields in record["prompts"])
-            found.neurons[key] = NeuronSet(tuple(pair) for pair in record["neurons"])
-            found.scores[key] = np.array(record["scores"], dtype=np.float64)
-            found.shares[key] = np.array(record["shares"], dtype=np.float64)
-            gap = record["gap"]
-            found.gaps[key] = float("nan") if gap is None else float(gap)
-            sizes = {len(part[key]) for part in (found.neurons, found.scores, found.shares)}
+            key, gap = record["key"], record["gap"]
+            located.facts[key] = tuple(Fact(**fields) for fields in record["prompts"])
+            located.neurons[key] = NeuronSet(tuple(pair) for pair in record["neurons"])
+            located.scores[key] = np.array(record["scores"], dtype=np.float64)
+            located.shares[key] = np.array(record["shares"], dtype=np.float64)
+            located.gaps[key] = float("nan") if gap is None else float(gap)
+            sizes = {len(part[key]) for part in (located.neurons, located.scores, located.shares)}
             if len(sizes) > 1:
-                raise ValueError(f"fact {key!r} has not one score and one share per neuron")
-        return found
+                raise ValueError(f"fact {key!r} needs one score and one share per neuron")
+        return located
 
 
 def locate(
@@ -216,21 +192,19 @@ def locate(
     Parameters
     ----------
     model : NeuronModel
-        The model.
     facts : iterable of Fact or sequence of Fact
         The facts. A sequence holds one fact in several wordings; its key is that of the first.
     attributor : Attributor, optional
-        Scores and selects the neurons. None: ``AMIG()``.
+        Scores and selects the neurons. Default: ``AMIG()``.
     combine : {"shared", "union", "mean"}, default="shared"
-        The neurons of a fact in several wordings: ``"shared"`` those found in more than ``share``
-        of its wordings, as Dai et al. refine them; ``"union"`` those found in any; ``"mean"``
-        those whose mean score exceeds the threshold.
+        The neurons of a fact in several wordings: ``"shared"`` those of more than ``share`` of
+        its wordings, as in Dai et al.; ``"union"`` those of any; ``"mean"`` those whose mean
+        score exceeds the threshold.
     share : float, default=0.5
         For ``"shared"``; a share of exactly this size is not enough.
     out : path-like, optional
         A file with one JSON object per fact, written as soon as the result exists. Facts in an
-        existing file are not computed again, which resumes interrupted work; an incomplete last
-        line is computed again.
+        existing file are not computed again, so interrupted work resumes.
     progress : bool, default=False
         Show a progress bar.
 
@@ -242,8 +216,8 @@ def locate(
     Raises
     ------
     ValueError
-        When two facts have the same key, when ``out`` was made with another model or other
-        options, and when a fact is invalid for the model; the message starts with the fact.
+        If two facts have the same key, if ``out`` was made with another model or other options,
+        or if a fact is invalid for the model; the message starts with the fact.
 
     References
     ----------
@@ -268,8 +242,7 @@ def locate(
     chosen: Attributor = AMIG() if attributor is None else attributor
     wordings = _by_key(facts)
     if out is None:
-        rows = _found(model, wordings, chosen, combine, share, {}, progress)
-        return Located._of_records(rows)
+        return Located._of_records(_records(model, wordings, chosen, combine, share, {}, progress))
     options = {"combine": combine, "share": share if combine == "shared" else None}
     with ResultFile(Path(out), _header(model, chosen, options)) as file:
         done = {record["key"]: record for record in file.records}
@@ -277,7 +250,7 @@ def locate(
             if done[key]["prompts"] != _dicts(wordings[key]):
                 raise ValueError(f"{out} holds a fact {key!r} with other wordings or answers.")
         records = []
-        for record in _found(model, wordings, chosen, combine, share, done, progress):
+        for record in _records(model, wordings, chosen, combine, share, done, progress):
             if record["key"] not in done:
                 file.append(record)
             records.append(record)
@@ -293,7 +266,7 @@ def _by_key(facts: Iterable[Fact | Sequence[Fact]]) -> dict[str, tuple[Fact, ...
         if not isinstance(group, Sequence) or not all(isinstance(each, Fact) for each in group):
             raise TypeError(f"facts[{i}] must be a Fact or a sequence of Facts, got {item!r}.")
         if not group:
-            raise ValueError(f"facts[{i}] has no wording at all.")
+            raise ValueError(f"facts[{i}] has no wording.")
         if group[0].key in wordings:
             name = describe_fact(group[0])
             raise ValueError(f"{name}: facts[{i}] has the key {group[0].key!r} of an earlier one.")
@@ -301,7 +274,7 @@ def _by_key(facts: Iterable[Fact | Sequence[Fact]]) -> dict[str, tuple[Fact, ...
     return wordings
 
 
-def _found(
+def _records(
     model: NeuronModel,
     wordings: Mapping[str, tuple[Fact, ...]],
     attributor: Attributor,
@@ -312,7 +285,7 @@ def _found(
 ) -> Iterator[dict[str, Any]]:
     """Yield the record of each fact; finished records are not changed."""
     waiting = [fact for key, group in wordings.items() if key not in done for fact in group]
-    found_in_turn = attributions(model, waiting, attributor)
+    in_turn = attributions(model, waiting, attributor)
     for key, group in _shown(wordings, done, progress):
         if key in done:
             yield done[key]
@@ -323,15 +296,15 @@ def _found(
         for fact in group:
             try:
                 threshold = attributor.threshold_for(fact)
-                found = next(found_in_turn)
-                neurons = found.neurons(threshold, attributor.rule, attributor.scope)
+                attribution = next(in_turn)
+                neurons = attribution.neurons(threshold, attributor.rule, attributor.scope)
             except Exception as error:
                 if str(error).startswith(describe_fact(fact)):
                     raise
                 raise _named(error, fact) from error
             counts[neurons.layers, neurons.indices] += 1
-            mean += found.scores / len(group)
-            gap = float(np.maximum(gap, found.relative_gap))
+            mean += attribution.scores / len(group)
+            gap = float(np.maximum(gap, attribution.relative_gap))
         shares = counts / len(group)
         if combine == "mean":
             threshold = attributor.threshold_for(group[0])
@@ -339,14 +312,26 @@ def _found(
         else:
             bar = share if combine == "shared" else 0.0
             kept = NeuronSet.from_arrays(*np.nonzero(shares > bar))
-        yield {
-            "key": key,
-            "prompts": _dicts(group),
-            "neurons": kept.to_array().tolist(),
-            "scores": mean[kept.layers, kept.indices].tolist(),
-            "shares": shares[kept.layers, kept.indices].tolist(),
-            "gap": gap if np.isfinite(gap) else None,
-        }
+        at = kept.layers, kept.indices
+        yield _record(key, group, kept, mean[at], shares[at], gap)
+
+
+def _record(
+    key: str,
+    group: Sequence[Fact],
+    neurons: NeuronSet,
+    scores: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    gap: float,
+) -> dict[str, Any]:
+    return {
+        "key": key,
+        "prompts": _dicts(group),
+        "neurons": neurons.to_array().tolist(),
+        "scores": scores.tolist(),
+        "shares": shares.tolist(),
+        "gap": gap if np.isfinite(gap) else None,
+    }
 
 
 def attributions(
@@ -396,7 +381,7 @@ def _header(
     given = {
         name: dict(value) if isinstance(value, Mapping) else value
         for name, value in sorted(vars(attributor).items())
-        if name != "batch_size"  # has no influence
+        if name != "batch_size"  # does not change results
     }
     config = model.hf_model.config
     return {

@@ -29,7 +29,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class _Selecting:
-    """Selection of neurons by score, as in :class:`~neurotopo.AMIG`."""
+    """Selection of neurons by score, as in :class:`~neurotopo.AMIG`.
+
+    Subclasses define ``attribute``.
+    """
 
     threshold: float | Mapping[str, float] = 0.2
     rule: str = "relative"
@@ -47,8 +50,8 @@ class _Selecting:
 
     def locate(self, model: NeuronModel, fact: FactLike) -> NeuronSet:
         """Return the neurons with a score above the threshold."""
-        threshold = self.threshold_for(fact)
-        return self.attribute(model, fact).neurons(threshold, self.rule, self.scope)
+        attribution = self.attribute(model, fact)
+        return attribution.neurons(self.threshold_for(fact), self.rule, self.scope)
 
     def threshold_for(self, fact: FactLike) -> float:
         """Return the threshold for the language of a fact."""
@@ -59,8 +62,8 @@ class _Selecting:
 class ActivationAttribution(_Selecting):
     """Attribution by the neurons' values themselves.
 
-    A neuron's score is the mean of its values at the tokens that predict the answer. There is no
-    path and so no completeness: ``start_values`` are nan.
+    A neuron's score is the mean of its values at the tokens that predict the answer. Without a
+    path there is no completeness: ``start_values`` are nan.
 
     Parameters
     ----------
@@ -73,8 +76,8 @@ class ActivationAttribution(_Selecting):
     >>> from neurotopo.knowledge.other_attributions import ActivationAttribution
     >>> from neurotopo.models.examples import random_model
     >>> model, fact = random_model("gpt2"), Fact("The capital of France is", "Paris")
-    >>> found = ActivationAttribution().attribute(model, fact)
-    >>> bool(np.allclose(found.scores, model.activations(fact)))
+    >>> attribution = ActivationAttribution().attribute(model, fact)
+    >>> bool(np.allclose(attribution.scores, model.activations(fact)))
     True
     """
 
@@ -93,7 +96,7 @@ class GradientTimesActivation(_Selecting):
 
     .. math:: a_n = w_n \frac{\partial F}{\partial w_n}(w)
 
-    It is the integral from zero with a single node, at the end of the path, and costs one gradient
+    This is the integral from zero with one node, at the end of the path; it costs one gradient
     per layer. Scores are summed over the tokens that predict the answer.
 
     Parameters
@@ -116,15 +119,7 @@ class GradientTimesActivation(_Selecting):
     target: str = "joint"
 
     def _choice(self) -> AMIG:
-        return AMIG(
-            steps=1,
-            quadrature="right",
-            baseline="zero",
-            target=self.target,
-            threshold=self.threshold,
-            rule=self.rule,
-            scope=self.scope,
-        )
+        return replace(super()._choice(), steps=1, baseline="zero", target=self.target)
 
     def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
         """Score every neuron by its value times the gradient."""
@@ -164,19 +159,18 @@ class RandomAttribution(_Selecting):
     def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
         """Draw a score for every neuron."""
         encoding, value = _likeliest(model, fact)
-        asked = "\0".join((fact.language, fact.prompt, *fact.answers))
-        drawn_from = [self.seed, *hashlib.sha256(asked.encode()).digest()]
-        rng = np.random.default_rng(drawn_from)
+        text = "\0".join((fact.language, fact.prompt, *fact.answers))
+        rng = np.random.default_rng([self.seed, *hashlib.sha256(text.encode()).digest()])
         return _without_path(rng.random((model.n_layers, model.n_neurons)), value, encoding)
 
 
 def zero_baseline(**options: Any) -> AMIG:
-    """Return plain integrated gradients from zero, as Dai et al. use them.
+    """Return integrated gradients from zero, as Dai et al. use them.
 
     Parameters
     ----------
     **options
-        Passed to :class:`~neurotopo.AMIG`.
+        Parameters of :class:`~neurotopo.AMIG`.
 
     References
     ----------

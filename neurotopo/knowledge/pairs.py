@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DegeneratePairs", "degenerate_pairs", "pairs_grid"]
 
+# Columns of the grid that are sums over facts.
+_COUNTS = (
+    *("n_facts", "n_without_neurons", "n_undefined", "n_facts_degenerate"),
+    *("n_neurons", "n_pairs", "n_degenerate", "n_disjoint"),
+)
+
 
 @dataclass(frozen=True, eq=False)
 class DegeneratePairs:
@@ -54,10 +60,10 @@ class DegeneratePairs:
     >>> import numpy as np
     >>> from neurotopo import NeuronSet
     >>> from neurotopo.knowledge.pairs import DegeneratePairs
-    >>> singles = np.array([0.8, 0.7, 0.3])  # each of the first two can be spared, both cannot
+    >>> singles = np.array([0.8, 0.7, 0.3])  # either of the first two is dispensable, not both
     >>> pairs = np.array([[0.8, 0.2, 0.3], [0.2, 0.7, 0.3], [0.3, 0.3, 0.3]])
-    >>> found = DegeneratePairs(NeuronSet([(0, 1), (0, 5), (2, 3)]), 0.8, singles, pairs)
-    >>> found.n_degenerate, found.found()
+    >>> result = DegeneratePairs(NeuronSet([(0, 1), (0, 5), (2, 3)]), 0.8, singles, pairs)
+    >>> result.n_degenerate, result.found()
     (1, [NeuronSet([(0, 1), (0, 5)])])
     """
 
@@ -90,8 +96,7 @@ class DegeneratePairs:
     @property
     def degenerate(self) -> NDArray[np.bool_]:
         """Which pairs are degenerate, shape (k, k); symmetric, False on the diagonal."""
-        # With p0 = 0 there are no pairs, as no probability is below a fraction of it. As t_high is
-        # not below t_low, no neuron is a pair with itself.
+        # For p0 = 0 no pair passes. As t_high >= t_low, no neuron is a pair with itself.
         spared = self.singles >= (1 - self.t_low) * self.base_probability
         falls = self.pairs < (1 - self.t_high) * self.base_probability
         return spared[:, None] & spared[None, :] & falls
@@ -110,8 +115,7 @@ class DegeneratePairs:
     def disjoint(self) -> list[NeuronSet]:
         """Return degenerate pairs without common neurons.
 
-        Greedy choice: the largest fall first, then the largest among the pairs that share no
-        neuron with those chosen.
+        Greedy choice by falling effect.
         """
         taken: set[tuple[int, int]] = set()
         chosen = []
@@ -138,8 +142,8 @@ class DegeneratePairs:
     def to_pandas(self) -> pd.DataFrame:
         """Return a table of all pairs, the largest fall first.
 
-        The columns ``p_a``, ``p_b`` and ``p_both`` are probabilities, ``drop_a``, ``drop_b`` and
-        ``drop_both`` relative falls, which are nan where the unedited probability is 0.
+        ``p_a``, ``p_b`` and ``p_both`` are probabilities; ``drop_a``, ``drop_b`` and ``drop_both``
+        are relative falls, nan if the unedited probability is 0.
         """
         import pandas as pd
 
@@ -181,25 +185,20 @@ def degenerate_pairs(
     Parameters
     ----------
     model : NeuronModel
-        The model.
     fact : Fact
-        The fact.
     neurons : NeuronSet or iterable of (layer, index)
         Knowledge neurons of the fact. With fewer than two there are no pairs.
     scores : Attribution or ndarray of shape (n_layers, n_neurons), optional
-        Scores by which n neurons are chosen. Required for more than n neurons.
+        Scores by which n neurons are selected. Required for more than n neurons.
     n : int or None, default=20
-        Largest number of neurons; those of the highest scores are kept. None: all. The number of
-        pairs grows with its square.
+        Largest number of neurons; those with the highest scores are kept. None: all. The number
+        of pairs grows with its square.
     t_low : float, default=0.2
         Largest relative fall that single neurons may cause.
     t_high : float, default=0.25
         Relative fall that a pair must exceed; at least ``t_low``.
-    positions : {"all", "last"}, default="last"
-        Where neurons are suppressed, :class:`~neurotopo.Edit`. ``"last"`` lets a causal model
-        compute the prompt once for all pairs.
-    reduce : {"best", "sum"}, default="best"
-        How several answers are combined, :meth:`~neurotopo.NeuronModel.answer_probability`.
+    positions, reduce
+        As in :class:`~neurotopo.DKNFinder`.
 
     Returns
     -------
@@ -217,13 +216,9 @@ def degenerate_pairs(
     >>> from neurotopo.models.examples import random_model
     >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
     >>> attribution = AMIG.fast().attribute(model, fact)
-    >>> found = degenerate_pairs(
-    ...     model, fact, attribution.neurons(), scores=attribution, n=6, t_low=0.1, t_high=0.1
-    ... )
-    >>> found.pairs.shape, len(found.to_pandas())
+    >>> result = degenerate_pairs(model, fact, attribution.neurons(), scores=attribution, n=6)
+    >>> result.pairs.shape, len(result.to_pandas())
     ((6, 6), 15)
-    >>> len(found.disjoint()) <= found.n_degenerate
-    True
     """
     _check_thresholds(t_low, t_high)
     chosen = _top(NeuronSet(neurons), scores, n, fact)
@@ -250,17 +245,15 @@ def pairs_grid(
     Parameters
     ----------
     model : NeuronModel
-        The model.
     facts : Fact or iterable of Fact
-        The facts.
     attributor : Attributor, optional
         Scores the neurons; its ``rule`` and ``scope`` apply to ``tau``, its threshold is not used.
-        None: ``AMIG()``.
+        Default: ``AMIG()``.
     tau : sequence of float
         Thresholds of attribution.
     t_low, t_high : sequence of float
         Thresholds of single neurons and of pairs, :func:`degenerate_pairs`. Settings with
-        ``t_high < t_low`` are left out.
+        ``t_high < t_low`` are skipped.
     n, positions, reduce
         As in :func:`degenerate_pairs`; n applies to each ``tau`` separately.
 
@@ -268,26 +261,22 @@ def pairs_grid(
     -------
     pandas.DataFrame
         A row per setting: ``tau``, ``t_low``, ``t_high``; the numbers of facts ``n_facts``, of
-        those without a neuron ``n_without_neurons``, of those whose answer has the probability 0
-        and so no pairs ``n_undefined``, and of those with a degenerate pair
-        ``n_facts_degenerate``; and, summed over facts, ``n_neurons``, ``n_pairs`` evaluated,
-        ``n_degenerate`` and ``n_disjoint`` of :meth:`DegeneratePairs.disjoint`.
+        those without a neuron ``n_without_neurons``, of those with an answer of probability 0
+        ``n_undefined``, and of those with a degenerate pair ``n_facts_degenerate``; and, summed
+        over facts, ``n_neurons``, ``n_pairs`` evaluated, ``n_degenerate`` and ``n_disjoint``
+        (:meth:`DegeneratePairs.disjoint`).
 
     Examples
     --------
     >>> from neurotopo import AMIG, Fact
     >>> from neurotopo.knowledge.pairs import pairs_grid
     >>> from neurotopo.models.examples import random_model
-    >>> fact = Fact("The capital of France is _X_", "Paris")
-    >>> grid = pairs_grid(
-    ...     random_model("gpt2"), fact, AMIG.fast(), tau=[0.2, 0.4], t_low=[0.1], t_high=[0.1, 0.2]
-    ... )
+    >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
+    >>> grid = pairs_grid(model, fact, AMIG.fast(), tau=[0.2, 0.4], t_low=[0.1], t_high=[0.2])
     >>> grid[["tau", "t_low", "t_high", "n_facts"]]
        tau  t_low  t_high  n_facts
-    0  0.2    0.1     0.1        1
-    1  0.2    0.1     0.2        1
-    2  0.4    0.1     0.1        1
-    3  0.4    0.1     0.2        1
+    0  0.2    0.1     0.2        1
+    1  0.4    0.1     0.2        1
     """
     import pandas as pd
 
@@ -298,54 +287,32 @@ def pairs_grid(
     limits = _settings(t_low, t_high)
     attributor = AMIG() if attributor is None else attributor
     listed = list(facts) if isinstance(facts, Iterable) else [facts]
-    columns = (
-        "tau",
-        "t_low",
-        "t_high",
-        "n_facts",
-        "n_without_neurons",
-        "n_undefined",
-        "n_facts_degenerate",
-        "n_neurons",
-        "n_pairs",
-        "n_degenerate",
-        "n_disjoint",
-    )
-    counts = np.zeros((len(tau), len(limits), len(columns) - 3), dtype=np.int64)
+    counts = np.zeros((len(tau), len(limits), len(_COUNTS)), dtype=np.int64)
     for fact, attribution in zip(listed, attributions(model, listed, attributor), strict=True):
         chosen = [
             _top(attribution.neurons(t, attributor.rule, attributor.scope), attribution, n, fact)
             for t in tau
         ]
         union = NeuronSet(pair for neurons in chosen for pair in neurons)
-        everything = DegeneratePairs(
-            union, *_probabilities(model, fact, union, positions, reduce), 0.0, 1.0
-        )
-        for row, neurons in enumerate(chosen):
+        values = _probabilities(model, fact, union, positions, reduce)
+        everything = DegeneratePairs(union, *values, 0.0, 1.0)
+        for of_tau, neurons in zip(counts, chosen, strict=True):
             some = everything.restrict(neurons)
-            for column, limit in enumerate(limits):
-                counts[row, column] += _counts(some.with_thresholds(*limit))
+            for cell, limit in zip(of_tau, limits, strict=True):
+                cell += _counts(some.with_thresholds(*limit))
     rows = [
-        (t, *limit, *counts[i, j].tolist())
-        for i, t in enumerate(tau)
-        for j, limit in enumerate(limits)
+        (t, *limit, *cell)
+        for t, of_tau in zip(tau, counts.tolist(), strict=True)
+        for limit, cell in zip(limits, of_tau, strict=True)
     ]
-    return pd.DataFrame(rows, columns=list(columns))
+    return pd.DataFrame(rows, columns=["tau", "t_low", "t_high", *_COUNTS])
 
 
-def _counts(found: DegeneratePairs) -> tuple[int, ...]:
+def _counts(result: DegeneratePairs) -> NDArray[np.int64]:
     """Return the counts of one fact for a row of the grid."""
-    k, n_degenerate = len(found.neurons), found.n_degenerate
-    return (
-        1,
-        int(k == 0),
-        int(not found.is_defined),
-        int(n_degenerate > 0),
-        k,
-        k * (k - 1) // 2,
-        n_degenerate,
-        len(found.disjoint()),
-    )
+    k, n_degenerate = len(result.neurons), result.n_degenerate
+    of_facts = [1, k == 0, not result.is_defined, n_degenerate > 0]
+    return np.array([*of_facts, k, k * (k - 1) // 2, n_degenerate, len(result.disjoint())], int)
 
 
 def _settings(t_low: Sequence[float], t_high: Sequence[float]) -> list[tuple[float, float]]:
@@ -354,9 +321,7 @@ def _settings(t_low: Sequence[float], t_high: Sequence[float]) -> list[tuple[flo
             _check_fraction(name, value)
     limits = [(low, high) for low, high in product(t_low, t_high) if high >= low]
     if not limits:
-        raise ValueError(
-            f"no t_high in {list(t_high)} is at least as large as a t_low in {list(t_low)}."
-        )
+        raise ValueError(f"no t_high in {list(t_high)} reaches a t_low in {list(t_low)}.")
     return limits
 
 
@@ -370,8 +335,7 @@ def _check_thresholds(t_low: float, t_high: float) -> None:
     _check_fraction("t_high", t_high)
     if t_high < t_low:
         raise ValueError(
-            f"t_high = {t_high} is less than t_low = {t_low}: a pair could count whose neurons "
-            "alone do as much."
+            f"t_high = {t_high} is less than t_low = {t_low}: single neurons would count as pairs."
         )
 
 
@@ -389,7 +353,7 @@ def _top(
     if scores is None:
         raise ValueError(
             f"{describe_fact(fact)}: {len(neurons)} neurons are more than n={n}, and there are "
-            "no scores to choose by. Give scores, or n=None for all of them."
+            "no scores. Pass scores, or n=None for all neurons."
         )
     table = scores.scores if isinstance(scores, Attribution) else np.asarray(scores)
     neurons.check(*table.shape)

@@ -18,26 +18,23 @@ __all__ = ["check_clusterer", "potential_components"]
 
 def check_clusterer(clusterer: Any) -> None:
     """Raise an error if the object is not a supported clusterer."""
-    names = ("ntc", *CLUSTERER_LABELS)
+    names = ", ".join(("ntc", *CLUSTERER_LABELS))
+    estimator = hasattr(clusterer, "fit_predict")
     if isinstance(clusterer, str):
-        if clusterer not in names:
+        if clusterer not in ("ntc", *CLUSTERER_LABELS):
             raise ValueError(
-                f"clusterer must be one of {', '.join(names)}, an estimator or a function, "
-                f"got {clusterer!r}."
+                f"clusterer must be one of {names}, an estimator or a function, got {clusterer!r}."
             )
-    elif isinstance(clusterer, type) or not (
-        hasattr(clusterer, "fit_predict") or callable(clusterer)
-    ):
+    elif isinstance(clusterer, type) or not (estimator or callable(clusterer)):
         raise TypeError(
             "clusterer must be an estimator with fit_predict, a function from distances to labels "
-            f"or one of {', '.join(names)}, got {clusterer!r}."
+            f"or one of {names}, got {clusterer!r}."
         )
-    elif not isinstance(clusterer, NTCClusterer):
-        metric = getattr(clusterer, "metric", "precomputed")
-        if hasattr(clusterer, "fit_predict") and metric != "precomputed":
-            name = type(clusterer).__name__
+    elif estimator and not isinstance(clusterer, NTCClusterer):
+        metric, name = getattr(clusterer, "metric", "precomputed"), type(clusterer).__name__
+        if metric != "precomputed":
             raise ValueError(
-                f"{name}(metric={metric!r}) would take rows of the distance matrix for points. "
+                f"{name}(metric={metric!r}) would use rows of the distance matrix as points. "
                 f"Use {name}(metric='precomputed')."
             )
 
@@ -50,17 +47,16 @@ def potential_components(
     Parameters
     ----------
     clusterer : estimator, str or callable
-        As for :class:`neurotopo.DKNFinder`. A copy of an estimator is fitted.
+        As in :class:`neurotopo.DKNFinder`. A copy of an estimator is fitted.
     graph : NeuronGraph
-        The graph.
     random_state : int, default=0
         Seed of a clusterer without one.
 
     Returns
     -------
     list of NeuronSet
-        In the order of ``clusters_`` for an NTCClusterer, of the labels for others. Neurons with
-        negative labels are left out.
+        In the order of ``clusters_`` for an NTCClusterer, else of the labels; neurons with
+        negative labels are in none.
 
     Examples
     --------
@@ -87,10 +83,10 @@ def potential_components(
 
 def _labels(clusterer: Any, graph: NeuronGraph, random_state: int) -> np.ndarray[Any, Any]:
     if isinstance(clusterer, str):
-        found = BASELINES[clusterer](graph.distances(), random_state=random_state)
+        result = BASELINES[clusterer](graph.distances(), random_state=random_state)
     elif not hasattr(clusterer, "fit_predict"):
         seed = {"random_state": random_state} if clusterer in BASELINES.values() else {}
-        found = clusterer(graph.distances(), **seed)
+        result = clusterer(graph.distances(), **seed)
     else:
         finite = finite_distances(graph.distances())
         if finite is None:  # no two neurons are connected
@@ -99,12 +95,12 @@ def _labels(clusterer: Any, graph: NeuronGraph, random_state: int) -> np.ndarray
             fitted = clone(clusterer).set_params(**_seed(clusterer, random_state))
         else:
             fitted = copy.deepcopy(clusterer)
-        found = fitted.fit_predict(finite)
-    labels = np.asarray(found)
+        result = fitted.fit_predict(finite)
+    labels = np.asarray(result)
     if labels.shape != (len(graph.neurons),) or labels.dtype.kind not in "iu":
         raise ValueError(
-            f"the clusterer gave labels of shape {labels.shape} and dtype {labels.dtype} for "
-            f"{len(graph.neurons)} neurons; it must give one whole number for each."
+            f"the clusterer returned labels of shape {labels.shape} and dtype {labels.dtype} for "
+            f"{len(graph.neurons)} neurons; it must return one whole number for each."
         )
     return labels
 

@@ -17,6 +17,9 @@ _KIND = "neurotopo.locate"
 class ResultFile:
     """JSON objects, one per line, below a header line with the options.
 
+    The format is separate from the store of the studies, which is in a layer above: one line per
+    fact, readable while the work runs.
+
     Parameters
     ----------
     path : Path
@@ -33,7 +36,7 @@ class ResultFile:
     Raises
     ------
     ValueError
-        When the file is something else, is broken, or was made with other options.
+        If the file has another format, is broken, or was made with other options.
     """
 
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
@@ -50,8 +53,8 @@ class ResultFile:
         first = _line(self._header)
         if complete:
             self._read(complete.split(b"\n")[:-1])
-        elif not first.startswith(data):  # not even our own first line, cut short
-            raise ValueError(f"{self.path} was not written by locate, so it is left alone.")
+        elif not first.startswith(data):  # not an incomplete header either
+            raise self._foreign()
         self._file = open(self.path, "r+b" if self.path.exists() else "xb")
         self._file.truncate(len(complete))
         self._file.seek(len(complete))
@@ -67,6 +70,9 @@ class ResultFile:
         """Add a record and flush it to disk."""
         self._write(_line(record))
 
+    def _foreign(self) -> ValueError:
+        return ValueError(f"{self.path} was not written by locate; it stays unchanged.")
+
     def _write(self, line: bytes) -> None:
         if self._file is None:
             raise ValueError("the file is not open; use it in a with statement.")
@@ -77,13 +83,13 @@ class ResultFile:
     def _read(self, lines: list[bytes]) -> None:
         try:
             header = json.loads(lines[0])
+            written, options = header["hash"], header["options"]
             known = header["kind"] == _KIND and header["version"] == 1
-            found, options = header["hash"], header["options"]
         except (ValueError, TypeError, KeyError):
             known = False
         if not known:
-            raise ValueError(f"{self.path} was not written by locate, so it is left alone.")
-        if found != self._header["hash"]:
+            raise self._foreign()
+        if written != self._header["hash"]:
             raise ValueError(
                 f"{self.path} was made with other options ({_difference(options, self._header)}); "
                 "give another file, or delete this one."
@@ -103,10 +109,10 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 
 def _difference(there: Any, header: Mapping[str, Any]) -> str:
-    """Describe the option that differs."""
+    """Return the first option that differs, in words."""
     here = header["options"]
     if isinstance(there, dict):
         for name in [*here, *there]:
             if there.get(name) != here.get(name):
                 return f"{name} was {there.get(name)!r} and is {here.get(name)!r}"
-    return "its first line was changed"
+    return "its first line changed"

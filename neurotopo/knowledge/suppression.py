@@ -37,10 +37,9 @@ def subsets(
     max_exact : int, default=10
         Largest n for which all subsets are returned.
     n_samples : int, default=200
-        Above ``max_exact``: largest number of subsets of each size. They are distinct and drawn at
-        random where there are more.
+        Above ``max_exact``: largest number of subsets of each size, drawn without repetition.
     random_state : int, default=0
-        Seed. The draw depends only on it, n and the size.
+        Seed of the draw, which depends only on it, n and the size.
 
     Returns
     -------
@@ -73,10 +72,10 @@ def subsets(
 def _drawn(n: int, size: int, n_samples: int, seed: int) -> list[tuple[int, ...]]:
     """Draw distinct subsets of one size, uniformly."""
     rng = np.random.default_rng([seed, n, size])
-    found: dict[tuple[int, ...], None] = {}
-    while len(found) < n_samples:
-        found[tuple(sorted(rng.permutation(n)[:size].tolist()))] = None
-    return list(found)
+    drawn: dict[tuple[int, ...], None] = {}
+    while len(drawn) < n_samples:
+        drawn[tuple(sorted(rng.permutation(n)[:size].tolist()))] = None
+    return list(drawn)
 
 
 def relative_drops(before: float, after: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -183,15 +182,11 @@ class Suppressions:
     Parameters
     ----------
     model : NeuronModel
-        The model.
     fact : Fact
-        The fact.
     neurons : NeuronSet
         The neurons of which the sets consist.
-    positions : {"all", "last"}, default="all"
-        Where neurons are suppressed, :class:`~neurotopo.Edit`.
-    reduce : {"best", "sum"}, default="best"
-        How several answers are combined.
+    positions, reduce
+        As in :class:`~neurotopo.DKNFinder`.
 
     Attributes
     ----------
@@ -221,20 +216,12 @@ class Suppressions:
         return len(self._known)
 
     def ask(self, rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the probability under suppression of each set.
-
-        Parameters
-        ----------
-        rows : ndarray of bool, shape (m, len(neurons))
-            A row per set.
-
-        Returns
-        -------
-        ndarray of float64, shape (m,)
-        """
+        """Return the probability under suppression of each set, a row of the boolean array."""
         keys = [row.tobytes() for row in rows]
-        waiting = {k: row for k, row in zip(keys, rows, strict=True) if k not in self._known}
-        unknown = list(waiting.items())
+        known = self._known
+        unknown = list(
+            {k: row for k, row in zip(keys, rows, strict=True) if k not in known}.items()
+        )
         for start in range(0, len(unknown), _ROWS_PER_CALL):
             part = unknown[start : start + _ROWS_PER_CALL]
             sets = [self.neurons[row] for _, row in part]
@@ -247,10 +234,8 @@ class Suppressions:
 
         edits: list[Edit] = [Edit(neurons, positions=self.positions) for neurons in sets]
         self.n_calls += 1
-        values = np.asarray(
-            self.model.answer_probability(self.fact, edits=edits, reduce=self.reduce),
-            dtype=np.float64,
-        )
+        values = self.model.answer_probability(self.fact, edits=edits, reduce=self.reduce)
+        values = np.asarray(values, dtype=np.float64)
         if np.isnan(values).any():
             suppressed = sets[int(np.isnan(values).argmax())]
             raise ValueError(

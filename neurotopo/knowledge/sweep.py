@@ -36,10 +36,10 @@ __all__ = ["Sweep"]
 
 @dataclass(frozen=True)
 class _Sentence:
-    """A sentence in which some tokens of the answer are predicted.
+    """A sentence in which tokens of the answer are predicted.
 
-    A causal model predicts all of them in one sentence, a masked model each in its own. The
-    values are replaced at ``positions``; ``places`` are the tokens that baselines replace.
+    A causal model predicts all of them in one sentence, a masked model one per sentence. Values
+    are replaced at ``positions``; baselines replace the tokens at ``places``.
     """
 
     ids: tuple[int, ...]
@@ -73,14 +73,8 @@ class _Asked:
 class Sweep:
     """Attribution of answers to the neurons of all layers.
 
-    Parameters
-    ----------
-    model : NeuronModel
-        The model.
-    rule : tuple of ndarray
-        Nodes and weights of the integration rule.
-    baseline, target, replacement, batch_size
-        As for :class:`~neurotopo.AMIG`.
+    ``rule`` holds nodes and weights of the integration rule; the other parameters are those of
+    :class:`~neurotopo.AMIG`.
     """
 
     def __init__(
@@ -94,7 +88,7 @@ class Sweep:
         batch_size: int | None,
     ) -> None:
         nodes, weights = rule
-        if 0.0 not in nodes:  # the completeness of a layer needs the value at the start of its path
+        if 0.0 not in nodes:  # completeness needs the value at the start of the path
             nodes, weights = np.append(0.0, nodes), np.append(0.0, weights)
         self.model, self.settings = model, model.pass_settings()
         self.fractions, self.weight = (
@@ -104,10 +98,7 @@ class Sweep:
         self.batch_size = batch_size or model.batch_size
 
     def run(self, facts: Sequence[FactLike]) -> Iterator[Attribution]:
-        """Yield the attribution of each fact, in order.
-
-        Facts whose sentences have equal lengths share forward passes.
-        """
+        """Yield the attribution of each fact; those with sentences of equal length share passes."""
         asked = [self._ask(fact) for fact in facts]
         chunks = self._chunks(asked)
         ready: dict[int, Attribution] = {}
@@ -125,8 +116,8 @@ class Sweep:
         sentences = tuple(self._sentences(encoding, answer))
         if self.baseline != "zero" and not all(sentence.places for sentence in sentences):
             raise ValueError(
-                f"{describe_fact(fact)}: the prompt has no token that could be replaced for a "
-                "baseline; use baseline='zero'."
+                f"{describe_fact(fact)}: the prompt has no token to replace for a baseline; use "
+                "baseline='zero'."
             )
         return _Asked(answer, sentences)
 
@@ -250,9 +241,8 @@ class Sweep:
         if isinstance(self.replacement, str):
             token = tokenizer.convert_tokens_to_ids(self.replacement)
             if token is None or token == tokenizer.unk_token_id:
-                raise ValueError(
-                    f"replacement {self.replacement!r} is not a token of the tokenizer."
-                )
+                name = self.replacement
+                raise ValueError(f"replacement {name!r} is not a token of the tokenizer.")
             return int(token)
         if self.replacement is not None:
             return int(self.replacement)
@@ -260,9 +250,7 @@ class Sweep:
         token = tokenizer.eos_token_id if causal else tokenizer.mask_token_id
         if token is None:
             name = "end-of-text" if causal else "mask"
-            raise ValueError(
-                f"the tokenizer has no {name} token; name another with replacement=..."
-            )
+            raise ValueError(f"the tokenizer has no {name} token; choose another by replacement.")
         return int(token)
 
 
@@ -303,9 +291,9 @@ class _Total:
 
 
 def _takes_masks(model: NeuronModel, n_tokens: int) -> bool:
-    """Return whether a causal model applies a given mask to rows of any composition.
+    """Return whether a causal model applies a given attention mask to the rows.
 
-    Attention windows count tokens of the row, so each must be wider than the longest row.
+    An attention window counts tokens of the row, so it must be wider than the longest row.
     """
     config = model.hf_model.config
     attention = getattr(config, "_attn_implementation", None)

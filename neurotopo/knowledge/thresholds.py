@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo.neurons import NeuronSet
 
-__all__ = ["RULES", "SCOPES", "check_threshold", "select_neurons"]
+__all__ = ["RULES", "SCOPES", "check_choices", "check_threshold", "select_neurons"]
 
 RULES = ("relative", "absolute", "percentile", "top")
 SCOPES = ("model", "layer")
@@ -23,7 +24,6 @@ def select_neurons(
     Parameters
     ----------
     scores : ndarray of float64, shape (n_layers, n_neurons)
-        The scores.
     threshold : float
         See ``rule``.
     rule : {"relative", "absolute", "percentile", "top"}, default="relative"
@@ -61,16 +61,7 @@ def select_neurons(
 
 
 def check_threshold(threshold: float, rule: str) -> None:
-    """Raise a ValueError for a threshold outside the range of its rule.
-
-    Examples
-    --------
-    >>> from neurotopo.knowledge.thresholds import check_threshold
-    >>> check_threshold(2, "relative")
-    Traceback (most recent call last):
-        ...
-    ValueError: rule='relative' takes a threshold between 0 and 1, got 2.
-    """
+    """Raise a ValueError for a threshold outside the range of its rule."""
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}.")
     fits, wanted = {
@@ -83,6 +74,13 @@ def check_threshold(threshold: float, rule: str) -> None:
         raise ValueError(f"rule={rule!r} takes {wanted}, got {threshold}.")
 
 
+def check_choices(options: object, **choices: Collection[str]) -> None:
+    """Raise a ValueError if an attribute is none of its choices."""
+    for name, known in choices.items():
+        if (value := getattr(options, name)) not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+
+
 def _bar(scores: NDArray[np.float64], threshold: float, rule: str) -> float:
     """Return the value that a score must exceed."""
     if rule == "absolute":
@@ -91,7 +89,5 @@ def _bar(scores: NDArray[np.float64], threshold: float, rule: str) -> float:
         return threshold * max(float(scores.max(initial=0.0)), 0.0)
     if rule == "percentile":
         return float(np.percentile(scores, threshold)) if len(scores) else 0.0
-    k = int(threshold)
-    if k >= len(scores):
-        return 0.0
-    return float(np.partition(scores, len(scores) - k - 1)[len(scores) - k - 1])
+    at = len(scores) - int(threshold) - 1
+    return float(np.partition(scores, at)[at]) if at >= 0 else 0.0

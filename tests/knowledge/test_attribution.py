@@ -42,17 +42,17 @@ def expected(model, fact, amig, answer):
     )
 
 
-def assert_close(found, wanted, rel=1e-4):
+def assert_close(attribution, wanted, rel=1e-4):
     """Equal to a ten-thousandth of the greatest score."""
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=rel * np.abs(wanted).max())
+    np.testing.assert_allclose(attribution, wanted, rtol=0, atol=rel * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("batch_size", [None, 7, 1])
 def test_the_sweep_is_the_formula(model, batch_size):
     amig = AMIG(steps=3, batch_size=batch_size)
-    found = amig.attribute(model, SEVERAL)
-    assert_close(found.scores, expected(model, SEVERAL, amig, found.answer))
-    assert np.abs(found.scores).max() > 0
+    attribution = amig.attribute(model, SEVERAL)
+    assert_close(attribution.scores, expected(model, SEVERAL, amig, attribution.answer))
+    assert np.abs(attribution.scores).max() > 0
 
 
 @pytest.mark.parametrize(
@@ -69,34 +69,34 @@ def test_the_sweep_is_the_formula(model, batch_size):
 def test_every_option_is_the_formula(name, options):
     model = zoo.shared(name)
     amig = AMIG(steps=2, **options)
-    found = amig.attribute(model, ONE)
-    assert_close(found.scores, expected(model, ONE, amig, found.answer))
+    attribution = amig.attribute(model, ONE)
+    assert_close(attribution.scores, expected(model, ONE, amig, attribution.answer))
 
 
 def test_the_likeliest_answer_is_asked_for(model):
-    found = AMIG(steps=1).attribute(model, SEVERAL)
-    assert found.value == pytest.approx(model.answer_probability(SEVERAL), rel=1e-3)
+    attribution = AMIG(steps=1).attribute(model, SEVERAL)
+    assert attribution.value == pytest.approx(model.answer_probability(SEVERAL), rel=1e-3)
     both = model.answers_log_probability(SEVERAL)
-    assert found.answer == model.encode(SEVERAL).answers[int(both.argmax())]
+    assert attribution.answer == model.encode(SEVERAL).answers[int(both.argmax())]
 
 
 def test_scores_of_a_layer_sum_to_the_difference(model):
     """With many Gauss-Legendre nodes the integral is exact up to rounding."""
     amig = AMIG(steps=24, quadrature="gauss-legendre", target="log")
-    found = amig.attribute(model, ONE)
-    np.testing.assert_allclose(found.completeness_gap, 0, atol=2e-3)
-    assert found.value == pytest.approx(model.answer_probability(ONE, log=True), abs=1e-3)
-    assert (np.abs(found.value - found.start_values) > 1e-2).any()
+    attribution = amig.attribute(model, ONE)
+    np.testing.assert_allclose(attribution.completeness_gap, 0, atol=2e-3)
+    assert attribution.value == pytest.approx(model.answer_probability(ONE, log=True), abs=1e-3)
+    assert (np.abs(attribution.value - attribution.start_values) > 1e-2).any()
 
 
 def test_the_start_of_a_path_from_zero_is_suppression():
     """The path of one layer from zero starts where its neurons are suppressed."""
     model = random_model("llama")
-    found = AMIG(steps=2, baseline="zero").attribute(model, FACT)
+    attribution = AMIG(steps=2, baseline="zero").attribute(model, FACT)
     layers = [NeuronSet((layer, i) for i in range(model.n_neurons)) for layer in range(3)]
     edits = [Edit(neurons, positions="last") for neurons in layers]
     np.testing.assert_allclose(
-        found.start_values, model.answer_probability(FACT, edits=edits), rtol=1e-4
+        attribution.start_values, model.answer_probability(FACT, edits=edits), rtol=1e-4
     )
 
 
@@ -140,12 +140,12 @@ def test_half_precision(model):
     import copy
 
     half = type(model)(copy.deepcopy(model.hf_model).bfloat16(), model.tokenizer)
-    found = AMIG(steps=4, target="log").attribute(half, ONE)
-    assert np.isfinite(found.scores).all()
+    attribution = AMIG(steps=4, target="log").attribute(half, ONE)
+    assert np.isfinite(attribution.scores).all()
     full = type(model)(copy.deepcopy(half.hf_model).float(), model.tokenizer)
     wanted = AMIG(steps=4, target="log").attribute(full, ONE)
-    cosine = np.sum(found.scores * wanted.scores) / np.sqrt(
-        np.sum(found.scores**2) * np.sum(wanted.scores**2)
+    cosine = np.sum(attribution.scores * wanted.scores) / np.sqrt(
+        np.sum(attribution.scores**2) * np.sum(wanted.scores**2)
     )
     assert cosine > 0.9
 
@@ -207,20 +207,22 @@ def test_a_fact_without_neurons_is_an_empty_set():
         for layer in model.hf_model.transformer.h:
             layer.mlp.c_proj.weight.zero_()
     amig = AMIG(steps=2)
-    found = amig.attribute(model, FACT)
-    assert (found.scores == 0).all()
+    attribution = amig.attribute(model, FACT)
+    assert (attribution.scores == 0).all()
     # the error itself is relative to a change that is 0, or one rounding
-    np.testing.assert_allclose(found.value - found.start_values, 0, atol=1e-7)
+    np.testing.assert_allclose(attribution.value - attribution.start_values, 0, atol=1e-7)
     assert amig.locate(model, FACT) == NeuronSet([])
 
 
 def test_the_table_of_neurons():
-    found = AMIG(steps=2).attribute(random_model("gpt2"), FACT)
-    table = found.to_pandas(5)
+    attribution = AMIG(steps=2).attribute(random_model("gpt2"), FACT)
+    table = attribution.to_pandas(5)
     assert list(table.columns) == ["layer", "index", "score"]
     assert len(table) == 5
     assert table["score"].is_monotonic_decreasing
-    assert table["score"][0] == found.scores.max() == found.scores[table["layer"][0]].max()
+    assert (
+        table["score"][0] == attribution.scores.max() == attribution.scores[table["layer"][0]].max()
+    )
 
 
 def goes_on(name):

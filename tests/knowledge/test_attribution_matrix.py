@@ -51,5 +51,7 @@ def test_random_prompts(name, n_answer, monkeypatch):
     )
     assert np.abs(wanted).max() > 0
     for batch_size in (1, 7, None):
-        found = AMIG(steps=2, batch_size=batch_size).attribute(model, FACT)
-        np.testing.assert_allclose(found.scores, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
+        attribution = AMIG(steps=2, batch_size=batch_size).attribute(model, FACT)
+        np.testing.assert_allclose(
+            attribution.scores, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max()
+        )

@@ -55,9 +55,9 @@ def errors(name, steps, rule, target="joint"):
     """Gaps of all layers and facts, and the differences of the target they miss."""
     model, facts = taught(name)
     amig = AMIG(steps=steps, quadrature=rule, target=target)
-    found = list(amig.attribute_many(model, facts))
-    gaps = np.array([one.completeness_gap for one in found])
-    return gaps, np.array([one.value - one.start_values for one in found])
+    attributions = list(amig.attribute_many(model, facts))
+    gaps = np.array([one.completeness_gap for one in attributions])
+    return gaps, np.array([one.value - one.start_values for one in attributions])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,37 +26,37 @@ from tests.support.degeneracy import ALL, FACT, GROUPS, Toy
 
 def test_the_toy_network_by_hand():
     model = Toy()
-    found = DKNFinder().find(model, FACT, ALL)
-    assert isinstance(found, DKN)
-    assert set(found.components) == set(GROUPS)
-    assert found.union == found.neurons == ALL
-    np.testing.assert_allclose(found.probabilities, 0.64)
-    np.testing.assert_allclose(found.potential_without, 0.72)
-    assert found.base_probability == 0.8
-    assert found.all_suppressed_probability == found.potential_suppressed_probability == 0.08
-    np.testing.assert_allclose(found.curve, [0.1, 0.2, 0.9])
-    assert found.n_subsets.tolist() == [3, 3, 1]
-    assert found.gcr == pytest.approx(0.75 / 0.05)
-    assert found.sigma == pytest.approx(0.05)
-    assert found.jump == pytest.approx(0.7)
-    assert found.gcr_floor == pytest.approx(3)
-    assert found.eq2_gap == pytest.approx(0.2)
-    assert found.eq3_ratio == pytest.approx(0.125)
-    assert found.satisfies_eq3
-    assert found.reason is None
-    assert not found.excluded
+    dkn = DKNFinder().find(model, FACT, ALL)
+    assert isinstance(dkn, DKN)
+    assert set(dkn.components) == set(GROUPS)
+    assert dkn.union == dkn.neurons == ALL
+    np.testing.assert_allclose(dkn.probabilities, 0.64)
+    np.testing.assert_allclose(dkn.potential_without, 0.72)
+    assert dkn.base_probability == 0.8
+    assert dkn.all_suppressed_probability == dkn.potential_suppressed_probability == 0.08
+    np.testing.assert_allclose(dkn.curve, [0.1, 0.2, 0.9])
+    assert dkn.n_subsets.tolist() == [3, 3, 1]
+    assert dkn.gcr == pytest.approx(0.75 / 0.05)
+    assert dkn.sigma == pytest.approx(0.05)
+    assert dkn.jump == pytest.approx(0.7)
+    assert dkn.gcr_floor == pytest.approx(3)
+    assert dkn.eq2_gap == pytest.approx(0.2)
+    assert dkn.eq3_ratio == pytest.approx(0.125)
+    assert dkn.satisfies_eq3
+    assert dkn.reason is None
+    assert not dkn.excluded
     assert len(model.calls) == 1
     assert len(set(model.calls[0])) == len(model.calls[0]) == 8
 
 
 def test_two_components_by_hand():
     model = Toy(GROUPS[:2], (0.05, 0.45, 0.5))
-    found = DKNFinder(NTCClusterer(tau=0.0)).find(model, FACT, GROUPS[0] | GROUPS[1])
-    np.testing.assert_allclose(found.curve, [0.1, 0.9])
-    assert found.gcr == pytest.approx(0.8)
-    assert math.isnan(found.gcr_floor)
-    assert math.isnan(found.sigma)
-    assert found.reason is None
+    dkn = DKNFinder(NTCClusterer(tau=0.0)).find(model, FACT, GROUPS[0] | GROUPS[1])
+    np.testing.assert_allclose(dkn.curve, [0.1, 0.9])
+    assert dkn.gcr == pytest.approx(0.8)
+    assert math.isnan(dkn.gcr_floor)
+    assert math.isnan(dkn.sigma)
+    assert dkn.reason is None
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_two_components_by_hand():
 )
 def test_the_functional_definition(tolerance, contrast, wanted):
     finder = DKNFinder(tolerance=tolerance, contrast=contrast)
-    found = finder.evaluate(Toy(), FACT, GROUPS)
-    assert (found.satisfies_eq2, found.satisfies_eq3) == wanted
+    dkn = finder.evaluate(Toy(), FACT, GROUPS)
+    assert (dkn.satisfies_eq2, dkn.satisfies_eq3) == wanted
 
 
 @pytest.mark.parametrize(
@@ -83,21 +83,21 @@ def test_the_functional_definition(tolerance, contrast, wanted):
     ],
 )
 def test_thresholds_by_hand(options, n):
-    found = DKNFinder(**options).evaluate(Toy(), FACT, GROUPS)
-    assert len(found) == len(found.components) == n
+    dkn = DKNFinder(**options).evaluate(Toy(), FACT, GROUPS)
+    assert len(dkn) == len(dkn.components) == n
     if not n:
-        assert found.reason == "no component passed"
-        assert found.all_suppressed_probability == found.base_probability
-        assert found.potential_suppressed_probability == 0.08
+        assert dkn.reason == "no component passed"
+        assert dkn.all_suppressed_probability == dkn.base_probability
+        assert dkn.potential_suppressed_probability == 0.08
 
 
 def test_a_component_that_does_not_pass_is_left_active():
     model = Toy(GROUPS[:2], (0.08, 0.64, 0.8))
-    found = DKNFinder().evaluate(model, FACT, GROUPS)
-    assert found.passed.tolist() == [True, True, False]
-    np.testing.assert_allclose(found.potential_probabilities, [0.64, 0.64, 0.08])
-    np.testing.assert_allclose(found.active_probabilities, 0.64)
-    np.testing.assert_allclose(found.curve, [0.2, 0.9])
+    dkn = DKNFinder().evaluate(model, FACT, GROUPS)
+    assert dkn.passed.tolist() == [True, True, False]
+    np.testing.assert_allclose(dkn.potential_probabilities, [0.64, 0.64, 0.08])
+    np.testing.assert_allclose(dkn.active_probabilities, 0.64)
+    np.testing.assert_allclose(dkn.curve, [0.2, 0.9])
 
 
 # Against loops
@@ -195,41 +195,41 @@ def test_against_one_forward_per_set(name, relative, criterion, positions):
     options["max_drop"] = max(0.0, between((first["before"] - p) / unit for p in first["without"]))
     wanted = slow(cached, groups, **options)
     finder = DKNFinder(positions=positions, reduce=reduce, **options)
-    found = finder.evaluate(model, fact, groups)
+    dkn = finder.evaluate(model, fact, groups)
 
     close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=1e-9)
-    close(found.base_probability, wanted["before"])
-    close(found.potential_probabilities, wanted["alone"])
-    close(found.potential_without, wanted["without"])
-    assert found.passed.tolist() == wanted["passed"]
-    assert 0 < found.n < len(groups)
-    close(found.all_suppressed_probability, wanted["nothing"])
-    close(found.active_probabilities, wanted["active"])
-    np.testing.assert_allclose(found.curve, wanted["curve"], rtol=1e-3, atol=1e-5)
+    close(dkn.base_probability, wanted["before"])
+    close(dkn.potential_probabilities, wanted["alone"])
+    close(dkn.potential_without, wanted["without"])
+    assert dkn.passed.tolist() == wanted["passed"]
+    assert 0 < dkn.n < len(groups)
+    close(dkn.all_suppressed_probability, wanted["nothing"])
+    close(dkn.active_probabilities, wanted["active"])
+    np.testing.assert_allclose(dkn.curve, wanted["curve"], rtol=1e-3, atol=1e-5)
     close(
-        found.probabilities,
+        dkn.probabilities,
         [p for p, on in zip(wanted["alone"], wanted["passed"], strict=True) if on],
     )
     gaps = [abs(wanted["before"] - p) / wanted["before"] for p in wanted["active"]]
-    assert found.eq2_gap == pytest.approx(max(gaps), rel=1e-3, abs=1e-5)
-    close(found.eq3_ratio, max(wanted["nothing"] / p for p in wanted["active"]))
-    if found.n > 1:
-        assert found.gcr == pytest.approx(slow_gcr(wanted["curve"]), rel=2e-2, abs=1e-4)
-    assert found.components == [g for g, p in zip(groups, wanted["passed"], strict=True) if p]
+    assert dkn.eq2_gap == pytest.approx(max(gaps), rel=1e-3, abs=1e-5)
+    close(dkn.eq3_ratio, max(wanted["nothing"] / p for p in wanted["active"]))
+    if dkn.n > 1:
+        assert dkn.gcr == pytest.approx(slow_gcr(wanted["curve"]), rel=2e-2, abs=1e-4)
+    assert dkn.components == [g for g, p in zip(groups, wanted["passed"], strict=True) if p]
 
 
 def test_nested_clusters_are_all_judged():
     finder = DKNFinder(NTCClusterer(tau=0.0, nested=True))
     model = random_model("gpt2")
     neurons = AMIG.fast(threshold=12, rule="top").locate(model, FACT)
-    found = finder.find(model, FACT, neurons)
-    sizes = [len(group) for group in found.potential]
-    assert sum(sizes) > len(NeuronSet(p for g in found.potential for p in g))
+    dkn = finder.find(model, FACT, neurons)
+    sizes = [len(group) for group in dkn.potential]
+    assert sum(sizes) > len(NeuronSet(p for g in dkn.potential for p in g))
     probability = one_by_one(model, FACT, "all", "best")
     wanted = slow(
-        probability, found.potential[:3], tau2=0.3, criterion="active", relative=True, max_drop=0
+        probability, dkn.potential[:3], tau2=0.3, criterion="active", relative=True, max_drop=0
     )
-    small = finder.evaluate(model, FACT, found.potential[:3])
+    small = finder.evaluate(model, FACT, dkn.potential[:3])
     np.testing.assert_allclose(small.active_probabilities, wanted["active"], rtol=1e-4)
     np.testing.assert_allclose(small.curve, wanted["curve"], atol=1e-5)
 
@@ -237,8 +237,8 @@ def test_nested_clusters_are_all_judged():
 # Nothing, one, zero, too much
 
 
-def is_json(found):
-    return json.loads(json.dumps(found.to_dict(), allow_nan=False))
+def is_json(dkn):
+    return json.loads(json.dumps(dkn.to_dict(), allow_nan=False))
 
 
 @pytest.mark.parametrize("clusterer", ["ntc", "kmeans", "dbscan", "hierarchical", KMeans(2)])
@@ -252,44 +252,37 @@ def is_json(found):
 )
 def test_too_few_neurons(neurons, reason, clusterer):
     model = random_model("gpt2")
-    found = DKNFinder(clusterer).find(model, FACT, neurons)
-    assert found.reason == reason
-    assert not found.excluded
-    assert found.components == found.potential == []
-    assert found.base_probability == pytest.approx(model.answer_probability(FACT))
-    assert found.all_suppressed_probability == found.base_probability
-    assert found.curve.shape == found.n_subsets.shape == found.probabilities.shape == (0,)
-    for value in (
-        found.gcr,
-        found.jump,
-        found.sigma,
-        found.gcr_floor,
-        found.eq2_gap,
-        found.eq3_ratio,
-    ):
+    dkn = DKNFinder(clusterer).find(model, FACT, neurons)
+    assert dkn.reason == reason
+    assert not dkn.excluded
+    assert dkn.components == dkn.potential == []
+    assert dkn.base_probability == pytest.approx(model.answer_probability(FACT))
+    assert dkn.all_suppressed_probability == dkn.base_probability
+    assert dkn.curve.shape == dkn.n_subsets.shape == dkn.probabilities.shape == (0,)
+    for value in (dkn.gcr, dkn.jump, dkn.sigma, dkn.gcr_floor, dkn.eq2_gap, dkn.eq3_ratio):
         assert math.isnan(value)
-    assert not found.satisfies_eq2
-    assert not found.satisfies_eq3
-    assert found.largest_change == 0
-    assert len(found.to_pandas()) == len(found.suppression.to_pandas()) == 0
-    assert is_json(found)["gcr"] is None
+    assert not dkn.satisfies_eq2
+    assert not dkn.satisfies_eq3
+    assert dkn.largest_change == 0
+    assert len(dkn.to_pandas()) == len(dkn.suppression.to_pandas()) == 0
+    assert is_json(dkn)["gcr"] is None
 
 
 def test_one_component():
-    found = DKNFinder().evaluate(Toy(), FACT, GROUPS[:1])
-    assert found.reason == "one component"
-    np.testing.assert_allclose(found.curve, [0.1])
-    assert math.isnan(found.gcr)
-    assert found.active_probabilities.tolist() == [0.8]
-    assert found.satisfies_eq2
-    assert not found.satisfies_eq3
+    dkn = DKNFinder().evaluate(Toy(), FACT, GROUPS[:1])
+    assert dkn.reason == "one component"
+    np.testing.assert_allclose(dkn.curve, [0.1])
+    assert math.isnan(dkn.gcr)
+    assert dkn.active_probabilities.tolist() == [0.8]
+    assert dkn.satisfies_eq2
+    assert not dkn.satisfies_eq3
 
 
 def test_empty_and_equal_components():
-    found = DKNFinder(tau2=0).evaluate(Toy(), FACT, [[], GROUPS[0], GROUPS[0]])
-    assert found.passed.tolist() == [False, True, True]
-    np.testing.assert_allclose(found.curve, [0.1, 0.1])
-    table = found.to_pandas()
+    dkn = DKNFinder(tau2=0).evaluate(Toy(), FACT, [[], GROUPS[0], GROUPS[0]])
+    assert dkn.passed.tolist() == [False, True, True]
+    np.testing.assert_allclose(dkn.curve, [0.1, 0.1])
+    table = dkn.to_pandas()
     assert table["n_neurons"].tolist() == [0, 2, 2]
     assert table["first_layer"].tolist() == [-1, 0, 0]
     spared = DKNFinder(criterion="dispensable")
@@ -300,8 +293,8 @@ def test_empty_and_equal_components():
 @pytest.mark.parametrize("criterion", ["active", "dispensable"])
 def test_an_answer_of_probability_zero(criterion):
     model = Toy(by_intact=(0.2, 0.1, 0.1, 0.0))
-    found = DKNFinder(criterion=criterion).evaluate(model, FACT, GROUPS)
-    assert (found.n, found.excluded, found.reason) == (0, True, "probability zero")
+    dkn = DKNFinder(criterion=criterion).evaluate(model, FACT, GROUPS)
+    assert (dkn.n, dkn.excluded, dkn.reason) == (0, True, "probability zero")
     absolute = DKNFinder(tau2=0.1, relative=False).evaluate(model, FACT, GROUPS)
     assert (absolute.n, absolute.excluded, absolute.reason) == (3, True, "probability zero")
     assert np.isnan(absolute.curve).all()
@@ -313,30 +306,30 @@ def test_an_answer_of_probability_zero(criterion):
 
 @pytest.mark.parametrize(("after", "excluded"), [(0.0099, False), (0.0101, True), (0.0, False)])
 def test_extreme_changes_are_excluded(after, excluded):
-    found = DKNFinder(tau2=0).evaluate(Toy(by_intact=(after, 0.002, 0.0015, 0.001)), FACT, GROUPS)
-    assert found.excluded is excluded
-    assert found.reason == ("extreme change" if excluded else None)
-    assert math.isfinite(found.gcr)
-    assert found.largest_change == pytest.approx(max(abs(1 - after / 0.001), 1.0))
+    dkn = DKNFinder(tau2=0).evaluate(Toy(by_intact=(after, 0.002, 0.0015, 0.001)), FACT, GROUPS)
+    assert dkn.excluded is excluded
+    assert dkn.reason == ("extreme change" if excluded else None)
+    assert math.isfinite(dkn.gcr)
+    assert dkn.largest_change == pytest.approx(max(abs(1 - after / 0.001), 1.0))
 
 
 def test_a_probability_next_to_zero():
-    found = DKNFinder().evaluate(Toy(by_intact=(1.0, 0.5, 0.5, 5e-324)), FACT, GROUPS)
-    assert found.excluded
-    assert found.reason == "extreme change"
-    assert math.isnan(found.gcr)
-    assert is_json(found)["curve"] == [None] * 3
+    dkn = DKNFinder().evaluate(Toy(by_intact=(1.0, 0.5, 0.5, 5e-324)), FACT, GROUPS)
+    assert dkn.excluded
+    assert dkn.reason == "extreme change"
+    assert math.isnan(dkn.gcr)
+    assert is_json(dkn)["curve"] == [None] * 3
 
 
 def test_no_spread_is_counted():
-    found = DKNFinder().evaluate(Toy(by_intact=(0.1, 0.8, 0.8, 0.8)), FACT, GROUPS)
-    assert (found.excluded, found.reason) == (False, "no spread")
-    assert found.jump == pytest.approx(0.875)
-    assert found.sigma == 0
+    dkn = DKNFinder().evaluate(Toy(by_intact=(0.1, 0.8, 0.8, 0.8)), FACT, GROUPS)
+    assert (dkn.excluded, dkn.reason) == (False, "no spread")
+    assert dkn.jump == pytest.approx(0.875)
+    assert dkn.sigma == 0
     dead = DKNFinder(tau2=0).evaluate(Toy(by_intact=(0.0, 0.0, 0.5, 0.8)), FACT, GROUPS)
     assert math.isnan(dead.eq3_ratio)
     assert not dead.satisfies_eq3
-    assert set(REASONS) >= {found.reason, "probability zero", "extreme change", "one component"}
+    assert set(REASONS) >= {dkn.reason, "probability zero", "extreme change", "one component"}
 
 
 def test_nan_of_the_model_is_an_error():
@@ -350,16 +343,16 @@ def test_neurons_the_model_does_not_have():
 
 
 def test_tables():
-    found = DKNFinder().evaluate(Toy(), FACT, GROUPS)
-    table = found.to_pandas()
+    dkn = DKNFinder().evaluate(Toy(), FACT, GROUPS)
+    table = dkn.to_pandas()
     assert table["last_layer"].tolist() == [1, 2, 2]
     np.testing.assert_allclose(table["drop_without"], 0.1)
-    values = is_json(found)
+    values = is_json(dkn)
     assert values["n_components"] == 3
     assert values["potential"] == [[list(pair) for pair in group] for group in GROUPS]
     assert values["reason"] is None
     assert values["exact"] == [True] * 3
-    assert repr(found) == "DKN(n_components=3 of 3, gcr=15)"
+    assert repr(dkn) == "DKN(n_components=3 of 3, gcr=15)"
 
 
 @pytest.mark.skipif(
@@ -376,9 +369,9 @@ def test_planted_groups_are_degenerate_and_random_ones_are_not():
     finder = DKNFinder()
     planted, drawn = [], []
     for seed, fact in enumerate(facts):
-        found = finder.evaluate(model, fact, groups)
-        assert found.n == len(groups)
-        planted.append(found.jump)
+        dkn = finder.evaluate(model, fact, groups)
+        assert dkn.n == len(groups)
+        planted.append(dkn.jump)
         labels = random_groups(len(neurons), sizes=sizes, random_state=seed)
         others = [neurons[labels == k] for k in range(len(groups))]
         drawn.append(DKNFinder(tau2=0).evaluate(model, fact, others).jump)
@@ -400,16 +393,14 @@ def test_several_groupings_are_those_one_by_one():
     ]
     finder = DKNFinder(tau2=0.9)
     together = finder.evaluate_many(model, FACT, groupings)
-    for groups, found in zip(groupings, together, strict=True):
+    for groups, dkn in zip(groupings, together, strict=True):
         alone = finder.evaluate(model, FACT, groups)
-        assert found.neurons == alone.neurons
-        assert found.potential == alone.potential
-        assert found.passed.tolist() == alone.passed.tolist()
-        np.testing.assert_allclose(found.curve, alone.curve, rtol=1e-5, atol=1e-7)
-        np.testing.assert_allclose(
-            found.active_probabilities, alone.active_probabilities, rtol=1e-5
-        )
-        assert found.all_suppressed_probability == pytest.approx(alone.all_suppressed_probability)
+        assert dkn.neurons == alone.neurons
+        assert dkn.potential == alone.potential
+        assert dkn.passed.tolist() == alone.passed.tolist()
+        np.testing.assert_allclose(dkn.curve, alone.curve, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(dkn.active_probabilities, alone.active_probabilities, rtol=1e-5)
+        assert dkn.all_suppressed_probability == pytest.approx(alone.all_suppressed_probability)
 
 
 def test_several_groupings_need_two_calls_and_other_thresholds_hardly_any():
@@ -422,9 +413,9 @@ def test_several_groupings_need_two_calls_and_other_thresholds_hardly_any():
     for tau2 in (0.1, 0.5, 0.9):
         again = DKNFinder(tau2=tau2).evaluate_many(model, FACT, groupings, under=under)
         expected = [DKNFinder(tau2=tau2).evaluate(Toy(), FACT, groups) for groups in groupings]
-        for found, wanted in zip(again, expected, strict=True):
-            assert found.passed.tolist() == wanted.passed.tolist()
-            np.testing.assert_allclose(found.curve, wanted.curve)
+        for dkn, wanted in zip(again, expected, strict=True):
+            assert dkn.passed.tolist() == wanted.passed.tolist()
+            np.testing.assert_allclose(dkn.curve, wanted.curve)
     assert len(model.calls) == asked  # few components: every subset was asked about beforehand
 
 
@@ -439,16 +430,16 @@ def test_no_grouping_and_neurons_from_elsewhere():
 
 def test_the_jump_before_the_filter_by_hand():
     # one left alone 0.64, nothing left 0.08, unedited 0.8
-    found = DKNFinder(tau2=0.9).evaluate(Toy(), FACT, GROUPS)
-    assert found.n == 0
-    assert math.isnan(found.jump)
-    assert found.potential_jump == pytest.approx((0.64 - 0.08) / 0.8)
-    assert not found.potential_excluded
-    assert DKNFinder().evaluate(Toy(), FACT, GROUPS).jump == pytest.approx(found.potential_jump)
+    dkn = DKNFinder(tau2=0.9).evaluate(Toy(), FACT, GROUPS)
+    assert dkn.n == 0
+    assert math.isnan(dkn.jump)
+    assert dkn.potential_jump == pytest.approx((0.64 - 0.08) / 0.8)
+    assert not dkn.potential_excluded
+    assert DKNFinder().evaluate(Toy(), FACT, GROUPS).jump == pytest.approx(dkn.potential_jump)
 
 
 @pytest.mark.parametrize("by_intact", [(0.08, 0.64, 0.72, 0.0), (0.5, 0.3, 0.1, 0.01)])
 def test_the_jump_before_the_filter_where_it_does_not_count(by_intact):
-    found = DKNFinder().evaluate(Toy(by_intact=by_intact), FACT, GROUPS)
-    assert found.potential_excluded
+    dkn = DKNFinder().evaluate(Toy(by_intact=by_intact), FACT, GROUPS)
+    assert dkn.potential_excluded
     assert math.isnan(DKNFinder().evaluate(Toy(), FACT, GROUPS[:1]).potential_jump)

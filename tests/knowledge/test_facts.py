@@ -250,7 +250,7 @@ GOOD = '{"prompt": "Who?", "answers": ["Ada"], "id": "a"}'
         ('{"prompt": "Who?", "answers": "\\ud800"}', "field 'answers' holds half a character"),
         ('{"prompt": "_X_ or _X_?", "answers": "a"}', "has 2 placeholders"),
         ('{"prompt": "What?", "answers": "b", "id": "a"}', "line 2 have the same id 'a'"),
-        ("[" * 100_000, "not "),
+        ("[" * 100_000, "nested too deeply"),
         (b'{"prompt": "Z\xfania?", "answers": "a"}', "not UTF-8 (invalid"),
     ],
 )

@@ -36,7 +36,7 @@ def test_shared_neurons_are_those_of_every_language(kind):
     model = random_model(kind)
     facts = {**FACTS, "zh": ZH}
     thresholds = {"en": 0.3, "fr": 0.1, "zh": 0.02}
-    found = shared_neurons(model, facts, AMIG(steps=3, threshold=thresholds))
+    located = shared_neurons(model, facts, AMIG(steps=3, threshold=thresholds))
     sets = {
         language: {
             (layer, index)
@@ -45,17 +45,17 @@ def test_shared_neurons_are_those_of_every_language(kind):
         for language, fact in facts.items()
         for scores in [AMIG(steps=3).attribute(model, fact).scores]
     }
-    assert dict(found.by_language) == sets
-    assert found.shared == sets["en"] & sets["fr"] & sets["zh"]
-    assert found.remainders == {name: own - found.shared for name, own in sets.items()}
-    assert len(found.shared) > 0
+    assert dict(located.by_language) == sets
+    assert located.shared == sets["en"] & sets["fr"] & sets["zh"]
+    assert located.remainders == {name: own - located.shared for name, own in sets.items()}
+    assert len(located.shared) > 0
     assert len({len(own) for own in sets.values()}) > 1
 
 
 def test_the_default_attribution():
     model = random_model("gpt2")
-    found = shared_neurons(model, FACTS)
-    assert found.by_language["fr"] == AMIG().locate(model, FR)
+    located = shared_neurons(model, FACTS)
+    assert located.by_language["fr"] == AMIG().locate(model, FR)
 
 
 sets_of_neurons = st.sets(st.tuples(st.integers(0, 2), st.integers(0, 4)))
@@ -64,11 +64,11 @@ sets_of_neurons = st.sets(st.tuples(st.integers(0, 2), st.integers(0, 4)))
 @given(st.lists(sets_of_neurons, min_size=2, max_size=4))
 def test_sets_and_their_table(sets):
     by_language = {f"l{i}": NeuronSet(own) for i, own in enumerate(sets)}
-    found = SharedNeurons(by_language)
+    located = SharedNeurons(by_language)
     shared = reduce(set.intersection, sets)
-    assert found.shared == shared
-    assert found.remainders == {f"l{i}": own - shared for i, own in enumerate(sets)}
-    table = found.to_pandas()
+    assert located.shared == shared
+    assert located.remainders == {f"l{i}": own - shared for i, own in enumerate(sets)}
+    table = located.to_pandas()
     assert set(zip(table["layer"], table["index"], strict=True)) == set().union(*sets)
     for row in table.to_dict("records"):
         member = [(row["layer"], row["index"]) in own for own in sets]
@@ -92,7 +92,7 @@ def test_a_fact_under_the_wrong_language_is_refused():
         lambda: shared_neurons(None, wrong),
         lambda: cross_lingual_edit(None, wrong, NEURONS),
     ):
-        with pytest.raises(ValueError, match=r"given as language 'de' .* language 'fr'"):
+        with pytest.raises(ValueError, match=r"given as language 'de' .* 'language' is 'fr'"):
             act()
 
 
@@ -143,20 +143,20 @@ def test_arms_are_models_edited_in_turn(kind, where, scale):
     assert [(r.arm, r.asked) for r in result.results] == [(a, b) for a in ARMS for b in FACTS]
     for arm, steps in arms.items():
         for language, fact in FACTS.items():
-            found = result.result(arm, language)
+            located = result.result(arm, language)
             before = model.answer_probability(fact, reduce="sum")
             with model.edited(edit(steps[0])):
                 after = model.answer_probability(fact, reduce="sum")
                 for neurons in steps[1:]:
                     with model.edited(edit(neurons)):
                         after = model.answer_probability(fact, reduce="sum")
-            assert found.before == pytest.approx(before, rel=1e-4)
-            assert found.after == pytest.approx(after, rel=1e-4)
-            assert found.change == pytest.approx((after - before) / before, abs=1e-3)
+            assert located.before == pytest.approx(before, rel=1e-4)
+            assert located.after == pytest.approx(after, rel=1e-4)
+            assert located.change == pytest.approx((after - before) / before, abs=1e-3)
             wanted = after > 1.01 * before if scale > 1 else after < 0.99 * before
-            assert found.success is wanted
-            assert found.crosses is ((arm, language) in [("first", "fr"), ("second", "en")])
-            assert found.n_neurons == len(set().union(*steps))
+            assert located.success is wanted
+            assert located.crosses is ((arm, language) in [("first", "fr"), ("second", "en")])
+            assert located.n_neurons == len(set().union(*steps))
         both = all(result.result(arm, language).success for language in FACTS)
         assert result.succeeded(arm) is both
 
@@ -183,14 +183,14 @@ def test_the_order_of_languages_names_the_arms():
 
 def test_shared_neurons_may_be_given():
     model = random_model("gpt2")
-    found = SharedNeurons(NEURONS)
-    result = cross_lingual_edit(model, FACTS, found.remainders, shared=found.shared)
-    whole = cross_lingual_edit(model, FACTS, found)
+    located = SharedNeurons(NEURONS)
+    result = cross_lingual_edit(model, FACTS, located.remainders, shared=located.shared)
+    whole = cross_lingual_edit(model, FACTS, located)
     assert result.result("shared", "en").after == pytest.approx(
         whole.result("shared", "en").after, rel=1e-5
     )
     assert result.result("first", "fr").n_neurons == 2
-    alone = model.answer_probability(FR, edits=Edit(found.remainders["en"]))
+    alone = model.answer_probability(FR, edits=Edit(located.remainders["en"]))
     assert result.result("first", "fr").after == pytest.approx(alone, rel=1e-4)
 
 
@@ -213,13 +213,13 @@ def test_editing_nothing_changes_nothing(least_change):
     result = cross_lingual_edit(model, FACTS, apart, **options)
     for arm in ("shared", "second"):
         for language in FACTS:
-            found = result.result(arm, language)
-            assert (found.n_neurons, found.change, found.success) == (0, 0, False)
+            located = result.result(arm, language)
+            assert (located.n_neurons, located.change, located.success) == (0, 0, False)
     for language in FACTS:
         sequential, first = (result.result(arm, language) for arm in ("sequential", "first"))
         assert sequential.after == first.after != first.before
     same = cross_lingual_edit(model, FACTS, NEURONS, scale=1.0, least_change=least_change)
-    assert all(found.change == 0 and not found.success for found in same.results)
+    assert all(located.change == 0 and not located.success for located in same.results)
     assert not any(same.succeeded(arm) for arm in ARMS)
 
 
@@ -297,6 +297,6 @@ def test_the_table_of_arms():
     result = cross_lingual_edit(random_model("gpt2"), FACTS, NEURONS)
     table = result.to_pandas()
     assert len(table) == 8
-    for row, found in zip(table.to_dict("records"), result.results, strict=True):
-        assert row.pop("edited") == "+".join(found.edited)
-        assert row == {name: getattr(found, name) for name in row}
+    for row, located in zip(table.to_dict("records"), result.results, strict=True):
+        assert row.pop("edited") == "+".join(located.edited)
+        assert row == {name: getattr(located, name) for name in row}

@@ -107,11 +107,9 @@ def test_one_wording_is_what_the_attributor_locates():
         located = locate(MODEL, FactSet(FACTS), amig, combine=combine)
         assert located.neurons == {fact.key: amig.locate(MODEL, fact) for fact in FACTS}
     scores = amig.attribute(MODEL, FACTS[1]).scores
-    found = located.neurons["rome"]
+    rome = located.neurons["rome"]
     # one fact and a batch of facts may differ by rounding in single precision
-    np.testing.assert_allclose(
-        located.scores["rome"], scores[found.layers, found.indices], rtol=1e-5
-    )
+    np.testing.assert_allclose(located.scores["rome"], scores[rome.layers, rome.indices], rtol=1e-5)
 
 
 def test_thresholds_by_language():

@@ -24,35 +24,37 @@ FACT = Fact("The capital of France is _X_", "Paris")
 @pytest.mark.parametrize("name", ["gpt2", "llama", "bert"])
 def test_activations_are_the_values_where_the_answer_is_predicted(name):
     model = zoo.shared(name)
-    found = ActivationAttribution().attribute(model, SEVERAL)
+    attribution = ActivationAttribution().attribute(model, SEVERAL)
     answers = model.encode(SEVERAL).answers
-    assert found.answer == answers[int(model.answers_log_probability(SEVERAL).argmax())]
-    assert len(found.answer) > 1
+    assert attribution.answer == answers[int(model.answers_log_probability(SEVERAL).argmax())]
+    assert len(attribution.answer) > 1
     rows = [
         [run(model, ids)[1][layer][positions].detach().numpy() for layer in range(model.n_layers)]
-        for ids, positions, _, _ in sentences_of(model, SEVERAL, found.answer, False)
+        for ids, positions, _, _ in sentences_of(model, SEVERAL, attribution.answer, False)
     ]
     expected = np.concatenate(rows, axis=1).mean(axis=1)
-    np.testing.assert_allclose(found.scores, expected, rtol=1e-4, atol=1e-6)
-    assert found.value == pytest.approx(model.answer_probability(SEVERAL))
+    np.testing.assert_allclose(attribution.scores, expected, rtol=1e-4, atol=1e-6)
+    assert attribution.value == pytest.approx(model.answer_probability(SEVERAL))
 
 
 @pytest.mark.parametrize("target", ["joint", "log", "first"])
 @pytest.mark.parametrize("name", ["gpt2", "llama", "bert"])
 def test_gradient_times_activation(name, target):
     model = zoo.shared(name)
-    found = GradientTimesActivation(target=target).attribute(model, SEVERAL)
+    attribution = GradientTimesActivation(target=target).attribute(model, SEVERAL)
     expected = slow_attribution(
         model,
         SEVERAL,
-        found.answer,
+        attribution.answer,
         steps=1,
         baseline="zero",
         quadrature="right",
         target=target,
         replacement=None,
     )
-    np.testing.assert_allclose(found.scores, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        attribution.scores, expected, rtol=0, atol=1e-4 * np.abs(expected).max()
+    )
 
 
 def test_gradient_times_activation_is_the_slope_of_scaling_the_value():
@@ -93,11 +95,11 @@ def test_all_of_them_have_one_interface(name, kind):
     model = random_model(kind)
     attributor = ATTRIBUTORS[name](threshold={"en": 5, "zh": 3}, rule="top")
     assert attributor.threshold_for(FACT) == 5
-    found = attributor.attribute(model, FACT)
-    assert found.scores.shape == (3, 24)
-    assert found.scores.dtype == np.float64
-    assert found.value == pytest.approx(model.answer_probability(FACT), rel=1e-3)
-    assert attributor.locate(model, FACT) == found.neurons(5, "top")
+    attribution = attributor.attribute(model, FACT)
+    assert attribution.scores.shape == (3, 24)
+    assert attribution.scores.dtype == np.float64
+    assert attribution.value == pytest.approx(model.answer_probability(FACT), rel=1e-3)
+    assert attributor.locate(model, FACT) == attribution.neurons(5, "top")
     assert len(attributor.locate(model, FACT)) == 5
     with pytest.raises(ValueError, match="no threshold for language 'fr'"):
         attributor.threshold_for(Fact("La capitale est", "Paris", language="fr"))
@@ -111,6 +113,6 @@ def test_mistakes_are_found_at_once(name, wrong):
 
 
 def test_values_without_a_path_have_no_completeness():
-    found = ActivationAttribution().attribute(random_model("gpt2"), FACT)
-    assert np.isnan(found.start_values).all()
-    assert np.isnan(found.completeness_error).all()
+    attribution = ActivationAttribution().attribute(random_model("gpt2"), FACT)
+    assert np.isnan(attribution.start_values).all()
+    assert np.isnan(attribution.completeness_error).all()

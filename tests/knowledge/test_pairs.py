@@ -52,16 +52,16 @@ def made(base, singles, pairs, t_low=0.2, t_high=0.25):
 @pytest.mark.parametrize("fact", [FACT, LONG], ids=["one", "several"])
 def test_probabilities_are_those_of_single_calls(kind, positions, fact):
     model = random_model(kind)
-    found = degenerate_pairs(model, fact, list(NEURONS), positions=positions, reduce="sum")
-    assert found.neurons == NEURONS
+    result = degenerate_pairs(model, fact, list(NEURONS), positions=positions, reduce="sum")
+    assert result.neurons == NEURONS
     options = {"positions": positions, "reduce": "sum"}
     wanted = [[probability(model, fact, {a, b}, **options) for b in NEURONS] for a in NEURONS]
-    np.testing.assert_allclose(found.pairs, wanted, rtol=1e-4)
-    np.testing.assert_array_equal(found.pairs, found.pairs.T)
-    np.testing.assert_array_equal(found.singles, np.diag(found.pairs))
+    np.testing.assert_allclose(result.pairs, wanted, rtol=1e-4)
+    np.testing.assert_array_equal(result.pairs, result.pairs.T)
+    np.testing.assert_array_equal(result.singles, np.diag(result.pairs))
     base = model.answer_probability(fact, reduce="sum")
-    assert found.base_probability == pytest.approx(base, rel=1e-4)
-    np.testing.assert_allclose(found.drops, (base - np.array(wanted)) / base, atol=1e-3)
+    assert result.base_probability == pytest.approx(base, rel=1e-4)
+    np.testing.assert_allclose(result.drops, (base - np.array(wanted)) / base, atol=1e-3)
     assert np.ptp(wanted) > 1e-2 * base  # or else nothing was compared
 
 
@@ -77,10 +77,10 @@ def test_positions_and_reduction_reach_the_model():
 def test_a_planted_pair_is_found():
     """Two neurons do the same work and the third does its own: only the two are spared."""
     base = 0.8
-    found = made(base, [0.75, 0.2, 0.7], [[0, 0.1, 0.3], [0, 0, 0.1], [0, 0, 0]])
-    assert found.found() == [NeuronSet([(0, 0), (0, 2)])] == found.disjoint()
-    assert found.degenerate.sum() == 2
-    assert found.n_degenerate == 1
+    result = made(base, [0.75, 0.2, 0.7], [[0, 0.1, 0.3], [0, 0, 0.1], [0, 0, 0]])
+    assert result.found() == [NeuronSet([(0, 0), (0, 2)])] == result.disjoint()
+    assert result.degenerate.sum() == 2
+    assert result.n_degenerate == 1
 
 
 def test_thresholds_at_their_edges():
@@ -107,41 +107,41 @@ def results(draw):
 
 
 @given(results())
-def test_degenerate_is_the_definition(found):
+def test_degenerate_is_the_definition(result):
     wanted = naive_degenerate(
-        found.base_probability, found.singles, found.pairs, found.t_low, found.t_high
+        result.base_probability, result.singles, result.pairs, result.t_low, result.t_high
     )
-    matrix = found.degenerate
+    matrix = result.degenerate
     assert {(a, b) for a, b in np.argwhere(matrix).tolist() if a < b} == wanted
     assert (matrix == matrix.T).all()
     assert not matrix.diagonal().any()
-    assert found.n_degenerate == len(wanted) == len(found.found())
-    assert set(found.found()) == {found.neurons[[a, b]] for a, b in wanted}
-    assert found.to_pandas()["degenerate"].sum() == len(wanted)
+    assert result.n_degenerate == len(wanted) == len(result.found())
+    assert set(result.found()) == {result.neurons[[a, b]] for a, b in wanted}
+    assert result.to_pandas()["degenerate"].sum() == len(wanted)
 
 
 @given(results())
-def test_disjoint_pairs_are_greedy(found):
+def test_disjoint_pairs_are_greedy(result):
     def fall(pair):
-        a, b = (list(found.neurons).index(neuron) for neuron in pair)
-        return found.pairs[a, b]
+        a, b = (list(result.neurons).index(neuron) for neuron in pair)
+        return result.pairs[a, b]
 
-    left = found.found()
+    left = result.found()
     assert [fall(pair) for pair in left] == sorted(fall(pair) for pair in left)
     wanted = []
     while left:
         wanted.append(left[0])
         left = [pair for pair in left if not pair & wanted[-1]]
-    assert found.disjoint() == wanted
+    assert result.disjoint() == wanted
     assert sum(map(len, wanted)) == len({neuron for pair in wanted for neuron in pair})
 
 
 @given(results(), st.sets(st.integers(0, 4)))
-def test_restriction_and_new_thresholds_are_a_new_result(found, kept):
-    neurons = NeuronSet((0, i) for i in kept if i < len(found.neurons))
-    small = found.restrict(neurons).with_thresholds(0.1, 0.3)
+def test_restriction_and_new_thresholds_are_a_new_result(result, kept):
+    neurons = NeuronSet((0, i) for i in kept if i < len(result.neurons))
+    small = result.restrict(neurons).with_thresholds(0.1, 0.3)
     assert small.neurons == neurons
-    wanted = {pair for pair in found.with_thresholds(0.1, 0.3).found() if pair <= neurons}
+    wanted = {pair for pair in result.with_thresholds(0.1, 0.3).found() if pair <= neurons}
     assert set(small.found()) == wanted
 
 
@@ -153,20 +153,20 @@ def test_restriction_to_other_neurons_is_refused():
 @pytest.mark.parametrize("k", [0, 1])
 def test_no_neuron_and_one_neuron_have_no_pairs(k):
     model = random_model("gpt2")
-    found = degenerate_pairs(model, FACT, NEURONS[:k])
-    assert found.base_probability == pytest.approx(model.answer_probability(FACT), rel=1e-5)
-    assert found.singles.shape == (k,)
-    assert found.pairs.shape == found.degenerate.shape == found.drops.shape == (k, k)
-    assert found.found() == found.disjoint() == []
-    assert len(found.to_pandas()) == found.n_degenerate == 0
+    result = degenerate_pairs(model, FACT, NEURONS[:k])
+    assert result.base_probability == pytest.approx(model.answer_probability(FACT), rel=1e-5)
+    assert result.singles.shape == (k,)
+    assert result.pairs.shape == result.degenerate.shape == result.drops.shape == (k, k)
+    assert result.found() == result.disjoint() == []
+    assert len(result.to_pandas()) == result.n_degenerate == 0
 
 
 def test_an_answer_of_probability_zero_has_no_pairs():
-    found = made(0.0, [0.0, 0.3], [[0, 0.0], [0, 0]])
-    assert not found.is_defined
-    assert found.n_degenerate == 0
-    assert np.isnan(found.drops).all()
-    assert found.to_pandas()["drop_both"].isna().all()
+    result = made(0.0, [0.0, 0.3], [[0, 0.0], [0, 0]])
+    assert not result.is_defined
+    assert result.n_degenerate == 0
+    assert np.isnan(result.drops).all()
+    assert result.to_pandas()["drop_both"].isna().all()
     tiny = made(5e-324, [1.0, 1.0], [[0, 0.0], [0, 0]])
     assert tiny.is_defined
     assert tiny.n_degenerate == 1
@@ -185,10 +185,10 @@ def impossible(model):
 
 
 def test_a_model_that_finds_the_answer_impossible():
-    found = degenerate_pairs(impossible(random_model("gpt2")), FACT, NEURONS)
-    assert found.base_probability == 0
-    assert not found.is_defined
-    assert found.n_degenerate == 0
+    result = degenerate_pairs(impossible(random_model("gpt2")), FACT, NEURONS)
+    assert result.base_probability == 0
+    assert not result.is_defined
+    assert result.n_degenerate == 0
 
 
 def test_nan_of_the_model_is_an_error():
@@ -256,8 +256,8 @@ def test_arrays_have_to_fit_the_neurons():
 
 
 def test_the_table_of_pairs():
-    found = made(0.8, [0.75, 0.2, 0.7], [[0, 0.1, 0.3], [0, 0, 0.2], [0, 0, 0]])
-    table = found.to_pandas()
+    result = made(0.8, [0.75, 0.2, 0.7], [[0, 0.1, 0.3], [0, 0, 0.2], [0, 0, 0]])
+    table = result.to_pandas()
     assert table["p_both"].tolist() == [0.1, 0.2, 0.3]
     assert table[["index_a", "index_b"]].to_numpy().tolist() == [[0, 1], [1, 2], [0, 2]]
     assert table["degenerate"].tolist() == [False, False, True]
@@ -296,10 +296,10 @@ class Counting:
 
     def attribute(self, model, fact):
         self.facts.append(fact)
-        found = self.amig.attribute(model, fact)
+        result = self.amig.attribute(model, fact)
         if fact.id == "none":
-            found.scores[:] = -1.0
-        return found
+            result.scores[:] = -1.0
+        return result
 
 
 @pytest.mark.parametrize("scope", ["model", "layer"])
@@ -323,23 +323,23 @@ def test_the_grid_is_single_runs(scope):
             degenerate_pairs(
                 model,
                 fact,
-                found.neurons(row.tau, "relative", scope),
-                scores=found,
+                result.neurons(row.tau, "relative", scope),
+                scores=result,
                 n=5,
                 t_low=row.t_low,
                 t_high=row.t_high,
             )
-            for fact, found in zip(facts, scores, strict=True)
+            for fact, result in zip(facts, scores, strict=True)
         ]
-        sizes = [len(found.neurons) for found in single]
+        sizes = [len(result.neurons) for result in single]
         assert row.n_facts == 3
         assert row.n_without_neurons == sizes.count(0) == 1
         assert row.n_undefined == 0
         assert row.n_neurons == sum(sizes)
         assert row.n_pairs == sum(math.comb(k, 2) for k in sizes)
-        assert row.n_degenerate == sum(found.n_degenerate for found in single)
-        assert row.n_disjoint == sum(len(found.disjoint()) for found in single)
-        assert row.n_facts_degenerate == sum(found.n_degenerate > 0 for found in single)
+        assert row.n_degenerate == sum(result.n_degenerate for result in single)
+        assert row.n_disjoint == sum(len(result.disjoint()) for result in single)
+        assert row.n_facts_degenerate == sum(result.n_degenerate > 0 for result in single)
     assert grid["n_degenerate"].nunique() > 1
     assert grid["n_disjoint"].max() > 0
     assert (grid["tau"].unique() == axes["tau"]).all()

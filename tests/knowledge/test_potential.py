@@ -44,9 +44,9 @@ def true_labels(distances):
 def test_a_clusterer_of_any_kind(clusterer):
     graph = NeuronGraph.from_model(Toy(), ALL)
     for given_graph in (graph, None):
-        found = DKNFinder(clusterer).find(Toy(), FACT, ALL, graph=given_graph)
-        assert set(found.components) == set(GROUPS)
-        assert found.gcr == pytest.approx(15)
+        dkn = DKNFinder(clusterer).find(Toy(), FACT, ALL, graph=given_graph)
+        assert set(dkn.components) == set(GROUPS)
+        assert dkn.gcr == pytest.approx(15)
 
 
 def test_the_clusterer_is_left_as_it_is():
@@ -74,10 +74,10 @@ def test_baselines_are_what_they_return(clusterer):
     model = random_model("gpt2")
     neurons = AMIG.fast(threshold=12, rule="top").locate(model, FACT)
     finder = DKNFinder(clusterer, tau2=0.0, random_state=5)
-    found = finder.find(model, FACT, neurons)
+    dkn = finder.find(model, FACT, neurons)
     again = finder.find(model, FACT, neurons)
-    assert found.potential == again.potential
-    assert found.n == len(found.potential)
+    assert dkn.potential == again.potential
+    assert dkn.n == len(dkn.potential)
     distances = NeuronGraph.from_model(model, neurons).distances()
     if clusterer in ("kmeans", kmeans):
         labels = kmeans(distances, random_state=5)
@@ -90,7 +90,7 @@ def test_baselines_are_what_they_return(clusterer):
     else:
         labels = random_groups(12, sizes=[3, 2], random_state=1)
     wanted = [neurons[labels == k] for k in range(labels.max() + 1)]
-    assert found.potential == wanted
+    assert dkn.potential == wanted
 
 
 @pytest.mark.parametrize("base", [KMeans, NTCClusterer])

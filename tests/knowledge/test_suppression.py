@@ -40,29 +40,29 @@ def test_twelve_components():
     by_intact = np.linspace(0.1, 0.9, 13)
     model = Toy(groups, by_intact)
     finder = DKNFinder(tau2=0.0)
-    found = finder.evaluate(model, FACT, groups)
-    assert found.n == 12
+    dkn = finder.evaluate(model, FACT, groups)
+    assert dkn.n == 12
     wanted = [min(math.comb(12, k), 200) for k in range(1, 13)]
-    assert found.n_subsets.tolist() == wanted
-    assert found.suppression.is_exact.tolist() == [
+    assert dkn.n_subsets.tolist() == wanted
+    assert dkn.suppression.is_exact.tolist() == [
         w == math.comb(12, k + 1) for k, w in enumerate(wanted)
     ]
-    np.testing.assert_allclose(found.curve, np.arange(1, 13) * (0.8 / 12) / 0.9)
-    assert found.gcr == pytest.approx(found.gcr_floor)
+    np.testing.assert_allclose(dkn.curve, np.arange(1, 13) * (0.8 / 12) / 0.9)
+    assert dkn.gcr == pytest.approx(dkn.gcr_floor)
     assert len(model.calls) == 2
     asked = [neurons for call in model.calls for neurons in call]
     assert len(set(asked)) == len(asked)
     again = finder.evaluate(model, FACT, groups)
-    np.testing.assert_array_equal(found.suppression.subsets, again.suppression.subsets)
+    np.testing.assert_array_equal(dkn.suppression.subsets, again.suppression.subsets)
 
 
 def test_eleven_components_of_a_real_model():
     model = random_model("gpt2")
     groups = [NeuronSet([(layer, i) for layer in range(3)]) for i in range(11)]
-    found = DKNFinder(tau2=0.0, n_samples=20, positions="last").evaluate(model, FACT, groups)
-    assert found.n_subsets.tolist() == [11, *[20] * 8, 11, 1]
+    dkn = DKNFinder(tau2=0.0, n_samples=20, positions="last").evaluate(model, FACT, groups)
+    assert dkn.n_subsets.tolist() == [11, *[20] * 8, 11, 1]
     for row, value in list(
-        zip(found.suppression.subsets, found.suppression.probabilities, strict=True)
+        zip(dkn.suppression.subsets, dkn.suppression.probabilities, strict=True)
     )[::17]:
         union = NeuronSet(p for g, on in zip(groups, row, strict=True) if on for p in g)
         edit = Edit(union, positions="last")
@@ -72,6 +72,6 @@ def test_eleven_components_of_a_real_model():
 def test_many_sets_are_split_into_calls(monkeypatch):
     monkeypatch.setattr(suppression, "_ROWS_PER_CALL", 3)
     model = Toy()
-    found = DKNFinder().evaluate(model, FACT, GROUPS)
+    dkn = DKNFinder().evaluate(model, FACT, GROUPS)
     assert [len(call) for call in model.calls] == [3, 3, 2]
-    assert found.gcr == pytest.approx(15)
+    assert dkn.gcr == pytest.approx(15)
