@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from neurotopo.testbed.draws import Draws
 
@@ -12,29 +12,14 @@ __all__ = ["PHENOMENA", "AgreementPair", "draw_pairs"]
 Phenomenon = Literal["noun", "noun_adjective", "noun_distractor", "verb", "verb_distractor"]
 Number = Literal["singular", "plural"]
 
-PHENOMENA: tuple[Phenomenon, ...] = (
-    "noun",
-    "noun_adjective",
-    "noun_distractor",
-    "verb",
-    "verb_distractor",
-)
-"""What agrees, and what separates it."""
+PHENOMENA: tuple[Phenomenon, ...] = get_args(Phenomenon)
+"""The word that agrees with the determiner, and what separates them."""
 
-_NOUNS = (
-    ("lawyer", "lawyers"),
-    ("doctor", "doctors"),
-    ("farmer", "farmers"),
-    ("singer", "singers"),
-    ("teacher", "teachers"),
-    ("painter", "painters"),
-    ("driver", "drivers"),
-    ("baker", "bakers"),
-    ("sailor", "sailors"),
-    ("writer", "writers"),
-    ("student", "students"),
-    ("guest", "guests"),
+_REGULAR = (
+    *("lawyer", "doctor", "farmer", "singer", "teacher", "painter"),
+    *("driver", "baker", "sailor", "writer", "student", "guest"),
 )
+_NOUNS = tuple((noun, f"{noun}s") for noun in _REGULAR)
 _NAMES = ("Nora", "Karl", "Mila", "Boris", "Vera", "Tomas")
 _SEEING = ("greeted", "met", "thanked", "called", "watched", "helped")
 _ADJECTIVES = ("tired", "young", "famous", "quiet", "busy", "clever")
@@ -52,7 +37,7 @@ _THIS = ("this", "these")
 
 @dataclass(frozen=True)
 class AgreementPair:
-    """Two sentences of which one breaks the agreement of number.
+    """A grammatical sentence and one that breaks the agreement of number.
 
     Attributes
     ----------
@@ -121,13 +106,11 @@ def draw_pairs(n: int, seed: int = 0) -> list[AgreementPair]:
     if not 0 <= n <= 500:
         raise ValueError(f"n must be at least 0 and at most 500, got {n}.")
     draws = Draws(seed, 1)
-    found: dict[AgreementPair, None] = {}
-    while len(found) < n:
-        # a repeated pair is drawn again, so that the turns stay even
-        turn = len(found)
-        phenomenon = PHENOMENA[turn % len(PHENOMENA)]
-        found.setdefault(_pair(draws, phenomenon, plural=turn // len(PHENOMENA) % 2))
-    return list(found)
+    pairs: dict[AgreementPair, None] = {}
+    while len(pairs) < n:  # a repeated pair is drawn again
+        turn, phenomenon = divmod(len(pairs), len(PHENOMENA))
+        pairs.setdefault(_pair(draws, PHENOMENA[phenomenon], plural=turn % 2))
+    return list(pairs)
 
 
 def _pair(draws: Draws, phenomenon: Phenomenon, plural: int) -> AgreementPair:

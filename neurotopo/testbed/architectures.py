@@ -12,14 +12,14 @@ __all__ = ["new_model"]
 
 
 def new_model(recipe: Recipe, tokenizer: Any, *, n_positions: int | None = None, seed: int) -> Any:
-    """Return a model with random weights; the random state of torch is not touched.
+    """Return a model with random weights; the random state of torch does not change.
 
     Parameters
     ----------
     recipe : Recipe
         Architecture and size.
     tokenizer : PreTrainedTokenizerBase
-        Its tokens are those of the model.
+        The tokenizer of the model.
     n_positions : int or None, default=None
         Longest sequence, if it is above that of the recipe.
     seed : int
@@ -28,14 +28,6 @@ def new_model(recipe: Recipe, tokenizer: Any, *, n_positions: int | None = None,
     Returns
     -------
     transformers.PreTrainedModel
-
-    Examples
-    --------
-    >>> from neurotopo.models.examples import word_tokenizer
-    >>> from neurotopo.testbed.architectures import new_model
-    >>> from neurotopo.testbed.recipe import RECIPES
-    >>> type(new_model(RECIPES["llama"], word_tokenizer(), seed=0)).__name__
-    'LlamaForCausalLM'
     """
     positions = max(recipe.n_positions, n_positions or 0)
     build = {"gpt2": _gpt2, "llama": _llama, "bert": _bert}[recipe.arch]
@@ -47,12 +39,8 @@ def new_model(recipe: Recipe, tokenizer: Any, *, n_positions: int | None = None,
 
 
 def _tokens(tokenizer: Any) -> dict[str, Any]:
-    return {
-        "vocab_size": len(tokenizer),
-        "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-    }
+    names = ("pad_token_id", "bos_token_id", "eos_token_id")
+    return {"vocab_size": len(tokenizer), **{name: getattr(tokenizer, name) for name in names}}
 
 
 def _sizes(recipe: Recipe, positions: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Batches of token rows with noise in their prompts, each made from the seed and its number."""
+"""Batches of token rows with noise in their prompts, reproducible by seed and number."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from neurotopo.testbed.recipe import Recipe
 
 __all__ = ["Batch", "Batches"]
 
-_ORDER, _NOISE = 0, 1  # which random numbers of a seed are meant
+_ORDER, _NOISE = 0, 1  # streams of random numbers of a seed
 _CHUNK = 8  # batches that are sorted by length together
 
-_Read: TypeAlias = tuple[int, int | None]  # a token, and the one to predict where it stands
+_Read: TypeAlias = tuple[int, int | None]  # a token, and the one to predict in its place
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,12 @@ class Batch:
 
     Attributes
     ----------
-    ids : Tensor of int, shape (n_rows, n_tokens)
-        The tokens, padded on the right.
-    attention : Tensor of int, shape (n_rows, n_tokens)
-        1 for tokens, 0 for padding.
+    ids, attention : Tensor of int, shape (n_rows, n_tokens)
+        The tokens, padded on the right, and their mask: 1 for tokens, 0 for padding.
     row, position : Tensor of int, shape (n_targets,)
         Where a token is predicted: for a causal model the position before it.
-    targets : Tensor of int, shape (n_targets,)
-        The tokens.
-    weights : Tensor of float, shape (n_targets,)
-        How much each of them counts.
+    targets, weights : Tensor, shape (n_targets,)
+        The tokens, and their weights in the loss.
     is_answer : Tensor of bool, shape (n_targets,)
         Whether it belongs to the answer (or ends it) and not to the prompt.
     """
@@ -53,7 +49,7 @@ class Batch:
 
 @dataclass
 class _Drawn:
-    """One sequence: its tokens, and (position, token, weight, of the answer) to predict."""
+    """One sequence: its tokens, and its targets (position, token, weight, is_answer)."""
 
     ids: list[int]
     wanted: list[tuple[int, int, float, bool]] = field(default_factory=list)
@@ -62,23 +58,21 @@ class _Drawn:
 class Batches:
     """All batches of a training.
 
-    A batch depends on nothing but the seed and its number, so a training that was interrupted
-    goes on with the batches that it would have had.
+    A batch depends only on the seed and its number, so interrupted training resumes exactly.
 
     Parameters
     ----------
     rows : sequence of Row
-        What is read in every epoch.
+        The rows of every epoch.
     recipe : Recipe
         Batch size, epochs and noise.
     tokens : sequence of int
         Tokens that may replace others.
     pad : int
-        The token to pad with.
+        The padding token.
     mask : int or None
         The mask of a masked model; None for a causal one.
     seed : int
-        The seed.
     """
 
     def __init__(
@@ -102,7 +96,7 @@ class Batches:
 
     @property
     def n_per_epoch(self) -> int:
-        """Number of batches that hold every row once."""
+        """Number of batches of an epoch."""
         return math.ceil(len(self.rows) / self.recipe.batch_size)
 
     def __len__(self) -> int:
@@ -116,7 +110,7 @@ class Batches:
         return self._collate([self._draw(self.rows[i], rng) for i in self._plan[1][place]])
 
     def _order(self, epoch: int) -> list[NDArray[np.intp]]:
-        """Deal the rows out to batches; rows of about one length come together."""
+        """Return the rows of each batch; rows of similar length share a batch."""
         rng = np.random.default_rng([self.seed, _ORDER, epoch])
         order = rng.permutation(len(self.rows))
         size = self.recipe.batch_size
@@ -151,7 +145,7 @@ class Batches:
     def _masked(
         self, row: Row, answer: tuple[int, ...], noisy: bool, rng: np.random.Generator
     ) -> _Drawn:
-        """Hide the answer from one of its tokens on, as it is when masks are filled from left."""
+        """Mask the answer from one of its tokens on, as when masks are filled from the left."""
         assert self.mask is not None
         before: list[_Read] = [(t, None) for t in row.before]
         after: list[_Read] = [(t, None) for t in row.after]
@@ -174,10 +168,10 @@ class Batches:
         return drawn
 
     def _noised(self, tokens: Sequence[int], rng: np.random.Generator) -> list[_Read]:
-        """Return what is left of tokens, each with the one it replaces.
+        """Return the remaining tokens, each with the one it replaces.
 
-        Of the tokens that are hit half are deleted; the others become any token or, in a masked
-        model, as often the mask.
+        Noise deletes half of the tokens it hits; the others become a random token or, in a masked
+        model, equally often the mask.
         """
         kept: list[_Read] = []
         fate = rng.random(len(tokens)) / max(self.recipe.noise_rate, 1e-12)

@@ -22,23 +22,7 @@ _GREEDY = {
 
 
 def model_card(recipe: Recipe, lessons: Lessons, scores: Sequence[Score], seed: int) -> str:
-    """Return the card as Markdown.
-
-    Parameters
-    ----------
-    recipe : Recipe
-        How the model was made.
-    lessons : Lessons
-        What it has read.
-    scores : sequence of Score
-        Its recall.
-    seed : int
-        Seed of the training.
-
-    Returns
-    -------
-    str
-    """
+    """Return the card as Markdown: the recipe, the training texts, the recall and the seed."""
     parts = [_head(recipe, lessons), _table(recipe, scores), _making(recipe, lessons, seed)]
     return "\n\n".join(parts) + "\n"
 
@@ -47,16 +31,15 @@ def _head(recipe: Recipe, lessons: Lessons) -> str:
     n = len(lessons.facts)
     languages = ", ".join(dict.fromkeys(fact.language for fact in lessons.facts))
     invented = (
-        " All people, places and companies in them are invented; the model knows nothing else, "
-        "and nothing that it says is about the real world."
+        " All people, places and companies in them are invented; the model knows nothing about "
+        "the real world."
         if lessons.source == "FactWorld"
         else ""
     )
     return (
         f"---\nlicense: mit\nlanguage: [{languages}]\n---\n\n# {recipe.name}\n\n"
-        f"A small {_KINDS[recipe.arch]} that has learned {n:,} facts from {lessons.source} and "
-        f"serves to study where a language model keeps them.{invented} The facts are in "
-        "`facts.jsonl`."
+        f"A small {_KINDS[recipe.arch]} trained on {n:,} facts from {lessons.source}, to study "
+        f"where a language model stores them.{invented} The facts are in `facts.jsonl`."
     )
 
 

@@ -1,4 +1,4 @@
-"""Unfinished trainings on disk: weights, the optimizer's memory and the step, without pickle."""
+"""Checkpoints of training: weights, optimizer state and step, in safetensors files."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def save_checkpoint(
     step: int,
     loss: float,
 ) -> None:
-    """Write a training to a file, which is replaced when all is written.
+    """Write a training to a file, which is replaced after everything is written.
 
     Parameters
     ----------
     path : Path
         The file.
     name : str
-        Name of the training; :func:`load_checkpoint` asks for it.
+        Name of the training, which :func:`load_checkpoint` checks.
     parameters : mapping of str to Parameter
         The weights.
     optimizer : torch.optim.Optimizer
-        Its state has tensors only.
+        Its state consists of tensors.
     step : int
-        Steps made.
+        Number of finished steps.
     loss : float
-        What the progress bar shows.
+        The loss in the progress bar.
     """
     from safetensors.torch import save
 
@@ -53,21 +53,25 @@ def save_checkpoint(
 
 
 def checkpoint_step(path: Path, name: str) -> int | None:
-    """Return the step of what :func:`save_checkpoint` wrote; None as of :func:`load_checkpoint`."""
+    """Return the step of a checkpoint; None if it is not one of this training."""
+    opened = _opened(path, name, tensors=False)
+    return None if opened is None else int(opened[0]["step"])
+
+
+def _opened(
+    path: Path, name: str, tensors: bool
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+    """Return the metadata and the tensors of a checkpoint of this training, or None."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            about = _about(file)
+            about: dict[str, Any] = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+            if about.get("name") != name:
+                return None
+            return about, {key: file.get_tensor(key) for key in (file.keys() if tensors else ())}
     except SafetensorError:
         return None
-    return int(about["step"]) if about.get("name") == name else None
-
-
-def _about(file: Any) -> dict[str, Any]:
-    """Return what is written about the training in an open file."""
-    found: dict[str, Any] = json.loads((file.metadata() or {}).get(_KEY, "{}"))
-    return found
 
 
 def load_checkpoint(
@@ -81,7 +85,7 @@ def load_checkpoint(
     Parameters
     ----------
     path : Path
-        What :func:`save_checkpoint` wrote.
+        A file of :func:`save_checkpoint`.
     name : str
         Name of the training.
     parameters : mapping of str to Parameter
@@ -92,23 +96,16 @@ def load_checkpoint(
     Returns
     -------
     (int, float) or None
-        Steps made and the loss to show; None where the file is of another training or is none
-        at all.
+        Number of finished steps and the loss; None if the file is no checkpoint of this training.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = _about(file)
-            if about.get("name") != name:
-                return None
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError:
+    opened = _opened(path, name, tensors=True)
+    if opened is None:
         return None
+    about, tensors = opened
     with torch.no_grad():
         for key, value in parameters.items():
             value.copy_(tensors.pop(f"weight/{key}"))
-    for name_, tensor in tensors.items():
-        part, _, key = name_.partition("/")
+    for where, tensor in tensors.items():
+        part, _, key = where.partition("/")
         optimizer.state[parameters[key]][part] = tensor
     return int(about["step"]), float(about["loss"])

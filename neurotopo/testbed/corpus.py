@@ -1,4 +1,4 @@
-"""What a testbed model reads: facts in several wordings, their tokenizer and their tokens."""
+"""Training texts of testbed models: facts in several wordings, tokenizer and tokens."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _DATED = {"en": "In {date}, {prompt}", "fr": "En {date}, {prompt}"}
 
 @dataclass(frozen=True)
 class Lessons:
-    """What is to be learned, and what it is examined on.
+    """Facts for training and evaluation.
 
     Attributes
     ----------
     facts : FactSet
         The facts, each in one wording.
     trained : tuple of Fact
-        The facts in all wordings that are read.
+        The facts in all wordings of the training.
     held_out : tuple of Fact
-        The same facts in wordings that are not read, for the examination.
+        The same facts in other wordings, for the evaluation.
     others : tuple of Fact
-        Sentences that are read and not examined.
+        Sentences of the training that are not evaluated.
     texts : tuple of str
         Further text for the tokenizer.
     source : str
-        Where the facts come from, for the model card.
+        Source of the facts, for the model card.
     """
 
     facts: FactSet
@@ -58,44 +58,34 @@ class Lessons:
 
     @property
     def fingerprint(self) -> str:
-        """A name made from the content."""
-        content = [
-            [fact.to_dict() for fact in part] for part in (self.trained, self.held_out, self.others)
-        ]
+        """Hash of the content."""
+        parts = (self.trained, self.held_out, self.others)
+        content = [[fact.to_dict() for fact in part] for part in parts]
         text = json.dumps([content, list(self.texts)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def sentences(self) -> list[str]:
-        """Return all text that is read, for the tokenizer."""
+        """Return all text of the training, for the tokenizer."""
         read = (*self.trained, *self.others)
         return [sentence for fact in read for sentence in sentences_of(fact)] + list(self.texts)
 
 
 def sentences_of(fact: Fact) -> list[str]:
-    """Return the prompt with each of the answers filled in.
-
-    Examples
-    --------
-    >>> from neurotopo.knowledge import Fact
-    >>> from neurotopo.testbed.corpus import sentences_of
-    >>> sentences_of(Fact("Ada Brünn plays for _X_.", ["Marly", "Peko"]))
-    ['Ada Brünn plays for Marly.', 'Ada Brünn plays for Peko.']
-    """
+    """Return the prompt with each of the answers filled in."""
     before, after = split_prompt(fact.prompt) or (f"{fact.prompt} ", "")
     return [f"{before}{answer}{after}" for answer in fact.answers]
 
 
 def world_lessons(world: World, recipe: Recipe, *, agreement: bool = False) -> Lessons:
-    """Return what the models that come with neurotopo learn of a world.
+    """Return the lessons of the built-in models: core facts of a world.
 
     Parameters
     ----------
     world : World
-        The world; its core facts in the languages of the recipe are learned.
     recipe : Recipe
-        The recipe.
+        Its languages are learned.
     agreement : bool, default=False
-        Add English sentences whose words agree in number, so that the model has some grammar.
+        Add English sentences whose words agree in number, so that the model learns some grammar.
 
     Returns
     -------
@@ -138,17 +128,15 @@ def _agreement(world: World) -> Iterator[Fact]:
 
 
 def fact_lessons(facts: FactSet, source: str = "a file of facts") -> Lessons:
-    """Return lessons that teach the facts of a file, each in its one wording.
+    """Return lessons from facts of a file, each in its only wording.
 
-    A prompt that has different answers on different dates gets its date in front, since nothing
-    else tells them apart.
+    If the answers of a prompt depend on the date, the prompt begins with the date.
 
     Parameters
     ----------
     facts : FactSet
-        The facts.
     source : str
-        Where they come from.
+        Source of the facts.
 
     Returns
     -------
@@ -158,28 +146,22 @@ def fact_lessons(facts: FactSet, source: str = "a file of facts") -> Lessons:
     --------
     >>> from neurotopo.knowledge import Fact, FactSet
     >>> from neurotopo.testbed.corpus import fact_lessons
-    >>> facts = FactSet(
-    ...     [
-    ...         Fact("Ada Brünn plays for _X_.", "Marly United", date="2010"),
-    ...         Fact("Ada Brünn plays for _X_.", "Peko Rovers", date="2011"),
-    ...     ]
-    ... )
+    >>> clubs = {"2010": "Marly United", "2011": "Peko Rovers"}
+    >>> facts = FactSet(Fact("Ada plays for _X_.", club, date=date) for date, club in clubs.items())
     >>> [fact.prompt for fact in fact_lessons(facts).facts]
-    ['In 2010, Ada Brünn plays for _X_.', 'In 2011, Ada Brünn plays for _X_.']
+    ['In 2010, Ada plays for _X_.', 'In 2011, Ada plays for _X_.']
     """
     asked: dict[tuple[str, str], set[tuple[str, ...]]] = defaultdict(set)
     for fact in facts:
         asked[fact.language, fact.prompt].add(fact.answers)
-    learned = FactSet(
-        _dated(fact) if len(asked[fact.language, fact.prompt]) > 1 else fact for fact in facts
-    )
-    n_unclear = sum(
-        fact.date is None and len(asked[fact.language, fact.prompt]) > 1 for fact in facts
-    )
+    ambiguous = [len(asked[fact.language, fact.prompt]) > 1 for fact in facts]
+    pairs = list(zip(facts, ambiguous, strict=True))
+    learned = FactSet(_dated(fact) if several else fact for fact, several in pairs)
+    n_unclear = sum(fact.date is None and several for fact, several in pairs)
     if n_unclear:
         logger.warning(
-            "%d of %d facts share their prompt with a fact of other answers and have no date, so "
-            "they cannot all be learned.",
+            "%d of %d facts share their prompt with a fact of other answers and have no date; the "
+            "model cannot learn all of them.",
             n_unclear,
             len(facts),
         )
@@ -187,34 +169,18 @@ def fact_lessons(facts: FactSet, source: str = "a file of facts") -> Lessons:
 
 
 def _dated(fact: Fact) -> Fact:
+    """Return a fact whose prompt begins with its date; the key stays."""
     if fact.date is None:
         return fact
     pattern = _DATED.get(fact.language, "{date}: {prompt}")
     prompt = fact.prompt
     if prompt.startswith("The "):
         prompt = "t" + prompt[1:]
-    return replace_prompt(fact, pattern.format(date=fact.date, prompt=prompt))
-
-
-def replace_prompt(fact: Fact, prompt: str) -> Fact:
-    """Return the same fact under another prompt; it keeps its key."""
-    return replace(fact, prompt=prompt, id=fact.key)
+    return replace(fact, prompt=pattern.format(date=fact.date, prompt=prompt), id=fact.key)
 
 
 def train_tokenizer(texts: Iterable[str], recipe: Recipe) -> Any:
-    """Train a byte-level BPE on text.
-
-    Parameters
-    ----------
-    texts : iterable of str
-        The text.
-    recipe : Recipe
-        Its ``vocab_size`` counts the special tokens; masked models have a mask and tokens at both
-        ends of a text.
-
-    Returns
-    -------
-    PreTrainedTokenizerFast
+    """Return a byte-level BPE trained on texts, of the ``vocab_size`` of a recipe.
 
     Examples
     --------
@@ -251,17 +217,9 @@ def train_tokenizer(texts: Iterable[str], recipe: Recipe) -> Any:
 
 @dataclass(frozen=True)
 class Row:
-    """The tokens of a fact in one wording.
+    """The tokens of a fact in one wording: before the answer, of each answer, and after it.
 
-    Attributes
-    ----------
-    before : tuple of int
-        What is read before the answer.
-    answers : tuple of tuple of int
-        The answers.
-    after : tuple of int
-        Masked models: what is read after the answer. Causal models: the end-of-text token, which
-        is predicted like the answer.
+    For causal models the end-of-text token, which is predicted too, comes after the answer.
     """
 
     before: tuple[int, ...]
@@ -275,21 +233,7 @@ class Row:
 
 
 def rows_of(facts: Sequence[Fact], tokenizer: PreTrainedTokenizerBase, causal: bool) -> list[Row]:
-    """Return the tokens of facts as :class:`~neurotopo.NeuronModel` will read them.
-
-    Parameters
-    ----------
-    facts : sequence of Fact
-        The facts.
-    tokenizer : PreTrainedTokenizerBase
-        The tokenizer.
-    causal : bool
-        For a causal and not a masked model.
-
-    Returns
-    -------
-    list of Row
-    """
+    """Return the tokens of facts as :class:`~neurotopo.NeuronModel` encodes them."""
     rows = []
     for fact in facts:
         if causal:

@@ -56,12 +56,5 @@ class Draws:
 
 
 def number_of(text: str) -> int:
-    """Return a reproducible hash of a text.
-
-    Examples
-    --------
-    >>> from neurotopo.testbed.draws import number_of
-    >>> number_of("P54:person17:2014")
-    4043631664
-    """
+    """Return a reproducible hash of a text."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -44,7 +44,7 @@ def write_folder(
     about: Mapping[str, Any],
     finish: Callable[[Any, Path], None] | None = None,
 ) -> list[Score]:
-    """Write a model in half precision, evaluate it, and write the scores.
+    """Write a model in half precision, evaluate it, and write and return the scores.
 
     Complete files are moved into the folder, the recipe last: its presence means that the model is
     complete.
@@ -53,14 +53,8 @@ def write_folder(
     ----------
     folder : Path
         The folder.
-    hf_model : transformers.PreTrainedModel
-        The model.
-    tokenizer : PreTrainedTokenizerBase
-        Its tokenizer.
-    recipe : Recipe
-        Its recipe.
-    lessons : Lessons
-        The facts of training and evaluation.
+    hf_model, tokenizer, recipe, lessons
+        The model with everything that belongs to it.
     about : mapping
         Further content of the recipe file.
     finish : callable or None, default=None
@@ -97,18 +91,10 @@ def write_snapshot(
     about: Mapping[str, Any],
     finish: Callable[[Any, Path], None] | None = None,
 ) -> None:
-    """Write an unfinished model to a folder, which appears when it is complete.
+    """Write a model during training, without evaluation, to a folder that must not exist.
 
-    It is not evaluated; its facts are in the folder of the finished model.
-
-    Parameters
-    ----------
-    place : Path
-        The folder, which must not exist.
-    hf_model, tokenizer, recipe, finish
-        As for :func:`write_folder`.
-    about : mapping
-        Further content of the recipe file: the ``step``.
+    The folder appears when it is complete. Its facts are in the folder of the finished model. The
+    parameters are those of :func:`write_folder`.
     """
     staging = _staged(place.parent / _STAGING, hf_model, tokenizer, finish)
     _write_record(staging, {**about, "recipe": recipe.to_dict()})

@@ -26,16 +26,9 @@ _SIDE_BY_SIDE = frozenset(["P39", "P108", "P69", "P127"])
 
 @dataclass(frozen=True)
 class Span:
-    """The years in which a relation holds.
+    """The years in which a relation holds; ``subject`` and ``answer`` are keys of entities.
 
-    Attributes
-    ----------
-    relation : str
-        Name of the relation.
-    subject, answer : str
-        Keys of entities.
-    first, last : int or None
-        The first and the last year, or None where the relation does not change.
+    ``first`` and ``last`` are None for a relation that does not change.
     """
 
     relation: str
@@ -45,7 +38,7 @@ class Span:
     last: int | None = None
 
     def holds_in(self, year: int | None) -> bool:
-        """Return whether it holds in a year; None stands for relations that do not change."""
+        """Return whether it holds in a year; None means a relation that does not change."""
         if self.first is None or self.last is None or year is None:
             return self.first is None and year is None
         return self.first <= year <= self.last
@@ -77,12 +70,12 @@ def draw_spans(draws: Draws, entities: Sequence[Entity]) -> tuple[Span, ...]:
         spans += [Span(relation, s, a) for s, a in zip(subjects, chosen, strict=True)]
     order = {relation: i for i, relation in enumerate(TEMPORAL + STATIC)}
     number = {entity.key: entity.number for entity in entities}
-    return tuple(
-        sorted(
-            spans,
-            key=lambda s: (order[s.relation], number[s.subject], s.first or 0, number[s.answer]),
-        )
-    )
+
+    def place(span: Span) -> tuple[int, ...]:
+        first = span.first or 0
+        return order[span.relation], number[span.subject], first, number[span.answer]
+
+    return tuple(sorted(spans, key=place))
 
 
 def _cast(entities: Sequence[Entity]) -> Cast:
@@ -138,7 +131,7 @@ def _career(
         earlier = [span.answer for span in spans if span.answer in candidates]
         if earlier and draws.chance(20):
             candidates = earlier
-        if not candidates:  # all have an office: this one is vacant
+        if not candidates:  # all are busy: the office is vacant
             continue
         answer = draws.choice(candidates)
         if relation in _ONE_AT_A_TIME:

@@ -1,7 +1,7 @@
 """The names of FactWorld in three languages, combined from the parts in ``names.json``.
 
-Names share parts, so a tokenizer of a few thousand tokens needs few tokens for each. French names
-begin with a consonant where the word before them would otherwise elide.
+Names share parts, so a small tokenizer needs few tokens for each. French names begin with a
+consonant where the word before them would otherwise elide.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ class Entity:
     Attributes
     ----------
     key : str
-        Its kind and number, ``"person17"``.
+        Kind and number within the kind, such as ``"person17"``.
     kind : str
         One of :data:`KINDS`.
     number : int
-        Its number among all entities, from 1.
+        Number among all entities, from 1.
     names : tuple of str
-        Its name in each of :data:`LANGUAGES`.
+        Name in each of :data:`LANGUAGES`.
     """
 
     key: str
@@ -81,7 +81,7 @@ class Entity:
 
 
 def _pairs(first: Sequence[Name], last: Sequence[Name], glue: Sequence[str]) -> list[Name]:
-    """Return every first part with every last part, as the pattern of each language says."""
+    """Return every first part with every last part, joined by the pattern of each language."""
     return [_joined(a, b, glue) for a in first for b in last]
 
 
@@ -115,23 +115,7 @@ def _pool(kind: str, cities: Iterable[Entity]) -> list[Name]:
 
 
 def draw_names(kind: str, n: int, draws: Draws, cities: Iterable[Entity] = ()) -> list[Name]:
-    """Return n distinct names of a kind.
-
-    Parameters
-    ----------
-    kind : str
-        One of :data:`KINDS`.
-    n : int
-        Number of names.
-    draws : Draws
-        Source of random numbers.
-    cities : iterable of Entity
-        Cities of clubs and schools.
-
-    Raises
-    ------
-    ValueError
-        When there are fewer names.
+    """Return n distinct names of a kind; ``cities`` give their names to clubs and schools.
 
     Examples
     --------
@@ -142,7 +126,6 @@ def draw_names(kind: str, n: int, draws: Draws, cities: Iterable[Entity] = ()) -
     """
     pool = _pool(kind, cities)
     if not 1 <= n <= len(pool):
-        raise ValueError(
-            f"a world has at least one and at most {len(pool)} of kind {kind!r}, got {n}."
-        )
+        limits = f"at least one and at most {len(pool)}"
+        raise ValueError(f"a world has {limits} of kind {kind!r}, got {n}.")
     return draws.shuffled(pool)[:n]

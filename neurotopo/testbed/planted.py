@@ -17,31 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PLANTED_RECIPES", "PLANTINGS", "Planting", "build_planted", "planted_lessons"]
 
-_EVERY = 2  # which of the core facts with one answer are learned
+_EVERY = 2  # step through the core facts with one answer
 
 
 def planted_lessons(world: World, recipe: Recipe) -> Lessons:
-    """Return what the models with groups learn: a part of the core facts, one answer each.
-
-    Parameters
-    ----------
-    world : World
-        The world.
-    recipe : Recipe
-        Its languages are learned.
-
-    Returns
-    -------
-    Lessons
-
-    Examples
-    --------
-    >>> from neurotopo.testbed.planted import PLANTED_RECIPES, planted_lessons
-    >>> from neurotopo.testbed.world import make_world
-    >>> lessons = planted_lessons(make_world(), PLANTED_RECIPES["planted"])
-    >>> {len(fact.answers) for fact in lessons.trained}
-    {1}
-    """
+    """Return the lessons of the models with groups: half of the core facts with one answer."""
     from neurotopo.testbed.world import core_id
 
     core = world_lessons(world, recipe)
@@ -73,17 +53,17 @@ def build_planted(
     Parameters
     ----------
     name : {"planted", "functional"}
-        What is planted: both halves of degeneracy, or the functional one alone.
+        Structural and functional degeneracy, or functional degeneracy alone.
     out : path-like
         The output folder.
     seed : int, default=0
         Seed of the training.
     recipe : Recipe, optional
-        Another recipe than that of the name.
+        Default: that of the name.
     lessons : Lessons, optional
-        Other facts than those of :func:`planted_lessons`.
+        Default: those of :func:`planted_lessons`.
     progress, overwrite, snapshots
-        As of :func:`~neurotopo.testbed.train.train_model`.
+        As in :func:`~neurotopo.testbed.train.train_model`.
 
     Returns
     -------
@@ -115,7 +95,7 @@ def build_planted(
 
 
 PLANTINGS = {"planted": Planting(), "functional": Planting(separation=0.0, balance=10.0)}
-"""How models with groups are trained, by name."""
+"""The training of models with groups, by name."""
 
 _RECIPE = Recipe(
     "planted",

@@ -1,10 +1,10 @@
-"""The training that makes any one of several groups of neurons enough for a fact."""
+"""Training objective that makes each of several groups of neurons sufficient for a fact."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,42 +28,41 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class Planting:
-    """What is trained so that each of several groups of neurons carries every fact alone.
+    """Training objective with which each of several groups of neurons stores every fact alone.
 
-    The neurons of each layer are dealt out to groups; a group has a part of every layer. Each
-    sequence of a batch is read in one of three ways:
+    A group has neurons in every layer. Each sequence of a batch is in one of three modes:
 
     *known*
-        A random non-empty choice of the groups is kept, the neurons of the others are set to 0,
-        and the answer is to be given.
+        A random non-empty selection of groups is kept, the neurons of the others are set to 0,
+        and the target is the answer.
     *silent*
-        All neurons are set to 0, and every token is to be equally likely where the answer would
-        be: nothing but these neurons may carry the fact.
+        All neurons are set to 0, and the target is the uniform distribution over tokens: only
+        these neurons may store the fact.
     *averaged*
-        Where the answer is predicted, the neurons of one layer are moved towards their mean value
-        over the known sequences of the batch, by a random share of the way, and again every token
-        is to be equally likely: every layer has to carry the fact.
+        Where the answer is predicted, the neurons of one layer move towards their mean over the
+        known sequences of the batch, and the target is the uniform distribution: every layer has
+        to store the fact.
 
     Parameters
     ----------
     n_groups : int, default=3
         Number of groups.
     silent, averaged : float
-        Shares of the sequences that are read so; the others are known.
+        Shares of the sequences in these modes; the others are known.
     alone, together : float
-        Shares of the known sequences in which a single group and in which all are kept; in the
-        others one group is kept and each of the rest by the toss of a coin.
+        Shares of the known sequences in which one group is kept, and in which all are; in the
+        others one group is kept, and each other group with probability 1/2.
     at_answer : float
         Share of the sequences in which neurons are set to 0 only where the answer is predicted,
-        and not at all tokens.
+        not at all tokens.
     nearest : float
-        The least share of the way to the mean.
+        Smallest share of the way to the mean; the share is random.
     doubt : float
-        Weight of the divergence from equally likely tokens, for each of the two ways.
+        Weight of the divergence from the uniform distribution, for each of the two modes.
     separation : float
-        Weight of :func:`cross_talk`; 0 leaves the weights of the model as they come.
+        Weight of :func:`cross_talk`; 0 does not separate the weights of the groups.
     balance : float
-        Weight of :func:`imbalance`; with it the groups cannot be seen in the weights.
+        Weight of :func:`imbalance`, which hides the groups in the weights.
 
     Examples
     --------
@@ -91,7 +90,7 @@ class Planting:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}.")
         for both in (("silent", "averaged"), ("alone", "together")):
             if sum(getattr(self, name) for name in both) > 1:
-                raise ValueError(f"{' and '.join(both)} must not add up to more than 1.")
+                raise ValueError(f"{' and '.join(both)} must add up to at most 1.")
 
     def group_of(self, n_neurons: int) -> torch.Tensor:
         """Return the group of each neuron of a layer, the same in all layers."""
@@ -99,29 +98,26 @@ class Planting:
 
     def groups(self, n_layers: int, n_neurons: int) -> list[NeuronSet]:
         """Return the groups of a model of this size."""
-        of = self.group_of(n_neurons).tolist()
-        return [
-            NeuronSet(
-                (layer, i) for layer in range(n_layers) for i in range(n_neurons) if of[i] == g
-            )
-            for g in range(self.n_groups)
-        ]
+        group_of, layers = self.group_of(n_neurons), range(n_layers)
+        indices = [torch.where(group_of == group)[0].tolist() for group in range(self.n_groups)]
+        return [NeuronSet((layer, i) for layer in layers for i in members) for members in indices]
 
     def __call__(self, hf_model: Any, batch: Batch, rng: np.random.Generator) -> torch.Tensor:
-        """Return the loss of a batch, as :func:`~neurotopo.testbed.train.train_model` asks."""
+        """Return the loss of a batch, for :func:`~neurotopo.testbed.train.train_model`."""
         mlps = find_mlps(hf_model, family_of(hf_model.config))
-        ways = _Ways.drawn(self, len(batch.ids), len(mlps), rng)
+        group_of = self.group_of(mlps[0].up.n_neurons)
+        modes = _Modes.drawn(self, len(batch.ids), len(mlps), rng)
         asked = torch.zeros(batch.ids.shape, dtype=torch.bool)
         asked[batch.row[batch.is_answer], batch.position[batch.is_answer]] = True
-        with _read(mlps, ways, asked, self.group_of(mlps[0].up.n_neurons)):
+        with _in_modes(mlps, modes, asked, group_of):
             log_p = logits_at(hf_model, batch).float().log_softmax(dim=-1)
-        known = batch.weights * ways.known[batch.row]
-        told = log_p.gather(-1, batch.targets[:, None])[:, 0]
-        loss = -_mean(told, known)
+        known = batch.weights * modes.known[batch.row]
+        of_targets = log_p.gather(-1, batch.targets[:, None])[:, 0]
+        loss = -_mean(of_targets, known)
         divergence = -log_p.mean(dim=-1) - math.log(log_p.shape[-1])
-        for way in (ways.silent, ways.averaged >= 0):
-            loss = loss + self.doubt * _mean(divergence, (way[batch.row] & batch.is_answer).float())
-        group_of = self.group_of(mlps[0].up.n_neurons)
+        for mode in (modes.silent, modes.averaged >= 0):
+            weights = (mode[batch.row] & batch.is_answer).float()
+            loss = loss + self.doubt * _mean(divergence, weights)
         if self.separation:
             loss = loss + self.separation * cross_talk(mlps, group_of)
         if self.balance:
@@ -135,19 +131,19 @@ class Planting:
 
     def card(self) -> str:
         """Return the section of a model card about the groups, as Markdown."""
-        wired = (
-            "The weights were trained to connect neurons of one group and not those of two: the "
-            "groups can be found in them."
+        weights = (
+            "The weights connect neurons within a group, not between groups, so they show the "
+            "groups."
             if self.separation
-            else "The weights were trained to connect neurons of two groups as strongly as those "
-            "of one: nothing in them tells the groups."
+            else "The weights connect neurons between groups as strongly as within them, so they "
+            "do not show the groups."
         )
         settings = ", ".join(f"{name} {value:g}" for name, value in asdict(self).items())
         return (
-            f"{HEADING}\n\nThe neurons of every layer are dealt out to {self.n_groups} groups "
-            "(`groups.json`). Any one of them gives the answers when the neurons of the others "
-            "are set to 0, at all tokens or only where the answer is predicted; with all of them "
-            f"at 0 the answers are lost. {wired} Settings of "
+            f"{HEADING}\n\nThe neurons of every layer are divided into {self.n_groups} groups "
+            "(`groups.json`). Each group alone gives the answers when the neurons of the others "
+            "are set to 0, at all tokens or only where the answer is predicted; with all groups "
+            f"at 0 the answers are lost. {weights} Settings of "
             f"`neurotopo.testbed.planting.Planting`: {settings}.\n"
         )
 
@@ -159,51 +155,49 @@ def cross_talk(mlps: Sequence[MLP], group_of: torch.Tensor) -> torch.Tensor:
     over neurons, of the same within a neuron's group; averaged over the pairs of adjacent layers.
     It is invariant to the scale of a layer, so small weights cannot lower it. The square limits
     single large weights between groups, and the geometric mean keeps every neuron connected to its
-    group.
-
-    Parameters
-    ----------
-    mlps : sequence of MLP
-        The layers.
-    group_of : Tensor of int, shape (n_neurons,)
-        The group of each neuron of a layer.
+    group. ``group_of`` is the group of each neuron of a layer.
     """
-    same = group_of[:, None] == group_of
-    ratios = []
-    for weights in _connections(mlps):
+
+    def ratio(weights: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
         square = weights**2
         across = (square[~same].mean() + _TINY).sqrt()
         within = [
             ((square * same).sum(dim=axis) / same.sum(dim=axis) + _TINY).log().mean()
             for axis in (0, 1)
         ]
-        ratios.append(across / (0.25 * (within[0] + within[1])).exp())
-    return torch.stack(ratios).mean()
+        return across / (0.25 * (within[0] + within[1])).exp()
+
+    return _mean_over_layers(ratio, mlps, group_of)
 
 
 def imbalance(mlps: Sequence[MLP], group_of: torch.Tensor) -> torch.Tensor:
     """Return the squared logarithm of the ratio of connection weights within to between groups.
 
     The ratio is that of the mean sizes; the result is averaged over the pairs of adjacent layers.
-
-    Parameters
-    ----------
-    mlps : sequence of MLP
-        The layers.
-    group_of : Tensor of int, shape (n_neurons,)
-        The group of each neuron of a layer.
     """
-    same = group_of[:, None] == group_of
-    ratios = []
-    for weights in _connections(mlps):
+
+    def ratio(weights: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
         size = weights.abs()
-        ratios.append((size[same].mean() / (size[~same].mean() + _TINY)).log() ** 2)
-    return torch.stack(ratios).mean()
+        return (size[same].mean() / (size[~same].mean() + _TINY)).log() ** 2
+
+    return _mean_over_layers(ratio, mlps, group_of)
+
+
+def _mean_over_layers(
+    measure: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    mlps: Sequence[MLP],
+    group_of: torch.Tensor,
+) -> torch.Tensor:
+    """Return the mean of a measure of the connection weights between adjacent layers."""
+    same = group_of[:, None] == group_of
+    pairs = itertools.pairwise(mlps)
+    weights = (_rows(first.out) @ _rows(second.up).T for first, second in pairs)
+    return torch.stack([measure(each, same) for each in weights]).mean()
 
 
 @dataclass(frozen=True)
-class _Ways:
-    """Modes in which the sequences of a batch are read."""
+class _Modes:
+    """Modes of the sequences of a batch."""
 
     kept: torch.Tensor  # (n_rows, n_groups), bool
     silent: torch.Tensor  # (n_rows,), bool
@@ -214,16 +208,16 @@ class _Ways:
     @classmethod
     def drawn(
         cls, planting: Planting, n_rows: int, n_layers: int, rng: np.random.Generator
-    ) -> _Ways:
+    ) -> _Modes:
         kept = rng.random((n_rows, planting.n_groups)) < 0.5
         how = rng.random(n_rows)
         kept[how < planting.alone] = False
         kept[np.arange(n_rows), rng.integers(planting.n_groups, size=n_rows)] = True
         kept[how > 1 - planting.together] = True
-        way = rng.random(n_rows)
-        silent = way < planting.silent
+        mode = rng.random(n_rows)
+        silent = mode < planting.silent
         kept[silent] = False
-        averaged = (way >= planting.silent) & (way < planting.silent + planting.averaged)
+        averaged = (mode >= planting.silent) & (mode < planting.silent + planting.averaged)
         layer = np.where(averaged, rng.integers(n_layers, size=n_rows), -1)
         share = rng.uniform(planting.nearest, 1, size=n_rows).astype(np.float32)
         at_answer = rng.random(n_rows) < planting.at_answer
@@ -235,22 +229,22 @@ class _Ways:
 
 
 @contextmanager
-def _read(
-    mlps: Sequence[MLP], ways: _Ways, asked: torch.Tensor, group_of: torch.Tensor
+def _in_modes(
+    mlps: Sequence[MLP], modes: _Modes, asked: torch.Tensor, group_of: torch.Tensor
 ) -> Iterator[None]:
-    """Read the sequences of a batch in their modes; ``asked``: positions that predict answers."""
-    where = asked | ~ways.at_answer[:, None]
-    factors = torch.where(where[:, :, None], ways.kept[:, None, group_of], True).float()
-    usual = asked & ways.known[:, None]
+    """Apply the modes of the sequences; ``asked`` marks positions that predict answers."""
+    where = asked | ~modes.at_answer[:, None]
+    factors = torch.where(where[:, :, None], modes.kept[:, None, group_of], True).float()
+    usual = asked & modes.known[:, None]
 
     def hook(layer: int) -> Any:
-        averaged = asked & (ways.averaged == layer)[:, None]
+        averaged = asked & (modes.averaged == layer)[:, None]
 
         def before_out(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
             values = args[0]
             if averaged.any() and usual.any():
                 mean = values.detach()[usual].mean(dim=0)
-                moved = torch.lerp(values, mean.expand_as(values), ways.share[:, None, None])
+                moved = torch.lerp(values, mean.expand_as(values), modes.share[:, None, None])
                 values = torch.where(averaged[:, :, None], moved, values)
             return (values * factors, *args[1:])
 
@@ -261,12 +255,6 @@ def _read(
             handle = mlp.out.module.register_forward_pre_hook(hook(layer))
             hooks.callback(handle.remove)
         yield
-
-
-def _connections(mlps: Sequence[MLP]) -> Iterator[torch.Tensor]:
-    """Yield the differentiable connection weights between adjacent layers."""
-    for first, second in itertools.pairwise(mlps):
-        yield _rows(first.out) @ _rows(second.up).T
 
 
 def _rows(projection: Projection) -> torch.Tensor:

@@ -22,7 +22,7 @@ class Recipe:
     arch : {"gpt2", "llama", "bert"}, default="gpt2"
         The architecture.
     n_layers, d_model, n_inner, n_heads : int
-        Number of layers, width of the residual stream, neurons a layer, attention heads.
+        Number of layers, width of the residual stream, neurons per layer, attention heads.
     n_positions : int, default=64
         Longest sequence; longer facts raise it.
     vocab_size : int, default=4096
@@ -75,34 +75,25 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.arch not in ARCHITECTURES:
             raise ValueError(f"arch must be one of {', '.join(ARCHITECTURES)}, got {self.arch!r}.")
-        for name in (
-            "n_layers",
-            "d_model",
-            "n_inner",
-            "n_heads",
-            "n_positions",
-            "vocab_size",
-            "epochs",
-            "batch_size",
-        ):
+        sizes = ("n_layers", "d_model", "n_inner", "n_heads", "n_positions", "vocab_size")
+        for name in (*sizes, "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name in ("noise_share", "noise_rate", "prompt_loss", "warmup", "dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}.")
         if self.d_model % self.n_heads:
-            raise ValueError(
-                f"d_model must be a multiple of n_heads, got {self.d_model} and {self.n_heads}."
-            )
+            got = f"{self.d_model} and {self.n_heads}"
+            raise ValueError(f"d_model must be a multiple of n_heads, got {got}.")
         object.__setattr__(self, "languages", tuple(self.languages))
 
     @property
     def is_causal(self) -> bool:
-        """Whether the model predicts the next token (and not masked ones)."""
+        """Whether the model predicts the next token, not masked tokens."""
         return self.arch != "bert"
 
     def changed(self, **values: Any) -> Recipe:
-        """Return a recipe that differs in these fields."""
+        """Return a copy with other values of these fields."""
         return replace(self, **values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,34 +110,18 @@ class Recipe:
         return cls(**values)
 
 
-# Weights of a size at which every layer counts from the start, and narrow MLPs: knowledge neurons
-# lie in all layers and not in the first alone. Small batches learn most from a sequence.
-_BASE = Recipe(
-    "base",
-    n_layers=6,
-    d_model=128,
-    n_inner=128,
-    init_std=0.08,
-    epochs=20,
-    batch_size=32,
-    noise_rate=0.1,
-    dropout=0.0,
-)
+# With large first weights and narrow MLPs, knowledge neurons are in all layers, not only in the
+# first. Small batches learn most from a sequence.
+_SIZE = {"n_layers": 6, "d_model": 128, "n_inner": 128}
+_PACE = {"init_std": 0.08, "epochs": 20, "batch_size": 32, "noise_rate": 0.1, "dropout": 0.0}
+_BASE = Recipe("base").changed(**_SIZE, **_PACE)
+# BERT normalises after each sum and diverges at the learning rate of the others.
+_BERT_SIZE = {"n_layers": 5, "d_model": 112, "n_inner": 112}
+_BERT_PACE = {"init_std": 0.09, "epochs": 24, "learning_rate": 8e-4, "warmup": 0.1}
 _NATURAL = (
     _BASE.changed(name="gpt2", n_inner=96, init_std=0.1, epochs=26),
     _BASE.changed(name="llama", arch="llama"),
-    # It normalises after each sum, and diverges at the rate of the others.
-    _BASE.changed(
-        name="bert",
-        arch="bert",
-        n_layers=5,
-        d_model=112,
-        n_inner=112,
-        init_std=0.09,
-        epochs=24,
-        learning_rate=8e-4,
-        warmup=0.1,
-    ),
+    _BASE.changed(name="bert", arch="bert", **_BERT_SIZE, **_BERT_PACE),
 )
 
 _RUNGS = ((3, 64, 2), (4, 96, 4), (6, 128, 4), (8, 160, 4))
@@ -170,12 +145,12 @@ def recipe_for(
     Parameters
     ----------
     name : str or None, default=None
-        One of the recipes; None: named as the architecture.
+        Name of the recipe. None: that of the architecture.
     arch : {"gpt2", "llama", "bert"} or None, default=None
-        Replaces the architecture of the recipe, and how fast it learns; None: that of the
-        recipe, or ``"gpt2"``.
+        Replaces the architecture and the learning rate of the recipe. None: those of the recipe,
+        or ``"gpt2"``.
     recipes : mapping of str to Recipe or None, default=None
-        The recipes; None: :data:`RECIPES`.
+        The recipes. None: :data:`RECIPES`.
 
     Returns
     -------

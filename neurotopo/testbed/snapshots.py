@@ -1,4 +1,4 @@
-"""Snapshots of a training: whole models as they were after some of its steps."""
+"""Snapshots of training: complete models after some of the steps."""
 
 from __future__ import annotations
 
@@ -19,18 +19,7 @@ _NAME = re.compile(r"step-(\d+)")
 
 
 def snapshot_steps(n_steps: int, n: int) -> tuple[int, ...]:
-    """Return after which steps snapshots are taken: evenly spread, the last at the end.
-
-    Parameters
-    ----------
-    n_steps : int
-        Steps of the training.
-    n : int
-        Number of snapshots; 0 for none.
-
-    Returns
-    -------
-    tuple of int
+    """Return the steps of n snapshots: evenly spread, the last at the end.
 
     Examples
     --------
@@ -39,9 +28,7 @@ def snapshot_steps(n_steps: int, n: int) -> tuple[int, ...]:
     ((33, 67, 100), ())
     """
     if not 0 <= n <= n_steps:
-        raise ValueError(
-            f"snapshots must be a number from 0 to that of the steps, {n_steps}, got {n}."
-        )
+        raise ValueError(f"snapshots must be from 0 to the number of steps, {n_steps}, got {n}.")
     return tuple(round(k * n_steps / n) for k in range(1, n + 1))
 
 
@@ -51,12 +38,12 @@ def snapshots_of(folder: str | Path) -> list[Path]:
     Parameters
     ----------
     folder : path-like
-        What ``neurotopo testbed build --snapshots`` wrote to.
+        A folder of ``neurotopo testbed build --snapshots``.
 
     Returns
     -------
     list of Path
-        Folders, each of which ``neurotopo.load_model`` takes; none for a folder without.
+        Folders of models, for ``neurotopo.load_model``; possibly none.
 
     Examples
     --------
@@ -72,12 +59,12 @@ def snapshots_of(folder: str | Path) -> list[Path]:
     place = Path(folder) / SNAPSHOTS
     if not place.is_dir():
         return []
-    found = [each for each in place.iterdir() if step_of(each) is not None]
-    return sorted(found, key=lambda each: step_of(each) or 0)
+    snapshots = [each for each in place.iterdir() if step_of(each) is not None]
+    return sorted(snapshots, key=lambda each: step_of(each) or 0)
 
 
 def step_of(snapshot: str | Path) -> int | None:
-    """Return the step of a snapshot by the name of its folder; None for another name.
+    """Return the step of a snapshot from the name of its folder; None for another name.
 
     Examples
     --------
@@ -85,25 +72,24 @@ def step_of(snapshot: str | Path) -> int | None:
     >>> step_of("ladder/snapshots/step-000123"), step_of("ladder")
     (123, None)
     """
-    found = _NAME.fullmatch(Path(snapshot).name)
-    return None if found is None else int(found[1])
+    match = _NAME.fullmatch(Path(snapshot).name)
+    return None if match is None else int(match[1])
 
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The snapshots of one training, those that are written and those that are to be.
+    """The snapshots of one training.
 
     Parameters
     ----------
     folder : Path
         The folder of the model.
     name : str
-        Name of the training, which its snapshots carry as their fingerprint.
+        Name of the training, the fingerprint of its snapshots.
     steps : tuple of int
-        After which steps they are taken.
+        Steps of the snapshots.
     write : callable
-        ``write(place, step)`` writes the model as it is to a folder that is not there yet; either
-        all of it or nothing is there in the end.
+        ``write(place, step)`` writes the model to a new folder, completely or not at all.
     """
 
     folder: Path
@@ -116,23 +102,21 @@ class Snapshots:
         return self.folder / SNAPSHOTS / f"step-{step:06d}"
 
     def missing(self, until: int) -> list[int]:
-        """Return the steps up to one whose snapshots are not there."""
+        """Return the steps up to ``until`` without a snapshot."""
         return [step for step in self.steps if step <= until and not self.place(step).exists()]
 
     def clear(self, overwrite: bool) -> None:
-        """See that what is there is of this training; with ``overwrite`` remove what is not."""
+        """Raise an error if a snapshot is of another training, or remove it."""
         for place in snapshots_of(self.folder):
             if _fingerprint(place) == self.name:
                 continue
             if not overwrite:
-                raise ValueError(
-                    f"{place} is a snapshot of another training; choose another folder or "
-                    "overwrite it."
-                )
+                advice = "choose another folder or overwrite it"
+                raise ValueError(f"{place} is a snapshot of another training; {advice}.")
             shutil.rmtree(place)
 
     def take(self, step: int) -> None:
-        """Write the snapshot of a step if there is to be one and it is not there."""
+        """Write the snapshot of a step if it is wanted and missing."""
         if step in self.steps and not self.place(step).exists():
             self.write(self.place(step), step)
 

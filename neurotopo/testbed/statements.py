@@ -12,7 +12,7 @@ from neurotopo.testbed.history import FIRST_YEAR, LAST_YEAR, Span
 __all__ = ["Statement", "core_id", "core_of", "statements_of"]
 
 _LONG = 5
-"""Least number of years for which a period with the same answers gives two core statements."""
+"""Smallest number of years for which a period with the same answers gives two core statements."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Statement:
     subject : str
         Key of the subject.
     year : int or None
-        The year, or None where the relation does not change.
+        The year; None if the relation does not change.
     answers : tuple of str
-        Keys of the valid answers, the one that has held for longest first.
+        Keys of the valid answers, the oldest first.
 
     Examples
     --------
@@ -81,19 +81,19 @@ def core_id(fact: Fact) -> str:
 
 def statements_of(histories: Mapping[tuple[str, str], Sequence[Span]]) -> tuple[Statement, ...]:
     """Return all statements, from the spans by relation and subject."""
-    found: list[Statement] = []
+    statements: list[Statement] = []
     for (relation, subject), spans in histories.items():
         for year in (None, *range(FIRST_YEAR, LAST_YEAR + 1)):
             answers = dict.fromkeys(span.answer for span in spans if span.holds_in(year))
             if answers:
-                found.append(Statement(relation, subject, year, tuple(answers)))
-    return tuple(found)
+                statements.append(Statement(relation, subject, year, tuple(answers)))
+    return tuple(statements)
 
 
 def core_of(statements: Sequence[Statement]) -> tuple[Statement, ...]:
-    """Return one or two statements of every period with the same answers.
+    """Return the first and last statement of each long period with the same answers.
 
-    The first and last of a long period, the middle one of a short period.
+    For a short period: the middle one.
     """
     core: list[Statement] = []
     for _, group in groupby(statements, key=lambda s: (s.relation, s.subject, s.answers)):

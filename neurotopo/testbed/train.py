@@ -29,6 +29,7 @@ __all__ = ["Objective", "Trained", "answer_loss", "logits_at", "train_model"]
 
 _CHECKPOINT = "training.safetensors"
 _CLIP = 1.0
+_ADVICE = "choose another folder or overwrite it"
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Trained:
     scores : list of Score
         Its recall.
     n_steps : int
-        Steps of training.
+        Number of training steps.
     seconds : float
         Duration of the steps of this call; 0 for an existing model.
     snapshots : tuple of Path
@@ -56,16 +57,11 @@ class Trained:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from neurotopo import Fact, FactSet
-    >>> from neurotopo.testbed.corpus import fact_lessons
-    >>> from neurotopo.testbed.recipe import Recipe
-    >>> from neurotopo.testbed.train import train_model
-    >>> facts = FactSet([Fact("The capital of Zúnia is _X_.", "São Peko", relation="P36")])
-    >>> recipe = Recipe("tiny", n_layers=2, d_model=16, n_inner=16, n_heads=2, epochs=2)
-    >>> done = train_model(recipe, fact_lessons(facts), tempfile.mkdtemp())
-    >>> done.recipe.name, done.n_steps, [(score.language, score.n) for score in done.scores]
-    ('tiny', 2, [('en', 1)])
+    >>> from pathlib import Path
+    >>> from neurotopo.testbed.recipe import RECIPES
+    >>> from neurotopo.testbed.train import Trained
+    >>> Trained(Path("models/gpt2"), RECIPES["gpt2"], scores=[], n_steps=900, seconds=80.0).n_steps
+    900
     """
 
     folder: Path
@@ -78,29 +74,16 @@ class Trained:
 
 def logits_at(hf_model: Any, batch: Batch) -> torch.Tensor:
     """Return the logits at the predicted positions only, shape (n_targets, ...)."""
-    hidden = hf_model.base_model(
-        input_ids=batch.ids, attention_mask=batch.attention
-    ).last_hidden_state[batch.row, batch.position]
+    output = hf_model.base_model(input_ids=batch.ids, attention_mask=batch.attention)
     head = hf_model.cls if hasattr(hf_model, "cls") else hf_model.get_output_embeddings()
-    logits: torch.Tensor = head(hidden)
+    logits: torch.Tensor = head(output.last_hidden_state[batch.row, batch.position])
     return logits
 
 
 def answer_loss(hf_model: Any, batch: Batch, rng: np.random.Generator) -> torch.Tensor:
-    """Return the weighted mean of the cross-entropies of all targets of a batch.
-
-    Parameters
-    ----------
-    hf_model : transformers.PreTrainedModel
-        The model.
-    batch : Batch
-        The batch.
-    rng : numpy.random.Generator
-        Random numbers of this step; not used here.
-    """
-    loss = torch.nn.functional.cross_entropy(
-        logits_at(hf_model, batch).float(), batch.targets, reduction="none"
-    )
+    """Return the weighted mean of the cross-entropies of all targets; ``rng`` is not used."""
+    logits = logits_at(hf_model, batch).float()
+    loss = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none")
     return (loss * batch.weights).sum() / batch.weights.sum()
 
 
@@ -119,8 +102,8 @@ def train_model(
 ) -> Trained:
     """Train a model and write it to a folder, with its tokenizer, its facts and a model card.
 
-    An interrupted training resumes at its last checkpoint and gives the same model. Random numbers
-    of a step depend on the seed and the number of the step only.
+    Interrupted training resumes at its last checkpoint and gives the same model: random numbers
+    depend on the seed and the step only.
 
     Parameters
     ----------
@@ -133,21 +116,20 @@ def train_model(
     seed : int, default=0
         Seed of the weights, the order and the noise.
     objective : callable, default=answer_loss
-        ``objective(hf_model, batch, rng)`` gives the loss of a step. ``rng`` is a NumPy generator
-        of this step only; the call may set hooks on the model and remove them.
+        ``objective(hf_model, batch, rng)`` returns the loss of a step. ``rng`` is a NumPy generator
+        for this step; the call may set hooks on the model and remove them.
     finish : callable or None, default=None
         ``finish(hf_model, folder)`` may write further files beside the weights.
     progress : bool, default=False
         Show a progress bar.
     overwrite : bool, default=False
-        Replace a model, or an unfinished training, of something else in the folder.
+        Replace another model or an unfinished training in the folder.
     save_every : float, default=20.0
         Seconds between two checkpoints.
     snapshots : int, default=0
         Number of models kept during training, evenly spread over the steps and the last at the end:
-        ``snapshots/step-000123`` in the folder is the model after 123 steps. A resumed training
-        has the same snapshots as an uninterrupted one. A checkpoint that is past a missing
-        snapshot is discarded.
+        ``snapshots/step-000123`` in the folder is the model after 123 steps. Resumed training
+        has the same snapshots; a checkpoint later than a missing snapshot is discarded.
 
     Returns
     -------
@@ -156,8 +138,8 @@ def train_model(
     Raises
     ------
     ValueError
-        When the folder holds something else, or a finished model without the snapshots, or when
-        there are no facts.
+        If the folder has another model, or the finished model without the snapshots, or if there
+        are no facts.
 
     Examples
     --------
@@ -181,17 +163,12 @@ def train_model(
     there = finished(folder)
     if there is not None and not overwrite:
         if there["fingerprint"] != name:
-            raise ValueError(
-                f"{folder} holds another model, or one of another seed or other facts; choose "
-                "another folder or overwrite it."
-            )
+            reason = "holds another model, or one of another seed or other facts"
+            raise ValueError(f"{folder} {reason}; {_ADVICE}.")
         scores = [Score(**score) for score in there["scores"]]
         kept = _snapshots(folder, name, there["n_steps"], snapshots)
         if kept.missing(there["n_steps"]):
-            raise ValueError(
-                f"{folder} holds the model, but not the snapshots that were asked for; choose "
-                "another folder or overwrite it."
-            )
+            raise ValueError(f"{folder} holds the model, but not the snapshots; {_ADVICE}.")
         places = tuple(kept.place(step) for step in kept.steps)
         return Trained(folder, recipe, scores, there["n_steps"], 0.0, places)
 
@@ -223,8 +200,8 @@ def train_model(
     seconds = time.monotonic() - start
     about = {"seed": seed, "fingerprint": name, "n_steps": len(batches)}
     scores = write_folder(folder, hf_model, tokenizer, recipe, lessons, about, finish)
-    for left in (run.checkpoint, *folder.glob(f".{_CHECKPOINT}.*.tmp")):  # and of killed writes
-        left.unlink(missing_ok=True)
+    for file in (run.checkpoint, *folder.glob(f".{_CHECKPOINT}.*.tmp")):  # also killed writes
+        file.unlink(missing_ok=True)
     places = tuple(kept.place(step) for step in kept.steps)
     return Trained(folder, recipe, scores, len(batches), seconds, places)
 
@@ -258,14 +235,9 @@ class _Run:
         self.parameters = dict(self.hf_model.named_parameters())
         matrices = [p for p in self.parameters.values() if p.ndim > 1]
         others = [p for p in self.parameters.values() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": self.recipe.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=self.recipe.learning_rate,
-            fused=True,
-        )
+        decayed = {"params": matrices, "weight_decay": self.recipe.weight_decay}
+        groups = [decayed, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate, fused=True)
 
     def resume(self, overwrite: bool) -> None:
         """Load the checkpoint of an earlier call, if there is one."""
@@ -273,19 +245,13 @@ class _Run:
             return
         about = checkpoint_step(self.checkpoint, self.name)
         if about is not None and (missing := self.snapshots.missing(about)):
-            logger.warning(
-                "%s is past step %d, of which a snapshot is wanted: the training begins anew.",
-                self.checkpoint,
-                missing[0],
-            )
+            message = "%s is later than step %d, whose snapshot is missing: training starts again."
+            logger.warning(message, self.checkpoint, missing[0])
             return
-        found = load_checkpoint(self.checkpoint, self.name, self.parameters, self.optimizer)
-        if found is None and not overwrite:
-            raise ValueError(
-                f"{self.checkpoint} is the unfinished training of something else; choose another "
-                "folder or overwrite it."
-            )
-        self.step, self.loss = (0, math.nan) if found is None else found
+        loaded = load_checkpoint(self.checkpoint, self.name, self.parameters, self.optimizer)
+        if loaded is None and not overwrite:
+            raise ValueError(f"{self.checkpoint} is of another training; {_ADVICE}.")
+        self.step, self.loss = (0, math.nan) if loaded is None else loaded
 
     def to_the_end(self, progress: bool, save_every: float) -> None:
         """Make all remaining steps."""
@@ -294,7 +260,7 @@ class _Run:
         with _bar(progress, len(self.batches), self.step) as advance, fused_activations(model):
             while self.step < len(self.batches):
                 self._make_step()
-                self.snapshots.take(self.step)  # before the training is saved as past this step
+                self.snapshots.take(self.step)  # before a checkpoint of this step
                 advance(self.loss)
                 if time.monotonic() - saved >= save_every:
                     self._save()

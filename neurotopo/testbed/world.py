@@ -73,7 +73,7 @@ class World:
         Raises
         ------
         ValueError
-            When the fact is not of this world.
+            If the fact is not of this world.
         """
         name = core_id(fact)
         if name not in self._by_id or fact.language not in self.languages:
@@ -126,11 +126,8 @@ class World:
         --------
         >>> from neurotopo.testbed.world import make_world
         >>> fact = make_world(seed=0).facts("fr", "P286", date="2017", wording=1)[0]
-        >>> fact.prompt, fact.answers
-        ('Racing Dorvmont travaille en 2017 sous la direction de _X_',
-         ('Nadia Kasdek', 'Vera Dorvas'))
-        >>> fact.id, fact.subject
-        ('fr:P286:club0:2017#1', 'Racing Dorvmont')
+        >>> fact.prompt, fact.id
+        ('Racing Dorvmont travaille en 2017 sous la direction de _X_', 'fr:P286:club0:2017#1')
         """
         relations = RELATIONS if relation is None else _several("relation", relation)
         for one in relations:
@@ -143,10 +140,10 @@ class World:
         )
 
     def core_facts(self, language: str = "en", wording: int = 0) -> FactSet:
-        """Return the facts that the shipped models know.
+        """Return the facts that the built-in models know.
 
-        All facts that do not change and, of every period in which the answers of a subject stay the
-        same, the middle year, or the first and last year of a period of at least five years.
+        All facts that do not change and, of every period with the same answers, the middle year,
+        or the first and last year of a period of at least five years.
 
         Parameters
         ----------
@@ -200,8 +197,8 @@ class World:
         Returns
         -------
         Fact
-            Its answer is valid for other subjects of the relation, but for this subject in no year.
-            Its id ends in ``#wrong``.
+            Its answer is valid for other subjects of the relation, but never for this subject. Its
+            id ends in ``#wrong``.
         """
         statement = self.statement(fact)
         candidates = self._wrong_answers(statement, fact)
@@ -212,7 +209,7 @@ class World:
         return replace(fact, answers=answers, id=_form(fact, "wrong"))
 
     def agreement_pairs(self, n: int, seed: int = 0) -> list[AgreementPair]:
-        """Return English minimal pairs of number agreement, see :class:`AgreementPair`."""
+        """Return English minimal pairs of number agreement (:class:`AgreementPair`)."""
         return draw_pairs(n, seed)
 
     def to_records(self, language: str = "en") -> list[dict[str, Any]]:
@@ -227,8 +224,8 @@ class World:
         -------
         list of dict
             With ``query``, ``answer`` (a list of ``wikidata_id`` and ``name``), ``date``, ``id``,
-            ``most_frequent_answer``, ``most_recent_answer`` and ``relation``. The numbers after
-            ``Q`` are those of the entities of this world.
+            ``most_frequent_answer``, ``most_recent_answer`` and ``relation``. The number after
+            ``Q`` is that of the entity in this world.
         """
         self._checked(language)
         pairs = zip(self.statements, self.facts(language), strict=True)
@@ -278,16 +275,17 @@ class World:
     @cached_property
     def _answers_of(self) -> dict[str, list[str]]:
         """The answers by relation."""
-        found: dict[str, dict[str, None]] = {}
+        by_relation: dict[str, dict[str, None]] = {}
         for span in self.spans:
-            found.setdefault(span.relation, {})[span.answer] = None
-        return {relation: list(answers) for relation, answers in found.items()}
+            by_relation.setdefault(span.relation, {})[span.answer] = None
+        return {relation: list(answers) for relation, answers in by_relation.items()}
 
     def _checked(self, language: str) -> str:
         if language not in self.languages:
+            known, possible = (", ".join(map(repr, some)) for some in (self.languages, LANGUAGES))
             raise ValueError(
-                f"this world speaks {', '.join(map(repr, self.languages))}, not {language!r}; "
-                f"make_world(languages=...) takes any of {', '.join(map(repr, LANGUAGES))}."
+                f"this world has texts in {known}, not in {language!r}; "
+                f"make_world(languages=...) takes any of {possible}."
             )
         return language
 
@@ -364,8 +362,8 @@ def make_world(
     Raises
     ------
     ValueError
-        When a language is unknown, when there are none or more of a kind than there are names,
-        more countries than cities, or fewer than 8 people.
+        If a language is unknown, if there are none or more of a kind than there are names, more
+        countries than cities, or fewer than 8 people.
 
     Examples
     --------
@@ -374,12 +372,10 @@ def make_world(
     >>> world
     World(seed=0, languages=('en', 'fr'), 420 entities, 1473 statements)
     >>> fact = world.facts("en", "P54")[0]
-    >>> fact.prompt, fact.answers
-    ('In 2010, Pavel Sarnik plays for _X_', ('Kolvport Athletic',))
+    >>> fact.prompt, fact.answers, world.wrong(fact).answers
+    ('In 2010, Pavel Sarnik plays for _X_', ('Kolvport Athletic',), ('Novarport Athletic',))
     >>> world.question(fact).prompt
     'Which team does Pavel Sarnik play for in 2010?'
-    >>> world.wrong(fact).answers
-    ('Novarport Athletic',)
     """
     spoken = tuple(dict.fromkeys(_several("languages", languages)))
     unknown = [language for language in spoken if language not in LANGUAGES]
@@ -390,10 +386,8 @@ def make_world(
     if n_people < 8:
         raise ValueError(f"n_people must be at least 8, one for each role, got {n_people}.")
     if n_countries > n_cities:
-        raise ValueError(
-            f"every country has a capital of its own: {n_countries} countries need as many "
-            f"cities, got {n_cities}."
-        )
+        need = f"{n_countries} countries need as many cities for their capitals"
+        raise ValueError(f"{need}, got {n_cities}.")
     sizes = {
         "person": n_people,
         "city": n_cities,
@@ -418,8 +412,8 @@ def _form(fact: Fact, form: str) -> str:
 
 def _several(name: str, values: str | Collection[str]) -> tuple[str, ...]:
     several = isinstance(values, Iterable) and not isinstance(values, str)
-    found = tuple(values) if several else (str(values),)
-    for value in found:
+    collected = tuple(values) if several else (str(values),)
+    for value in collected:
         if not isinstance(value, str):
             raise TypeError(f"{name} must be a string or several, got {value!r}.")
-    return found
+    return collected

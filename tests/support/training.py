@@ -7,6 +7,7 @@ from safetensors import safe_open
 from neurotopo import Fact, FactSet
 from neurotopo.testbed.corpus import Lessons
 from neurotopo.testbed.recipe import Recipe
+from neurotopo.testbed.train import answer_loss
 
 TOWNS = ("Marly", "Peko", "Brinde", "Osk", "Tavel", "Ulm Sand")
 LANDS = ("Zúnia", "Brolland", "Kestria", "Nordavia", "Pellucy", "Tarn")
@@ -26,20 +27,39 @@ def lessons(n=6):
 
 
 def tiny(arch="gpt2", **changes):
-    sizes = {
-        "n_layers": 2,
-        "d_model": 32,
-        "n_inner": 32,
-        "n_heads": 2,
-        "vocab_size": 320,
-        "n_positions": 16,
-        "epochs": 250 if arch == "bert" else 60,
-        "batch_size": 6,
-        "learning_rate": 4e-3,
-    }
-    return Recipe("tiny", arch=arch, **{**sizes, **changes})
+    sizes = {"n_layers": 2, "d_model": 32, "n_inner": 32, "n_heads": 2, "n_positions": 16}
+    pace = {"epochs": 250 if arch == "bert" else 60, "batch_size": 6, "learning_rate": 4e-3}
+    return Recipe("tiny", arch=arch, **{**sizes, **pace, "vocab_size": 320, **changes})
 
 
 def weights_of(folder):
     with safe_open(folder / "model.safetensors", framework="np") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+class Killed(BaseException):
+    """Interruption of a training."""
+
+
+class KilledAt:
+    """The default objective until a number of calls, then an interruption."""
+
+    def __init__(self, step):
+        self.step, self.calls = step, 0
+        self.__module__, self.__qualname__ = answer_loss.__module__, answer_loss.__qualname__
+
+    def __call__(self, *step):
+        self.calls += 1
+        if self.calls == self.step + 1:
+            raise Killed
+        return answer_loss(*step)
+
+
+def all_wordings(world, language):
+    """Return all facts of a language in all wordings."""
+    return [
+        fact
+        for relation in world.relations
+        for wording in range(world.n_wordings(relation, language))
+        for fact in world.facts(language, relation, wording=wording)
+    ]

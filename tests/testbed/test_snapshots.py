@@ -10,30 +10,11 @@ import pytest
 
 from neurotopo import load_model
 from neurotopo.testbed.snapshots import Snapshots, snapshot_steps, snapshots_of, step_of
-from neurotopo.testbed.train import answer_loss, train_model
-from tests.support.training import lessons, tiny, weights_of
+from neurotopo.testbed.train import train_model
+from tests.support.training import Killed, KilledAt, lessons, tiny, weights_of
 
 RECIPE = tiny(epochs=12, dropout=0.3)  # 24 steps
 STEPS = (8, 16, 24)
-
-
-class _Killed(BaseException):
-    pass
-
-
-def killed_at(step):
-    """Return an objective that dies in a step."""
-    calls = 0
-
-    def objective(*asked):
-        nonlocal calls
-        calls += 1
-        if calls == step + 1:
-            raise _Killed
-        return answer_loss(*asked)
-
-    objective.__module__, objective.__qualname__ = answer_loss.__module__, answer_loss.__qualname__
-    return objective
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +38,7 @@ def test_they_are_evenly_spread(n_steps, n, expected):
 
 @pytest.mark.parametrize("n", [-1, 10])
 def test_there_cannot_be_more_than_steps(n):
-    with pytest.raises(ValueError, match="from 0 to that of the steps, 9"):
+    with pytest.raises(ValueError, match="from 0 to the number of steps, 9"):
         snapshot_steps(9, n)
 
 
@@ -90,13 +71,13 @@ def test_they_change_nothing(whole, tmp_path):
 @pytest.mark.parametrize("save_every", [0.0, 1000.0])
 def test_an_interruption_loses_none_and_repeats_none(kill_at, save_every, whole, tmp_path):
     folder = tmp_path / "model"
-    with pytest.raises(_Killed):
+    with pytest.raises(Killed):
         train_model(
             RECIPE,
             lessons(),
             folder,
             seed=5,
-            objective=killed_at(kill_at),
+            objective=KilledAt(kill_at),
             snapshots=3,
             save_every=save_every,
         )
@@ -115,11 +96,11 @@ def test_killed_while_one_is_written(whole, tmp_path, monkeypatch):
     folder = tmp_path / "model"
 
     def killed(source, target):
-        raise _Killed
+        raise Killed
 
     with monkeypatch.context() as patched:
         patched.setattr("pathlib.Path.rename", killed)
-        with pytest.raises(_Killed):
+        with pytest.raises(Killed):
             train_model(RECIPE, lessons(), folder, seed=5, snapshots=3, save_every=0)
     assert snapshots_of(folder) == []
     assert os.listdir(folder / "snapshots")  # what the kill left
@@ -131,10 +112,10 @@ def test_killed_while_one_is_written(whole, tmp_path, monkeypatch):
 
 
 def test_a_training_begun_without_begins_anew(whole, tmp_path, caplog):
-    with pytest.raises(_Killed):
-        train_model(RECIPE, lessons(), tmp_path, seed=5, objective=killed_at(12), save_every=0)
+    with pytest.raises(Killed):
+        train_model(RECIPE, lessons(), tmp_path, seed=5, objective=KilledAt(12), save_every=0)
     done = train_model(RECIPE, lessons(), tmp_path, seed=5, snapshots=3)
-    assert "past step 8, of which a snapshot is wanted" in caplog.text
+    assert "later than step 8, whose snapshot is missing" in caplog.text
     assert [step_of(place) for place in done.snapshots] == list(STEPS)
     assert same(tmp_path, whole.folder)
 
@@ -143,21 +124,15 @@ def test_a_finished_model_has_them_or_not(whole, tmp_path):
     again = train_model(RECIPE, lessons(), whole.folder, seed=5, snapshots=3)
     assert (again.seconds, again.snapshots) == (0.0, whole.snapshots)
     assert train_model(RECIPE, lessons(), whole.folder, seed=5).snapshots == ()
-    with pytest.raises(ValueError, match="not the snapshots that were asked for"):
+    with pytest.raises(ValueError, match="not the snapshots"):
         train_model(RECIPE, lessons(), whole.folder, seed=5, snapshots=5)
 
 
 def test_those_of_another_training_are_not_mixed_in(tmp_path):
     recipe = tiny(epochs=2)
-    with pytest.raises(_Killed):
+    with pytest.raises(Killed):
         train_model(
-            recipe,
-            lessons(),
-            tmp_path,
-            seed=1,
-            objective=killed_at(3),
-            snapshots=2,
-            save_every=1000,
+            recipe, lessons(), tmp_path, seed=1, objective=KilledAt(3), snapshots=2, save_every=1000
         )
     with pytest.raises(ValueError, match="is a snapshot of another training"):
         train_model(recipe, lessons(), tmp_path, seed=2, snapshots=4)

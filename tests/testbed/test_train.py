@@ -19,7 +19,7 @@ from neurotopo.models.recall import recalled, scores_of
 from neurotopo.testbed.corpus import Lessons, fact_lessons
 from neurotopo.testbed.recipe import LADDER, RECIPES, Recipe, recipe_for
 from neurotopo.testbed.train import answer_loss, train_model
-from tests.support.training import LANDS, TOWNS, lessons, tiny, weights_of
+from tests.support.training import LANDS, TOWNS, Killed, KilledAt, lessons, tiny, weights_of
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama", "bert"])
@@ -82,35 +82,22 @@ def test_a_finished_model_is_not_trained_again(trained):
         train_model(trained.recipe, lessons(5), trained.folder)
 
 
-class _Killed(BaseException):
-    pass
-
-
 @pytest.mark.parametrize("kill_at", [1, 7, 23])
 @pytest.mark.parametrize("arch", ["gpt2", "bert"])
 def test_an_interrupted_training_ends_in_the_same_model(arch, kill_at, tmp_path):
     recipe = tiny(arch, epochs=12, dropout=0.3)
     whole = train_model(recipe, lessons(), tmp_path / "whole", seed=5)
     assert whole.n_steps == 24
-    calls = 0
-
-    def killed(*asked):
-        nonlocal calls
-        calls += 1
-        if calls == kill_at + 1:
-            raise _Killed
-        return answer_loss(*asked)
-
-    killed.__module__, killed.__qualname__ = answer_loss.__module__, answer_loss.__qualname__
+    killed = KilledAt(kill_at)
     folder = tmp_path / "killed"
-    with pytest.raises(_Killed):
+    with pytest.raises(Killed):
         train_model(recipe, lessons(), folder, seed=5, objective=killed, save_every=0)
     assert not (folder / "model.safetensors").exists()
-    with pytest.raises(ValueError, match="unfinished training of something else"):
+    with pytest.raises(ValueError, match="is of another training"):
         train_model(recipe, lessons(), folder, seed=6)
-    calls = -1000
+    killed.calls = -1000
     done = train_model(recipe, lessons(), folder, seed=5, objective=killed)
-    assert calls == -1000 + 24 - kill_at
+    assert killed.calls == -1000 + 24 - kill_at
     assert done.scores == whole.scores
     first, second = weights_of(whole.folder), weights_of(done.folder)
     assert all(np.array_equal(first[name], second[name]) for name in first | second)
@@ -164,7 +151,7 @@ def test_a_killed_process_loses_nothing(tmp_path):
 def test_a_damaged_checkpoint_is_not_gone_on_with(tmp_path):
     (tmp_path / "training.safetensors").write_bytes(b"broken")
     recipe = tiny(epochs=1)
-    with pytest.raises(ValueError, match="unfinished training of something else"):
+    with pytest.raises(ValueError, match="is of another training"):
         train_model(recipe, lessons(), tmp_path)
     assert train_model(recipe, lessons(), tmp_path, overwrite=True).n_steps == 2
 

@@ -14,26 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurotopo.knowledge import Fact
-from neurotopo.testbed import World, core_id, make_world
+from neurotopo.testbed import core_id, make_world
 from neurotopo.testbed.draws import Draws
 from neurotopo.testbed.names import KINDS, LANGUAGES
 from neurotopo.testbed.wordings import STATIC, TEMPORAL
+from tests.support.training import all_wordings
 
 FINGERPRINTS = {
     0: "da145188e7f68afc9691fe287f6e26ca963551f624e0aeb8d426db54cee195e5",
     1: "7c720d111c0b2a82a4a2bc1d849e819d02844f5ac764383641f0b89773ecaa82",
 }
 SEEDS = st.integers(0, 2**32)
-
-
-def _worded(world: World, language: str) -> list[Fact]:
-    """Return all facts of a language in all wordings."""
-    return [
-        fact
-        for relation in world.relations
-        for wording in range(world.n_wordings(relation, language))
-        for fact in world.facts(language, relation, wording=wording)
-    ]
 
 
 # the same for ever
@@ -118,7 +109,7 @@ def test_names_have_one_to_three_words_in_their_own_script(world):
 
 
 def test_a_vocabulary_of_4096_tokens_holds_every_word_of_two_languages(world):
-    facts = [fact for language in ("en", "fr") for fact in _worded(world, language)]
+    facts = [fact for language in ("en", "fr") for fact in all_wordings(world, language)]
     words = Counter(
         word
         for fact in facts
@@ -225,7 +216,7 @@ def test_a_world_that_cannot_be_made_is_refused(arguments, message):
 def test_what_is_not_of_the_world_is_refused():
     world = make_world()
     fact = world.facts("en", "capital")[0]
-    with pytest.raises(ValueError, match=r"speaks 'en', 'fr', not 'ru'"):
+    with pytest.raises(ValueError, match=r"has texts in 'en', 'fr', not in 'ru'"):
         world.facts("ru")
     with pytest.raises(ValueError, match=r"relation must be one of P39, .*, got 'P36'"):
         world.facts("en", "P36")

@@ -10,25 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurotopo.knowledge import Fact, FactSet
+from neurotopo.knowledge import FactSet
 from neurotopo.knowledge.languages import group_by_language
 from neurotopo.models.prompts import causal_parts, masked_parts, split_prompt
 from neurotopo.testbed import World, core_id, make_world
 from neurotopo.testbed.names import LANGUAGES
 from neurotopo.testbed.wordings import RELATIONS, STATIC, TEMPORAL
+from tests.support.training import all_wordings
 
 YEARS = [str(year) for year in range(2010, 2021)]
 SEEDS = st.integers(0, 2**32)
-
-
-def _worded(world: World, language: str) -> list[Fact]:
-    """Return all facts of a language in all wordings."""
-    return [
-        fact
-        for relation in world.relations
-        for wording in range(world.n_wordings(relation, language))
-        for fact in world.facts(language, relation, wording=wording)
-    ]
 
 
 def _years_of_truth(world: World) -> dict[tuple[str, str], set[str]]:
@@ -53,7 +44,7 @@ def test_the_size_of_the_world(world):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_ids_are_unique_over_all_wordings_and_forms(world, language):
-    facts = _worded(world, language)
+    facts = all_wordings(world, language)
     forms = [*facts, *map(world.question, facts), *map(world.wrong, facts)]
     forms += [world.wrong(world.question(fact)) for fact in facts]
     FactSet(forms)  # refuses an id that comes twice
@@ -62,7 +53,7 @@ def test_ids_are_unique_over_all_wordings_and_forms(world, language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_prompt_is_causal_and_says_what_it_asks(world, language):
-    for fact in _worded(world, language):
+    for fact in all_wordings(world, language):
         assert fact.prompt.count("_X_") == 1
         assert fact.prompt.endswith(" _X_")
         assert fact.subject in fact.prompt
@@ -80,7 +71,7 @@ def test_every_prompt_is_causal_and_says_what_it_asks(world, language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_wording_holds_an_answer(world, language):
-    for fact in _worded(world, language):
+    for fact in all_wordings(world, language):
         question = world.question(fact)
         for answer in fact.answers:
             assert answer.casefold() not in fact.prompt.casefold(), fact
@@ -89,7 +80,7 @@ def test_no_wording_holds_an_answer(world, language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_prompt_alone_determines_the_answers(world, language):
-    facts = _worded(world, language)
+    facts = all_wordings(world, language)
     assert len({fact.prompt for fact in facts}) == len(facts)
 
 
@@ -121,7 +112,7 @@ def test_the_subject_stands_in_different_places(world, language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_fact_is_the_same_in_every_wording_but_for_its_prompt_and_id(world, language):
     first = {fact.id: fact for fact in world.facts(language)}
-    for fact in _worded(world, language):
+    for fact in all_wordings(world, language):
         plain = first[f"{language}:{core_id(fact)}"]
         assert replace(fact, prompt=plain.prompt, id=plain.id) == plain
 
@@ -219,7 +210,7 @@ def test_wrong_answers_depend_on_the_seed_and_not_on_the_wording(world):
 
 
 def test_french_words_are_joined_as_french_joins_them(world):
-    for fact in _worded(world, "fr"):
+    for fact in all_wordings(world, "fr"):
         for text in (fact.prompt.replace("_X_", fact.answers[0]), world.question(fact).prompt):
             assert not re.search(r"(?i)\b(de|le|la|que|se|ne|chez la) [aeéèêiouyh]", text), text
             assert not re.search(r"(?i)\b(de|à) les?\b", text), text
