@@ -1,9 +1,9 @@
 """Log-probabilities of given tokens computed from the hidden states without storing logits.
 
-Logits are the largest array of a pass by far: one number per token of the vocabulary. A model
-whose logits are its output embedding and nothing else can do without them. The vocabulary is gone
-through in parts: the product with a part of the embedding, its exponentials and their share of the
-gradient stay in the processor's cache, and each part of the embedding is read once.
+Logits are by far the largest array of a pass: one number per token of the vocabulary. They are not
+needed where they are the output of a plain output embedding. The vocabulary is processed in parts:
+the product with a part of the embedding, its exponentials and their share of the gradient stay in
+the processor's cache, and each part is read once.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _CPU_PART, _DEVICE_PART = 2**20, 2**26  # logits held at a time
 class TargetLogProbability(torch.autograd.Function):
     """Sum of the log-probabilities of given tokens, one per row, (n_rows,).
 
-    From hidden states, (n_rows, n_positions, width), the embedding, (n_tokens, width), its bias
-    or None, and the targets, (n_rows, n_positions). Sums are kept in single precision or better;
-    the gradient of the hidden states is found on the way.
+    The arguments are hidden states, (n_rows, n_positions, width), the embedding, (n_tokens,
+    width), its bias or None, and the targets, (n_rows, n_positions). Sums have single precision or
+    better; the forward pass also computes the gradient of the hidden states.
     """
 
     @staticmethod
@@ -84,25 +84,25 @@ def _part(bias: torch.Tensor | None, first: int, step: int) -> torch.Tensor | No
 def plain_head(hf_model: Any) -> nn.Module | None:
     """Return the output embedding of a model if its output is the logits, else None.
 
-    Scaled or capped logits are found out by running one token through the model.
+    One token is run through the model to detect scaled or capped logits.
     """
     head = hf_model.get_output_embeddings()
     if not is_plain(head):
         return None
-    given: list[torch.Tensor] = []
-    handle = head.register_forward_hook(lambda module, args, output: given.append(output))
+    outputs: list[torch.Tensor] = []
+    handle = head.register_forward_hook(lambda module, args, output: outputs.append(output))
     ids = torch.zeros(1, 1, dtype=torch.long, device=hf_model.get_input_embeddings().weight.device)
     try:
         with evaluating(hf_model):
             logits = hf_model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
     finally:
         handle.remove()
-    same = len(given) == 1 and given[0].shape == logits.shape and torch.equal(given[0], logits)
-    return head if same else None
+    same = len(outputs) == 1 and outputs[0].shape == logits.shape
+    return head if same and torch.equal(outputs[0], logits) else None
 
 
 def is_plain(head: Any) -> bool:
-    """Return whether a module is a plain linear one: not wrapped, replaced or hooked."""
+    """Return whether a module is a linear layer that is not wrapped, replaced or hooked."""
     return (
         type(head) is nn.Linear
         and "forward" not in vars(head)
@@ -115,14 +115,14 @@ def is_plain(head: Any) -> bool:
 def answering(
     head: nn.Module, n_tokens: int, positions: slice, targets: torch.Tensor
 ) -> Iterator[None]:
-    """Let an output embedding return log-probabilities of targets, (n_rows,), for a block.
+    """Make an output embedding return log-probabilities of targets, (n_rows,), within a block.
 
     Parameters
     ----------
     head : torch.nn.Module
         From :func:`plain_head`.
     n_tokens : int
-        Tokens of a row. Hidden states may come in longer sequences of several rows each.
+        Tokens per row; a sequence of hidden states may consist of several rows.
     positions : slice
         Tokens of every row that predict the targets.
     targets : torch.Tensor, shape (n_rows, n_positions)

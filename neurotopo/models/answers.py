@@ -25,16 +25,15 @@ class AnswerRows:
     queries : list of Query
         The rows.
     fact, answer : list of int
-        Which fact, and which of its answers, each row belongs to. The log-probability of an
-        answer is the sum over its rows with the same edits.
+        The fact of each row, and the answer. The log-probability of an answer is the sum over its
+        rows with the same edits.
     answers : list of tuple
         Token ids of all answers of each fact.
     disjoint : list of set
-        Those of them whose probabilities may be added: in a causal model an answer that begins
-        with another one is part of that one's event. Filled masks of different number are in
-        different sentences, so nothing is left out there.
+        The answers whose probabilities may be added. In a causal model this excludes an answer
+        that begins with another one, as that one's event contains it.
     prefix : tuple of int or None
-        Tokens with which all rows begin, where the model can compute them once.
+        Common first tokens of all rows, if the model can compute them once.
     """
 
     queries: list[Query] = field(default_factory=list)
@@ -56,15 +55,7 @@ class AnswerRows:
 def answer_rows(
     encodings: Sequence[CausalEncoding | MaskedEncoding], edits: Sequence[range]
 ) -> AnswerRows:
-    """Return the rows of some facts.
-
-    Parameters
-    ----------
-    encodings : sequence of CausalEncoding or MaskedEncoding
-        The facts.
-    edits : sequence of range
-        For each fact the rows of edits under which it is asked.
-    """
+    """Return the rows of some facts, each for a range of rows of edits."""
     asked = AnswerRows()
     for number, (encoding, rows) in enumerate(zip(encodings, edits, strict=True)):
         asked.answers.append(encoding.answers)
@@ -102,18 +93,10 @@ def masked_fillings(encoding: MaskedEncoding, answer: tuple[int, ...]) -> Iterat
 def reduce_answers(
     asked: AnswerRows, log_probabilities: NDArray[np.float64], reduce: str, n_rows: int
 ) -> NDArray[np.float64]:
-    """Return one log-probability per row of edits.
+    """Return one log-probability per row of edits; every row belongs to one fact.
 
-    Parameters
-    ----------
-    asked : AnswerRows
-        The rows.
-    log_probabilities : ndarray of float64, shape (n_queries,)
-        What the model said.
-    reduce : {"best", "sum"}
-        The likeliest answer, or the sum over answers none of which begins with another.
-    n_rows : int
-        Number of rows of edits. Every row belongs to one fact.
+    ``log_probabilities`` belong to the queries. ``reduce="best"`` returns that of the most probable
+    answer, ``"sum"`` the sum over disjoint answers.
     """
     if reduce not in REDUCTIONS:
         raise ValueError(f"reduce must be 'best' or 'sum', got {reduce!r}.")

@@ -1,4 +1,4 @@
-"""Values of neurons in sentences and in their baselines, each with one token replaced."""
+"""Values of neurons in sentences, and in their baselines with one token replaced."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROWS = 64
 def replaced_sentences(
     ids: Sequence[int], places: Sequence[int], replacement: int
 ) -> list[tuple[int, ...]]:
-    """Return the sentences that have one of the tokens at ``places`` replaced, in order."""
+    """Return the sentences with one of the tokens at ``places`` replaced, in order."""
     ids = tuple(ids)
     return [(*ids[:place], replacement, *ids[place + 1 :]) for place in places]
 
@@ -32,19 +32,8 @@ def sentence_values(
 ) -> torch.Tensor:
     """Return every neuron's value at some positions of sentences of equal length.
 
-    Parameters
-    ----------
-    settings : PassSettings
-        The model.
-    sentences : sequence of tuple of int
-        Token ids, of one length.
-    positions : sequence of int
-        Tokens at which the values are wanted.
-
-    Returns
-    -------
-    torch.Tensor, shape (n_sentences, n_layers, n_positions, n_neurons)
-        In single precision, or double for a model in double precision.
+    The shape is (n_sentences, n_layers, n_positions, n_neurons); the precision is single, or double
+    for a model in double precision.
     """
     parts = []
     limit = settings.batch_size or _ROWS
@@ -57,7 +46,7 @@ def sentence_values(
 
 @dataclass(frozen=True)
 class _Part:
-    """A stretch of a row: a sentence from one of its tokens on, that one replaced or not."""
+    """A part of a row: a sentence from token ``first`` on, which may be replaced."""
 
     sentence: int
     first: int
@@ -73,23 +62,22 @@ def shared_values(
 ) -> tuple[torch.Tensor, list[torch.Tensor], SharedKeys]:
     """Return the values in causal sentences of equal length and in their baselines.
 
-    Tokens before the replaced one are as in the sentence itself, so a baseline is computed from
-    there on only, with the sentence's keys and values. Two such rests, a long and a short one,
-    share a row, and all rows are about as long as the sentence; a mask keeps them apart. The
-    sentences are rows of the same pass.
+    A baseline equals its sentence before the replaced token, so it is computed from there on, with
+    the sentence's keys and values. A long and a short rest share a row, separated by a mask, so all
+    rows are about as long as the sentence. The sentences are rows of the same pass.
 
     Parameters
     ----------
     settings : PassSettings
-        A causal model that takes a mask for every pair of tokens.
+        A causal model that accepts a mask for every pair of tokens.
     sentences : sequence of tuple of int
         Token ids, of one length.
     places : sequence of sequence of int
         For each sentence the tokens to replace, one at a time.
     replacement : int
-        By what.
+        The replacement token.
     positions : sequence of int
-        Tokens at which the values are wanted, the last ones of the sentences.
+        Tokens whose values are returned, the last ones of the sentences.
 
     Returns
     -------
@@ -97,7 +85,7 @@ def shared_values(
     starts : list of torch.Tensor, shape (n_places, n_layers, n_positions, n_neurons)
         One for each sentence.
     keys : SharedKeys
-        Of the sentences.
+        Keys and values of the sentences.
     """
     rows = [[_Part(s, 0, replaced=False)] for s in range(len(sentences))]
     for s, replaced in enumerate(places):
@@ -105,22 +93,22 @@ def shared_values(
         rows += [[rests[i], rests[-1 - i]] for i in range(len(rests) // 2)]
         rows += [[rests[len(rests) // 2]]] if len(rests) % 2 else []
     limit = max(settings.batch_size or _ROWS, len(sentences))
-    found: dict[_Part, torch.Tensor] = {}
+    values: dict[_Part, torch.Tensor] = {}
     keys = None
     for first in range(0, len(rows), limit):
         some = rows[first : first + limit]
         owner = torch.tensor([row[0].sentence for row in some], device=settings.device)
         if keys is None:
             recorder = RecordedKeys(owner, len(sentences), len(sentences[0]))
-            found.update(_rows(settings, sentences, some, replacement, positions, recorder.cache))
+            values.update(_rows(settings, sentences, some, replacement, positions, recorder.cache))
             keys = recorder.recorded()
         else:
             cache = keys.cache(owner)
-            found.update(_rows(settings, sentences, some, replacement, positions, cache))
+            values.update(_rows(settings, sentences, some, replacement, positions, cache))
     assert keys is not None
-    ends = torch.stack([found[_Part(s, 0, replaced=False)] for s in range(len(sentences))])
+    ends = torch.stack([values[_Part(s, 0, replaced=False)] for s in range(len(sentences))])
     starts = [
-        torch.stack([found[_Part(s, place, replaced=True)] for place in replaced])
+        torch.stack([values[_Part(s, place, replaced=True)] for place in replaced])
         if replaced
         else ends.new_empty(0, *ends.shape[1:])
         for s, replaced in enumerate(places)
@@ -156,7 +144,7 @@ def _rows(
             open_[r, column:stop, n + column : n + stop] = torch.ones(n - j, n - j).tril().bool()
             columns[r, side] = stop + back
             column = stop
-        open_[r, column:, 0] = True  # padding looks at something, lest its softmax be empty
+        open_[r, column:, 0] = True  # padding needs one open token for its softmax
     dtype = settings.mlps[0].up.weight.dtype
     mask = torch.zeros(open_.shape, dtype=dtype).masked_fill_(~open_, torch.finfo(dtype).min)
     arguments = {
@@ -177,9 +165,9 @@ def _rows(
 def _caught(
     settings: PassSettings, columns: torch.Tensor, ids: torch.Tensor, arguments: dict[str, Any]
 ) -> torch.Tensor:
-    """Run the model without its head; return the values at some columns of each row.
+    """Run the model without its head and return the values at some columns of each row.
 
-    Of shape (n_rows, n_layers, n_columns, n_neurons), for ``columns`` of (n_rows, n_columns).
+    The shape is (n_rows, n_layers, n_columns, n_neurons), for ``columns`` of (n_rows, n_columns).
     """
     caught: dict[int, torch.Tensor] = {}
     rows = torch.arange(len(columns))[:, None]

@@ -17,7 +17,7 @@ __all__ = ["PREFIX", "built_in", "find", "null_model", "planted_groups", "write_
 
 PREFIX = "testbed:"
 NULL = "null"
-_NULL_OF = "gpt2"  # whose shape and tokenizer the random model has
+_NULL_OF = "gpt2"  # the random model has its shape and tokenizer
 _GROUPS = "groups.json"
 
 
@@ -41,40 +41,19 @@ def built_in() -> tuple[str, ...]:
 
 
 def find(name: str) -> Path:
-    """Return the folder of a built-in model.
+    """Return the folder of a built-in model, with or without ``"testbed:"`` in its name.
 
-    Parameters
-    ----------
-    name : str
-        Its name, ``"testbed:"`` in front of it or not. The random model is where its tokenizer
-        is.
-
-    Returns
-    -------
-    Path
+    The folder of the random model is that of its tokenizer.
     """
     wanted = name.removeprefix(PREFIX)
     if wanted not in built_in():
-        names = ", ".join(PREFIX + known for known in built_in())
-        raise ValueError(
-            f"there is no built-in model {PREFIX + wanted!r}; built in are: "
-            f"{names or 'none in this installation'}."
-        )
+        names = ", ".join(PREFIX + known for known in built_in()) or "none in this installation"
+        raise ValueError(f"there is no built-in model {PREFIX + wanted!r}; built in are: {names}.")
     return shelf() / (_NULL_OF if wanted == NULL else wanted)
 
 
 def null_model(seed: int = 0) -> PreTrainedModel:
-    """Return the random model: shaped as ``testbed:gpt2``, with the weights training starts from.
-
-    Parameters
-    ----------
-    seed : int, default=0
-        Seed of the weights.
-
-    Returns
-    -------
-    transformers.PreTrainedModel
-    """
+    """Return the random model: ``testbed:gpt2`` with the weights before training."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -91,18 +70,7 @@ def null_model(seed: int = 0) -> PreTrainedModel:
 
 
 def planted_groups(folder: str | Path) -> list[NeuronSet] | None:
-    """Return the groups of neurons that a model was trained to have.
-
-    Parameters
-    ----------
-    folder : path-like
-        The folder of the model.
-
-    Returns
-    -------
-    list of NeuronSet or None
-        None for a model that was trained without groups.
-    """
+    """Return the groups of neurons planted in the model of a folder, or None."""
     path = Path(folder) / _GROUPS
     if not path.is_file():
         return None
@@ -111,14 +79,6 @@ def planted_groups(folder: str | Path) -> list[NeuronSet] | None:
 
 
 def write_groups(folder: str | Path, groups: Iterable[NeuronSet]) -> None:
-    """Write the groups of a model for :func:`planted_groups`.
-
-    Parameters
-    ----------
-    folder : path-like
-        The folder of the model.
-    groups : iterable of NeuronSet
-        The groups.
-    """
+    """Write the groups of the model of a folder for :func:`planted_groups`."""
     content = {"groups": [group.to_array().tolist() for group in groups]}
     (Path(folder) / _GROUPS).write_text(json.dumps(content) + "\n", encoding="utf-8")

@@ -47,24 +47,24 @@ class CheckpointRows(RowSource):
     Parameters
     ----------
     path : str or Path
-        A folder with ``config.json`` and safetensors, as ``save_pretrained`` writes it: one file,
-        or several with an index. Or one of these files, beside its ``config.json``.
+        A folder of ``save_pretrained`` with ``config.json`` and safetensors: one file, or several
+        with an index. Or one of these files, beside its ``config.json``.
     family : Family or None, default=None
-        Where the neurons are; None: by ``model_type`` of the configuration.
+        Location of the neurons. None: by ``model_type`` of the configuration.
 
     Attributes
     ----------
     family : Family
-        Where the neurons are.
+        Location of the neurons.
     n_layers, n_neurons, d_model : int
         Layers, neurons per layer, and the width of the residual stream.
 
     Raises
     ------
     FileNotFoundError
-        Where the folder, its configuration or one of its files is missing.
+        If the folder, its configuration or one of its files is missing.
     ValueError
-        Where a file is broken or lacks a tensor.
+        If a file is broken or lacks a tensor.
     UnsupportedModelError
         For architectures without a row and for mixtures of experts.
 
@@ -98,7 +98,7 @@ class CheckpointRows(RowSource):
             f"n_neurons={self.n_neurons}, d_model={self.d_model})"
         )
 
-    # Where things are
+    # Locations
 
     def _find_layers(self, config: Any) -> tuple[str, int]:
         """Return the path of the layers in the checkpoint, and their number."""
@@ -109,13 +109,11 @@ class CheckpointRows(RowSource):
         prefix = _best_prefix(self.family, list(numbers))
         if prefix is None:
             expected = f"{self.family.layers[0]}.0.{self.family.up}.weight"
-            raise ValueError(
-                f"{self.path} holds no {expected}, nor anything like it: "
-                f"is it a {self.family.name} model?"
-            )
+            name = self.family.name
+            raise ValueError(f"{self.path} holds no tensor like {expected}: is it a {name} model?")
         n_layers = max(numbers[prefix]) + 1
-        said = getattr(config, "num_hidden_layers", None)
-        return prefix, max(n_layers, said) if isinstance(said, int) else n_layers
+        configured = getattr(config, "num_hidden_layers", None)
+        return prefix, max(n_layers, configured) if isinstance(configured, int) else n_layers
 
     def _key(self, layer: int, module: str) -> str:
         return f"{self._prefix}.{layer}.{module}.weight"
@@ -145,7 +143,7 @@ class CheckpointRows(RowSource):
         return matrices
 
     def _headers(self, keys: list[str]) -> dict[str, _Stored]:
-        """Shape and dtype of tensors, every file opened once; checks that they are there."""
+        """Return shape and dtype of tensors; every file is opened once."""
         by_file: dict[Path, list[str]] = {}
         for key in keys:
             by_file.setdefault(self._place(key), []).append(key)
@@ -158,8 +156,7 @@ class CheckpointRows(RowSource):
                     if stored[key].dtype not in _FLOATS:
                         raise UnsupportedModelError(
                             f"{key} in {file} is stored as {stored[key].dtype}; only "
-                            "floating-point weights can be read (quantised models are not "
-                            "supported)."
+                            "floating-point weights are supported (no quantised models)."
                         )
         return stored
 
@@ -185,7 +182,7 @@ class CheckpointRows(RowSource):
 
     def _norm_gain(self, layer: int) -> torch.Tensor:
         key = self._key(layer, str(self._norm))
-        old = key.removesuffix("weight") + "gamma"  # as the first BERT checkpoints have it
+        old = key.removesuffix("weight") + "gamma"  # the name in the first BERT checkpoints
         key = old if old in self._file_of and key not in self._file_of else key
         with opened(self._place(key)) as tensors:
             return _in_full(tensors.get_tensor(key)) + self.family.norm_offset
@@ -194,7 +191,7 @@ class CheckpointRows(RowSource):
 def _in_full(values: torch.Tensor) -> torch.Tensor:
     """Return values contiguous and in single precision; doubles stay doubles."""
     dtype = torch.float64 if values.dtype == torch.float64 else torch.float32
-    return values.contiguous().to(dtype)  # to transpose before takes a third of the time
+    return values.contiguous().to(dtype)  # transposing first takes a third of the time
 
 
 def _some(stored: Any, axis: int, chosen: NDArray[np.int64]) -> torch.Tensor:
@@ -208,16 +205,16 @@ def _some(stored: Any, axis: int, chosen: NDArray[np.int64]) -> torch.Tensor:
         runs = zip(starts.tolist(), ends.tolist(), strict=True)
         read = torch.cat([stored[start:end] for start, end in runs])
         return read[torch.from_numpy(place.reshape(-1))]
-    # a column lies scattered over the whole file: one read from the first to the last of them
+    # a column is scattered over the whole file: one read from the first to the last column
     first, last = int(wanted[0]), int(wanted[-1]) + 1
     read = stored[:, first:last]
     return read[:, torch.from_numpy(chosen - first)]
 
 
-def _best_prefix(family: Family, found: list[str]) -> str | None:
+def _best_prefix(family: Family, prefixes: list[str]) -> str | None:
     """Choose among the paths of layers in a checkpoint.
 
-    A checkpoint of the bare model lacks the name under which the model with a head holds it.
+    A checkpoint of the model without a head has shorter paths.
     """
     tests: tuple[Callable[[str, str], bool], ...] = (
         lambda prefix, path: prefix == path,
@@ -226,7 +223,7 @@ def _best_prefix(family: Family, found: list[str]) -> str | None:
         lambda prefix, path: prefix.split(".")[-1] == path.split(".")[-1],
     )
     for test in tests:
-        fitting = {prefix for path in family.layers for prefix in found if test(prefix, path)}
+        fitting = {prefix for path in family.layers for prefix in prefixes if test(prefix, path)}
         if len(fitting) == 1:
             return fitting.pop()
     return None
@@ -235,8 +232,8 @@ def _best_prefix(family: Family, found: list[str]) -> str | None:
 def _neuron_axis(family: Family, key: str, stored: Mapping[str, _Stored], width: int | None) -> int:
     """Return the axis of the in-projections along which neurons are counted.
 
-    Linear stores (out, in) and Conv1D (in, out). The built-in families are known; of others the
-    width of the model decides.
+    Linear stores (out, in) and Conv1D (in, out). For other than built-in families the width of the
+    model decides.
     """
     shape = stored[key].shape
     transposed = any(name in _CONV1D for name in family.model_types)
@@ -249,6 +246,6 @@ def _neuron_axis(family: Family, key: str, stored: Mapping[str, _Stored], width:
         return 1 - expected
     kind = "(in, out)" if transposed else "(out, in)"
     raise ValueError(
-        f"{key} has shape {shape}, but {family.name} models store {kind} and the configuration "
-        f"says that the width is {width}."
+        f"{key} has shape {shape}, but {family.name} models store {kind} and the width in the "
+        f"configuration is {width}."
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from neurotopo.models.projections import MLP
 from neurotopo.neurons import NeuronSet
 
-__all__ = ["Edit", "EditRow", "RowEdits", "Rows", "as_rows"]
+__all__ = ["Edit", "EditRow", "RowEdits", "Rows", "as_rows", "rows_of_facts"]
 
 WHERE = ("values", "weights")
 POSITIONS = ("all", "last")
@@ -28,19 +28,18 @@ class Edit:
     Parameters
     ----------
     neurons : NeuronSet or iterable of (layer, index)
-        The neurons.
     scale : float, default=0.0
-        0 suppresses, 2 enhances, 1 changes nothing; any finite number is allowed.
+        A finite factor: 0 suppresses, 2 enhances, 1 changes nothing.
     where : {"values", "weights"}, default="values"
         ``"values"`` scales the neurons' values, the input of the out-projection. ``"weights"``
-        scales everything a neuron owns: its row of the in-projection (both rows in a gated MLP),
-        its bias there and its row of the out-projection. With ``scale=0`` the two are the same
+        scales all weights of a neuron: its row of the in-projection (both rows in a gated MLP),
+        its bias there and its row of the out-projection. With ``scale=0`` both give the same
         model.
     positions : {"all", "last"}, default="all"
-        At which tokens values are scaled: at all of them, or only where the answer is predicted:
-        at the last token of the prompt and, for an answer of several tokens, at those that
-        predict its later tokens (at the mask in masked models). ``"last"`` lets a causal model
-        compute the prompt once for any number of edits. Weights act at all positions.
+        Tokens whose values are scaled: all, or only those that predict the answer (the last token
+        of the prompt and the answer's tokens but the last; the mask in masked models). ``"last"``
+        lets a causal model compute the prompt once for any number of edits. Weights act at all
+        positions.
 
     Examples
     --------
@@ -95,6 +94,14 @@ def as_rows(edits: Rows, n_layers: int, n_neurons: int) -> list[EditRow]:
                 )
             edit.neurons.check(n_layers, n_neurons)
         rows.append(row)
+    return rows
+
+
+def rows_of_facts(edits: Rows, n_facts: int, n_layers: int, n_neurons: int) -> list[EditRow]:
+    """Convert edits to one row per fact."""
+    rows = as_rows(edits, n_layers, n_neurons)
+    if len(rows) != n_facts:
+        raise ValueError(f"edits must hold one entry per fact: {n_facts}, got {len(rows)}.")
     return rows
 
 
@@ -164,16 +171,16 @@ class _LayerEdits:
 
 
 class RowEdits:
-    """One combination of edits for every row of a batch, applied by hooks for one forward.
+    """One combination of edits for every row of a batch, applied by hooks in a forward pass.
 
-    An edit of weights is applied to the values as well: the in-projection of a neuron is linear,
-    so scaling its row and bias scales its output, and scaling its row of the out-projection
-    scales its value. So rows of one batch may differ in their weights.
+    Edits of weights scale values as well: scaling a neuron's row and bias of the linear
+    in-projection scales its output, and scaling its row of the out-projection scales its value. So
+    rows of one batch may differ in their weights.
 
     Parameters
     ----------
     rows : sequence of tuple of Edit
-        What is done to each row. Factors of edits that meet in a neuron are multiplied.
+        The edits of each row. Factors on the same neuron multiply.
     """
 
     def __init__(self, rows: Sequence[EditRow]) -> None:
@@ -208,12 +215,8 @@ class RowEdits:
     def applied(self, mlps: Sequence[MLP], at: torch.Tensor) -> Iterator[None]:
         """Apply the edits to the forward passes of a block, by hooks.
 
-        Parameters
-        ----------
-        mlps : sequence of MLP
-            All layers of the model.
-        at : torch.Tensor of bool, shape (n_rows, n_tokens)
-            The positions that predict the answer, at which ``positions="last"`` acts.
+        ``at``, (n_rows, n_tokens), marks the positions that predict the answer, for
+        ``positions="last"``.
         """
         calls = dict.fromkeys(self._layers, 0)
         shape = at.shape
@@ -251,5 +254,5 @@ class RowEdits:
             if count == 0:
                 raise RuntimeError(
                     f"{mlps[layer].out.name} was never called, so the edits of layer {layer} had "
-                    "no effect: the model computes its MLP by another way."
+                    "no effect: the model computes its MLP another way."
                 )

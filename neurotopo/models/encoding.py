@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CausalEncoding", "MaskedEncoding", "encode_causal", "encode_masked", "prefix_free"]
 
-# Read before an answer that has to be tokenized by itself. What is needed is one that neither
-# merges with the answer nor is dropped: no letter, and no space for most tokenizers.
+# Texts before an answer that is tokenized alone. One of them must neither merge with the answer
+# nor be dropped by the tokenizer.
 _ANCHORS = ("\n", ":", ".", "=", "a")
 
 
@@ -32,7 +32,7 @@ class CausalEncoding:
     Attributes
     ----------
     prompt : tuple of int
-        The prompt, behind whatever the tokenizer puts at the beginning of a text.
+        The prompt, with the special tokens at its beginning.
     answers : tuple of tuple of int
         Each different answer, without special tokens.
     """
@@ -43,16 +43,14 @@ class CausalEncoding:
 
 @dataclass(frozen=True)
 class MaskedEncoding:
-    """Token ids of a fact for a masked model.
-
-    For an answer of k tokens that is ``before``, k masks and ``after``.
+    """Token ids of a fact for a masked model: ``before``, one mask per answer token, ``after``.
 
     Attributes
     ----------
     before, after : tuple of int
-        The text around the answer, with the special tokens at both ends of it.
+        The text around the answer, with the special tokens at both ends.
     mask : int
-        The token that hides one token.
+        The mask token.
     answers : tuple of tuple of int
         Each different answer, without special tokens.
     """
@@ -75,9 +73,9 @@ def encode_causal(
     tokenizer : PreTrainedTokenizerBase
         The tokenizer of the model.
     fact : FactLike
-        The fact; its wording is settled by :func:`neurotopo.models.prompts.causal_parts`.
+        The fact, worded by :func:`neurotopo.models.prompts.causal_parts`.
     templates : mapping, optional
-        How prompts are turned round, by relation.
+        Rewordings of prompts by relation.
 
     Returns
     -------
@@ -86,16 +84,15 @@ def encode_causal(
     Raises
     ------
     ValueError
-        When the prompt cannot be made to end where the answer starts, or when an answer has no
-        tokens, holds a special token, or holds text that the tokenizer does not know.
+        If the prompt cannot end where the answer starts, or if an answer has no tokens, a special
+        token, or text that the tokenizer does not know.
 
     Notes
     -----
-    The ids of an answer are those behind the prompt in the tokens of prompt and answer together.
-    Where the tokens of the two together do not begin with those of the prompt, because a token
-    would reach across the boundary, the answer is tokenized as it is behind a line break (or,
-    where a tokenizer drops that, a punctuation mark): its own first token then carries the same
-    space, or none, and no token of the prompt changes.
+    The ids of an answer are those after the prompt in the tokens of prompt and answer together.
+    If these do not begin with the tokens of the prompt, because a token would cross the boundary,
+    the answer is tokenized after a line break (or a punctuation mark, if the tokenizer drops line
+    breaks): its first token then has the same space, and no token of the prompt changes.
 
     Examples
     --------
@@ -129,10 +126,10 @@ def encode_masked(
     tokenizer : PreTrainedTokenizerBase
         The tokenizer of the model.
     fact : FactLike
-        The fact; its wording is settled by :func:`neurotopo.models.prompts.masked_parts`.
+        The fact, worded by :func:`neurotopo.models.prompts.masked_parts`.
     templates : mapping, optional
-        Not used: a masked model reads both sides, so no prompt is turned round. Taken so that
-        both functions are called alike.
+        Not used, as a masked model needs no rewording; for the same call as
+        :func:`encode_causal`.
 
     Returns
     -------
@@ -141,14 +138,13 @@ def encode_masked(
     Raises
     ------
     ValueError
-        When the tokenizer has no mask, or when an answer has no tokens, holds a special token, or
-        holds text that the tokenizer does not know.
+        If the tokenizer has no mask, or if an answer has no tokens, a special token, or text that
+        the tokenizer does not know.
 
     Notes
     -----
-    The text around the mask is tokenized with one mask in it. The space before the mask is left
-    out, since the first token of the answer carries it (or, in WordPiece, no token does); a mask
-    that absorbs the space before it gives the same ids. For the ids of the answers see
+    The text is tokenized with one mask in it, without the space before the mask: the first token
+    of the answer contains it (or, in WordPiece, no token does). For the ids of the answers see
     :func:`encode_causal`.
 
     Examples
@@ -163,37 +159,24 @@ def encode_masked(
     """
     mask: int | None = tokenizer.mask_token_id
     if mask is None:
-        raise ValueError(
-            f"{type(tokenizer).__name__} has no mask token, so it is not the tokenizer of a masked "
-            "model."
-        )
+        name = type(tokenizer).__name__
+        raise ValueError(f"{name} has no mask token: it is no tokenizer of a masked model.")
     parts = masked_parts(fact)
     sentence = f"{parts.before}{tokenizer.mask_token}{parts.after}"
     (ids,) = _token_ids(tokenizer, [sentence], special=True)
     if ids.count(mask) != 1:
-        raise ValueError(
-            f"{describe_fact(fact)}: {sentence!r} was read with {ids.count(mask)} masks, not one."
-        )
+        n_masks = ids.count(mask)
+        raise ValueError(f"{describe_fact(fact)}: {sentence!r} has {n_masks} masks, not one.")
     place = ids.index(mask)
     _, answers = _plain_and_answers(tokenizer, fact, parts)
     return MaskedEncoding(ids[:place], ids[place + 1 :], mask, answers)
 
 
 def prefix_free(answers: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
-    """Drop every answer that another answer begins.
+    """Drop every answer that begins with another answer.
 
-    In a causal model "New York City" is part of the event "New York", so their probabilities must
-    not be added; those of the answers returned are of disjoint events.
-
-    Parameters
-    ----------
-    answers : iterable of sequence of int
-        Token ids of answers.
-
-    Returns
-    -------
-    tuple of tuple of int
-        The answers of which no other is a proper prefix, each once, in order.
+    In a causal model "New York City" is part of the event "New York"; the events of the remaining
+    answers are disjoint, so their probabilities may be added.
 
     Examples
     --------
@@ -232,22 +215,21 @@ def _plain_and_answers(
     tokenizer: PreTrainedTokenizerBase, fact: FactLike, parts: PromptParts
 ) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
     """Tokenize the text before the answers, and the answers after it."""
-    behind = [parts.separator + answer for answer in fact.answers]
-    plain, *together = _token_ids(
-        tokenizer, [parts.before, *(parts.before + text for text in behind)], special=False
-    )
-    found = []
-    for answer, text, ids in zip(fact.answers, behind, together, strict=True):
-        own = ids[len(plain) :] if _begins(ids, plain) else _by_itself(tokenizer, text)
+    after = [parts.separator + answer for answer in fact.answers]
+    texts = [parts.before, *(parts.before + text for text in after)]
+    plain, *together = _token_ids(tokenizer, texts, special=False)
+    answers = []
+    for answer, text, ids in zip(fact.answers, after, together, strict=True):
+        own = ids[len(plain) :] if _begins(ids, plain) else _alone(tokenizer, text)
         _check_answer(tokenizer, fact, answer, own)
-        found.append(own)
-    return plain, tuple(dict.fromkeys(found))
+        answers.append(own)
+    return plain, tuple(dict.fromkeys(answers))
 
 
-def _by_itself(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
-    """Tokenize an answer, with its space if it has one, as it is inside a text.
+def _alone(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """Tokenize an answer, with its space if it has one, as within a text.
 
-    At the beginning of a text some tokenizers add a space, which the answer may not have.
+    Some tokenizers add a space at the beginning of a text.
     """
     rows = _token_ids(
         tokenizer, [text, *_ANCHORS, *(anchor + text for anchor in _ANCHORS)], special=False
@@ -267,8 +249,8 @@ def _check_answer(
         raise ValueError(f"{where} has no tokens.")
     if tokenizer.unk_token_id in ids:
         raise ValueError(
-            f"{where} holds something that the tokenizer does not know "
-            f"({tokenizer.unk_token}), so it has no probability."
+            f"{where} holds something that the tokenizer does not know ({tokenizer.unk_token}), so "
+            "it has no probability."
         )
     special = _special_ids(tokenizer).intersection(ids)
     if special:

@@ -42,8 +42,8 @@ def upcast_half(values: torch.Tensor) -> torch.Tensor:
 def fused_activations(hf_model: torch.nn.Module) -> Iterator[None]:
     """Use a fused nonlinearity of GPT-2 for a block, then restore the model.
 
-    As it is written it takes eight passes over the values, and keeps six arrays of their size for
-    the backward pass; the same function in one step keeps one.
+    The original takes eight passes over the values and keeps six arrays for the backward pass; the
+    fused function keeps one.
     """
     composed = [
         module

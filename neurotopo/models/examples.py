@@ -16,13 +16,7 @@ _TEXT = (
 
 
 def word_tokenizer(text: str = _TEXT) -> Any:
-    """Return a tokenizer whose tokens are the words of a text, with special tokens.
-
-    Parameters
-    ----------
-    text : str
-        The words it knows; every other word is ``[UNK]``.
-    """
+    """Return a tokenizer whose tokens are the words of a text; other words are ``[UNK]``."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -39,16 +33,7 @@ def word_tokenizer(text: str = _TEXT) -> Any:
 
 
 def random_model(kind: str = "gpt2", *, n_layers: int = 3, seed: int = 0) -> NeuronModel:
-    """Return a random model of 24 neurons a layer and its tokenizer.
-
-    Parameters
-    ----------
-    kind : {"gpt2", "llama", "bert"}, default="gpt2"
-        Its architecture.
-    n_layers : int, default=3
-        Number of layers.
-    seed : int, default=0
-        Seed of the weights.
+    """Return a random model (``"gpt2"``, ``"llama"`` or ``"bert"``) with 24 neurons per layer.
 
     Examples
     --------
@@ -73,17 +58,9 @@ def random_model(kind: str = "gpt2", *, n_layers: int = 3, seed: int = 0) -> Neu
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if kind == "gpt2":
-            gpt2 = transformers.GPT2Config(
-                n_layer=n_layers,
-                n_embd=12,
-                n_inner=24,
-                n_head=2,
-                n_positions=64,
-                bos_token_id=0,
-                eos_token_id=3,
-                initializer_range=0.2,
-                **size,
-            )
+            narrow = {"n_layer": n_layers, "n_embd": 12, "n_inner": 24, "n_head": 2}
+            ends = {"n_positions": 64, "bos_token_id": 0, "eos_token_id": 3}
+            gpt2 = transformers.GPT2Config(initializer_range=0.2, **narrow, **ends, **size)
             hf_model: Any = transformers.GPT2LMHeadModel(gpt2)
         elif kind == "llama":
             llama = transformers.LlamaConfig(initializer_range=0.2, **wide, **size)

@@ -19,23 +19,13 @@ __all__ = ["Fingerprint", "fingerprint"]
 _WIDTHS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _CHUNKS = {"cpu": 1 << 16}  # weights at a time: what the cache holds; elsewhere, few launches
 _CHUNK = 1 << 24
-# Where a model came from and how it is run, which says nothing about what it is.
+# Settings of the source and the use of a model, which do not identify it.
 _PASSING = frozenset(
     [
-        "_name_or_path",
-        "name_or_path",
-        "transformers_version",
-        "architectures",
-        "dtype",
-        "torch_dtype",
-        "_commit_hash",
-        "_attn_implementation",
-        "attn_implementation",
-        "_attn_implementation_internal",
-        "use_cache",
-        "output_attentions",
-        "output_hidden_states",
-        "return_dict",
+        *("_name_or_path", "name_or_path", "transformers_version", "architectures", "dtype"),
+        *("torch_dtype", "_commit_hash", "_attn_implementation", "attn_implementation"),
+        *("_attn_implementation_internal", "use_cache", "output_attentions"),
+        *("output_hidden_states", "return_dict"),
     ]
 )
 
@@ -50,17 +40,17 @@ class Fingerprint:
     Attributes
     ----------
     architecture : str
-        Name of its class.
+        Name of the class.
     n_parameters : int
         Number of weights.
     dtype : str
-        Their precision; results depend on it.
+        Precision of the weights; results depend on it.
     config : str
         Hash of the configuration.
     weights : str
         Hash of the names, shapes, precisions and sums of all weights.
     tokenizer : str or None
-        Hash of the vocabulary and of how text is cut.
+        Hash of the vocabulary and the tokenization.
     """
 
     architecture: str
@@ -81,19 +71,18 @@ class Fingerprint:
 
 
 def fingerprint(model: NeuronModel | Any, tokenizer: Any = None) -> Fingerprint:
-    """Return the fingerprint of a model, independent of where it was loaded from.
+    """Return the fingerprint of a model, independent of its source.
 
-    Two sums are taken of the bits of each tensor, read as whole numbers, one of them with weights
-    that grow with the position. Both are exact, so they do not depend on the device or the number
-    of threads, and a change of a single weight, or an exchange of two, always shows. It is no
-    protection against somebody who wants two models to look alike.
+    The hash of the weights uses two sums over the bits of each tensor, read as integers; the second
+    sum is weighted by position. Both are exact, so they do not depend on the device or the number
+    of threads, and detect the change of one weight and the exchange of two. The hash is not secure
+    against forgery.
 
     Parameters
     ----------
     model : NeuronModel or transformers.PreTrainedModel
-        The model. Nothing about it is changed.
     tokenizer : transformers.PreTrainedTokenizerBase, optional
-        Its tokenizer; None: that of a NeuronModel.
+        Default: that of a NeuronModel.
 
     Returns
     -------
@@ -102,24 +91,20 @@ def fingerprint(model: NeuronModel | Any, tokenizer: Any = None) -> Fingerprint:
     Raises
     ------
     ValueError
-        When weights are not in memory.
+        If weights are not in memory.
 
     Notes
     -----
-    The sums are kept, and taken again when PyTorch says that a tensor was replaced or changed in
-    place. It does not say so of changes through ``tensor.data`` or through numpy.
+    The sums are cached and computed again when PyTorch reports that a tensor was replaced or
+    changed in place. It does not report changes through ``tensor.data`` or numpy.
 
     Examples
     --------
     >>> from neurotopo.models.examples import random_model
     >>> from neurotopo.models.fingerprint import fingerprint
-    >>> first, other = random_model(seed=0), random_model(seed=1)
-    >>> fingerprint(first) == fingerprint(random_model(seed=0))
-    True
-    >>> fingerprint(first).config == fingerprint(other).config
-    True
-    >>> fingerprint(first).weights == fingerprint(other).weights
-    False
+    >>> first, other = (fingerprint(random_model(seed=seed)) for seed in (0, 1))
+    >>> first.config == other.config, first.weights == other.weights
+    (True, False)
     """
     hf_model: Any = getattr(model, "hf_model", model)
     tokenizer = getattr(model, "tokenizer", None) if tokenizer is None else tokenizer
@@ -142,8 +127,8 @@ def fingerprint(model: NeuronModel | Any, tokenizer: Any = None) -> Fingerprint:
 def _weights(hf_model: Any, tensors: Mapping[str, torch.Tensor]) -> str:
     for name, tensor in tensors.items():
         if tensor.device.type == "meta":
-            raise ValueError(f"the weights {name} are not in memory, so nothing tells the model.")
-    # Tensors made for inference have no count of their changes, so nothing is kept for them.
+            raise ValueError(f"the weights {name} are not in memory: the model has no fingerprint.")
+    # Inference tensors have no version counter, so their sums are not cached.
     counted = not any(tensor.is_inference() for tensor in tensors.values())
     state = tuple(
         (tensor.data_ptr(), tensor._version if counted else -1, tuple(tensor.shape))
@@ -177,7 +162,7 @@ def _sums(tensor: torch.Tensor) -> tuple[int, int]:
     size = min(_CHUNKS.get(bits.device.type, _CHUNK), max(bits.numel(), 1))
     ramp = torch.arange(1, size + 1, device=bits.device)
     for start in range(0, bits.numel(), size):
-        # Integers wrap round at 2 ** 64, so that sums in any order are equal.
+        # Integers wrap at 2 ** 64, so sums in any order are equal.
         part = bits[start : start + size].to(torch.int64)
         total = part.sum()
         plain += total
@@ -192,7 +177,7 @@ def _tokenizer(tokenizer: Any) -> dict[str, Any]:
     }
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
-        # Padding and truncation are those of the last call, not of the tokenizer.
+        # Padding and truncation are settings of the last call.
         parts = json.loads(backend.to_str())
         about["backend"] = {
             name: part for name, part in parts.items() if name not in ("padding", "truncation")

@@ -36,33 +36,32 @@ def load_model(
 ) -> NeuronModel:
     """Load a causal or masked language model and its tokenizer.
 
-    The models that come with neurotopo need no download: ``"testbed:gpt2"``, ``"testbed:llama"``
-    and ``"testbed:bert"`` know the facts of :mod:`neurotopo.testbed.world`; ``"testbed:null"`` has
-    random weights. Where groups of neurons were planted in a model, its ``planted_groups`` lists
-    them.
+    Built-in models need no download: ``"testbed:gpt2"``, ``"testbed:llama"`` and
+    ``"testbed:bert"`` were trained on the facts of :mod:`neurotopo.testbed.world`;
+    ``"testbed:null"`` has random weights. ``planted_groups`` lists groups of neurons that training
+    planted in the model.
 
     Parameters
     ----------
     name_or_path : str, Path, transformers.PreTrainedModel or NeuronModel
-        The name of a model on the Hugging Face hub, a folder written by ``save_pretrained``,
-        ``"testbed:NAME"`` for a model that comes with neurotopo, or a model already loaded.
+        The name of a model on the Hugging Face hub, a folder of ``save_pretrained``,
+        ``"testbed:NAME"`` for a built-in model, or a loaded model.
     device : str, torch.device or None, default=None
-        Where to put it; None: on the GPU if there is one. A model already loaded stays where it
-        is unless a device is given.
+        Device of the model. None: the GPU if there is one; the current device of a loaded model.
     dtype : str, torch.dtype or None, default=None
         Precision of the weights: ``"float32"``, ``"bfloat16"``, ``"float16"``, ``"float64"`` or
-        ``"auto"``, that of the checkpoint; None is ``"auto"``.
+        ``"auto"``, that of the checkpoint. None is ``"auto"``.
     device_map : str, dict or None, default=None
-        Passed to transformers; ``"auto"`` spreads a large model over the devices there are and
-        needs the package accelerate. It replaces ``device``.
+        Passed to transformers in place of ``device``; ``"auto"`` spreads a large model over the
+        devices and needs the package accelerate.
     tokenizer : transformers.PreTrainedTokenizerBase, str, Path or None, default=None
-        The tokenizer or where to find it; None: beside the model.
+        The tokenizer or its path. None: in the folder of the model.
     family : Family or None, default=None
-        Where the neurons are; None: by ``config.model_type``.
+        Location of the neurons. None: by ``config.model_type``.
     templates : mapping or None, default=None
-        How prompts of a relation are turned round; see :mod:`neurotopo.models.prompts`.
+        Rewordings of prompts by relation; see :mod:`neurotopo.models.prompts`.
     batch_size : int or None, default=None
-        Most sequences of one forward.
+        Largest number of sequences in one forward pass.
     trust_remote_code : bool, default=False
         Run code that comes with the model. Never do this for a model you do not trust.
     **options
@@ -71,12 +70,11 @@ def load_model(
     Returns
     -------
     NeuronModel
-        The model, ready for use.
 
     Raises
     ------
     OSError
-        Where nothing can be loaded under the name.
+        If no model can be loaded under the name.
     UnsupportedModelError
         For architectures without a row, mixtures of experts and models without a head.
 
@@ -155,9 +153,7 @@ def _tokenizer_of(hf_model: Any, tokenizer: Any) -> Any:
         return tokenizer
     place = str(tokenizer or hf_model.config.name_or_path or "")
     if not place:
-        raise ValueError(
-            "the model does not say where it was loaded from; pass its tokenizer as tokenizer=..."
-        )
+        raise ValueError("the model has no name or path; pass its tokenizer as tokenizer=...")
     return _from_pretrained("AutoTokenizer", place)
 
 
@@ -183,7 +179,7 @@ def _from_pretrained(auto: str, place: str, **options: Any) -> Any:
 
 
 def _check_complete(place: str, info: Mapping[str, Any]) -> None:
-    """Raise an error if weights are missing: transformers would draw them at random."""
+    """Raise an error if weights are missing, which transformers would draw at random."""
     missing = sorted(info.get("missing_keys", ()))
     if missing:
         shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neurotopo.models.answers import AnswerRows, answer_rows, reduce_answers
 from neurotopo.models.capture import captured_values
-from neurotopo.models.edits import Edit, EditRow, RowEdits, Rows, as_rows
+from neurotopo.models.edits import Edit, EditRow, RowEdits, Rows, as_rows, rows_of_facts
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, encode_causal, encode_masked
 from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.families import Family, UnsupportedModelError, family_of
@@ -39,27 +39,21 @@ class NeuronModel(RowSource):
     Parameters
     ----------
     hf_model : transformers.PreTrainedModel
-        A model with its language-model head. Weights, device and precision do not change, and
-        every edit is undone.
+        A model with its language-model head. Weights, device and precision do not change; every
+        edit is temporary.
     tokenizer : transformers.PreTrainedTokenizerBase
-        Its tokenizer.
+        The tokenizer of the model.
     family : Family or None, default=None
-        Where the neurons are; None: by ``hf_model.config.model_type``.
+        Location of the neurons. None: by ``hf_model.config.model_type``.
     templates : mapping or None, default=None
         Rewordings of prompts by relation that put the answer last; see
         :mod:`neurotopo.models.prompts`.
     batch_size : int or None, default=None
-        Largest number of sequences in one forward pass; None: as memory allows. Results do not
+        Largest number of sequences in one forward pass. None: as memory allows. Results do not
         depend on it.
 
     Attributes
     ----------
-    hf_model : transformers.PreTrainedModel
-        The model.
-    tokenizer : transformers.PreTrainedTokenizerBase
-        The tokenizer.
-    family : Family
-        The description of the architecture.
     planted_groups : list of NeuronSet or None
         Groups of neurons that training planted in the model, if known.
 
@@ -69,23 +63,18 @@ class NeuronModel(RowSource):
 
     Examples
     --------
-    >>> import torch
     >>> from transformers import GPT2Config, GPT2LMHeadModel
     >>> from neurotopo import Edit, Fact, NeuronModel
     >>> from neurotopo.models.examples import word_tokenizer
     >>> tokenizer = word_tokenizer("The capital of France is Paris Rome")
-    >>> _ = torch.manual_seed(0)
     >>> config = GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=len(tokenizer))
     >>> model = NeuronModel(GPT2LMHeadModel(config), tokenizer)
     >>> model
     NeuronModel(GPT2LMHeadModel, n_layers=2, n_neurons=64, causal, device=cpu)
     >>> fact = Fact("The capital of France is _X_", "Paris")
-    >>> model.activations(fact).shape
-    (2, 64)
-    >>> probability = model.answer_probability(fact)
-    >>> without = model.answer_probability(fact, edits=[Edit([(0, 3)]), Edit([(1, 5), (1, 7)])])
-    >>> without.shape
-    (2,)
+    >>> edits = [Edit([(0, 3)]), Edit([(1, 5), (1, 7)])]
+    >>> model.activations(fact).shape, model.answer_probability(fact, edits=edits).shape
+    ((2, 64), (2,))
     """
 
     def __init__(
@@ -133,7 +122,7 @@ class NeuronModel(RowSource):
 
     @property
     def is_causal(self) -> bool:
-        """Whether the model predicts the next token (and not masked ones)."""
+        """Whether the model predicts the next token, not masked tokens."""
         return self.family.kind == "causal"
 
     @property
@@ -170,7 +159,6 @@ class NeuronModel(RowSource):
         Parameters
         ----------
         fact : Fact
-            The fact.
 
         Returns
         -------
@@ -188,11 +176,10 @@ class NeuronModel(RowSource):
         Parameters
         ----------
         fact : Fact
-            Its prompt is read and, for ``positions="answer"``, its first answer.
         positions : {"last", "answer", "all"}, default="last"
             ``"last"``: where the answer's first token is predicted, the last token of the prompt
             or the first mask. ``"answer"``: where each token of the first answer is predicted,
-            the tokens before it being given. ``"all"``: every token of the prompt.
+            given the tokens before it. ``"all"``: every token of the prompt.
 
         Returns
         -------
@@ -218,13 +205,12 @@ class NeuronModel(RowSource):
         Parameters
         ----------
         fact : Fact
-            Prompt and answers.
         edits : Edit, sequence or None, default=None
             None: no edit. A sequence: one probability per entry, all in one batch; an entry is an
             :class:`~neurotopo.Edit`, a sequence of Edits that act together, or None.
         reduce : {"best", "sum"}, default="best"
-            The probability of the most probable of several answers, or the sum. The sum leaves out
-            an answer whose tokens start with those of another, as that event contains it.
+            The probability of the most probable of several answers, or the sum. The sum omits an
+            answer whose tokens begin with those of another, as that event contains it.
         log : bool, default=False
             Return natural logarithms.
 
@@ -250,7 +236,6 @@ class NeuronModel(RowSource):
         Parameters
         ----------
         fact : Fact
-            Prompt and answers.
 
         Returns
         -------
@@ -286,12 +271,8 @@ class NeuronModel(RowSource):
             The numbers of :meth:`answer_probability`, up to rounding.
         """
         facts = list(facts)
-        if edits is None:
-            rows: list[EditRow] = [()] * len(facts)
-        else:
-            rows = as_rows(edits, self.n_layers, self.n_neurons)
-        if len(rows) != len(facts):
-            raise ValueError(f"edits must hold one entry per fact: {len(facts)}, got {len(rows)}.")
+        edits = [None] * len(facts) if edits is None else edits
+        rows = rows_of_facts(edits, len(facts), self.n_layers, self.n_neurons)
         encodings = [self.encode(fact) for fact in facts]
         asked = self._answer_rows(encodings, [range(i, i + 1) for i in range(len(facts))], facts)
         values = log_probabilities(self.pass_settings(), asked.queries, _plan(rows))
@@ -343,7 +324,7 @@ class NeuronModel(RowSource):
             if limit is not None and len(query.ids) > limit:
                 raise ValueError(
                     f"the prompt {facts[owner].prompt!r} and its answer take {len(query.ids)} "
-                    f"tokens, and {type(self.hf_model).__name__} reads at most {limit}."
+                    f"tokens; the limit of {type(self.hf_model).__name__} is {limit}."
                 )
         return asked
 
@@ -381,7 +362,7 @@ def _check_head(hf_model: Any, family: Family) -> None:
     if hf_model.get_output_embeddings() is None:
         wanted = "AutoModelForCausalLM" if family.kind == "causal" else "AutoModelForMaskedLM"
         raise UnsupportedModelError(
-            f"{name} has no language-model head, so it gives no probabilities. Load it with "
+            f"{name} has no language-model head, so no probabilities. Load it with "
             f"transformers.{wanted}."
         )
     if family.kind == "masked" and getattr(hf_model.config, "is_decoder", False):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -61,9 +62,9 @@ class PassSettings:
     causal : bool
         Causal models are padded on the right and need no attention mask.
     pad : int
-        The token to pad with.
+        The padding token.
     batch_size : int or None
-        Largest number of rows in one forward pass; None: as memory allows.
+        Largest number of rows in one forward pass. None: as memory allows.
     """
 
     hf_model: Any
@@ -85,7 +86,7 @@ class PassSettings:
 
     @cached_property
     def selects_logits(self) -> bool:
-        """Whether the model can leave out logits of some positions."""
+        """Whether the model can omit logits of some positions."""
         return "logits_to_keep" in inspect.signature(self.hf_model.forward).parameters
 
     @property
@@ -123,7 +124,6 @@ def log_probabilities(
     Parameters
     ----------
     settings : PassSettings
-        The model.
     queries : sequence of Query
         Rows of any length. With a prefix, their ``ids`` and ``positions`` count from its end.
     edits : RowEdits or None
@@ -165,11 +165,9 @@ def _forward(
             arguments["past_key_values"] = for_rows(cache, len(rows))
         mask = torch.ones(len(rows), n_past + ids.shape[1], dtype=torch.long)
     arguments["attention_mask"] = mask.to(device)
-    if edits is None:
+    of_rows = None if edits is None else edits.select(row.edits for row in rows)
+    with nullcontext() if of_rows is None else of_rows.applied(settings.mlps, at):
         logits = settings.hf_model(**arguments).logits
-    else:
-        with edits.select(row.edits for row in rows).applied(settings.mlps, at):
-            logits = settings.hf_model(**arguments).logits
     return _target_log_probabilities(logits, rows, first)
 
 
@@ -201,8 +199,8 @@ def padded(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor,
 def for_rows(cache: Any, n_rows: int) -> Any:
     """Return the cache of one sequence for a batch of rows, without copying keys or values.
 
-    The rows share memory until a layer appends to its keys, which makes the one copy needed, and
-    the cache of the prefix stays as it is.
+    The rows share memory until a layer appends to its keys; the cache of the prefix does not
+    change.
     """
     shared = copy.copy(cache)
     shared.layers = [copy.copy(layer) for layer in cache.layers]

@@ -1,8 +1,8 @@
 """Gradients of answers' probabilities along straight paths of the neurons' values.
 
-At the tokens that predict the answer, the values of one layer's neurons run along a straight line.
-Points of all layers and of several lines share a forward pass (:mod:`neurotopo.models.path_waves`).
-As they are independent, one backward pass gives all gradients.
+At the tokens that predict the answer, the values of one layer's neurons follow a straight line.
+Points of all layers and of several lines share a forward pass (:mod:`neurotopo.models.path_waves`);
+as they are independent, one backward pass gives all gradients.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LinePoints:
     gradient : torch.Tensor, shape (n_layers, n_points, n_positions, n_neurons)
         Its gradient with respect to the values; double precision for such a model, else single.
     unedited : float
-        Log-probability of the targets where nothing is replaced.
+        Log-probability of the targets without replaced values.
     """
 
     log_p: torch.Tensor
@@ -85,7 +85,7 @@ def line_points(
         Keys and values of each line's prefix, all of one length: ``SharedKeys`` for ``Blocks``;
         for rows the cache of one line.
     batch_size : int or None, default=None
-        Largest number of points in one forward pass, at least one per line; None: as memory
+        Largest number of points in one forward pass, at least one per line. None: as memory
         allows.
     """
     n_layers, n_positions, n_neurons = lines[0].start.shape
@@ -102,7 +102,7 @@ def line_points(
     if batch_size is None:
         batch_size = rows_that_fit(settings, len(pieces[0].ids))
     limit = max(1, batch_size // n_lines)
-    # The ends of all paths are one point: the piece as it is.
+    # All paths end in the same point: the unedited piece.
     edited = [point for point in range(n_points) if fractions[point] != 1] or [0]
     ends = [point for point in range(n_points) if point not in edited]
     # points of one layer are neighbours, so that few passes start in the first layers
@@ -125,18 +125,10 @@ def line_points(
 
 
 def rows_that_fit(settings: PassSettings, n_tokens: int) -> int:
-    """Estimate how many points fit into a forward and backward pass.
-
-    Parameters
-    ----------
-    settings : PassSettings
-        The model.
-    n_tokens : int
-        Tokens of a point.
-    """
+    """Estimate how many points of ``n_tokens`` tokens fit into a forward and backward pass."""
     mlp = settings.mlps[0]
     item = mlp.up.weight.element_size()
-    # what the backward pass keeps of every layer, on average half of them
+    # the backward pass keeps values of each layer, on average of half of them
     kept = n_tokens * (6 * mlp.up.n_neurons + 16 * mlp.up.width)
     row = item * kept * (len(settings.mlps) + 1) // 2
     if settings.plain_head is None:  # logits and their gradient

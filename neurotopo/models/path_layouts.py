@@ -1,10 +1,10 @@
-"""How points of many paths lie in a batch of a model.
+"""Arrangement of points of many paths in a batch of a model.
 
-A point of one layer's path is like the unedited piece up to that layer, so it joins the batch
-there, as a copy of the piece. In a causal model points stand behind each other in a few long
-sequences and a mask keeps them apart (:class:`Blocks`): the keys of the prefix are then needed
-once for each sequence. Otherwise every point is a row (:class:`JoiningRows`), and where the rows
-of a batch cannot become more, all run from the first layer on (:class:`FixedRows`).
+A point of one layer's path equals the unedited piece up to that layer, so it joins the batch
+there, as a copy of the piece. In a causal model points follow each other in a few long sequences,
+separated by a mask (:class:`Blocks`): the keys of the prefix are then needed once per sequence.
+Otherwise every point is a row (:class:`JoiningRows`); if rows cannot join later, all run from the
+first layer on (:class:`FixedRows`).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ LONGEST_BLOCK = 128  # tokens of a sequence: attention within it is quadratic
 
 @dataclass(frozen=True)
 class Piece:
-    """Tokens of one row, and what they predict.
+    """Tokens of one row, and their targets.
 
     Attributes
     ----------
     ids : tuple of int
-        The tokens; in a causal model those behind the prefix.
+        The tokens; in a causal model those after the prefix.
     positions, targets : tuple of int
-        ``targets[i]`` is predicted at ``positions[i]``, where the values are replaced, too.
+        ``targets[i]`` is predicted at ``positions[i]``, where also the values are replaced.
         Positions are consecutive.
     """
 
@@ -48,7 +48,7 @@ class Piece:
 
 
 class Layout(ABC):
-    """How the points of a wave lie in a batch.
+    """Arrangement of the points of a wave in a batch.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Layout(ABC):
 
     @abstractmethod
     def arguments(self, settings: PassSettings, keys: Any) -> dict[str, Any]:
-        """Return what the model is called with."""
+        """Return the arguments of the model."""
 
     def join(self, hidden: torch.Tensor, layer: int) -> torch.Tensor:
         """Append copies of the pieces for the points of a layer."""
@@ -85,30 +85,29 @@ class Layout(ABC):
 
     @abstractmethod
     def block(self, leaf: torch.Tensor, layer: int) -> tuple[torch.Tensor, Any]:
-        """Return the values of a layer's points as they lie in the batch, and where.
+        """Return the values of a layer's points as arranged in the batch, and their place.
 
-        From a leaf of shape (n_lines, n_points, n_positions, n_neurons); to index values of shape
-        (n_rows, n_tokens, n_neurons).
+        The leaf has shape (n_lines, n_points, n_positions, n_neurons); the place indexes values of
+        shape (n_rows, n_tokens, n_neurons).
         """
 
     @abstractmethod
     def unedited(self) -> Any:
-        """Return where the unedited pieces' values are, (n_lines, n_positions, n_neurons)."""
+        """Return the place of the unedited pieces' values, (n_lines, n_positions, n_neurons)."""
 
     @abstractmethod
     def owners(self) -> torch.Tensor:
         """Return the line of every row of pieces."""
 
     def arrange(self, values: torch.Tensor) -> torch.Tensor:
-        """Return values that a family laid out in one row as (n_rows, n_tokens, n_neurons)."""
+        """Return values that a family flattened as (n_rows, n_tokens, n_neurons)."""
         return values.reshape(-1, self.n_tokens, values.shape[-1])
 
     @abstractmethod
     def places(self) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
-        """Return which rows of pieces are unedited and which are points.
+        """Return the numbers of the unedited pieces, (n_lines,), and of each layer's points.
 
-        Numbers of rows after hidden states were cut into pieces: (n_lines,), and for each layer
-        (n_lines, n_points).
+        The latter have shape (n_lines, n_points); hidden states consist of numbered pieces.
         """
 
 
@@ -119,7 +118,7 @@ class FixedRows(Layout):
     """
 
     def arguments(self, settings: PassSettings, keys: Any) -> dict[str, Any]:
-        """Return tokens, a mask that leaves all open, and the cache of the prefix."""
+        """Return tokens, a mask without gaps, and the cache of the prefix."""
         return self._arguments(settings, keys, 1 + sum(map(len, self.points.values())))
 
     def _arguments(self, settings: PassSettings, keys: Any, repeat: int) -> dict[str, Any]:
@@ -187,7 +186,7 @@ class JoiningRows(FixedRows):
         return torch.cat([hidden, copies]) if n_points else hidden
 
     def grow(self, name: str, value: Any, layer: int) -> Any:
-        """Repeat what differs from row to row."""
+        """Repeat a value that differs between rows."""
         n = self.n_lines
         if n == 1 or not isinstance(value, torch.Tensor) or len(value) != n:
             return value
@@ -195,17 +194,17 @@ class JoiningRows(FixedRows):
 
 
 class Blocks(Layout):
-    """Points stand behind each other in sequences, a few of them for each line.
+    """Points follow each other in sequences, a few sequences per line.
 
-    Every sequence begins with the unedited piece. Points are dealt out evenly; where they do not
-    come out even, the last one of a layer recurs.
+    Every sequence begins with the unedited piece. All sequences have equally many points of a
+    layer; if needed, the last point of the layer repeats.
     """
 
     def __init__(self, pieces: Sequence[Piece], points: Mapping[int, Sequence[int]]) -> None:
         super().__init__(pieces, points)
         most = max(map(len, points.values()))
         least = -(-self.n_tokens * sum(map(len, points.values())) // LONGEST_BLOCK)
-        # few points that recur, then few sequences
+        # few repeated points, then few sequences
         self.n_blocks = min(
             range(min(least, most), min(2 * least, most) + 1),
             key=lambda n: (sum(-(-len(part) // n) * n for part in points.values()), n),
@@ -213,7 +212,7 @@ class Blocks(Layout):
         self.slots = {layer: -(-len(part) // self.n_blocks) for layer, part in points.items()}
 
     def arguments(self, settings: PassSettings, keys: SharedKeys | None) -> dict[str, Any]:
-        """Return the pieces, once for each block, and what all sequences see."""
+        """Return the pieces, once for each block, with mask and positions of all sequences."""
         n_past = 0 if keys is None else keys.keys[0].shape[2]
         t, repeat = self.n_tokens, self.n_blocks
         ids = torch.tensor([p.ids for p in self.pieces for _ in range(repeat)])
@@ -247,7 +246,7 @@ class Blocks(Layout):
         return torch.cat([hidden, copies], dim=1)
 
     def grow(self, name: str, value: Any, layer: int) -> Any:
-        """Uncover more of the mask; repeat the positions of the piece."""
+        """Extend the mask; repeat the positions of the piece."""
         n_pieces = self._pieces_before(layer + 1)
         if isinstance(value, tuple) and name == "position_embeddings":
             return tuple(part.repeat(1, n_pieces, 1) for part in value)
@@ -261,11 +260,11 @@ class Blocks(Layout):
         return value
 
     def block(self, leaf: torch.Tensor, layer: int) -> tuple[torch.Tensor, Any]:
-        """Return what a layer appended."""
+        """Return the pieces that a layer appended."""
         n_points, n_slots = leaf.shape[1], self.n_blocks * self.slots[layer]
         if n_points < n_slots:
-            recurring = torch.arange(n_slots, device=leaf.device).clamp(max=n_points - 1)
-            leaf = leaf.index_select(1, recurring)
+            repeated = torch.arange(n_slots, device=leaf.device).clamp(max=n_points - 1)
+            leaf = leaf.index_select(1, repeated)
         begin = self._pieces_before(layer) * self.n_tokens
         where = (slice(None), slice(begin, begin + self.slots[layer] * self.n_tokens))
         return leaf.reshape(self.n_lines * self.n_blocks, -1, leaf.shape[-1]), where
@@ -280,7 +279,7 @@ class Blocks(Layout):
 
     @property
     def _length(self) -> int:
-        """Pieces of a sequence."""
+        """Number of pieces in a sequence."""
         return 1 + sum(self.slots.values())
 
     def arrange(self, values: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from neurotopo.models.passes import PassSettings
 from neurotopo.models.path_layouts import Layout
 from neurotopo.models.projections import check_called
 
-__all__ = ["Found", "Line", "Wave"]
+__all__ = ["Line", "Wave", "WaveResult"]
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,10 @@ class Line:
 
 
 class _Replaced(torch.autograd.Function):
-    """Values with a block replaced, and a leaf of zeros added to another one.
+    """Values with a replaced block, and a leaf of zeros added to another block.
 
-    The backward pass returns the gradient of all values unchanged. That of the replaced block
-    should be zero, but nothing before it in these rows needs a gradient, and writing zeros costs a
-    pass over memory.
+    The backward pass returns the gradient of all values unchanged. It should be zero in the
+    replaced block, but nothing before the block needs it there, and writing zeros takes time.
     """
 
     @staticmethod
@@ -68,7 +67,7 @@ class _Replaced(torch.autograd.Function):
 
 
 @dataclass
-class Found:
+class WaveResult:
     """Result of a wave.
 
     Attributes
@@ -80,7 +79,7 @@ class Found:
     gradients : dict of int to torch.Tensor, shape (n_lines, n_points, n_positions, n_neurons)
         Its gradients with respect to the values.
     ends : dict of int to torch.Tensor, shape (n_lines, n_positions, n_neurons)
-        Its gradients of all layers where nothing is replaced, if requested.
+        Its gradients of all layers without replaced values, if requested.
     """
 
     unedited: torch.Tensor
@@ -102,10 +101,9 @@ class Wave:
     fractions : torch.Tensor
         Positions of the points on the paths.
     layout : Layout
-        Their arrangement in the batch.
+        Arrangement of the points in the batch.
     at_ends : bool, default=False
-        Also compute gradients at the ends of all paths, whose values are those of the unedited
-        piece.
+        Also compute gradients at the ends of all paths, the values of the unedited piece.
     """
 
     settings: PassSettings
@@ -116,14 +114,8 @@ class Wave:
     leaves: dict[int, torch.Tensor] = field(default_factory=dict)
     zeros: dict[int, torch.Tensor] = field(default_factory=dict)
 
-    def run(self, keys: Any | None) -> Found:
-        """Run the model forward and backward.
-
-        Parameters
-        ----------
-        keys : SharedKeys, Cache or None
-            Of the prefix, as the layout takes it.
-        """
+    def run(self, keys: Any | None) -> WaveResult:
+        """Run the model forward and backward, with keys of the prefix for the layout."""
         settings, layout = self.settings, self.layout
         arguments = layout.arguments(settings, keys)
         first = 0 if self.at_ends else min(layout.points)
@@ -139,12 +131,12 @@ class Wave:
             log_p = self._answer(arguments, head)
         check_called(settings.mlps, self.leaves, layout.points)
         unedited, rows = layout.places()
-        # a point that recurs counts once
+        # a repeated point counts once
         total = log_p[torch.cat([unedited, *(part.flatten() for part in rows.values())])].sum()
-        found = torch.autograd.grad(total, [*self.leaves.values(), *self.zeros.values()])
-        parts = iter([upcast_half(part) for part in found])
+        gradients = torch.autograd.grad(total, [*self.leaves.values(), *self.zeros.values()])
+        parts = iter([upcast_half(part) for part in gradients])
         log_p = log_p.detach()
-        return Found(
+        return WaveResult(
             unedited=log_p[unedited],
             log_p={layer: log_p[part] for layer, part in rows.items()},
             gradients={layer: next(parts) for layer in self.leaves},
@@ -152,7 +144,7 @@ class Wave:
         )
 
     def _enter(self, layer: int) -> Any:
-        """Let the points of a layer join."""
+        """Return a hook that adds the points of a layer."""
 
         def hook(module: Any, args: Any, kwargs: Any) -> Any:
             kwargs = {
@@ -169,10 +161,10 @@ class Wave:
         return hook
 
     def _replace(self, layer: int) -> Any:
-        """Replace the values of the points by those of the paths."""
+        """Return a hook that replaces the values of the points by those of the paths."""
 
         def hook(module: Any, args: Any) -> Any:
-            given = args[0]  # some families lay all tokens out in one row
+            given = args[0]  # some families flatten rows and tokens into one axis
             layout = self.layout
             values = layout.arrange(given) if given.dim() == 2 else given
             block = where = zeros = where_zeros = None

@@ -1,4 +1,4 @@
-"""The two or three matrices of an MLP, addressed by neuron in either storage order."""
+"""The two or three matrices of an MLP, indexed by neuron in either storage order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Projection:
 
     @property
     def bias(self) -> torch.Tensor | None:
-        """The stored bias, None where there is none."""
+        """The stored bias, if any."""
         bias: torch.Tensor | None = self.module.bias  # type: ignore[assignment]
         return bias
 
@@ -59,9 +59,8 @@ class Projection:
         weight = self.weight.detach()
         if weight.is_meta:
             raise UnsupportedModelError(
-                f"the weights of {self.name} are not in memory (offloaded to disk?), so its rows "
-                "cannot be read. Load the model without offloading, or pass the checkpoint's "
-                "folder to whole_model_tree."
+                f"the weights of {self.name} are not in memory (offloaded to disk?). Load the "
+                "model without offloading, or pass the checkpoint's folder to whole_model_tree."
             )
         if indices is not None:
             weight = _taken(weight, self.neuron_axis, indices)
@@ -70,7 +69,7 @@ class Projection:
 
 def _taken(weight: torch.Tensor, axis: int, indices: torch.Tensor) -> torch.Tensor:
     if weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64):
-        # NumPy's take runs in one thread: a few rows are not worth waking others for
+        # NumPy's take uses one thread, which is faster for a few rows
         return torch.from_numpy(weight.numpy().take(indices.numpy(), axis=axis))
     return weight.index_select(axis, indices.to(weight.device))
 
@@ -99,17 +98,16 @@ class MLP:
 
     @property
     def in_projections(self) -> tuple[Projection, ...]:
-        """``up`` and, where there is one, ``gate``."""
+        """``up`` and, in a gated MLP, ``gate``."""
         return (self.up,) if self.gate is None else (self.up, self.gate)
 
 
 def check_called(mlps: Sequence[MLP], called: Container[int], layers: Iterable[int]) -> None:
-    """Raise an error if a forward passed by the out-projection of any of these layers."""
+    """Raise an error if a forward pass did not call the out-projection of a layer."""
     for layer in layers:
         if layer not in called:
-            raise RuntimeError(
-                f"{mlps[layer].out.name} was never called: the model computes its MLP another way."
-            )
+            name = mlps[layer].out.name
+            raise RuntimeError(f"{name} was never called: the model computes its MLP another way.")
 
 
 def find_mlps(hf_model: nn.Module, family: Family) -> tuple[MLP, ...]:
@@ -122,9 +120,9 @@ def find_mlps(hf_model: nn.Module, family: Family) -> tuple[MLP, ...]:
         where = f"{path}.{number}"
         mlps.append(
             MLP(
-                up=_in_projection(layer, where, family.up),
-                gate=_in_projection(layer, where, family.gate) if family.gate else None,
-                out=_out_projection(layer, where, family.out),
+                up=_projection(layer, where, family.up, axis=0),
+                gate=_projection(layer, where, family.gate, axis=0) if family.gate else None,
+                out=_projection(layer, where, family.out, axis=1),
                 norm=_submodule(layer, where, norm_path) if norm_path else None,
                 layer=layer,
             )
@@ -152,7 +150,7 @@ def _submodule(layer: nn.Module, where: str, path: str) -> nn.Module:
     try:
         return layer.get_submodule(path)
     except AttributeError:
-        raise UnsupportedModelError(f"there is no module {where}.{path}.") from None
+        raise UnsupportedModelError(f"the model has no module {where}.{path}.") from None
 
 
 def _is_transposed(module: nn.Module, name: str) -> bool:
@@ -165,29 +163,25 @@ def _is_transposed(module: nn.Module, name: str) -> bool:
     if not isinstance(module, nn.Linear) or weight is None or not weight.is_floating_point():
         kind = type(module).__name__
         raise UnsupportedModelError(
-            f"{name} is a {kind}, and neurotopo reads Linear and Conv1D modules with "
-            "floating-point weights (quantised models are not supported)."
+            f"{name} is a {kind}; only Linear and Conv1D modules with floating-point weights are "
+            "supported (no quantised models)."
         )
     return False
 
 
-def _in_projection(layer: nn.Module, where: str, path: str) -> Projection:
+def _projection(layer: nn.Module, where: str, path: str, axis: int) -> Projection:
+    """Return a projection; ``axis`` counts neurons in a Linear module."""
     module, name = _submodule(layer, where, path), f"{where}.{path}"
-    return Projection(name, module, neuron_axis=1 if _is_transposed(module, name) else 0)
-
-
-def _out_projection(layer: nn.Module, where: str, path: str) -> Projection:
-    module, name = _submodule(layer, where, path), f"{where}.{path}"
-    return Projection(name, module, neuron_axis=0 if _is_transposed(module, name) else 1)
+    return Projection(name, module, neuron_axis=1 - axis if _is_transposed(module, name) else axis)
 
 
 def _check_widths(mlps: list[MLP]) -> None:
     expected = (mlps[0].up.n_neurons, mlps[0].up.width)
     for mlp in mlps:
         for projection in (*mlp.in_projections, mlp.out):
-            found = (projection.n_neurons, projection.width)
-            if found != expected:
+            shape = (projection.n_neurons, projection.width)
+            if shape != expected:
                 raise UnsupportedModelError(
-                    f"{projection.name} has (neurons, width) = {found} where {mlps[0].up.name} has "
+                    f"{projection.name} has (neurons, width) = {shape}, {mlps[0].up.name} has "
                     f"{expected}; all layers must be equally wide."
                 )

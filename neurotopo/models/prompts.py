@@ -1,7 +1,7 @@
 """Text before and after the answer of a fact.
 
-Strings only. A causal model reads from left to right, so its prompt has to end where the answer
-starts; a masked model reads both sides. Token ids are made in :mod:`neurotopo.models.encoding`.
+A causal model reads from left to right, so its prompt must end where the answer starts; a masked
+model reads both sides. :mod:`neurotopo.models.encoding` makes token ids.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ Template = str | tuple[str, str]
 
 RELATION_TEMPLATES: Mapping[str, tuple[str, str]] = {
     # TempLAMA
-    "P6": (
-        "_X_ is the head of the government of [Y].",
-        "The head of the government of [Y] is _X_.",
-    ),
-    "P286": ("_X_ is the head coach of [Y].", "The head coach of [Y] is _X_."),
-    "P488": ("_X_ is the chair of [Y].", "The chair of [Y] is _X_."),
+    **{
+        relation: (f"_X_ is the {role} of [Y].", f"The {role} of [Y] is _X_.")
+        for relation, role in (
+            ("P6", "head of the government"),
+            ("P286", "head coach"),
+            ("P488", "chair"),
+        )
+    },
     # LAMA
     "P27": ("[Y] is _X_ citizen.", "[Y] is a citizen of _X_."),
     "P102": (
@@ -55,7 +57,7 @@ RELATION_TEMPLATES: Mapping[str, tuple[str, str]] = {
     "P413": ("[Y] plays in _X_ position.", "[Y] plays in the position of _X_."),
     "P1923": ("_X_ participated in the [Y].", "One participant in the [Y] was _X_."),
 }
-"""By relation: a wording with words after the answer, and one that ends in the answer.
+"""For each relation a wording with words after the answer, and one that ends in the answer.
 
 ``_X_`` is the answer and ``[Y]`` the subject.
 """
@@ -67,7 +69,7 @@ _GENERAL = re.compile(
     rf"\s*(?P<lead>[^,]+,\s+)?{_PLACEHOLDER}\s+(?P<verb>is|was|are|were)\s+the\s+"
     r"(?P<role>\S.*?\sof\s.*?[^\s?])\s*[.!]?\s*"
 )
-# Languages whose words are not set apart by spaces.
+# Languages without spaces between words.
 _UNSPACED = frozenset(["zh", "yue", "wuu", "lzh", "ja", "th", "lo", "km", "my", "bo", "dz"])
 _ELIDING = frozenset(["fr", "it", "ca", "oc"])
 _FULL_STOPS = {
@@ -114,8 +116,8 @@ class PromptParts:
     before : str
         Text before the answer; it never ends in a space.
     separator : {"", " "}
-        The space between ``before`` and the answer, if there is one. It belongs to the answer,
-        because tokens carry the space in front of them.
+        The space between ``before`` and the answer, if any. It belongs to the answer, because
+        tokens contain the space before them.
     after : str
         Text after the answer; empty for a causal model.
 
@@ -139,19 +141,7 @@ class PromptParts:
 def split_prompt(prompt: str) -> tuple[str, str] | None:
     """Return the text before and after the placeholder, or None without one.
 
-    Parameters
-    ----------
-    prompt : str
-        A text with at most one of :data:`PLACEHOLDERS`.
-
-    Returns
-    -------
-    tuple of str, or None
-
-    Raises
-    ------
-    ValueError
-        When there are several placeholders.
+    Several of :data:`PLACEHOLDERS` are a ValueError.
 
     Examples
     --------
@@ -160,31 +150,30 @@ def split_prompt(prompt: str) -> tuple[str, str] | None:
     ('The capital of Zúnia is ', '.')
     >>> split_prompt("Who owns Peko Motor Works?")
     """
-    found = list(re.finditer(_PLACEHOLDER, prompt))
-    if len(found) > 1:
-        marks = ", ".join(mark.group() for mark in found)
+    matches = list(re.finditer(_PLACEHOLDER, prompt))
+    if len(matches) > 1:
+        marks = ", ".join(match.group() for match in matches)
         raise ValueError(
-            f"the prompt {prompt!r} has {len(found)} placeholders ({marks}); one stands for the "
+            f"the prompt {prompt!r} has {len(matches)} placeholders ({marks}); use one for the "
             "whole answer, however many tokens it has"
         )
-    return (prompt[: found[0].start()], prompt[found[0].end() :]) if found else None
+    return (prompt[: matches[0].start()], prompt[matches[0].end() :]) if matches else None
 
 
 def causal_parts(fact: FactLike, templates: Mapping[str, Template] | None = None) -> PromptParts:
     """Return the text of a causal prompt: it ends where the answer starts.
 
-    - No placeholder: the prompt itself. A question is used as it is.
-    - Nothing but punctuation or symbols after the placeholder: the text before it.
+    - No placeholder: the prompt itself, such as a question.
+    - Only punctuation or symbols after the placeholder: the text before it.
     - Otherwise the sentence is reworded, see :func:`turned_round`.
 
-    A space at the end is moved to the answer. Where the prompt has no placeholder, a space comes
-    between it and the answer, unless the language sets no spaces, or the prompt ends in a line
-    break, an opening bracket or quotation mark or, in French and Italian, an elision.
+    A space at the end moves to the answer. Without a placeholder a space separates prompt and
+    answer, unless the language has no spaces, or the prompt ends in a line break, an opening
+    bracket or quotation mark or, in French and Italian, an elision.
 
     Parameters
     ----------
     fact : FactLike
-        The fact.
     templates : mapping of str to str or (str, str), optional
         Wordings by relation, tried before :data:`RELATION_TEMPLATES`.
 
@@ -195,8 +184,7 @@ def causal_parts(fact: FactLike, templates: Mapping[str, Template] | None = None
     Raises
     ------
     ValueError
-        When there are words after the placeholder and no template fits, or when no text is left
-        before the answer.
+        If there are words after the placeholder and no template fits, or no text before the answer.
 
     Examples
     --------
@@ -216,8 +204,8 @@ def causal_parts(fact: FactLike, templates: Mapping[str, Template] | None = None
     before = prompt if split is None else split[0]
     if not before.strip():
         raise ValueError(
-            f"{describe_fact(fact)}: no text is left before the answer, so a causal model has "
-            "nothing to read."
+            f"{describe_fact(fact)}: no text is left before the answer; a causal model needs a "
+            "prompt."
         )
     text, separator = _moved_space(before, _language_of(fact), marked=split is not None)
     return PromptParts(text, separator)
@@ -226,22 +214,9 @@ def causal_parts(fact: FactLike, templates: Mapping[str, Template] | None = None
 def masked_parts(fact: FactLike) -> PromptParts:
     """Return the text before and after the masks of a masked model.
 
-    A prompt without a placeholder gets it at its end, before a full stop: "Who owns Google?" is
-    read as "Who owns Google? _X_." Spaces are as for :func:`causal_parts`.
-
-    Parameters
-    ----------
-    fact : FactLike
-        The fact.
-
-    Returns
-    -------
-    PromptParts
-
-    Raises
-    ------
-    ValueError
-        When there is nothing but the placeholder.
+    A prompt without a placeholder gets one at its end, before a full stop: "Who owns Google?"
+    becomes "Who owns Google? _X_." Spaces are as for :func:`causal_parts`. A prompt without text
+    around the placeholder is a ValueError.
 
     Examples
     --------
@@ -266,29 +241,29 @@ def masked_parts(fact: FactLike) -> PromptParts:
 def turned_round(fact: FactLike, templates: Mapping[str, Template] | None = None) -> str:
     """Reword a prompt so that the answer comes last.
 
-    Tried in this order: the entry of ``templates`` for the fact's relation, that of
+    The first that fits: the entry of ``templates`` for the fact's relation, that of
     :data:`RELATION_TEMPLATES`, and for English the general rule "_X_ is (was, are, were) the R
-    of S." -> "The R of S is _X_.", also behind an introduction with a comma ("In 2010, ...").
+    of S." -> "The R of S is _X_.", also after an introduction with a comma ("In 2010, ...").
 
     Parameters
     ----------
     fact : FactLike
         A fact whose prompt has words after the placeholder.
     templates : mapping of str to str or (str, str), optional
-        By relation, either ``(pattern, turned)``: where the prompt reads like the pattern, what
-        stands in the place of ``[Y]`` is put into ``turned``; or ``turned`` alone, whose ``[Y]``
-        is the fact's ``subject``.
+        For each relation either ``(pattern, turned)``: if the prompt matches the pattern, its text
+        in the place of ``[Y]`` is put into ``turned``; or ``turned`` alone, whose ``[Y]`` is the
+        fact's ``subject``.
 
     Returns
     -------
     str
-        A prompt with nothing but punctuation after the placeholder, or without one.
+        A prompt with only punctuation after the placeholder, or without one.
 
     Raises
     ------
     ValueError
-        When nothing fits, or when a template does not put the answer last. The message shows
-        what to pass.
+        If nothing fits, or if a template does not put the answer last. The message shows a
+        template to pass.
 
     Examples
     --------
@@ -310,12 +285,12 @@ def turned_round(fact: FactLike, templates: Mapping[str, Template] | None = None
         lead, verb, role = general.group("lead", "verb", "role")
         return f"{lead}the {role} {verb} _X_." if lead else f"The {role} {verb} _X_."
     relation = fact.relation or "my relation"
-    named = "" if fact.relation else ", and give the fact that relation"
+    named = "" if fact.relation else ", and set the relation of the fact"
     raise ValueError(
-        f"{describe_fact(fact)}: there are words after the placeholder, and a causal model reads "
-        "from left to right, so the answer must come last. Reword the prompt, or pass templates="
+        f"{describe_fact(fact)}: there are words after the placeholder, but the answer must come "
+        "last, as a causal model reads from left to right. Reword the prompt, or pass templates="
         f"{{{relation!r}: ('_X_ leads [Y].', 'The leader of [Y] is _X_.')}}{named}: the wording "
-        "to look for and the wording to use, with _X_ for the answer and [Y] for the subject."
+        "to replace and the new wording, with _X_ for the answer and [Y] for the subject."
     )
 
 
@@ -326,7 +301,7 @@ def describe_fact(fact: FactLike) -> str:
 
 
 def _apply(template: Template, fact: FactLike) -> str | None:
-    """Fill a template, or return None where its pattern is not the wording of the prompt."""
+    """Fill a template, or return None if its pattern does not match the prompt."""
     where = f"{describe_fact(fact)}: the template of relation {fact.relation!r}"
     subject = fact.subject
     if isinstance(template, str):
@@ -336,17 +311,17 @@ def _apply(template: Template, fact: FactLike) -> str | None:
         match = _pattern_of(pattern).fullmatch(fact.prompt)
         if match is None:
             return None
-        found = match.groupdict().get("subject")
-        # The full stop of "Motor Works Inc." may be that of the abbreviation and of the sentence.
-        if found is not None and (subject is None or subject.rstrip(".") != found):
-            subject = found
+        matched = match.groupdict().get("subject")
+        # The full stop of "Motor Works Inc." may belong to the abbreviation and to the sentence.
+        if matched is not None and (subject is None or subject.rstrip(".") != matched):
+            subject = matched
     else:
         raise ValueError(f"{where} must be a string or two, got {template!r}.")
     if _SUBJECT in turned:
         if subject is None:
             raise ValueError(
-                f"{where} has [Y] for the subject, but the fact has none: give it a subject, or "
-                "pass (wording to look for, wording to use)."
+                f"{where} has [Y] for the subject, but the fact has no subject: set it, or pass "
+                "(wording to replace, new wording)."
             )
         turned = turned.replace(_SUBJECT, subject)
     split = split_prompt(turned)
@@ -381,9 +356,9 @@ def _language_of(fact: FactLike) -> str:
 
 
 def _moved_space(text: str, language: str, *, marked: bool) -> tuple[str, str]:
-    """Strip the space at the end of a text; also return whether one precedes the answer.
+    """Strip the space at the end of a text; also return the separator before the answer.
 
-    ``marked``: the place of the answer is marked, so the spacing of the text is meant.
+    If the place of the answer is ``marked``, the spacing of the text applies.
     """
     bare = _TRAILING_SPACE.sub("", text)
     spaced = bare != text

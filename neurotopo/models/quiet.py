@@ -1,4 +1,4 @@
-"""Progress bars and warnings of transformers, shown only where they are wanted."""
+"""Progress bars and warnings of transformers, shown only on request."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import contextmanager
 
 __all__ = ["quiet_transformers"]
 
-_TALKATIVE = ("transformers", "huggingface_hub")
+_LOGGERS = ("transformers", "huggingface_hub")
 
 
 @contextmanager
 def quiet_transformers(shown: bool) -> Iterator[None]:
-    """Keep the progress bars and warnings of transformers out where none were asked for."""
+    """Hide the progress bars and warnings of transformers within a block, unless ``shown``."""
     from transformers.utils import logging as progress
 
     if shown:
         yield
         return
     had_bar = progress.is_progress_bar_enabled()
-    levels = {logging.getLogger(name): logging.getLogger(name).level for name in _TALKATIVE}
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in _LOGGERS}
     progress.disable_progress_bar()
     for logger in levels:
         logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Whether a model gives the answers: greedy exact match."""
+"""Recall of facts: greedy exact match."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from neurotopo.models.answers import masked_fillings
-from neurotopo.models.edits import RowEdits, Rows, as_rows
+from neurotopo.models.edits import RowEdits, Rows, rows_of_facts
 from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.evaluation import evaluating
 from neurotopo.models.passes import Query, padded
@@ -35,11 +35,11 @@ class Score:
     language : str
         The language of the prompts.
     wordings : {"trained", "held out"}
-        Whether the model has read the prompts.
+        Whether the prompts were in the training.
     n : int
         Number of prompts.
     exact : float
-        Share of them that are answered exactly.
+        Share of prompts with an exact answer.
 
     Examples
     --------
@@ -63,25 +63,23 @@ def recalled(
     first: bool = False,
     edits: Rows | None = None,
 ) -> NDArray[np.bool_]:
-    """Return which facts a model answers exactly, decoding greedily.
+    """Return which facts a model answers exactly, with greedy decoding.
 
-    A causal model has to write all tokens of the answer and then end the text. A masked model
+    A causal model must write all tokens of the answer and then end the text. A masked model
     fills as many masks as the answer has tokens, from the left.
 
     Parameters
     ----------
     model : NeuronModel
-        The model.
     facts : sequence of Fact
-        The facts.
     ends : bool, default=True
-        False: a causal model may go on after the answer. Without an end-of-text token it may
-        anyway.
+        False: a causal model may write more after the answer, as it may without an end-of-text
+        token.
     first : bool, default=False
-        Ask for the first token of an answer only.
+        Compare the first token of an answer only.
     edits : sequence or None, default=None
-        One entry per fact, under which it is asked for: an :class:`~neurotopo.Edit`, a sequence of
-        Edits that act together, or None.
+        One entry per fact: an :class:`~neurotopo.Edit`, a sequence of Edits that act together, or
+        None.
 
     Returns
     -------
@@ -97,10 +95,10 @@ def recalled(
     """
     asked = list(_queries(model, facts, ends, first))
     plan = None if edits is None else _plan(model, facts, edits)
-    # Each token of the right answer is asked for after those before it: greedy decoding gives the
-    # answer if and only if every one of them comes out.
-    given = np.array(_all_given(model, [query for _, _, query in asked], plan), dtype=bool)
-    failed = {(i, j) for (i, j, _), right in zip(asked, given, strict=True) if not right}
+    # Greedy decoding gives the answer if and only if each of its tokens is the most probable one
+    # after those before it.
+    correct = _all_correct(model, [query for _, _, query in asked], plan)
+    failed = {(i, j) for (i, j, _), right in zip(asked, correct, strict=True) if not right}
     known = np.zeros(len(facts), dtype=bool)
     for i, j in dict.fromkeys((i, j) for i, j, _ in asked):
         known[i] |= (i, j) not in failed
@@ -108,33 +106,21 @@ def recalled(
 
 
 def scores_of(model: NeuronModel, trained: Sequence[Fact], held_out: Sequence[Fact]) -> list[Score]:
-    """Return the recall by language, on trained and on held-out wordings.
-
-    Parameters
-    ----------
-    model : NeuronModel
-        The model.
-    trained, held_out : sequence of Fact
-        Facts in wordings that were read, and in others.
-
-    Returns
-    -------
-    list of Score
-    """
+    """Return the recall by language, on wordings of the training and on held-out wordings."""
     scores = []
     for name, facts in (("trained", trained), ("held out", held_out)):
         known = recalled(model, facts)
         languages = np.array([fact.language for fact in facts])
         for language in dict.fromkeys(languages.tolist()):
-            of_it = known[languages == language]
-            scores.append(Score(language, name, len(of_it), round(float(of_it.mean()), 6)))
+            some = known[languages == language]
+            scores.append(Score(language, name, len(some), round(float(some.mean()), 6)))
     return scores
 
 
 def _queries(
     model: NeuronModel, facts: Sequence[Fact], ends: bool, first: bool
 ) -> Iterator[tuple[int, int, Query]]:
-    """Yield (number of the fact, number of its answer, what to ask)."""
+    """Yield (number of the fact, number of its answer, query)."""
     end = getattr(model.tokenizer, "eos_token_id", None) if ends else None
     for i, fact in enumerate(facts):
         encoding = model.encode(fact)
@@ -152,28 +138,25 @@ def _queries(
 
 
 def _plan(model: NeuronModel, facts: Sequence[Fact], edits: Rows) -> RowEdits | None:
-    rows = as_rows(edits, model.n_layers, model.n_neurons)
-    if len(rows) != len(facts):
-        raise ValueError(f"edits must hold one entry per fact: {len(facts)}, got {len(rows)}.")
+    rows = rows_of_facts(edits, len(facts), model.n_layers, model.n_neurons)
     return RowEdits(rows) if any(rows) else None
 
 
-def _all_given(model: NeuronModel, queries: Sequence[Query], edits: RowEdits | None) -> list[bool]:
-    """Tell for each query whether every target is the likeliest token at its position."""
+def _all_correct(
+    model: NeuronModel, queries: Sequence[Query], edits: RowEdits | None
+) -> NDArray[np.bool_]:
+    """Return for each query whether every target is the most probable token at its position."""
     settings = model.pass_settings()
     order = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
-    given = [False] * len(queries)
+    correct = np.zeros(len(queries), dtype=bool)
     with torch.inference_mode(), evaluating(model.hf_model):
         for start in range(0, len(order), _ROWS):
             some = order[start : start + _ROWS]
-            for i, right in zip(
-                some, _given(settings, [queries[i] for i in some], edits), strict=True
-            ):
-                given[i] = right
-    return given
+            correct[some] = _correct(settings, [queries[i] for i in some], edits)
+    return correct
 
 
-def _given(settings: Any, queries: Sequence[Query], edits: RowEdits | None) -> list[bool]:
+def _correct(settings: Any, queries: Sequence[Query], edits: RowEdits | None) -> list[bool]:
     model = settings.hf_model
     device = model.get_input_embeddings().weight.device
     ids, attention, at = padded(queries, settings.pad)

@@ -50,9 +50,9 @@ class RowSource(ABC):
         layer : int
             The layer.
         indices : array-like of int or None, default=None
-            The neurons; None: all of the layer.
+            The neurons. None: all of the layer.
         path : {"up", "gate"}, default="up"
-            Which in-projection of a gated MLP.
+            In-projection of a gated MLP.
         fold_norm : bool, default=False
             Multiply each row by the gain of the norm before the MLP. The row then applies to the
             normalised residual stream.
@@ -70,9 +70,7 @@ class RowSource(ABC):
         rows = self._rows(path, layer, self._check_indices(indices))
         if fold_norm:
             if not self._has_norm(layer):
-                raise ValueError(
-                    f"fold_norm=True: {self.family.name} has no norm before its MLPs to fold in."
-                )
+                raise ValueError(f"fold_norm=True: {self.family.name} has no norm before its MLPs.")
             rows = rows * self._norm_gain(layer).to(rows.device, rows.dtype)
         return _to_numpy(rows)
 
@@ -81,15 +79,12 @@ class RowSource(ABC):
 
         Parameters
         ----------
-        layer : int
-            The layer.
-        indices : array-like of int or None, default=None
-            The neurons; None: all of the layer.
+        layer, indices
+            As in :meth:`in_rows`.
 
         Returns
         -------
         ndarray, shape (n_neurons or len(indices), d_model)
-            float32, or float64 for a model in double precision.
         """
         self._check_layer(layer)
         return _to_numpy(self._rows("out", layer, self._check_indices(indices)))

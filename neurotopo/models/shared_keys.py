@@ -1,4 +1,4 @@
-"""Keys and values of sentences, computed once and shared by the rows that continue them."""
+"""Keys and values of sentences, computed once and shared by their continuations."""
 
 from __future__ import annotations
 
@@ -43,15 +43,14 @@ class SharedKeys:
         Parameters
         ----------
         owner : torch.Tensor, shape (n_rows,), or None, default=None
-            The sentence of every row; None: every sentence has the same number of neighbouring
-            rows.
+            The sentence of every row. None: every sentence has equally many neighbouring rows.
         """
         pairs = zip(self.keys, self.values, strict=True)
-        return Cache(layers=[_GoingOn(keys, values, owner) for keys, values in pairs])
+        return Cache(layers=[_ReadOnly(keys, values, owner) for keys, values in pairs])
 
 
-class _GoingOn(DynamicLayer):
-    """One layer of a cache that is read and never appended to."""
+class _ReadOnly(DynamicLayer):
+    """One read-only layer of a cache."""
 
     def __init__(
         self, keys: torch.Tensor, values: torch.Tensor, owner: torch.Tensor | None
@@ -77,16 +76,16 @@ class _GoingOn(DynamicLayer):
 
 
 class RecordedKeys:
-    """A cache for a pass whose first rows are sentences that the other rows continue.
+    """A cache for a pass whose first rows are sentences, continued by the other rows.
 
-    Every row sees the keys of its sentence before its own; a mask selects the valid ones.
+    Every row attends to the keys of its sentence before its own; a mask selects the valid ones.
 
     Parameters
     ----------
     owner : torch.Tensor, shape (n_rows,)
         The sentence of every row; sentence i is row i.
     n_sentences, n_tokens : int
-        Number of the sentences and of the tokens of each.
+        Number of sentences, and of tokens in each.
     """
 
     def __init__(self, owner: torch.Tensor, n_sentences: int, n_tokens: int) -> None:
@@ -112,11 +111,10 @@ class _Recording(DynamicLayer):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store the part of the sentences; return that of each row's sentence and the new part."""
         n, t = self.n_sentences, self.n_tokens
-        # a copy, for the rest of the array would be kept with a view
+        # a copy, as a view would keep the whole array
         self.keys, self.values = key_states[:n, :, :t].clone(), value_states[:n, :, :t].clone()
         self.is_initialized = True
-        going_on = _GoingOn(self.keys, self.values, self.owner)
-        return going_on.update(key_states, value_states)
+        return _ReadOnly(self.keys, self.values, self.owner).update(key_states, value_states)
 
 
 def growing(cache: Any) -> Any:
@@ -130,5 +128,5 @@ def _shared_layer(layer: Any) -> Any:
     if layer.keys is None:  # some layers read the keys of an earlier one
         return layer
     shared = copy.copy(layer)
-    shared.update = _GoingOn(layer.keys, layer.values, None).update
+    shared.update = _ReadOnly(layer.keys, layer.values, None).update
     return shared

@@ -1,4 +1,4 @@
-"""Edits that hold for a whole block of code, and are undone bit for bit when it ends."""
+"""Edits that are active within a block of code and restored bit for bit at its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["StandingEdits"]
 
 @dataclass
 class _Stored:
-    """Rows of one parameter as they were, and the factors now on them."""
+    """Original rows of one parameter, and their current factors."""
 
     parameter: torch.Tensor
     axis: int
@@ -37,8 +37,7 @@ class _Stored:
         shape = [1] * self.original.dim()
         shape[self.axis] = -1
         factor = self.factor.to(self.original.device, self.original.dtype).reshape(shape)
-        # a factor of 1 leaves every finite number as it is, but not always the sign of a zero or
-        # a nan: what is not edited any more is copied back instead of multiplied
+        # rows with factor 1 are copied: a product may change the sign of a zero, or a nan
         rows = torch.where(factor == 1, self.original, self.original * factor)
         with torch.no_grad():
             self.parameter.detach().index_copy_(
@@ -55,9 +54,9 @@ class _Held:
 class StandingEdits:
     """The edits that are active on one model.
 
-    Blocks may be nested and may end in any order: the rows of the weights are stored once, when
-    the first edit touches them, and are always computed anew from what is stored and from the
-    edits that still hold, so that nothing is lost and the last block to end restores every bit.
+    Blocks may be nested and may end in any order: the first edit of a row stores it, and each
+    change recomputes the row from the stored one and all active edits, so the end of the last
+    block restores every bit.
 
     Parameters
     ----------
@@ -79,9 +78,8 @@ class StandingEdits:
         for edit in edits:
             if edit.positions == "last":
                 raise ValueError(
-                    "an edit with positions='last' cannot hold for a block of code, because the "
-                    "position that predicts the answer is known only for a fact. Pass it to "
-                    "answer_probability(fact, edits=[...])."
+                    "an edit with positions='last' needs a fact, so a block of code cannot apply "
+                    "it. Pass it to answer_probability(fact, edits=[...])."
                 )
         held = _Held(tuple(edits), tuple(self._hook_values(edits)))
         self._held.append(held)
@@ -102,7 +100,7 @@ class StandingEdits:
                     yield module.register_forward_pre_hook(_scaler(indices, edit.scale))
 
     def _rewrite(self) -> None:
-        """Bring the weights into the state that the held edits ask for."""
+        """Apply the active edits to the original weights."""
         edits = [e for held in self._held for e in held.edits if e.where == "weights"]
         for stored in self._stored:
             stored.factor.fill_(1.0)
@@ -115,7 +113,7 @@ class StandingEdits:
             stored.write()
 
     def _store(self, edits: Sequence[Edit]) -> list[_Stored]:
-        """Copy the rows that any of the edits touches; the weights are the original ones now."""
+        """Copy the rows that any of the edits changes; the weights are the original ones now."""
         stored = []
         touched: dict[int, list[torch.Tensor]] = {}
         for edit in edits:

@@ -1,4 +1,4 @@
-"""The files of a checkpoint: which one holds which tensor, and what is wrong with them."""
+"""The files of a checkpoint and their tensors, with checks."""
 
 from __future__ import annotations
 
@@ -20,19 +20,9 @@ _safe_open: Any = safe_open  # it has no annotations
 
 
 def tensor_files(path: Path) -> tuple[Path, dict[str, Path]]:
-    """Find the tensors of a checkpoint.
+    """Return the folder of a checkpoint's configuration, and the file of each tensor.
 
-    Parameters
-    ----------
-    path : Path
-        A folder of safetensors, one such file, or an index of several.
-
-    Returns
-    -------
-    folder : Path
-        Where the configuration lies.
-    file_of : dict of str to Path
-        The file that holds each tensor.
+    ``path`` is a folder of safetensors, one such file, or an index of several.
     """
     if path.is_file():
         if path.name.endswith(".index.json"):
@@ -82,15 +72,14 @@ def opened(file: Path) -> Iterator[Any]:
     try:
         handle = _safe_open(file, framework="pt")
     except (SafetensorError, OSError) as error:
-        raise ValueError(
-            f"{file} cannot be read, it is truncated or no safetensors file: {error}"
-        ) from error
+        reason = f"it is truncated or no safetensors file: {error}"
+        raise ValueError(f"{file} cannot be read, {reason}") from error
     with handle as tensors:
         yield tensors
 
 
 def stored_slice(tensors: Any, key: str, file: Path) -> Any:
-    """Return what is known of a tensor without reading it, and can be read in part."""
+    """Return a lazy slice of a tensor, with shape and dtype."""
     try:
         return tensors.get_slice(key)
     except SafetensorError as error:
@@ -108,7 +97,7 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> Any:
-    """Return the configuration with the defaults of its model type, where that is known."""
+    """Return the configuration, with the defaults of its model type if that is known."""
     from transformers import AutoConfig
 
     file = folder / _CONFIG
@@ -116,8 +105,8 @@ def read_config(folder: Path) -> Any:
         raise FileNotFoundError(f"there is no {_CONFIG} in {folder}.")
     content = _json(file)
     if "model_type" not in content:
-        raise ValueError(f"{file} does not say its model_type.")
+        raise ValueError(f"{file} has no model_type.")
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (ValueError, KeyError):  # a type that transformers does not know, but a Family may
+    except (ValueError, KeyError):  # a type unknown to transformers, but perhaps not to a Family
         return SimpleNamespace(**content)

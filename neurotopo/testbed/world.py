@@ -386,8 +386,8 @@ def make_world(
     if n_people < 8:
         raise ValueError(f"n_people must be at least 8, one for each role, got {n_people}.")
     if n_countries > n_cities:
-        need = f"{n_countries} countries need as many cities for their capitals"
-        raise ValueError(f"{need}, got {n_cities}.")
+        need = f"{n_countries} countries need as many cities"
+        raise ValueError(f"every country has a different capital: {need}, got {n_cities}.")
     sizes = {
         "person": n_people,
         "city": n_cities,

@@ -67,7 +67,7 @@ def test_no_edits_no_facts(model):
 
 def test_an_edit_for_a_block_cannot_be_of_the_last_position(model):
     last = Edit([(0, 1)], positions="last")
-    refused = pytest.raises(ValueError, match="positions='last' cannot hold for a block")
+    refused = pytest.raises(ValueError, match="positions='last' needs a fact")
     with refused, model.edited(last):
         raise AssertionError
     assert not model.mlps[0].out.module._forward_pre_hooks

@@ -393,7 +393,7 @@ def test_a_tokenizer_without_a_mask_is_refused():
 def test_a_second_mask_in_the_text_is_refused():
     vocab = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "[PAD]": 3, "?": 4, "who": 5}
     tokenizer = BertTokenizer(vocab, mask_token="who")
-    with pytest.raises(ValueError, match="was read with 2 masks, not one"):
+    with pytest.raises(ValueError, match="has 2 masks, not one"):
         encode_masked(tokenizer, Fact("who ?", "?"))
 
 

@@ -191,7 +191,7 @@ def test_the_subject_keeps_the_full_stop_of_its_abbreviation():
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("[Y] has _X_.", r"'f7' .*'P54' has \[Y\] for the subject, but the fact has none"),
+        ("[Y] has _X_.", r"'f7' .*'P54' has \[Y\] for the subject, but the fact has no subject"),
         (("_X_ plays for Marly.", "[Y] has _X_."), r"'P54' has \[Y\] for the subject"),
         ("Marly has _X_ as a player.", "leaves words after the answer: 'Marly has _X_ as"),
         (("a", "b", "c"), "'P54' must be a string or two"),

@@ -14,147 +14,67 @@ LAYERS, WIDTH, INNER = 3, 16, 24
 VOCABULARY = tok.VOCABULARY
 
 GPT2_LIKE = {"n_layer": LAYERS, "n_embd": WIDTH, "n_head": 2, "n_inner": INNER, "n_positions": 64}
-USUAL = {
-    "hidden_size": WIDTH,
-    "intermediate_size": INNER,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 2,
-    "max_position_embeddings": 64,
+SIZE = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": 2}
+POSITIONS = {"max_position_embeddings": 64}
+USUAL = {**SIZE, "intermediate_size": INNER, **POSITIONS}
+LLAMA_LIKE = {**USUAL, "num_key_value_heads": 1}
+OPT_LIKE = {**SIZE, "ffn_dim": INNER, "word_embed_proj_dim": WIDTH, **POSITIONS}
+GEMMA_LIKE = {**LLAMA_LIKE, "head_dim": 8}
+FALCON_LIKE = {**SIZE, "ffn_hidden_size": INNER}
+GPT_NEO_LIKE = {
+    **{"hidden_size": WIDTH, "intermediate_size": INNER, "num_layers": LAYERS, "num_heads": 2},
+    **{"attention_types": [[["global", "local", "global"], 1]], "window_size": 4, **POSITIONS},
 }
-LLAMA_LIKE = dict(**USUAL, num_key_value_heads=1)
-OPT_LIKE = {
-    "hidden_size": WIDTH,
-    "ffn_dim": INNER,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 2,
-    "max_position_embeddings": 64,
-    "word_embed_proj_dim": WIDTH,
-}
-GEMMA_LIKE = dict(**LLAMA_LIKE, head_dim=8)
-FALCON_LIKE = {
-    "hidden_size": WIDTH,
-    "ffn_hidden_size": INNER,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 2,
-}
+DISTILBERT_LIKE = {"dim": WIDTH, "hidden_dim": INNER, "n_layers": LAYERS, "n_heads": 2, **POSITIONS}
 
-# name -> (model class, configuration class, its arguments, tokenizer)
+
+def causal(kind, tokenizer, sizes, **changes):
+    """Return model class, configuration class, its arguments and tokenizer."""
+    config = "Gemma3TextConfig" if kind == "Gemma3" else f"{kind}Config"
+    head = "LMHeadModel" if kind == "GPT2" else "ForCausalLM"
+    return getattr(tf, kind + head), getattr(tf, config), {**sizes, **changes}, tokenizer
+
+
+def masked(kind, tokenizer, sizes, **changes):
+    """Return the same for a masked model."""
+    arguments = {**sizes, **changes}
+    return getattr(tf, f"{kind}ForMaskedLM"), getattr(tf, f"{kind}Config"), arguments, tokenizer
+
+
+gpt2, llama2, qwen2 = tok.gpt2_tokenizer, tok.llama2_tokenizer, tok.qwen2_tokenizer
+gemma, bert = tok.gemma_tokenizer, tok.bert_tokenizer
+parallel = {"parallel_attn": True, "new_decoder_architecture": False}
+alibi = {"parallel_attn": False, "alibi": True, "new_decoder_architecture": False}
+
 MAKERS = {
-    "gpt2": (tf.GPT2LMHeadModel, tf.GPT2Config, GPT2_LIKE, tok.gpt2_tokenizer),
-    "gpt_neo": (
-        tf.GPTNeoForCausalLM,
-        tf.GPTNeoConfig,
-        {
-            "hidden_size": WIDTH,
-            "intermediate_size": INNER,
-            "num_layers": LAYERS,
-            "num_heads": 2,
-            "attention_types": [[["global", "local", "global"], 1]],
-            "window_size": 4,
-            "max_position_embeddings": 64,
-        },
-        tok.gpt2_tokenizer,
+    "gpt2": causal("GPT2", gpt2, GPT2_LIKE),
+    "gpt_neo": causal("GPTNeo", gpt2, GPT_NEO_LIKE),
+    "gpt_neox": causal("GPTNeoX", gpt2, USUAL),
+    "gpt_neox_serial": causal("GPTNeoX", gpt2, USUAL, use_parallel_residual=False),
+    "gptj": causal("GPTJ", gpt2, GPT2_LIKE, rotary_dim=4),
+    "opt": causal("OPT", gpt2, OPT_LIKE),
+    "opt_post_norm": causal("OPT", gpt2, OPT_LIKE, do_layer_norm_before=False),
+    "bloom": causal("Bloom", gpt2, {"hidden_size": WIDTH, "n_layer": LAYERS, "n_head": 2}),
+    "falcon": causal("Falcon", gpt2, FALCON_LIKE, **parallel),
+    "falcon_new": causal(
+        "Falcon", gpt2, FALCON_LIKE, num_kv_heads=1, new_decoder_architecture=True
     ),
-    "gpt_neox": (tf.GPTNeoXForCausalLM, tf.GPTNeoXConfig, USUAL, tok.gpt2_tokenizer),
-    "gpt_neox_serial": (
-        tf.GPTNeoXForCausalLM,
-        tf.GPTNeoXConfig,
-        dict(**USUAL, use_parallel_residual=False),
-        tok.gpt2_tokenizer,
-    ),
-    "gptj": (
-        tf.GPTJForCausalLM,
-        tf.GPTJConfig,
-        dict(**GPT2_LIKE, rotary_dim=4),
-        tok.gpt2_tokenizer,
-    ),
-    "opt": (tf.OPTForCausalLM, tf.OPTConfig, OPT_LIKE, tok.gpt2_tokenizer),
-    "opt_post_norm": (
-        tf.OPTForCausalLM,
-        tf.OPTConfig,
-        dict(**OPT_LIKE, do_layer_norm_before=False),
-        tok.gpt2_tokenizer,
-    ),
-    "bloom": (
-        tf.BloomForCausalLM,
-        tf.BloomConfig,
-        {"hidden_size": WIDTH, "n_layer": LAYERS, "n_head": 2},
-        tok.gpt2_tokenizer,
-    ),
-    "falcon": (
-        tf.FalconForCausalLM,
-        tf.FalconConfig,
-        dict(**FALCON_LIKE, parallel_attn=True, new_decoder_architecture=False),
-        tok.gpt2_tokenizer,
-    ),
-    "falcon_new": (
-        tf.FalconForCausalLM,
-        tf.FalconConfig,
-        dict(**FALCON_LIKE, num_kv_heads=1, new_decoder_architecture=True),
-        tok.gpt2_tokenizer,
-    ),
-    "falcon_alibi": (
-        tf.FalconForCausalLM,
-        tf.FalconConfig,
-        dict(**FALCON_LIKE, parallel_attn=False, alibi=True, new_decoder_architecture=False),
-        tok.gpt2_tokenizer,
-    ),
-    "phi": (tf.PhiForCausalLM, tf.PhiConfig, USUAL, tok.gpt2_tokenizer),
-    "llama": (tf.LlamaForCausalLM, tf.LlamaConfig, USUAL, tok.llama2_tokenizer),
-    "llama3": (
-        tf.LlamaForCausalLM,
-        tf.LlamaConfig,
-        dict(**LLAMA_LIKE, tie_word_embeddings=True),
-        tok.llama3_tokenizer,
-    ),
-    "mistral": (
-        tf.MistralForCausalLM,
-        tf.MistralConfig,
-        dict(**LLAMA_LIKE, sliding_window=4),
-        tok.llama2_tokenizer,
-    ),
-    "qwen2": (tf.Qwen2ForCausalLM, tf.Qwen2Config, LLAMA_LIKE, tok.qwen2_tokenizer),
-    "qwen3": (
-        tf.Qwen3ForCausalLM,
-        tf.Qwen3Config,
-        dict(**LLAMA_LIKE, head_dim=8),
-        tok.qwen2_tokenizer,
-    ),
-    "gemma": (tf.GemmaForCausalLM, tf.GemmaConfig, GEMMA_LIKE, tok.gemma_tokenizer),
-    "gemma2": (
-        tf.Gemma2ForCausalLM,
-        tf.Gemma2Config,
-        dict(**GEMMA_LIKE, sliding_window=4),
-        tok.gemma_tokenizer,
-    ),
-    "gemma3": (
-        tf.Gemma3ForCausalLM,
-        tf.Gemma3TextConfig,
-        dict(**GEMMA_LIKE, sliding_window=4, sliding_window_pattern=2),
-        tok.gemma_tokenizer,
-    ),
-    "olmo2": (tf.Olmo2ForCausalLM, tf.Olmo2Config, LLAMA_LIKE, tok.gpt2_tokenizer),
-    "bert": (tf.BertForMaskedLM, tf.BertConfig, USUAL, tok.bert_tokenizer),
-    "roberta": (tf.RobertaForMaskedLM, tf.RobertaConfig, USUAL, tok.roberta_tokenizer),
-    "xlm_roberta": (tf.XLMRobertaForMaskedLM, tf.XLMRobertaConfig, USUAL, tok.xlmr_tokenizer),
-    "distilbert": (
-        tf.DistilBertForMaskedLM,
-        tf.DistilBertConfig,
-        {
-            "dim": WIDTH,
-            "hidden_dim": INNER,
-            "n_layers": LAYERS,
-            "n_heads": 2,
-            "max_position_embeddings": 64,
-        },
-        tok.bert_tokenizer,
-    ),
-    "electra": (
-        tf.ElectraForMaskedLM,
-        tf.ElectraConfig,
-        dict(**USUAL, embedding_size=8),
-        tok.bert_tokenizer,
-    ),
+    "falcon_alibi": causal("Falcon", gpt2, FALCON_LIKE, **alibi),
+    "phi": causal("Phi", gpt2, USUAL),
+    "llama": causal("Llama", llama2, USUAL),
+    "llama3": causal("Llama", tok.llama3_tokenizer, LLAMA_LIKE, tie_word_embeddings=True),
+    "mistral": causal("Mistral", llama2, LLAMA_LIKE, sliding_window=4),
+    "qwen2": causal("Qwen2", qwen2, LLAMA_LIKE),
+    "qwen3": causal("Qwen3", qwen2, LLAMA_LIKE, head_dim=8),
+    "gemma": causal("Gemma", gemma, GEMMA_LIKE),
+    "gemma2": causal("Gemma2", gemma, GEMMA_LIKE, sliding_window=4),
+    "gemma3": causal("Gemma3", gemma, GEMMA_LIKE, sliding_window=4, sliding_window_pattern=2),
+    "olmo2": causal("Olmo2", gpt2, LLAMA_LIKE),
+    "bert": masked("Bert", bert, USUAL),
+    "roberta": masked("Roberta", tok.roberta_tokenizer, USUAL),
+    "xlm_roberta": masked("XLMRoberta", tok.xlmr_tokenizer, USUAL),
+    "distilbert": masked("DistilBert", bert, DISTILBERT_LIKE),
+    "electra": masked("Electra", bert, USUAL, embedding_size=8),
 }
 
 NAMES = tuple(MAKERS)
@@ -190,5 +110,5 @@ def build(name: str, seed: int = 0) -> NeuronModel:
 
 @cache
 def shared(name: str) -> NeuronModel:
-    """Return one model for all tests that leave it as it is."""
+    """Return one model for all tests that do not change it."""
     return build(name)
