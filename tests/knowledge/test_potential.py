@@ -127,7 +127,7 @@ def test_what_is_no_clusterer_is_refused(clusterer, error, message):
 
 @pytest.mark.parametrize("labels", [[0, 1], [0.5] * 7, [[0] * 7]])
 def test_labels_that_fit_no_neurons_are_refused(labels):
-    with pytest.raises(ValueError, match="for 7 neurons; it must give one whole number for each"):
+    with pytest.raises(ValueError, match="for 7 neurons; it must return one whole number for each"):
         DKNFinder(lambda distances: labels).find(Toy(), FACT, ALL)
 
 

@@ -352,9 +352,7 @@ def test_mixtures_of_experts_are_refused(copy_of):
 def test_another_model_than_the_configuration_says(copy_of):
     folder = copy_of("llama")
     edit_config(folder, model_type="gpt2")
-    with pytest.raises(
-        ValueError, match=r"holds no tensor like transformer\.h\.0\.mlp\.c_fc\.weight"
-    ):
+    with pytest.raises(ValueError, match=r"no tensor like transformer\.h\.0\.mlp\.c_fc\.weight"):
         CheckpointRows(folder)
 
 

@@ -466,7 +466,7 @@ def test_a_family_can_be_registered():
 def test_a_fact_that_is_too_long_is_named():
     model = zoo.shared("gpt2")
     fact = Fact("word " * 70 + "_X_", "Marly")
-    with pytest.raises(ValueError, match="the limit of .* is 64"):
+    with pytest.raises(ValueError, match=r"the limit of .* is 64"):
         model.answer_probability(fact, log=True)
 
 

@@ -21,10 +21,9 @@ LLAMA_LIKE = {**USUAL, "num_key_value_heads": 1}
 OPT_LIKE = {**SIZE, "ffn_dim": INNER, "word_embed_proj_dim": WIDTH, **POSITIONS}
 GEMMA_LIKE = {**LLAMA_LIKE, "head_dim": 8}
 FALCON_LIKE = {**SIZE, "ffn_hidden_size": INNER}
-GPT_NEO_LIKE = {
-    **{"hidden_size": WIDTH, "intermediate_size": INNER, "num_layers": LAYERS, "num_heads": 2},
-    **{"attention_types": [[["global", "local", "global"], 1]], "window_size": 4, **POSITIONS},
-}
+GPT_NEO_SIZE = {"hidden_size": WIDTH, "intermediate_size": INNER, "num_layers": LAYERS}
+GPT_NEO_ATTENTION = {"num_heads": 2, "attention_types": [[["global", "local", "global"], 1]]}
+GPT_NEO_LIKE = {**GPT_NEO_SIZE, **GPT_NEO_ATTENTION, "window_size": 4, **POSITIONS}
 DISTILBERT_LIKE = {"dim": WIDTH, "hidden_dim": INNER, "n_layers": LAYERS, "n_heads": 2, **POSITIONS}
 
 
