@@ -1,4 +1,4 @@
-"""Compact rows in a model: a submodule that its checkpoints do not contain."""
+"""Compact rows in a model: a submodule that is not in its checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neurotopo.tuning.rows import ProjectionRows
 
 __all__ = ["NAME", "Attachment", "TunedNeurons"]
 
-NAME = "tuned_neurons"  # of the submodule; a Trainer must not take it for a norm
+NAME = "tuned_neurons"  # of the submodule; a name with "norm" would exclude it from weight decay
 
 
 class TunedNeurons(nn.Module):
@@ -47,7 +47,7 @@ class TunedNeurons(nn.Module):
                 self.add_module(f"layer_{layer}", parts)
         weights = [part.projection.weight for part in self.parts()]
         if len({id(weight) for weight in weights}) < len(weights):
-            raise ValueError("layers of the model share their MLP, so no neuron is in one layer.")
+            raise ValueError("layers of the model share their MLP: a neuron has no single layer.")
 
     def parts(self) -> Iterator[ProjectionRows]:
         """Yield the rows of every projection."""
@@ -67,15 +67,7 @@ class TunedNeurons(nn.Module):
 
 
 class Attachment:
-    """A model with trained rows; :meth:`detach` undoes all changes to it.
-
-    Parameters
-    ----------
-    hf_model : transformers.PreTrainedModel
-        The model.
-    tuned : TunedNeurons
-        Its compact rows.
-    """
+    """A model with its compact rows attached; :meth:`detach` restores the model."""
 
     def __init__(self, hf_model: Any, tuned: TunedNeurons) -> None:
         check_free(hf_model)
@@ -93,7 +85,7 @@ class Attachment:
             hf_model.register_load_state_dict_post_hook(_after_load),
             register_optimizer_step_post_hook(_after_step(weakref.ref(tuned))),
         ]
-        # a model that is deleted with its rows leaves no hook
+        # no hook remains when a model is deleted with its rows
         self._finalizer = weakref.finalize(tuned, self._hooks[-1].remove)
         tuned.sync(active=True)
 
@@ -116,7 +108,7 @@ def check_free(hf_model: nn.Module) -> None:
             "another NeuronTuner is attached to this model; merge() or remove() it first."
         )
     if any(hasattr(module, "base_layer") for module in hf_model.modules()):
-        raise RuntimeError("an adapter of peft is on this model; merge or unload it first.")
+        raise RuntimeError("the model has an adapter of peft; merge or unload it first.")
 
 
 def _tuned_of(module: nn.Module) -> TunedNeurons | None:
@@ -133,7 +125,7 @@ def _before_state_dict(module: nn.Module, prefix: str, keep_vars: bool) -> None:
 def _before_load(module: nn.Module, *args: Any) -> None:
     tuned = _tuned_of(module)
     if tuned is not None:
-        tuned.sync()  # rows that are not loaded must be current, as they are read afterwards
+        tuned.sync()  # rows that the load does not replace are read again afterwards
 
 
 def _after_load(module: nn.Module, incompatible: Any) -> None:

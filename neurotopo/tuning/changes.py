@@ -47,10 +47,7 @@ def overlap(neurons: _Neurons, changed: _Neurons) -> float:
 
     Parameters
     ----------
-    neurons : NeuronSet or iterable of (int, int)
-        The neurons of which the share is computed.
-    changed : NeuronSet or iterable of (int, int)
-        The neurons that changed.
+    neurons, changed : NeuronSet or iterable of (int, int)
 
     Returns
     -------
@@ -68,8 +65,8 @@ def overlap(neurons: _Neurons, changed: _Neurons) -> float:
     >>> overlap([(0, 1), (0, 2)], [(0, 2), (1, 5), (1, 6)])
     0.5
     """
-    asked = NeuronSet(neurons)
-    return len(asked & NeuronSet(changed)) / len(asked) if len(asked) else float("nan")
+    neurons = NeuronSet(neurons)
+    return len(neurons & NeuronSet(changed)) / len(neurons) if len(neurons) else float("nan")
 
 
 @dataclass(frozen=True)
@@ -95,8 +92,8 @@ class OverlapCurve:
     --------
     >>> from neurotopo.tuning.changes import overlap_curve
     >>> changes = [[0.0, 0.1, 0.2, 1.0], [0.0, 0.0, 0.1, 0.9]]
-    >>> curve = overlap_curve(changes, {"found": [(0, 3), (0, 0)]}, [0.5], [0.25])
-    >>> curve.n_changed, curve.overlaps["found"], curve.n_neurons
+    >>> curve = overlap_curve(changes, {"dkn": [(0, 3), (0, 0)]}, [0.5], [0.25])
+    >>> curve.n_changed, curve.overlaps["dkn"], curve.n_neurons
     (array([2, 2]), array([0.5, 0.5]), 8)
     """
 
@@ -161,32 +158,29 @@ def overlap_curve(
     >>> from neurotopo.tuning.changes import overlap_curve
     >>> changes = np.arange(100.0).reshape(2, 50)
     >>> sets = {"low": [(0, 0), (0, 5)], "high": [(0, 8), (1, 49)]}
-    >>> overlap_curve(changes, sets, [0.04, 0.1], [0.01]).to_frame()[
-    ...     ["rule", "threshold", "set", "n_changed", "overlap"]
-    ... ]
+    >>> table = overlap_curve(changes, sets, [0.04], [0.01]).to_frame()
+    >>> table[["rule", "threshold", "set", "n_changed", "overlap"]]
              rule  threshold   set  n_changed  overlap
     0  multiplier       0.04   low         96      0.5
     1  multiplier       0.04  high         96      1.0
-    2  multiplier       0.10   low         90      0.0
-    3  multiplier       0.10  high         90      0.5
-    4       share       0.01   low          1      0.0
-    5       share       0.01  high          1      0.5
+    2       share       0.01   low          1      0.0
+    3       share       0.01  high          1      0.5
     """
-    found = checked_changes(changes)
-    asked = {name: _checked_set(neurons, found) for name, neurons in sets.items()}
-    changed = [changed_neurons(found, each) for each in multipliers]
-    changed += [most_changed(found, each) for each in shares]
+    values = checked_changes(changes)
+    neurons_of = {name: _checked_set(neurons, values) for name, neurons in sets.items()}
+    changed = [changed_neurons(values, each) for each in multipliers]
+    changed += [most_changed(values, each) for each in shares]
     return OverlapCurve(
         multipliers=np.asarray(multipliers, dtype=np.float64),
         shares=np.asarray(shares, dtype=np.float64),
         n_changed=np.array([len(each) for each in changed], dtype=np.int64),
         overlaps={
             name: np.array([overlap(neurons, each) for each in changed], dtype=np.float64)
-            for name, neurons in asked.items()
+            for name, neurons in neurons_of.items()
         },
-        sizes={name: len(neurons) for name, neurons in asked.items()},
-        n_neurons=found.size,
-        n_infinite=int(np.isinf(found).sum()),
+        sizes={name: len(neurons) for name, neurons in neurons_of.items()},
+        n_neurons=values.size,
+        n_infinite=int(np.isinf(values).sum()),
     )
 
 
@@ -267,33 +261,28 @@ def overlap_test(
     >>> round(overlap_test(changes, [(0, 0), (0, 1)], within_layers=True).p_value, 6)  # 1 of 6
     0.166667
     """
-    found = checked_changes(changes)
-    asked = _checked_set(neurons, found)
-    moved = changed_neurons(found) if changed is None else _checked_set(changed, found)
+    values = checked_changes(changes)
+    tested = _checked_set(neurons, values)
+    moved = changed_neurons(values) if changed is None else _checked_set(changed, values)
     if n_permutations is not None and n_permutations < 1:
         raise ValueError(f"n_permutations must be at least 1 or None, got {n_permutations}.")
-    if not len(asked):
+    if not len(tested):
         nan = float("nan")
         return OverlapTest(nan, nan, nan, n_permutations, within_layers)
-    # of each group of neurons: all, changed and tested ones
-    groups = np.array(
-        [
-            np.full(len(found), found.shape[1]),
-            np.bincount(moved.layers, minlength=len(found)),
-            np.bincount(asked.layers, minlength=len(found)),
-        ]
-    )
+    # numbers of all, changed and tested neurons in each group
+    in_layers = [np.bincount(some.layers, minlength=len(values)) for some in (moved, tested)]
+    groups = np.array([np.full(len(values), values.shape[1]), *in_layers])
     if not within_layers:
         groups = groups.sum(axis=1, keepdims=True)
-    common = len(asked & moved)
+    common = len(tested & moved)
     total, good, drawn = groups
     p_value = (
         _exact_tail(groups, common)
         if n_permutations is None
         else _drawn_tail(groups, common, n_permutations, seed)
     )
-    expected = float((drawn * (good / total)).sum()) / len(asked)
-    return OverlapTest(common / len(asked), expected, p_value, n_permutations, within_layers)
+    expected = float((drawn * (good / total)).sum()) / len(tested)
+    return OverlapTest(common / len(tested), expected, p_value, n_permutations, within_layers)
 
 
 def _exact_tail(groups: NDArray[np.int64], common: int) -> float:
@@ -303,7 +292,7 @@ def _exact_tail(groups: NDArray[np.int64], common: int) -> float:
     probability = np.ones(1)
     for total, good, drawn in groups.T.tolist():
         counts = np.arange(drawn + 1)
-        # sums of products of positive numbers: small tails keep all their digits
+        # sums of products of positive numbers: small tails stay exact
         probability = np.convolve(probability, hypergeom.pmf(counts, total, good, drawn))
     return min(1.0, float(probability[common:].sum()))
 
@@ -351,30 +340,27 @@ def binned(
     array([[2.  , 0.25]])
     """
     if min(bins, n_layers, n_neurons) < 1:
-        raise ValueError(
-            "bins, n_layers and n_neurons must be at least 1, got "
-            f"{bins}, {n_layers} and {n_neurons}."
-        )
+        got = f"{bins}, {n_layers} and {n_neurons}"
+        raise ValueError(f"bins, n_layers and n_neurons must be at least 1, got {got}.")
     bins = min(bins, n_neurons)
     starts = -(-np.arange(bins) * n_neurons // bins)
     if isinstance(neurons, np.ndarray) and neurons.dtype.kind == "f":
         changes = checked_changes(neurons)
         if changes.shape != (n_layers, n_neurons):
-            raise ValueError(
-                f"changes must have shape {(n_layers, n_neurons)}, got {changes.shape}."
-            )
+            expected = (n_layers, n_neurons)
+            raise ValueError(f"changes must have shape {expected}, got {changes.shape}.")
         known = np.isfinite(changes)
         number = np.add.reduceat(known.astype(np.float64), starts, axis=1)
         total = np.add.reduceat(np.where(known, changes, 0.0), starts, axis=1)
         return np.where(number > 0, total / np.maximum(number, 1), np.nan)
-    found = NeuronSet(neurons)
-    found.check(n_layers, n_neurons)
+    counted = NeuronSet(neurons)
+    counted.check(n_layers, n_neurons)
     counts = np.zeros((n_layers, bins))
-    np.add.at(counts, (found.layers, found.indices * bins // n_neurons), 1)
+    np.add.at(counts, (counted.layers, counted.indices * bins // n_neurons), 1)
     return counts
 
 
 def _checked_set(neurons: _Neurons, changes: NDArray[np.float64]) -> NeuronSet:
-    found = NeuronSet(neurons)
-    found.check(*changes.shape)
-    return found
+    checked = NeuronSet(neurons)
+    checked.check(*changes.shape)
+    return checked

@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA): trained rows written as one, and one of equal size to compare with."""
+"""Low-rank adapters (LoRA): trained rows as an adapter, and an adapter of equal size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -23,27 +22,24 @@ from neurotopo.tuning.tuner import NeuronTuner
 
 __all__ = ["LoraArm", "lora_like", "to_lora"]
 
-# where transformers keeps the hooks that let embeddings ask for gradients; and, without the s, one
+# attribute of transformers for the hooks of embeddings with gradients (without the s: one hook)
 _HOOKS = "_require_grads_hooks"
 
 
 def to_lora(tuner: NeuronTuner, folder: str | os.PathLike[str]) -> None:
     """Write trained rows as an adapter that ``peft.PeftModel.from_pretrained`` loads.
 
-    The change of k rows is a product of two matrices of rank k, one of which only selects the
-    neurons, so it is a LoRA of rank k. The adapter gives the same model up to rounding. It is
-    larger than what :meth:`NeuronTuner.save` writes, because the selections are stored as well.
+    The change of k rows is a LoRA of rank k: a product of two matrices, one of which only selects
+    the neurons. The adapter gives the same model up to rounding. It is larger than the files of
+    :meth:`NeuronTuner.save`, as it includes the selections. (peft has a closed list of adapter
+    types, so rows cannot be a new type.)
 
     Parameters
     ----------
     tuner : NeuronTuner
         The trained rows.
     folder : path-like
-        Gets ``adapter_config.json`` and ``adapter_model.safetensors``.
-
-    Notes
-    -----
-    peft knows its kinds of adapters by a closed list, so that rows cannot be a kind of their own.
+        Folder for ``adapter_config.json`` and ``adapter_model.safetensors``.
 
     Examples
     --------
@@ -76,10 +72,9 @@ def to_lora(tuner: NeuronTuner, folder: str | os.PathLike[str]) -> None:
 def _factors(part: ProjectionRows, with_bias: bool) -> dict[str, torch.Tensor]:
     """Return the two matrices whose product is the change of one projection."""
     change = part.weight.detach() - part.base_weight
-    selection = torch.zeros(
-        part.projection.n_neurons, len(part.indices), dtype=change.dtype, device=change.device
-    )
-    selection[part.indices, torch.arange(len(part.indices), device=change.device)] = 1
+    k = len(part.indices)
+    selection = change.new_zeros(part.projection.n_neurons, k)
+    selection[part.indices, torch.arange(k, device=change.device)] = 1
     factors = {
         "lora_A.weight": change if part.reads else selection.T,
         "lora_B.weight": selection if part.reads else change.T,
@@ -93,7 +88,7 @@ def _factors(part: ProjectionRows, with_bias: bool) -> dict[str, torch.Tensor]:
 
 
 def _config(model: NeuronModel, ranks: dict[str, int], **options: Any) -> Any:
-    """Return a LoRA's configuration in which nothing is scaled: its alphas are its ranks."""
+    """Return the configuration of a LoRA without scaling: its alphas are its ranks."""
     peft = _peft()
     return peft.LoraConfig(
         r=max(ranks.values()),
@@ -109,23 +104,15 @@ def _config(model: NeuronModel, ranks: dict[str, int], **options: Any) -> Any:
 
 
 class LoraArm:
-    """A LoRA on the MLPs of a model, to train and to take off again; see :func:`lora_like`.
+    """A temporary LoRA on the MLPs of a model; see :func:`lora_like`.
 
     Parameters
     ----------
     model : NeuronModel
-        The model.
     ranks : dict of int to int
-        The rank in every layer that has one.
+        The rank by layer.
     seed : int
         Seed of the first matrices.
-
-    Attributes
-    ----------
-    model : NeuronModel
-        The model.
-    ranks : dict of int to int
-        The rank in every layer that has one.
 
     Examples
     --------
@@ -151,7 +138,7 @@ class LoraArm:
         }
         config = _config(model, of_module)
         with torch.random.fork_rng(), warnings.catch_warnings():
-            # peft asks transformers in ways that it will give up; that is not the user's concern
+            # peft calls deprecated functions of transformers
             warnings.simplefilter("ignore", FutureWarning)
             torch.manual_seed(seed)
             self._peft_model: Any = peft.get_peft_model(hf_model, config)
@@ -163,13 +150,8 @@ class LoraArm:
     def __enter__(self) -> LoraArm:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Take the LoRA off the model."""
+    def __exit__(self, *exception: object) -> None:
+        """Remove the LoRA from the model."""
         self.remove()
 
     def parameters(self) -> Iterator[nn.Parameter]:
@@ -178,26 +160,21 @@ class LoraArm:
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers are trained."""
+        """Number of trained parameters."""
         return sum(each.numel() for each in self._parameters)
 
     def remove(self) -> None:
-        """Give the model back as it was before, bit for bit."""
+        """Restore the model bit for bit."""
         if self._peft_model is None:
             return
         self._peft_model.unload()
         self._peft_model = None
         hf_model = self.model.hf_model
         if vars(hf_model).get(_HOOKS) is not self._attributes.get(_HOOKS):
-            # with gradient checkpointing on, peft lets the embeddings ask for gradients (again)
+            # with gradient checkpointing, peft enables gradients of the embeddings again
             hf_model.disable_input_require_grads()
-            vars(hf_model).update(
-                {
-                    name: value
-                    for name, value in self._attributes.items()
-                    if name.startswith(_HOOKS[:-1])
-                }
-            )
+            old = self._attributes.items()
+            vars(hf_model).update({k: hooks for k, hooks in old if k.startswith(_HOOKS[:-1])})
         for name in set(vars(hf_model)) - set(self._attributes):
             delattr(hf_model, name)
         for parameter, flag in self._flags:
@@ -205,26 +182,25 @@ class LoraArm:
 
 
 def lora_like(model: NeuronModel, n_parameters: int, seed: int = 0) -> LoraArm:
-    """Put a LoRA on the MLPs of a model that trains as many numbers as something else does.
+    """Add a LoRA with about a given number of parameters to the MLPs of a model.
 
-    One rank in all projections of one layer is the unit. The units that come closest to the
-    number asked for are spread evenly over the layers, and which layers get one more than others,
-    or one at all where there are fewer units than layers, is drawn. So the number of parameters
-    is off by at most half a unit, unless less than one unit was asked for: then it is one.
+    The unit is one rank in all projections of one layer. The number of units closest to
+    ``n_parameters`` (at least one) is spread evenly over the layers; the layers with one unit more
+    are random. So the number of parameters differs by at most half a unit.
 
     Parameters
     ----------
     model : NeuronModel
-        The model. Its own weights are frozen until :meth:`LoraArm.remove`.
+        The model. Its weights are frozen until :meth:`LoraArm.remove`.
     n_parameters : int
-        How many numbers should be trained.
+        Wanted number of trained parameters.
     seed : int, default=0
-        Seed of the first matrices, and of the draw.
+        Seed of the first matrices and of the draw.
 
     Returns
     -------
     LoraArm
-        With ``n_parameters``, the number that came out.
+        Its ``n_parameters`` is the actual number.
 
     Examples
     --------
@@ -242,10 +218,8 @@ def lora_like(model: NeuronModel, n_parameters: int, seed: int = 0) -> LoraArm:
     units = max(1, round(n_parameters / unit))
     most = min(model.d_model, model.n_neurons) * model.n_layers
     if units > most:
-        raise ValueError(
-            f"a LoRA of full rank on all layers has {most * unit} parameters, less than the "
-            f"{n_parameters} asked for."
-        )
+        full = f"a LoRA of full rank on all layers has {most * unit} parameters"
+        raise ValueError(f"{full}, fewer than n_parameters={n_parameters}.")
     rank, extra = divmod(units, model.n_layers)
     ranks = dict.fromkeys(range(model.n_layers), rank)
     for layer in np.random.default_rng(seed).choice(model.n_layers, extra, replace=False).tolist():

@@ -23,7 +23,7 @@ __all__ = [
     "snapshot",
 ]
 
-_AT_ONCE = 1 << 22  # numbers of rows that are held in double precision at a time
+_AT_ONCE = 1 << 22  # values converted to double precision at a time
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,8 @@ class RowSnapshot:
                     )
                 wrong = ~np.isfinite(rows).all(axis=1)
                 if wrong.any():
-                    raise ValueError(
-                        f"a row of neuron ({layer}, {int(wrong.argmax())}) is not finite."
-                    )
+                    neuron = (layer, int(wrong.argmax()))
+                    raise ValueError(f"a row of neuron {neuron} is not finite.")
 
     def __repr__(self) -> str:
         return f"RowSnapshot(n_layers={len(self.in_rows)}, n_neurons={len(self.in_rows[0])})"
@@ -77,28 +76,26 @@ def snapshot(model: NeuronModel) -> RowSnapshot:
     Parameters
     ----------
     model : NeuronModel
-        The model, before or after training. Rows that are nan or infinite are an error.
+        The model, with finite rows.
 
     Returns
     -------
     RowSnapshot
-        Copies: training does not change them. They take as much memory as the MLPs of the model
-        in single precision.
+        Copies that training does not change. They need the memory of the model's MLPs in single
+        precision.
 
     Examples
     --------
     >>> from neurotopo.models.examples import random_model
     >>> from neurotopo.tuning.changes import snapshot
     >>> before = snapshot(random_model("llama"))
-    >>> before
-    RowSnapshot(n_layers=3, n_neurons=24)
     >>> before.in_rows[0].shape, before.out_rows[0].shape
     ((24, 24), (24, 12))
     """
     paths = ("up", "gate") if model.is_gated else ("up",)
     layers = range(model.n_layers)
     return RowSnapshot(
-        # both make copies; the rows themselves may share the memory of the weights
+        # both copy, as the rows may share the memory of the weights
         [np.hstack([model.in_rows(layer, path=path) for path in paths]) for layer in layers],
         [np.array(model.out_rows(layer)) for layer in layers],
     )
@@ -122,9 +119,8 @@ def neuron_changes(before: RowSnapshot, after: RowSnapshot) -> NDArray[np.float6
     Returns
     -------
     ndarray of float64, shape (n_layers, n_neurons)
-        The changes, never nan. A row of zeros has no relative change: it counts as 0 if it is
-        still zero and as infinite if not, so that ``np.isinf(changes).sum()`` is the number of
-        neurons that were changed from nothing.
+        The changes, never nan. The change of a row of zeros is 0 if it is still zero, else
+        infinite: ``np.isinf(changes).sum()`` is the number of such neurons.
 
     References
     ----------
@@ -183,7 +179,7 @@ def _scaled(rows: NDArray[np.float64], exponent: NDArray[np.intc]) -> NDArray[np
 
 
 def _norm(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intc]]:
-    """Return the norm of every row: a number of moderate size, and a power of two."""
+    """Return the norm of every row as a number of moderate size and a power of two."""
     exponent = _exponent(rows)
     return np.linalg.norm(_scaled(rows, -exponent), axis=1), exponent
 
@@ -196,13 +192,12 @@ def changed_neurons(changes: ArrayLike, multiplier: float = 0.04) -> NeuronSet:
     changes : array-like, shape (n_layers, n_neurons)
         Result of :func:`neuron_changes`.
     multiplier : float, default=0.04
-        The share. The paper has 0.04 for GPT-2 and 0.05 for LLaMA 2, and tried 0.01 to 0.1.
+        The share. The paper uses 0.04 for GPT-2 and 0.05 for LLaMA 2, of 0.01 to 0.1.
 
     Returns
     -------
     NeuronSet
-        A neuron whose change is infinite is always in it, and the greatest change is that of the
-        others: measured by an infinite one, nothing else would count.
+        Includes all neurons with an infinite change; the greatest change is that of the others.
 
     References
     ----------
@@ -215,18 +210,17 @@ def changed_neurons(changes: ArrayLike, multiplier: float = 0.04) -> NeuronSet:
     >>> changed_neurons([[0.5, 0.01, 0.0], [0.03, 0.02, float("inf")]])
     NeuronSet([(0, 0), (1, 0), (1, 2)])
     """
-    found = checked_changes(changes)
+    values = checked_changes(changes)
     if not 0 <= multiplier < np.inf:
         raise ValueError(f"multiplier must be finite and not negative, got {multiplier}.")
-    greatest = found[np.isfinite(found)].max(initial=0.0)
-    return NeuronSet.from_arrays(*np.nonzero(found > multiplier * greatest))
+    greatest = values[np.isfinite(values)].max(initial=0.0)
+    return NeuronSet.from_arrays(*np.nonzero(values > multiplier * greatest))
 
 
 def most_changed(changes: ArrayLike, share: float) -> NeuronSet:
-    """Return a share of all neurons, those that changed most.
+    """Return the share of all neurons that changed most.
 
-    The threshold of :func:`changed_neurons` hangs on the one neuron that changed most, this one
-    does not.
+    Unlike the threshold of :func:`changed_neurons`, this one does not depend on a single neuron.
 
     Parameters
     ----------
@@ -238,8 +232,8 @@ def most_changed(changes: ArrayLike, share: float) -> NeuronSet:
     Returns
     -------
     NeuronSet
-        Of equal changes at the end all are left out, so it may be smaller. A neuron that did not
-        change is never in it.
+        Smaller if several neurons at its end have the same change; never includes an unchanged
+        neuron.
 
     Examples
     --------
@@ -247,22 +241,22 @@ def most_changed(changes: ArrayLike, share: float) -> NeuronSet:
     >>> most_changed([[0.5, 0.01, 0.0], [0.03, 0.02, 0.02]], 0.5)
     NeuronSet([(0, 0), (1, 0)])
     """
-    found = checked_changes(changes)
+    values = checked_changes(changes)
     if not 0 <= share <= 1:
         raise ValueError(f"share must be between 0 and 1, got {share}.")
-    n = round(share * found.size)
-    ordered = np.sort(found, axis=None)
-    bar = ordered[found.size - n - 1] if n < found.size else 0.0
-    return NeuronSet.from_arrays(*np.nonzero(found > bar))
+    n = round(share * values.size)
+    ordered = np.sort(values, axis=None)
+    bar = ordered[values.size - n - 1] if n < values.size else 0.0
+    return NeuronSet.from_arrays(*np.nonzero(values > bar))
 
 
 def checked_changes(changes: ArrayLike) -> NDArray[np.float64]:
-    """Check changes of neurons: infinite ones are in order."""
-    found = np.asarray(changes, dtype=np.float64)
-    if found.ndim != 2 or found.size == 0:
-        raise ValueError(f"changes must have shape (n_layers, n_neurons), got {found.shape}.")
-    wrong = ~(found >= 0)
+    """Return changes of neurons as an array; raise an error if one is negative or nan."""
+    values = np.asarray(changes, dtype=np.float64)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"changes must have shape (n_layers, n_neurons), got {values.shape}.")
+    wrong = ~(values >= 0)
     if wrong.any():
         layer, index = np.argwhere(wrong)[0]
-        raise ValueError(f"the change of neuron ({layer}, {index}) is {found[layer, index]}.")
-    return found
+        raise ValueError(f"the change of neuron ({layer}, {index}) is {values[layer, index]}.")
+    return values

@@ -19,26 +19,25 @@ _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 class ProjectionRows(nn.Module):
     """Rows of one projection as a separate parameter, with a copy of their first values.
 
-    The matrix stays frozen. Changed rows are written into it, so the module itself computes the
+    The matrix is frozen. Changed rows are written into it, so the module itself computes the
     forward pass, from the same matrix as after a merge.
 
     Parameters
     ----------
     projection : Projection
-        The projection.
     indices : torch.Tensor of int64, shape (k,)
         The neurons, each once.
     reads : bool
         True for an in-projection, False for an out-projection.
     bias : bool
-        Whether the entries of the bias are trained too, if there is one.
+        Train the entries of the bias too, if there is one.
 
     Attributes
     ----------
     weight : torch.nn.Parameter, shape (k, d_model)
         The rows.
     bias : torch.nn.Parameter or None, shape (k,)
-        The entries of the bias, None where none are trained.
+        The entries of the bias; None if they are not trained.
     """
 
     indices: torch.Tensor
@@ -52,7 +51,7 @@ class ProjectionRows(nn.Module):
         self.projection = projection
         self.reads = reads
         _check(projection.weight, projection.name)
-        # Conv1D stores (in, out), and its neurons lie along the other axis
+        # Conv1D stores (in, out), so its neurons are on the other axis
         self.transposed = projection.neuron_axis == (1 if reads else 0)
         self.register_buffer("indices", indices.to(projection.weight.device), persistent=False)
         rows = projection.weight.detach().index_select(projection.neuron_axis, self.indices)
@@ -77,15 +76,10 @@ class ProjectionRows(nn.Module):
     # The matrix
 
     def sync(self, *, active: bool | None = None, force: bool = False) -> None:
-        """Write the trained or the first rows into the matrix, as needed.
+        """Write the trained (``active``) or the first rows into the matrix, as needed.
 
-        Parameters
-        ----------
-        active : bool or None, default=None
-            Whether the matrix holds the trained rows; None: as before.
-        force : bool, default=False
-            Write even without a known change: PyTorch does not count changes through
-            ``tensor.data``.
+        ``active=None`` does not switch. ``force`` writes even without a known change, as PyTorch
+        does not count changes through ``tensor.data``.
         """
         active = self._active if active is None else active
         if not active:
@@ -121,9 +115,9 @@ class ProjectionRows(nn.Module):
             self.bias.copy_(self.projection.bias.detach().index_select(0, self.indices))
 
     def stamp(self) -> tuple[int, int, int]:
-        """Return a value that is equal exactly while the matrix holds the same numbers.
+        """Return a value that changes exactly when the numbers in the matrix change.
 
-        Switching the rows off and on again keeps it; writes by others change it.
+        Switching the rows off and on again restores it.
         """
         weight = self.projection.weight
         content = self._contents if self._active else 0
@@ -185,14 +179,14 @@ class _TunedLinear(torch.autograd.Function):
         ctx.rows = rows
         ctx.x_shape, ctx.x_dtype = x.shape, x.dtype
         if ctx.needs_input_grad[0]:
-            # The stamp allows the matrix to change and change back before the backward pass.
+            # The matrix may change and change back before the backward pass.
             ctx.matrix, ctx.stamp = rows.projection.weight.detach(), rows.stamp()
         kept = None
         if ctx.needs_input_grad[1]:
             kept = x.reshape(-1, x.shape[-1])
             if not rows.reads:  # only the values of trained neurons are needed
                 kept = kept.index_select(1, rows.indices)
-            # under autocast the module computes in another precision than its input
+            # under autocast the precision of the module differs from that of its input
             kept = kept.to(result.dtype)
         ctx.save_for_backward(kept)
         return result
@@ -230,17 +224,12 @@ def _state(parameter: torch.Tensor) -> tuple[int, int]:
 
 
 def _check(tensor: torch.Tensor, name: str) -> None:
-    if tensor.is_meta:
-        raise ValueError(
-            f"the weights of {name} are not in memory (offloaded or sharded?) and cannot be "
-            "trained."
-        )
-    if tensor.dtype not in _DTYPES or type(tensor.detach()) is not torch.Tensor:
-        raise ValueError(
-            f"the weights of {name} are quantised or sharded ({type(tensor.data).__name__} of "
-            f"{str(tensor.dtype).removeprefix('torch.')}) and cannot be trained."
-        )
-    if tensor.is_inference():
-        raise ValueError(
-            f"the weights of {name} were made in torch.inference_mode and cannot be trained."
-        )
+    kind = f"{type(tensor.data).__name__} of {str(tensor.dtype).removeprefix('torch.')}"
+    for wrong, reason in (
+        (tensor.is_meta, "are not in memory (offloaded or sharded?)"),
+        (tensor.dtype not in _DTYPES, f"are quantised or sharded ({kind})"),
+        (type(tensor.detach()) is not torch.Tensor, f"are quantised or sharded ({kind})"),
+        (tensor.is_inference(), "were made in torch.inference_mode"),
+    ):
+        if wrong:
+            raise ValueError(f"the weights of {name} {reason} and cannot be trained.")

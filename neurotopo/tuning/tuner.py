@@ -1,4 +1,4 @@
-"""NeuronTuner: training for the rows of given neurons, and for nothing else."""
+"""NeuronTuner: training of the rows of given neurons only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import torch
@@ -25,44 +24,37 @@ __all__ = ["NeuronTuner"]
 class NeuronTuner:
     """Train the in-rows, biases and out-rows of given neurons; the rest cannot change.
 
-    The rows become small parameters of their own, beside the matrices, which are frozen. So
-    optimizers hold state for the chosen rows alone, and weight decay or momentum find nothing
-    else to move. A forward is computed from the whole matrices, with the rows written into them.
+    The rows are separate, small parameters; the matrices are frozen. So optimizers have state for
+    the chosen rows only, and weight decay or momentum cannot change other weights. The forward
+    pass uses the whole matrices, with the rows written into them.
 
     Parameters
     ----------
     model : NeuronModel
-        The model. Until :meth:`remove` or :meth:`merge` its other parameters ask for no gradient.
+        The model. Its other parameters are frozen until :meth:`remove` or :meth:`merge`.
     neurons : NeuronSet or iterable of (layer, index)
         The neurons, at least one.
     bias : bool, default=True
-        Train the neurons' biases in the in-projections too, where the model has them.
-
-    Attributes
-    ----------
-    model : NeuronModel
-        The model.
-    neurons : NeuronSet
-        The neurons.
+        Also train the neurons' biases in the in-projections, if the model has them.
 
     Raises
     ------
     ValueError
-        When there are no neurons, when one does not exist, and for weights that are quantised,
+        If there are no neurons, if one does not exist, and for weights that are quantised,
         sharded or not in memory.
     RuntimeError
-        When another tuner is attached to the model.
+        If another tuner is attached to the model.
 
     Notes
     -----
-    After ``optimizer.step()`` of a PyTorch optimizer the matrices hold the new rows at once, and
-    after any other change when the model is run next. Only changes through ``tensor.data``
-    outside an optimizer are not noticed; :meth:`sync` writes them.
+    The matrices hold the new rows directly after ``optimizer.step()`` of a PyTorch optimizer, and
+    after any other change at the next run of the model. After changes through ``tensor.data``
+    outside an optimizer call :meth:`sync`.
 
     For ``transformers.Trainer`` pass ``tuner.model.hf_model``: the rows are among its parameters
     while the tuner is attached, and its checkpoints are those of an ordinary model with the
-    trained rows in place. With reentrant gradient checkpointing call
-    ``hf_model.enable_input_require_grads()``, as for every model whose embeddings are frozen.
+    trained rows. With reentrant gradient checkpointing call
+    ``hf_model.enable_input_require_grads()``, as for every model with frozen embeddings.
 
     Examples
     --------
@@ -73,11 +65,8 @@ class NeuronTuner:
     >>> tokens = torch.tensor([[4, 5, 6, 7, 8]])
     >>> with NeuronTuner(model, [(0, 3), (2, 1)]) as tuner:
     ...     optimizer = torch.optim.AdamW(tuner.parameters(), lr=0.01)
-    ...     for _ in range(20):
-    ...         loss = model.hf_model(tokens, labels=tokens).loss
-    ...         loss.backward()
-    ...         optimizer.step()
-    ...         optimizer.zero_grad()
+    ...     model.hf_model(tokens, labels=tokens).loss.backward()
+    ...     optimizer.step()
     ...     tuner
     ...     tuner.difference()["layer_0.up.weight"].shape
     NeuronTuner(2 neurons, 50 parameters, enabled)
@@ -92,10 +81,8 @@ class NeuronTuner:
         self.neurons.check(model.n_layers, model.n_neurons)
         check_free(model.hf_model)
         if getattr(model.hf_model.config, "slow_but_exact", False):
-            raise ValueError(
-                "config.slow_but_exact=True computes the MLP without calling its out-projection, "
-                "so its rows cannot be trained."
-            )
+            reason = "computes the MLP without calling its out-projection"
+            raise ValueError(f"config.slow_but_exact=True {reason}; its rows cannot be trained.")
         self._bias = bias
         self._tuned = TunedNeurons(model.mlps, self.neurons, bias=bias)
         self._base: Fingerprint | None = None
@@ -110,12 +97,7 @@ class NeuronTuner:
     def __enter__(self) -> NeuronTuner:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Remove the tuner, unless it was merged."""
         if self._state == "attached":
             self.remove()
@@ -142,11 +124,11 @@ class NeuronTuner:
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers are trained."""
+        """Number of trained parameters."""
         return sum(each.numel() for each in self.parameters())
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return a copy of the rows as they are trained so far, by name.
+        """Return a copy of the trained rows, by name.
 
         Returns
         -------
@@ -156,7 +138,7 @@ class NeuronTuner:
 
     @torch.no_grad()
     def set_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take rows that :meth:`state` returned before.
+        """Set the rows to a result of :meth:`state`.
 
         Parameters
         ----------
@@ -169,17 +151,15 @@ class NeuronTuner:
             odd = sorted(set(state) ^ set(parameters))[0]
             raise ValueError(f"state and tuner do not have the same rows: {odd} is only in one.")
         for name, value in state.items():
-            if value.shape != parameters[name].shape:
-                raise ValueError(
-                    f"{name} must have the shape {tuple(parameters[name].shape)}, got "
-                    f"{tuple(value.shape)}."
-                )
+            expected, shape = tuple(parameters[name].shape), tuple(value.shape)
+            if shape != expected:
+                raise ValueError(f"{name} must have the shape {expected}, got {shape}.")
         for name, value in state.items():
             parameters[name].copy_(value)
         self._tuned.sync()
 
     def difference(self) -> dict[str, torch.Tensor]:
-        """Return the rows less what they were at first, by name, in at least single precision.
+        """Return the change of the rows, by name, in at least single precision.
 
         Returns
         -------
@@ -196,7 +176,7 @@ class NeuronTuner:
 
     @property
     def enabled(self) -> bool:
-        """Whether the model has the trained rows, and not those it had at first."""
+        """Whether the model has the trained rows, not the first ones."""
         return self._state != "removed" and all(part.is_active for part in self._tuned.parts())
 
     def enable(self) -> None:
@@ -205,13 +185,13 @@ class NeuronTuner:
         self._tuned.sync(active=True)
 
     def disable(self) -> None:
-        """Put the rows back that the model had at first; the trained ones are kept aside."""
+        """Put the first rows into the model; the tuner keeps the trained ones."""
         self._check_attached("be disabled")
         self._tuned.sync(active=False)
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
-        """Let the model be what it was at first for a block of code."""
+        """Disable the tuner within a block of code."""
         before = self.enabled
         self.disable()
         try:
@@ -227,7 +207,7 @@ class NeuronTuner:
             self._tuned.sync(force=True)
 
     def merge(self) -> None:
-        """Leave the trained rows in the model for good, and take everything else off it."""
+        """Leave the trained rows in the model and remove everything else."""
         self._check_attached("be merged")
         self._tuned.sync(active=True)
         self._attachment.detach()
@@ -241,7 +221,7 @@ class NeuronTuner:
         self._state = "attached"
 
     def remove(self) -> None:
-        """Give the model back as it was before, bit for bit; the trained rows stay readable."""
+        """Restore the model bit for bit; the trained rows stay readable."""
         if self._state == "removed":
             return
         if self._state == "merged":
@@ -260,33 +240,31 @@ class NeuronTuner:
     # Files
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the rows, and what they belong to, without the model.
+        """Write the rows, their neurons and the fingerprint of the model.
 
         Parameters
         ----------
         folder : path-like
-            Gets ``rows.safetensors`` and ``config.json``; it is made if it is not there.
+            Folder for ``rows.safetensors`` and ``config.json``.
         """
-        write_saved(
-            Path(folder),
-            Saved.describe(self.model, self._base_fingerprint(), self.neurons, self._bias),
-            self.state(),
-        )
+        base = self._base_fingerprint()
+        saved = Saved.describe(self.model, base, self.neurons, self._bias)
+        write_saved(Path(folder), saved, self.state())
 
     def load(self, folder: str | os.PathLike[str]) -> None:
-        """Take the rows that another tuner of the same neurons and model has saved.
+        """Set the rows to those saved by another tuner of the same neurons and model.
 
         Parameters
         ----------
         folder : path-like
-            What :meth:`save` wrote.
+            A folder of :meth:`save`.
 
         Raises
         ------
         FileNotFoundError
-            When there is no such folder, or a file is missing.
+            If a file is missing.
         ValueError
-            When a file is broken, or was written for other neurons or for another model.
+            If a file is broken, or is for other neurons or another model.
         """
         self._check_attached("load rows")
         saved, rows = read_saved(Path(folder))
@@ -313,9 +291,9 @@ class NeuronTuner:
         Parameters
         ----------
         model : NeuronModel
-            The model whose rows were trained, as it was before.
+            The model before the training.
         folder : path-like
-            What :meth:`save` wrote.
+            A folder of :meth:`save`.
 
         Returns
         -------
@@ -345,14 +323,14 @@ class NeuronTuner:
         return tuner
 
     def _base_fingerprint(self) -> Fingerprint:
-        """Return what tells the model, as it was before, from others."""
+        """Return the fingerprint of the model before training."""
         if self._base is None:
             active, hf_model = self.enabled, self.model.hf_model
             attached = self._state == "attached"
             if active:
                 self._tuned.sync(active=False)
             if attached:
-                delattr(hf_model, NAME)  # its parameters are not the model's
+                delattr(hf_model, NAME)  # the fingerprint does not include its parameters
             try:
                 self._base = fingerprint(self.model)
             finally:

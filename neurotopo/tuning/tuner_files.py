@@ -1,4 +1,4 @@
-"""The files of a tuner: the rows alone, and which neurons of which model they are."""
+"""The files of a tuner: the rows, their neurons and their model."""
 
 from __future__ import annotations
 
@@ -24,24 +24,12 @@ _KIND = "neurotopo.NeuronTuner"
 _VERSION = 1
 _ROWS = "rows.safetensors"
 _CONFIG = "config.json"
-_HEADER = "config_sha256"  # in the rows' file: the configuration that was written with it
+_HEADER = "config_sha256"  # in the file of rows: hash of the configuration written with it
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What ``config.json`` says of saved rows.
-
-    Attributes
-    ----------
-    neurons : NeuronSet
-        The neurons.
-    bias : bool
-        Whether biases are among the rows.
-    shape : dict
-        The size of the model.
-    model : dict
-        Its fingerprint, before any training.
-    """
+    """Content of ``config.json``: neurons, bias option, size and first fingerprint of the model."""
 
     neurons: NeuronSet
     bias: bool
@@ -66,7 +54,7 @@ class Saved:
             "bias": self.bias,
             "neurons": by_layer,
         }
-        # one line for each entry, for a list of numbers with one line each is long
+        # one line per entry
         lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -104,32 +92,30 @@ def _shape(model: NeuronModel) -> dict[str, Any]:
 
 
 def check_shape(saved: Saved, model: NeuronModel) -> None:
-    """Raise an error that names what differs between the size of a model and that of another."""
+    """Raise an error that names the first difference between the sizes of two models."""
     for name, here in _shape(model).items():
         there = saved.shape.get(name)
         if there != here:
-            raise ValueError(
-                f"the rows were trained on another model: its {name} is {there}, and here it is "
-                f"{here}."
-            )
+            difference = f"its {name} is {there}, and here it is {here}"
+            raise ValueError(f"the rows were trained on another model: {difference}.")
 
 
 def check_fit(saved: Saved, base: Fingerprint) -> None:
-    """Raise an error that names what differs between two models of one size."""
+    """Raise an error that names the first difference between two models of one size."""
     words = {
-        "architecture": "its architecture is not the same",
-        "dtype": "its precision is not the same",
-        "config": "its configuration is not the same",
-        "weights": "its weights are not the same",
+        "architecture": "architecture is",
+        "dtype": "precision is",
+        "config": "configuration is",
+        "weights": "weights are",
     }
-    here = base.to_dict()  # the tokenizer may differ, it has no part in the rows
-    for name, sentence in words.items():
+    here = base.to_dict()  # the tokenizer may differ
+    for name, subject in words.items():
         if saved.model.get(name) != here[name]:
-            raise ValueError(f"the rows were trained on another model: {sentence}.")
+            raise ValueError(f"the rows were trained on another model: its {subject} not the same.")
 
 
 def write_saved(folder: Path, saved: Saved, rows: Mapping[str, torch.Tensor]) -> None:
-    """Write both files, each at once or not at all."""
+    """Write both files, each completely or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     text = saved.to_json()
     tensors = {name: each.cpu().contiguous() for name, each in rows.items()}
@@ -143,7 +129,7 @@ def read_saved(folder: Path) -> tuple[Saved, dict[str, torch.Tensor]]:
     """Read both files and check that they belong together."""
     for name in (_CONFIG, _ROWS):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"there is no {name} in {folder}, so no rows were saved there.")
+            raise FileNotFoundError(f"there is no {name} in {folder}: it has no saved rows.")
     try:
         text = (folder / _CONFIG).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

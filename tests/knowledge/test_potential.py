@@ -145,7 +145,7 @@ def test_an_estimator_without_parameters():
 
 def test_the_graph_must_be_of_the_neurons():
     graph = NeuronGraph.from_model(Toy(), GROUPS[0])
-    with pytest.raises(ValueError, match="must be the same"):
+    with pytest.raises(ValueError, match="the graph has the neurons"):
         DKNFinder().find(Toy(), FACT, ALL, graph=graph)
     with pytest.raises(ValueError, match=r"neuron \(0, 2\) of a component is not in neurons"):
         DKNFinder().evaluate(Toy(), FACT, GROUPS, neurons=GROUPS[0])

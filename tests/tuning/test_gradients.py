@@ -20,17 +20,23 @@ def zero(tuner):
         each.grad = None
 
 
+def one_by_one(model, tuner):
+    """Return the gradients of two batches, each alone."""
+    parts = []
+    for seed in (0, 1):
+        loss_of(model, batch(model, seed)).backward()
+        parts.append(gradients(tuner))
+        zero(tuner)
+    return parts
+
+
 # Gradients
 
 
 def test_backward_passes_add_up():
     model = small()
     with NeuronTuner(model, NEURONS) as tuner:
-        parts = []
-        for seed in (0, 1):
-            loss_of(model, batch(model, seed)).backward()
-            parts.append(gradients(tuner))
-            zero(tuner)
+        parts = one_by_one(model, tuner)
         for seed in (0, 1):
             loss_of(model, batch(model, seed)).backward()
         for name, value in gradients(tuner).items():
@@ -41,11 +47,7 @@ def test_backward_passes_add_up():
 def test_two_forwards_before_the_backwards(kind):
     model = small(kind, dtype=torch.float64)
     with NeuronTuner(model, NEURONS) as tuner:
-        alone = []
-        for seed in (0, 1):
-            loss_of(model, batch(model, seed)).backward()
-            alone.append(gradients(tuner))
-            zero(tuner)
+        alone = one_by_one(model, tuner)
         losses = [loss_of(model, batch(model, seed)) for seed in (0, 1)]
         for at in (1, 0):
             losses[at].backward()

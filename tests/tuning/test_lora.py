@@ -23,18 +23,23 @@ BUILD = {
 }
 
 
+def trained(model, base, neurons, folder):
+    """Train rows; return their tuner, an adapter of another model, and the logits of both."""
+    tokens = batch(model)
+    with NeuronTuner(model, neurons) as tuner:
+        train(model, tuner.parameters(), 5)
+        to_lora(tuner, folder)
+        tuned = logits_of(model, tokens)
+    adapter = peft.PeftModel.from_pretrained(base.hf_model, folder)
+    with torch.no_grad():
+        return tuner, adapter, tuned, adapter(input_ids=tokens).logits
+
+
 @pytest.mark.parametrize("name", sorted(BUILD))
 def test_the_adapter_is_the_trained_model(name, tmp_path):
     model, base = BUILD[name](), BUILD[name]()
-    tokens = batch(model)
-    plain = logits_of(model, tokens)
-    with NeuronTuner(model, NEURONS) as tuner:
-        train(model, tuner.parameters(), 5)
-        to_lora(tuner, tmp_path)
-        tuned = logits_of(model, tokens)
-    adapter = peft.PeftModel.from_pretrained(base.hf_model, tmp_path)
-    with torch.no_grad():
-        logits = adapter(input_ids=tokens).logits
+    plain = logits_of(model, batch(model))
+    tuner, adapter, tuned, logits = trained(model, base, NEURONS, tmp_path)
     torch.testing.assert_close(logits, tuned, rtol=1e-4, atol=1e-4)
     assert (tuned - plain).abs().max() > 100 * (logits - tuned).abs().max()
     merged = adapter.merge_and_unload().state_dict()
@@ -57,14 +62,8 @@ def test_layers_whose_numbers_begin_alike_are_told_apart(tmp_path):
 
     neurons = NeuronSet([(1, 1), (11, 2), (11, 3)])
     model, base = (random_model("gpt2", n_layers=12) for _ in range(2))
-    tokens = batch(model)
-    with NeuronTuner(model, neurons) as tuner:
-        train(model, tuner.parameters(), 5)
-        to_lora(tuner, tmp_path)
-        tuned = logits_of(model, tokens)
-    adapter = peft.PeftModel.from_pretrained(base.hf_model, tmp_path)
-    with torch.no_grad():
-        torch.testing.assert_close(adapter(input_ids=tokens).logits, tuned, rtol=1e-4, atol=1e-4)
+    _, _, tuned, logits = trained(model, base, neurons, tmp_path)
+    torch.testing.assert_close(logits, tuned, rtol=1e-4, atol=1e-4)
 
 
 def _trace(model):
@@ -146,13 +145,13 @@ def test_messages():
     model = small()
     with pytest.raises(ValueError, match="n_parameters must be at least 1, got 0"):
         lora_like(model, 0)
-    with pytest.raises(ValueError, match="full rank on all layers has 2592 parameters, less than"):
+    with pytest.raises(ValueError, match="full rank on all layers has 2592 parameters, fewer than"):
         lora_like(model, 10_000)
     refused = pytest.raises(RuntimeError, match="another NeuronTuner is attached")
     with NeuronTuner(model, NEURONS), refused:
         lora_like(model, 100)
     with lora_like(model, 100):
         for call in (lambda: NeuronTuner(model, NEURONS), lambda: lora_like(model, 100)):
-            with pytest.raises(RuntimeError, match="an adapter of peft is on this model"):
+            with pytest.raises(RuntimeError, match="the model has an adapter of peft"):
                 call()
     NeuronTuner(model, NEURONS).remove()
