@@ -359,8 +359,8 @@ def test_counts_and_means_use_the_same_bins():
 
 
 def test_infinite_changes_have_no_part_in_means():
-    found = binned(np.array([[INF, 1.0, INF, INF]]), 1, 4, 2)
-    np.testing.assert_array_equal(found, [[1.0, NAN]])
+    means = binned(np.array([[INF, 1.0, INF, INF]]), 1, 4, 2)
+    np.testing.assert_array_equal(means, [[1.0, NAN]])
 
 
 def test_torch_is_not_loaded():
