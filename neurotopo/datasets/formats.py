@@ -45,7 +45,7 @@ FORMATS = tuple(_READERS)
 
 
 def load_facts(path: PathLike, format: str = "auto", on_error: str = "raise") -> Dataset:
-    r"""Read a file or folder of facts in any of the known formats.
+    """Read a file or folder of facts in any of the known formats.
 
     Parameters
     ----------
@@ -62,13 +62,10 @@ def load_facts(path: PathLike, format: str = "auto", on_error: str = "raise") ->
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from neurotopo.datasets import load_facts
-    >>> file = Path(tempfile.mkdtemp(), "facts.csv")
-    >>> _ = file.write_text("prompt,answers\nThe capital of Zunia is,Marly\n")
-    >>> load_facts(file)
-    Dataset of 1 fact, 0 relations
+    >>> from neurotopo.models.builtin_models import find
+    >>> load_facts(find("planted") / "facts.jsonl")
+    Dataset of 322 facts, 12 relations
     """
     if format == "auto":
         format = format_of(path)
@@ -97,12 +94,9 @@ def format_of(path: PathLike) -> str:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from neurotopo.datasets import format_of
-    >>> file = Path(tempfile.mkdtemp(), "facts.jsonl")
-    >>> _ = file.write_text('{"prompt": "The capital of Peru is _X_", "answers": ["Lima"]}')
-    >>> format_of(file)
+    >>> from neurotopo.models.builtin_models import find
+    >>> format_of(find("planted") / "facts.jsonl")
     'jsonl'
     """
     place, faults = Path(path), Faults("skip")

@@ -19,7 +19,7 @@ _Row = tuple[int, list[str]]
 
 
 def load_jsonl(path: PathLike, on_error: str = "raise") -> Dataset:
-    r"""Read a JSON Lines file of facts, as :meth:`neurotopo.FactSet.to_jsonl` writes it.
+    """Read a JSON Lines file of facts, as :meth:`neurotopo.FactSet.to_jsonl` writes it.
 
     Parameters
     ----------
@@ -35,14 +35,10 @@ def load_jsonl(path: PathLike, on_error: str = "raise") -> Dataset:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from neurotopo.datasets import load_jsonl
-    >>> file = Path(tempfile.mkdtemp(), "facts.jsonl")
-    >>> _ = file.write_text('{"prompt": "The capital of Zunia is _X_", "answers": ["Marly"]}\n{}')
-    >>> facts = load_jsonl(file, on_error="skip")
-    >>> facts, facts.skipped[0].reason
-    (Dataset of 1 fact, 0 relations, 1 skipped, "field 'prompt' is missing")
+    >>> from neurotopo.models.builtin_models import find
+    >>> load_jsonl(find("planted") / "facts.jsonl")
+    Dataset of 322 facts, 12 relations
     """
     faults = Faults(on_error)
     collected = FactCollector(faults, repeat=False)

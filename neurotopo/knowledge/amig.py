@@ -198,8 +198,8 @@ class AMIG:
 
         Parameters
         ----------
-        model : NeuronModel
-        fact : Fact
+        model, fact
+            As in :meth:`attribute`.
 
         Returns
         -------

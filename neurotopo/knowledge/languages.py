@@ -1,4 +1,10 @@
-"""Knowledge neurons of one fact in several languages, and edits across languages."""
+"""Knowledge neurons of one fact in several languages, and edits across languages.
+
+References
+----------
+.. [1] Y. Chen, P. Cao, Y. Chen, K. Liu, J. Zhao, "Journey to the Center of the Knowledge Neurons",
+   AAAI 2024.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +143,7 @@ def shared_neurons(
     facts_by_language: Mapping[str, FactLike],
     attributor: Attributor | None = None,
 ) -> SharedNeurons:
-    """Locate the neurons of one fact in several languages and intersect them.
+    """Locate the neurons of one fact in several languages and intersect them (AAAI 2024).
 
     Parameters
     ----------
@@ -151,11 +157,6 @@ def shared_neurons(
     Returns
     -------
     SharedNeurons
-
-    References
-    ----------
-    .. [1] Y. Chen, P. Cao, Y. Chen, K. Liu, J. Zhao, "Journey to the Center of the Knowledge
-       Neurons", AAAI 2024.
 
     Examples
     --------
@@ -296,7 +297,7 @@ def cross_lingual_edit(
     least_change: float = 0.01,
     reduce: Literal["best", "sum"] = "best",
 ) -> CrossLingualEdit:
-    """Edit the neurons of one language and query the fact in another.
+    """Edit the neurons of one language and query the fact in another (AAAI 2024).
 
     There are four arms, each queried in both languages:
 
@@ -330,11 +331,6 @@ def cross_lingual_edit(
     Returns
     -------
     CrossLingualEdit
-
-    References
-    ----------
-    .. [1] Y. Chen, P. Cao, Y. Chen, K. Liu, J. Zhao, "Journey to the Center of the Knowledge
-       Neurons", AAAI 2024.
 
     Examples
     --------

@@ -28,18 +28,9 @@ _ROWS = 128
 
 @dataclass(frozen=True)
 class Score:
-    """Number of facts that a model knows.
+    """Share ``exact`` of ``n`` prompts in a language that a model answers exactly.
 
-    Attributes
-    ----------
-    language : str
-        The language of the prompts.
-    wordings : {"trained", "held out"}
-        Whether the prompts were in the training.
-    n : int
-        Number of prompts.
-    exact : float
-        Share of prompts with an exact answer.
+    ``wordings`` is ``"trained"`` for prompts of the training, or ``"held out"``.
 
     Examples
     --------

@@ -78,18 +78,9 @@ def step_of(snapshot: str | Path) -> int | None:
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The snapshots of one training.
+    """The snapshots of one training: folder of the model, fingerprint and steps.
 
-    Parameters
-    ----------
-    folder : Path
-        The folder of the model.
-    name : str
-        Name of the training, the fingerprint of its snapshots.
-    steps : tuple of int
-        Steps of the snapshots.
-    write : callable
-        ``write(place, step)`` writes the model to a new folder, completely or not at all.
+    ``write(place, step)`` writes the model to a new folder, completely or not at all.
     """
 
     folder: Path

@@ -23,18 +23,10 @@ __all__ = ["Statement", "World", "core_id", "make_world"]
 
 @dataclass(frozen=True)
 class World:
-    """Entities, their relations over time, and the texts about them; see :func:`make_world`.
+    """A world of a seed: entities, their relations over time, and texts in several languages.
 
-    Attributes
-    ----------
-    seed : int
-        The seed of the world.
-    languages : tuple of str
-        The languages of its texts.
-    entities : tuple of Entity
-        All people, places and organisations.
-    spans : tuple of Span
-        All relations with their years.
+    ``entities`` are people, places and organisations; ``spans`` are their relations with years.
+    :func:`make_world` makes a world.
 
     Examples
     --------

@@ -43,7 +43,9 @@ _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 def overlap(neurons: _Neurons, changed: _Neurons) -> float:
-    """Return the share of some neurons that is among the changed ones.
+    """Return the share of some neurons that is among the changed ones (Equation 14).
+
+    The equation is that of the paper in :func:`neuron_changes`.
 
     Parameters
     ----------
@@ -53,11 +55,6 @@ def overlap(neurons: _Neurons, changed: _Neurons) -> float:
     -------
     float
         nan without neurons.
-
-    References
-    ----------
-    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
-       Knowledge Neurons in Large Language Models", ACL 2025, Equation 14.
 
     Examples
     --------

@@ -187,6 +187,8 @@ def _norm(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.in
 def changed_neurons(changes: ArrayLike, multiplier: float = 0.04) -> NeuronSet:
     """Return the neurons that changed by more than a share of the greatest change.
 
+    Equations 12, 19 and 20 of the paper in :func:`neuron_changes`.
+
     Parameters
     ----------
     changes : array-like, shape (n_layers, n_neurons)
@@ -198,11 +200,6 @@ def changed_neurons(changes: ArrayLike, multiplier: float = 0.04) -> NeuronSet:
     -------
     NeuronSet
         Includes all neurons with an infinite change; the greatest change is that of the others.
-
-    References
-    ----------
-    .. [1] Y. Chen et al., "Cracking Factual Knowledge: A Comprehensive Analysis of Degenerate
-       Knowledge Neurons in Large Language Models", ACL 2025, Equations 12, 19 and 20.
 
     Examples
     --------
