@@ -1,8 +1,8 @@
-"""One declarative row per architecture family: where its MLP neurons are.
+"""Location of the MLP neurons, one declarative row per architecture family.
 
-The neuron of every family is the input of the out-projection: what the MLP multiplies with the
-rows it writes to the residual stream. Whether a projection stores its matrix as (in, out), like
-GPT-2's ``Conv1D``, or as (out, in), like ``Linear``, is read from the module, not from the row.
+The neuron of every family is an input of the out-projection: the factor of its row in the output
+to the residual stream. The module, not the row, determines whether a projection stores its matrix
+as (in, out), like GPT-2's ``Conv1D``, or as (out, in), like ``Linear``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NormName = str | None | Callable[[Any], str | None]
 
 
 class UnsupportedModelError(ValueError):
-    """The architecture has no row, or has no fixed set of neurons.
+    """The architecture has no row, or no fixed set of neurons.
 
     Examples
     --------
@@ -42,31 +42,31 @@ class Family:
     Attributes
     ----------
     name : str
-        What people call it.
+        Name of the family.
     model_types : tuple of str
-        The values of ``config.model_type`` it covers.
+        Its values of ``config.model_type``.
     kind : {"causal", "masked"}
-        Whether the language-model head predicts the next token or masked ones.
+        Whether the language-model head predicts the next token or masked tokens.
     layers : tuple of str
-        Dotted paths, seen from the model with its head, at which the list of layers may be; the
-        first that exists counts.
+        Dotted paths of the list of layers, from the model with its head; the first that exists
+        is used.
     up, out : str
-        Dotted paths of the in- and the out-projection, seen from a layer.
+        Dotted paths of the in- and the out-projection, from a layer.
     gate : str or None
-        The projection behind the nonlinearity of a gated MLP, whose value is
-        ``act(gate(x)) * up(x)``; None where the value is ``act(up(x))``.
+        The projection with the nonlinearity of a gated MLP, whose value is
+        ``act(gate(x)) * up(x)``; None if the value is ``act(up(x))``.
     norm : str, None or callable
-        Path of the norm whose output the MLP reads, seen from a layer; a callable decides from
-        the configuration. None where the MLP reads the residual stream as it is.
+        Path, from a layer, of the norm whose output the MLP reads, or a function from the
+        configuration to it. None if the MLP reads the residual stream directly.
     norm_offset : float
-        What is added to the norm's stored weight to give its gain (1 for Gemma).
+        Difference of the norm's gain and its stored weight (1 for Gemma).
     fixed_batch : bool or callable
-        Whether the model ties something to the number of rows before its first layer, so that no
-        row may join at a later one; a callable decides from the configuration.
+        Whether the number of rows is fixed before the first layer, so that no row can join
+        later; or a function from the configuration to it.
 
     Examples
     --------
-    A LLaMA-like architecture of your own, whose class you have registered with transformers:
+    A LLaMA-like architecture whose class is registered with transformers:
 
     >>> from neurotopo.models.families import Family
     >>> Family(
@@ -139,7 +139,7 @@ def _gated(name: str, *model_types: str, norm: NormName, offset: float = 0.0) ->
         name,
         model_types,
         "causal",
-        # the text part of a model that also sees pictures lies one step deeper
+        # the text part of a model with images is one level deeper
         ("model.layers", "model.language_model.layers"),
         up="mlp.up_proj",
         gate="mlp.gate_proj",
@@ -183,7 +183,7 @@ BUILT_IN: tuple[Family, ...] = (
         "mlp.dense_h_to_4h",
         "mlp.dense_4h_to_h",
         "post_attention_layernorm",
-        fixed_batch=True,  # its position biases are laid out for the rows of the input
+        fixed_batch=True,  # its position biases have one entry per row of the input
     ),
     _ungated(
         "Falcon",
@@ -202,7 +202,7 @@ BUILT_IN: tuple[Family, ...] = (
     _gated("Gemma", "gemma", norm="post_attention_layernorm", offset=1.0),
     _gated("Gemma 2", "gemma2", norm="pre_feedforward_layernorm", offset=1.0),
     _gated("Gemma 3", "gemma3_text", "gemma3", norm="pre_feedforward_layernorm", offset=1.0),
-    _gated("OLMo2", "olmo2", norm=None),  # it normalises what the MLP writes, not what it reads
+    _gated("OLMo2", "olmo2", norm=None),  # it normalises the output of the MLP, not the input
     _encoder("BERT", "bert", base="bert"),
     _encoder("RoBERTa / XLM-R", "roberta", "xlm-roberta", base="roberta"),
     _encoder("ELECTRA", "electra", base="electra"),
@@ -240,7 +240,7 @@ def register_family(family: Family, *, overwrite: bool = False) -> None:
     Parameters
     ----------
     family : Family
-        The row. Its ``model_types`` are what ``config.model_type`` says.
+        The row, for its ``model_types``.
     overwrite : bool, default=False
         Replace rows of the same model type instead of raising an error.
 
@@ -248,7 +248,7 @@ def register_family(family: Family, *, overwrite: bool = False) -> None:
     --------
     >>> from neurotopo.models import known_families, register_family
     >>> row = next(family for family in known_families() if "gpt2" in family.model_types)
-    >>> register_family(row, overwrite=True)  # as it was, so nothing changes
+    >>> register_family(row, overwrite=True)  # the same row: no change
     >>> register_family(row)
     Traceback (most recent call last):
         ...
@@ -270,7 +270,7 @@ def family_of(config: Any) -> Family:
     Parameters
     ----------
     config : PretrainedConfig
-        ``model.config``; ``model_type`` decides.
+        ``model.config``, for its ``model_type``.
 
     Raises
     ------
@@ -289,10 +289,9 @@ def family_of(config: Any) -> Family:
         return _BY_MODEL_TYPE[model_type]
     if _is_mixture_of_experts(config):
         raise UnsupportedModelError(
-            f"{model_type!r} is a mixture-of-experts model: a router chooses for every token which "
-            "experts are computed, so no neuron is connected to a fixed set of neurons of the next "
-            "layer, and suppressing one has no effect wherever its expert is not chosen. Such "
-            "models are not supported."
+            f"{model_type!r} is a mixture-of-experts model, which is not supported: a router "
+            "selects experts for every token, so a neuron has no fixed connections, and "
+            "suppressing it has no effect where its expert is not selected."
         )
     names = ", ".join(sorted(_BY_MODEL_TYPE))
     raise UnsupportedModelError(

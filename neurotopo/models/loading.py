@@ -103,7 +103,8 @@ def load_model(
         model.planted_groups = groups
         return model
 
-    place = _resolve(str(name_or_path))
+    place = str(name_or_path)
+    place = str(find(place)) if place.startswith(PREFIX) else place
     shared = {**options, "trust_remote_code": trust_remote_code}
     config = _from_pretrained("AutoConfig", place, **shared)
     row = family_of(config) if family is None else family
@@ -155,11 +156,6 @@ def _tokenizer_of(hf_model: Any, tokenizer: Any) -> Any:
     if not place:
         raise ValueError("the model has no name or path; pass its tokenizer as tokenizer=...")
     return _from_pretrained("AutoTokenizer", place)
-
-
-def _resolve(name: str) -> str:
-    """Convert a name to an argument of ``from_pretrained``."""
-    return str(find(name)) if name.startswith(PREFIX) else name
 
 
 def _from_pretrained(auto: str, place: str, **options: Any) -> Any:

@@ -23,16 +23,8 @@ Name = tuple[str, str, str]
 """A name, or a part of one, in each of :data:`LANGUAGES`."""
 
 KINDS = (
-    "person",
-    "city",
-    "country",
-    "tongue",
-    "club",
-    "party",
-    "company",
-    "group",
-    "school",
-    "position",
+    *("person", "city", "country", "tongue", "club"),
+    *("party", "company", "group", "school", "position"),
 )
 """Kinds of entities."""
 

@@ -13,7 +13,7 @@ from neurotopo.knowledge.facts import Fact, FactSet
 from neurotopo.testbed.agreement import AgreementPair, draw_pairs
 from neurotopo.testbed.draws import Draws, number_of
 from neurotopo.testbed.history import Span, draw_entities, draw_spans
-from neurotopo.testbed.names import LANGUAGES, POSITIONS, Entity
+from neurotopo.testbed.names import KINDS, LANGUAGES, POSITIONS, Entity
 from neurotopo.testbed.records import records_of
 from neurotopo.testbed.statements import Statement, core_id, core_of, statements_of
 from neurotopo.testbed.wordings import HELD_OUT, RELATIONS, RelationTexts, texts_of
@@ -380,20 +380,10 @@ def make_world(
     if n_countries > n_cities:
         need = f"{n_countries} countries need as many cities"
         raise ValueError(f"every country has a different capital: {need}, got {n_cities}.")
-    sizes = {
-        "person": n_people,
-        "city": n_cities,
-        "country": n_countries,
-        "tongue": n_tongues,
-        "club": n_clubs,
-        "party": n_parties,
-        "company": n_companies,
-        "group": n_groups,
-        "school": n_schools,
-        "position": len(POSITIONS),
-    }
+    named = (n_people, n_cities, n_countries, n_tongues, n_clubs, n_parties)
+    counts = (*named, n_companies, n_groups, n_schools, len(POSITIONS))
     draws = Draws(seed)
-    entities = draw_entities(draws, sizes)
+    entities = draw_entities(draws, dict(zip(KINDS, counts, strict=True)))
     return World(seed, spoken, entities, draw_spans(draws, entities))
 
 

@@ -7,7 +7,6 @@ from functools import reduce
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from neurotopo.knowledge.languages import (
     shared_neurons,
 )
 from neurotopo.models.examples import random_model
+from tests.support.degeneracy import impossible, with_nan
 
 EN = Fact("The capital of France is _X_.", "Paris", id="capital")
 FR = Fact("capital France is _X_", ("Paris", "Rome ."), id="capital", language="fr")
@@ -252,13 +252,7 @@ def test_how_much_change_is_a_success():
 
 
 def test_an_impossible_answer_is_counted():
-    model = random_model("gpt2")
-
-    def hook(module, args, output):
-        output.logits[..., 1:] = -math.inf
-        return output
-
-    model.hf_model.register_forward_hook(hook)
+    model = impossible(random_model("gpt2"))
     result = cross_lingual_edit(model, FACTS, NEURONS)
     assert result.n_undefined == 8
     assert not any(r.success for r in result.results)
@@ -267,9 +261,7 @@ def test_an_impossible_answer_is_counted():
 
 
 def test_nan_of_the_model_is_an_error():
-    model = random_model("gpt2")
-    with torch.no_grad():
-        model.hf_model.transformer.h[1].mlp.c_proj.weight[3, 0] = math.nan
+    model = with_nan(random_model("gpt2"))
     with pytest.raises(ValueError, match=r"'The capital of France.* is nan"):
         cross_lingual_edit(model, FACTS, NEURONS)
 

@@ -7,7 +7,6 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from neurotopo import AMIG, Edit, Fact, NeuronSet
 from neurotopo.knowledge import suppression
 from neurotopo.knowledge.pairs import DegeneratePairs, degenerate_pairs, pairs_grid
 from neurotopo.models.examples import random_model
+from tests.support.degeneracy import impossible, with_nan
 
 FACT = Fact("The capital of France is _X_.", "Paris")
 LONG = Fact("Who owns Rovers ? _X_", ("Acme", "Bob of Rome"), id="long")
@@ -173,17 +173,6 @@ def test_an_answer_of_probability_zero_has_no_pairs():
     assert tiny.drops[0, 1] == 1
 
 
-def impossible(model):
-    """Make every answer but the padding impossible: logits of -inf."""
-
-    def hook(module, args, output):
-        output.logits[..., 1:] = -math.inf
-        return output
-
-    model.hf_model.register_forward_hook(hook)
-    return model
-
-
 def test_a_model_that_finds_the_answer_impossible():
     result = degenerate_pairs(impossible(random_model("gpt2")), FACT, NEURONS)
     assert result.base_probability == 0
@@ -192,9 +181,7 @@ def test_a_model_that_finds_the_answer_impossible():
 
 
 def test_nan_of_the_model_is_an_error():
-    model = random_model("gpt2")
-    with torch.no_grad():
-        model.hf_model.transformer.h[1].mlp.c_proj.weight[3, 0] = math.nan
+    model = with_nan(random_model("gpt2"))
     with pytest.raises(ValueError, match=r"'The capital of France.*0 neurons suppressed.* is nan"):
         degenerate_pairs(model, FACT, NEURONS)
 

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from neurotopo.knowledge import Fact
-from neurotopo.models.encoding import _by_itself, encode_causal, encode_masked, prefix_free
+from neurotopo.models.encoding import _alone, encode_causal, encode_masked, prefix_free
 from neurotopo.models.prompts import causal_parts, masked_parts
 from tests.support.tokenizers import (
     CAUSAL_TOKENIZERS,
@@ -244,7 +244,7 @@ def test_an_answer_by_itself_has_the_tokens_it_has_in_a_text(make, answer, separ
     tokenizer = make()
     start, whole = plain(tokenizer, "It ("), plain(tokenizer, f"It ({separator}{answer}")
     assert whole[: len(start)] == start
-    assert _by_itself(tokenizer, separator + answer) == whole[len(start) :]
+    assert _alone(tokenizer, separator + answer) == whole[len(start) :]
 
 
 # Special tokens ----------------------------------------------------------------------------------

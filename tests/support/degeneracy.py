@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
 
 from neurotopo import Fact, NeuronSet
 
@@ -41,3 +44,21 @@ class Toy:
 
     def probability(self, suppressed):
         return self.by_intact[sum(group.isdisjoint(suppressed) for group in self.groups)]
+
+
+def impossible(model):
+    """Make every answer but the padding impossible: logits of -inf."""
+
+    def hook(module, args, output):
+        output.logits[..., 1:] = -math.inf
+        return output
+
+    model.hf_model.register_forward_hook(hook)
+    return model
+
+
+def with_nan(model):
+    """Set one weight of a GPT-2 model to nan."""
+    with torch.no_grad():
+        model.hf_model.transformer.h[1].mlp.c_proj.weight[3, 0] = math.nan
+    return model
