@@ -246,6 +246,6 @@ def _neuron_axis(family: Family, key: str, stored: Mapping[str, _Stored], width:
         return 1 - expected
     kind = "(in, out)" if transposed else "(out, in)"
     raise ValueError(
-        f"{key} has shape {shape}, but {family.name} models store {kind} and the width in the "
-        f"configuration is {width}."
+        f"{key} has shape {shape}, but {family.name} models store {kind} and the configuration has "
+        f"the width {width}."
     )
