@@ -239,7 +239,7 @@ def test_a_model_is_built_with_its_groups_beside_it(name, tmp_path):
 def test_unknown_names_and_shares_are_refused(tmp_path):
     with pytest.raises(ValueError, match="name must be one of planted, functional, got 'other'"):
         build_planted("other", tmp_path)
-    with pytest.raises(ValueError, match="silent and averaged must not add up"):
+    with pytest.raises(ValueError, match="silent and averaged must add up to at most 1"):
         Planting(silent=0.6, averaged=0.6)
     with pytest.raises(ValueError, match="n_groups must be at least 2"):
         Planting(n_groups=1)
