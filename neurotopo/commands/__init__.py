@@ -1,1 +1,1 @@
-"""What the commands of the command line do, one module each; :mod:`neurotopo.cli` runs them."""
+"""The commands of the command line, one module each; :mod:`neurotopo.cli` runs them."""

@@ -156,7 +156,7 @@ def check_folder(name: str) -> None:
     """
     is_path = name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
     if is_path and not Path(name).exists():
-        raise FileNotFoundError(f"there is no folder {name}.")
+        raise FileNotFoundError(f"folder {name} does not exist.")
 
 
 def check_device(name: str | None) -> None:

@@ -275,7 +275,7 @@ def _truncated(folder, models):
 @pytest.mark.parametrize(
     ("case", "said"),
     [
-        ("no folder", "there is no folder"),
+        ("no folder", "does not exist"),
         ("no model", "cannot load a model from the folder"),
         ("no such built-in", "there is no built-in model 'testbed:nothing'"),
         ("a text file", "is a file, and not one of safetensors"),

@@ -252,7 +252,7 @@ def test_a_coarse_integration_is_not_passed_over(models, capsys):
         ("gpt2", [*ASK, "--top", "0"], "--top"),
         ("gpt2", [*ASK, "--device", "nowhere"], "--device nowhere cannot be used"),
         ("gpt2", [*ASK, "--dtype", "int7"], "dtype must be one of"),
-        ("./nothing", ASK, "there is no folder"),
+        ("./nothing", ASK, "does not exist"),
         ("broken.jsonl", ASK, "is a file"),
         ("testbed:nothing", ASK, "there is no built-in model"),
         ("nobody/nothing", ASK, "cannot load 'nobody/nothing'"),
