@@ -88,6 +88,7 @@ MOVED = {
     "neurotopo.studies.learning.tables": "neurotopo.studies.learning.report",
     "neurotopo.studies.learning.work": "neurotopo.studies.learning.study",
     "neurotopo.studies.methods": "neurotopo.studies.groupings",
+    "neurotopo.studies.models": "neurotopo.studies.study",
     "neurotopo.studies.options": "neurotopo.studies.study",
     "neurotopo.studies.plain": "neurotopo._codec",
     "neurotopo.studies.robustness.comparisons": "neurotopo.studies.robustness.report",

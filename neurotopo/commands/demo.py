@@ -137,7 +137,7 @@ def fact_in_full(name: str = "testbed:planted", seed: int = 0) -> FactInFull:
     from neurotopo import AMIG, DKNFinder, NeuronGraph, NTCClusterer
     from neurotopo.studies.facts import facts_for
     from neurotopo.studies.groupings import shuffled
-    from neurotopo.studies.models import model_for
+    from neurotopo.studies.study import model_for
 
     model = model_for(name, {})
     amig = AMIG.fast(scope=_SCOPE)

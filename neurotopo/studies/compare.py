@@ -1,19 +1,25 @@
-"""Families of paired comparisons: one row each, p-values corrected together."""
+"""Families of paired comparisons, with corrected p-values, and frames of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.studies.statistics import Independent, Paired, holm, paired
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["comparisons", "corrected", "in_both", "independent_cells", "paired_cells"]
+__all__ = [
+    "comparisons",
+    "corrected",
+    "frame_of",
+    "in_both",
+    "independent_cells",
+    "paired_cells",
+    "row_where",
+]
 
 
 def in_both(a: pd.Series, b: pd.Series) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -109,8 +115,6 @@ def comparisons(
     >>> comparisons([({"method": "ntc"}, x, y), ({"method": "dbscan"}, y, x)])["p"].tolist()
     [0.0625, 0.0625]
     """
-    import pandas as pd
-
     rows = [{**head, **paired_cells(paired(x, y), a, b, p=p, t=t)} for head, x, y in family]
     frame = pd.DataFrame(rows, columns=None if columns is None else list(columns))
     return corrected(frame, ["p of t", "p"] if t else ["p"])
@@ -127,3 +131,35 @@ def corrected(frame: pd.DataFrame, columns: Sequence[str], *, together: bool = F
             values = frame[group].to_numpy(dtype=np.float64)
             frame[group] = holm(values.ravel()).reshape(values.shape)
     return frame
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]], columns: str) -> pd.DataFrame:
+    """Return rows as a frame with these columns, even without any row.
+
+    ``columns`` are the names in order, separated by a comma and a space.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.compare import frame_of
+    >>> list(frame_of([], "method, p of t"))
+    ['method', 'p of t']
+    """
+    return pd.DataFrame(list(rows), columns=columns.split(", "))
+
+
+def row_where(frame: pd.DataFrame, **cells: Any) -> dict[str, Any]:
+    """Return the first row with these cells; ``{"n": 0}`` where there is none.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from neurotopo.studies.compare import row_where
+    >>> frame = pd.DataFrame({"arm": ["dkn", "kn"], "n": [3, 4]})
+    >>> row_where(frame, arm="kn"), row_where(frame, arm="all")
+    ({'arm': 'kn', 'n': 4}, {'n': 0})
+    """
+    for name, value in cells.items():
+        frame = frame[frame[name] == value]
+    for row in frame.to_dict("records"):
+        return {str(name): value for name, value in row.items()}
+    return {"n": 0}

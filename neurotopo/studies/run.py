@@ -17,9 +17,8 @@ from neurotopo._extras import llm_packages_for
 from neurotopo.report.run_file import read_run, write_run
 from neurotopo.report.summary import Summary
 from neurotopo.studies.engines import Engine, Finished, InlineEngine, Item, Task, reason_of
-from neurotopo.studies.models import MODEL_SETTINGS, identity_of
 from neurotopo.studies.store import Rows, Store
-from neurotopo.studies.study import Study, study_named
+from neurotopo.studies.study import MODEL_SETTINGS, Study, identity_of, study_named
 
 if TYPE_CHECKING:
     import pandas as pd

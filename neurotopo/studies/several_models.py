@@ -12,10 +12,9 @@ import numpy as np
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.groupings import shuffled
-from neurotopo.studies.models import identity_of_model, model_for
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions
 from neurotopo.studies.rows import Row
-from neurotopo.studies.study import Study
+from neurotopo.studies.study import Study, identity_of_model, model_for
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
@@ -14,10 +15,12 @@ from neurotopo.report.summary import Picture, Summary, Table
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.facts import Fact
+    from neurotopo.models.neuron_model import NeuronModel
     from neurotopo.studies.engines import Item
     from neurotopo.studies.rows import Row
 
 __all__ = [
+    "MODEL_SETTINGS",
     "STUDIES",
     "SUBJECTS",
     "Picture",
@@ -25,6 +28,9 @@ __all__ = [
     "StudyOptions",
     "Summary",
     "Table",
+    "identity_of",
+    "identity_of_model",
+    "model_for",
     "register_study",
     "seed_for",
     "study_named",
@@ -187,8 +193,6 @@ class Study:
     @classmethod
     def prepare(cls, model: Any, given: Mapping[str, Any]) -> Any:
         """Load the model and return the study ready to be called with items."""
-        from neurotopo.studies.models import model_for
-
         options = cls.Options.of(given)
         loaded = model if cls.several or model is None else model_for(model, given)
         return cls(loaded, options, int(given.get("seed", 0)), given)
@@ -322,3 +326,42 @@ def seed_for(seed: int, key: str) -> int:
     """
     digest = hashlib.sha256(f"{int(seed)}:{key}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
+
+
+MODEL_SETTINGS = ("device", "dtype", "device_map", "batch_size", "trust_remote_code")
+"""The settings for loading a model."""
+
+
+def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:
+    """Return the model of a study; load it, with the settings among ``given``, if it is a name."""
+    from neurotopo.models.loading import load_model
+    from neurotopo.models.neuron_model import NeuronModel
+    from neurotopo.models.quiet import quiet_transformers
+
+    if isinstance(model, NeuronModel):
+        return model
+    settings = {name: given[name] for name in MODEL_SETTINGS if given.get(name) is not None}
+    with quiet_transformers(False):
+        return load_model(model, **settings)
+
+
+def identity_of(work: Any) -> dict[str, Any]:
+    """Return the identity of the model of some work; it does not depend on the source.
+
+    Work with several models has a method ``identity``.
+    """
+    own = getattr(work, "identity", None)
+    if own is not None:
+        return dict(own())
+    return identity_of_model(work.model)
+
+
+def identity_of_model(model: NeuronModel) -> dict[str, Any]:
+    """Return the identity of a model."""
+    from neurotopo.models.fingerprint import fingerprint
+
+    identity = fingerprint(model).to_dict()
+    if model.planted_groups is not None:
+        groups = [group.to_array().tolist() for group in model.planted_groups]
+        identity["planted"] = hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:16]
+    return identity

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neurotopo.knowledge.gcr import straight_line_gcr
-from neurotopo.studies.frames import frame_of
+from neurotopo.studies.compare import frame_of
 from neurotopo.studies.groupings import in_order
 from neurotopo.studies.rows import Row
 

@@ -17,7 +17,7 @@ from neurotopo.plots.layers import LayerDisplay
 from neurotopo.plots.sweep import SweepDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.acquisition.frames import EXCLUDED, LARGEST, POINTS, Collected
-from neurotopo.studies.compare import comparisons, in_both, independent_cells
+from neurotopo.studies.compare import comparisons, frame_of, in_both, independent_cells
 from neurotopo.studies.findings import (
     as_claim,
     interval_and_p,
@@ -27,7 +27,6 @@ from neurotopo.studies.findings import (
     upper_first,
     verdict,
 )
-from neurotopo.studies.frames import frame_of
 from neurotopo.studies.groupings import METHODS, control_of, label_of
 from neurotopo.studies.pictures import effects_picture, suppression_picture
 from neurotopo.studies.statistics import finite_mean, finite_median, independent, mean_interval

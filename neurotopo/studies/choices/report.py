@@ -15,7 +15,7 @@ from neurotopo.knowledge.gcr import straight_line_gcr
 from neurotopo.plots.bars import BarsDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.choices.variations import CHOICES, DEFAULT, MODELLING
-from neurotopo.studies.compare import comparisons, in_both
+from neurotopo.studies.compare import comparisons, frame_of, in_both
 from neurotopo.studies.findings import (
     ALPHA,
     FEW,
@@ -27,7 +27,6 @@ from neurotopo.studies.findings import (
     upper_first,
     verdict,
 )
-from neurotopo.studies.frames import frame_of
 from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean, finite_median, mean_interval

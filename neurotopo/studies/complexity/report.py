@@ -14,7 +14,7 @@ import pandas as pd
 
 from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
-from neurotopo.studies.compare import comparisons, corrected
+from neurotopo.studies.compare import comparisons, corrected, frame_of
 from neurotopo.studies.complexity.trend import MOST_MODELS_FEW, trend
 from neurotopo.studies.findings import (
     ALPHA,
@@ -27,7 +27,6 @@ from neurotopo.studies.findings import (
     stands,
     verdict,
 )
-from neurotopo.studies.frames import frame_of
 from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.rows import Row
 from neurotopo.studies.several_models import UNIT, Frames, origin

@@ -13,7 +13,14 @@ from scipy import stats
 
 from neurotopo.plots._series import look
 from neurotopo.report.summary import Picture, Table, free_axes
-from neurotopo.studies.compare import comparisons, corrected, in_both, independent_cells
+from neurotopo.studies.compare import (
+    comparisons,
+    corrected,
+    frame_of,
+    in_both,
+    independent_cells,
+    row_where,
+)
 from neurotopo.studies.critique.edits import (
     edit_findings,
     edit_frame,
@@ -44,7 +51,6 @@ from neurotopo.studies.findings import (
     upper_first,
     verdict,
 )
-from neurotopo.studies.frames import frame_of, row_where
 from neurotopo.studies.pictures import effects_picture, legend_and_grid
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean, independent, mean_interval, paired

@@ -18,7 +18,7 @@ from scipy.stats import hypergeom
 
 from neurotopo.studies.acquisition import frames as acquisition
 from neurotopo.studies.acquisition.frames import EXCLUDED, POINTS
-from neurotopo.studies.frames import frame_of
+from neurotopo.studies.compare import frame_of
 from neurotopo.studies.rows import Row
 
 __all__ = [

@@ -15,7 +15,7 @@ from scipy.stats import norm
 from neurotopo.knowledge.languages import ARMS
 from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition import report as acquisition
-from neurotopo.studies.compare import comparisons
+from neurotopo.studies.compare import comparisons, frame_of, row_where
 from neurotopo.studies.crosslingual.frames import CONTROLS, DRAWS, KINDS, LanguageFrames, known_only
 from neurotopo.studies.findings import (
     FEW,
@@ -28,7 +28,6 @@ from neurotopo.studies.findings import (
     upper_first,
     verdict,
 )
-from neurotopo.studies.frames import frame_of, row_where
 from neurotopo.studies.statistics import finite_mean, finite_median
 from neurotopo.studies.study import MakeTable
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from neurotopo.plots._series import legend_below, look
 from neurotopo.plots.roc import RocDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
-from neurotopo.studies.compare import corrected, paired_cells
+from neurotopo.studies.compare import corrected, frame_of, paired_cells
 from neurotopo.studies.detection.scoring import MEASURES, Evaluation, bootstrap_p, interval
 from neurotopo.studies.findings import (
     ALPHA,
@@ -29,7 +29,6 @@ from neurotopo.studies.findings import (
     p_words,
     stands,
 )
-from neurotopo.studies.frames import frame_of
 from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean, paired

@@ -15,9 +15,8 @@ import pandas as pd
 from neurotopo.cluster.matching import jaccard, match_clusters
 from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
-from neurotopo.studies.compare import comparisons, corrected
+from neurotopo.studies.compare import comparisons, corrected, frame_of
 from neurotopo.studies.findings import ALPHA, FEW, and_list, as_claim, nothing_done, p_words, stands
-from neurotopo.studies.frames import frame_of
 from neurotopo.studies.rows import Row
 from neurotopo.studies.several_models import UNIT, Frames, origin
 from neurotopo.studies.statistics import finite_mean, mean_interval, paired

@@ -14,8 +14,7 @@ import pandas as pd
 from neurotopo.plots._series import look
 from neurotopo.plots.learning_curves import LearningCurvesDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
-from neurotopo.studies.compare import corrected, in_both, independent_cells, paired_cells
-from neurotopo.studies.frames import frame_of
+from neurotopo.studies.compare import corrected, frame_of, in_both, independent_cells, paired_cells
 from neurotopo.studies.pictures import legend_and_grid
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean, independent, mean_interval, paired

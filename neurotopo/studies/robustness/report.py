@@ -13,6 +13,7 @@ from neurotopo.report.summary import Table
 from neurotopo.studies.compare import (
     comparisons,
     corrected,
+    frame_of,
     in_both,
     independent_cells,
     paired_cells,
@@ -27,7 +28,6 @@ from neurotopo.studies.findings import (
     row_stands,
     upper_first,
 )
-from neurotopo.studies.frames import frame_of
 from neurotopo.studies.groupings import control_of
 from neurotopo.studies.robustness.frames import (
     ARMS,
