@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import neurotopo
 
 PACKAGE = Path(neurotopo.__file__).parent
@@ -117,8 +119,13 @@ def test_every_part_has_a_layer():
     assert parts == set(LEVEL) & parts, parts - set(LEVEL)
 
 
-def test_there_is_no_circle():
-    assert circles(arrows(types=False)) == []
+@pytest.mark.parametrize("types", [False, True])
+def test_there_is_no_circle(types):
+    """With types, the two doors of ``_upward`` are left out: they are named in ``HIDDEN``."""
+    graph = arrows(types)
+    if types:
+        graph["neurotopo._upward"] = set()
+    assert circles(graph) == []
 
 
 def test_imports_go_down():

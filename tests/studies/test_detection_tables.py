@@ -12,8 +12,7 @@ import neurotopo as nt
 from neurotopo import Fact
 from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
-from neurotopo.studies.detection.report import collect
-from neurotopo.studies.detection.scoring import Evaluation
+from neurotopo.studies.detection.scoring import Evaluation, collect
 from neurotopo.studies.detection.study import Detection
 from tests.support.detection import made, payload, row, scores_of
 

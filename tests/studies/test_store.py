@@ -78,7 +78,7 @@ def test_arrays_and_numbers_of_numpy_are_taken():
     [
         ({"a": [0, {1, 2}]}, r"value\['a'\]\[1\] is a set"),
         ({1: 2}, "the keys of value must be strings, got 1"),
-        ({"a": {"$float": "1"}}, r"value\['a'\] has a key '\$float'"),
+        ({"a": {"$float": "1"}}, r"value\['a'\] has the key '\$float'"),
         (np.array([None]), "holds object"),
         (b"a", "is a bytes"),
     ],

@@ -24,7 +24,7 @@ from neurotopo.studies.choices.variations import Variation
 if TYPE_CHECKING:
     from neurotopo.knowledge.attribution import Attribution
     from neurotopo.knowledge.facts import Fact
-    from neurotopo.studies.choices.study import ChoicesOptions
+    from neurotopo.studies.choices.variations import ChoicesOptions
 
 __all__ = [
     "Grouper",

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurotopo.cluster.ntc import NTCClusterer
-from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
-from neurotopo.persistence.lengths import check_length
 from neurotopo.studies.choices import report
 from neurotopo.studies.choices.grouping import Grouper, jaccard, rand_index, same_groups
-from neurotopo.studies.choices.variations import CHOICES, DEFAULT, Variation, variations_for
+from neurotopo.studies.choices.variations import DEFAULT, ChoicesOptions, Variation, variations_for
 from neurotopo.studies.findings import ALPHA
 from neurotopo.studies.groupings import shuffled
-from neurotopo.studies.neurons import SearchOptions
 from neurotopo.studies.statistics import finite_mean
 from neurotopo.studies.study import Study, seed_for
 
@@ -34,92 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["STUDY", "Choices", "ChoicesOptions"]
 
 Groups = list[NeuronSet]
-
-
-@dataclass(frozen=True)
-class ChoicesOptions(SearchOptions):
-    """Options of the study ``choices``; those of :class:`SearchOptions` are the default.
-
-    Parameters
-    ----------
-    choices : sequence of str, optional
-        Which choices are varied, keys of :data:`~neurotopo.studies.choices.variations.CHOICES`.
-        None: all. ``"others"`` takes one pass over all weights of the model per process.
-    powers : sequence of float
-        Exponents p of lengths :math:`|w|^{-p}`; 1 is the paper's.
-    thresholds : sequence of float
-        Other thresholds of the attribution.
-    taus : sequence of float
-        Other thresholds of the persistence.
-    n_random : int, default=5
-        Random groupings of the same sizes, per fact and variation; their mean is the control.
-    max_exact, n_samples
-        How many subsets of components are suppressed, :class:`~neurotopo.DKNFinder`.
-    only_known : bool, default=False
-        Leave out facts that the model does not answer correctly. They are counted.
-
-    Examples
-    --------
-    >>> from neurotopo.studies.choices.study import ChoicesOptions
-    >>> ChoicesOptions(choices=["distance"], powers=[3]).varied
-    ('distance',)
-    >>> ChoicesOptions(choices=["metric"])
-    Traceback (most recent call last):
-        ...
-    ValueError: there is no choice 'metric'; choices are: distance, path, ...
-    """
-
-    choices: Sequence[str] | None = None
-    powers: Sequence[float] = (0.5, 2.0)
-    thresholds: Sequence[float] = (0.1, 0.3)
-    taus: Sequence[float] = (0.3, 0.7)
-    n_random: int = 5
-    max_exact: int = 8
-    n_samples: int = 50
-    only_known: bool = False
-
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "quadrature": "gauss-legendre",
-        "steps": 8,
-        "powers": (2.0,),
-        "n_random": 2,
-        "max_exact": 6,
-        "n_samples": 30,
-    }
-
-    def __post_init__(self) -> None:
-        for name in self.choices or ():
-            if name not in CHOICES:
-                raise ValueError(f"there is no choice {name!r}; choices are: {', '.join(CHOICES)}.")
-        for given in ("choices", "powers", "thresholds", "taus"):
-            values = getattr(self, given)
-            if values is not None and len(set(values)) < len(values):
-                raise ValueError(f"{given} must be different values, got {list(values)}.")
-        if self.choices is not None and not len(self.choices):
-            raise ValueError("choices must name at least one choice.")
-        self.check_whole(n_random=1)
-        super().__post_init__()
-        if "distance" in self.varied and self.path == "both":
-            raise ValueError(
-                'path="both" gives weights without a sign, which the choice "distance" needs: '
-                "leave it out of choices."
-            )
-        for power in self.powers:
-            check_length("power", power)
-        for threshold in self.thresholds:
-            if not (math.isfinite(threshold) and threshold >= 0):
-                raise ValueError(f"thresholds must be finite and at least 0, got {threshold}.")
-        for tau in self.taus:
-            NTCClusterer(tau=tau)._validate_params()
-
-    @property
-    def varied(self) -> tuple[str, ...]:
-        """The choices that are varied, in their order."""
-        return tuple(name for name in CHOICES if self.choices is None or name in self.choices)
-
-    def finder(self) -> DKNFinder:
-        """Return the finder that filters and judges groups."""
-        return replace(super().finder(), max_exact=self.max_exact, n_samples=self.n_samples)
 
 
 class Choices(Study):

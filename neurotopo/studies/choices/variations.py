@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from neurotopo.studies.choices.study import ChoicesOptions
+from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.knowledge.degeneracy import DKNFinder
+from neurotopo.persistence.lengths import check_length
+from neurotopo.studies.neurons import SearchOptions
 
-__all__ = ["CHOICES", "DEFAULT", "MODELLING", "Variation", "variations_for"]
+__all__ = ["CHOICES", "DEFAULT", "MODELLING", "ChoicesOptions", "Variation", "variations_for"]
 
 CHOICES: Mapping[str, str] = {
     "distance": "from connection weight to length",
@@ -27,6 +30,92 @@ MODELLING = ("distance", "path", "aggregation", "others", "layers")
 
 DEFAULT = "default"
 """Name of the clustering that all others are compared with."""
+
+
+@dataclass(frozen=True)
+class ChoicesOptions(SearchOptions):
+    """Options of the study ``choices``; those of :class:`SearchOptions` are the default.
+
+    Parameters
+    ----------
+    choices : sequence of str, optional
+        Which choices are varied, keys of :data:`~neurotopo.studies.choices.variations.CHOICES`.
+        None: all. ``"others"`` takes one pass over all weights of the model per process.
+    powers : sequence of float
+        Exponents p of lengths :math:`|w|^{-p}`; 1 is the paper's.
+    thresholds : sequence of float
+        Other thresholds of the attribution.
+    taus : sequence of float
+        Other thresholds of the persistence.
+    n_random : int, default=5
+        Random groupings of the same sizes, per fact and variation; their mean is the control.
+    max_exact, n_samples
+        How many subsets of components are suppressed, :class:`~neurotopo.DKNFinder`.
+    only_known : bool, default=False
+        Leave out facts that the model does not answer correctly. They are counted.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.choices.variations import ChoicesOptions
+    >>> ChoicesOptions(choices=["distance"], powers=[3]).varied
+    ('distance',)
+    >>> ChoicesOptions(choices=["metric"])
+    Traceback (most recent call last):
+        ...
+    ValueError: there is no choice 'metric'; choices are: distance, path, ...
+    """
+
+    choices: Sequence[str] | None = None
+    powers: Sequence[float] = (0.5, 2.0)
+    thresholds: Sequence[float] = (0.1, 0.3)
+    taus: Sequence[float] = (0.3, 0.7)
+    n_random: int = 5
+    max_exact: int = 8
+    n_samples: int = 50
+    only_known: bool = False
+
+    QUICK: ClassVar[Mapping[str, Any]] = {
+        "quadrature": "gauss-legendre",
+        "steps": 8,
+        "powers": (2.0,),
+        "n_random": 2,
+        "max_exact": 6,
+        "n_samples": 30,
+    }
+
+    def __post_init__(self) -> None:
+        for name in self.choices or ():
+            if name not in CHOICES:
+                raise ValueError(f"there is no choice {name!r}; choices are: {', '.join(CHOICES)}.")
+        for given in ("choices", "powers", "thresholds", "taus"):
+            values = getattr(self, given)
+            if values is not None and len(set(values)) < len(values):
+                raise ValueError(f"{given} must be different values, got {list(values)}.")
+        if self.choices is not None and not len(self.choices):
+            raise ValueError("choices must name at least one choice.")
+        self.check_whole(n_random=1)
+        super().__post_init__()
+        if "distance" in self.varied and self.path == "both":
+            raise ValueError(
+                'path="both" gives weights without a sign, which the choice "distance" needs: '
+                "leave it out of choices."
+            )
+        for power in self.powers:
+            check_length("power", power)
+        for threshold in self.thresholds:
+            if not (math.isfinite(threshold) and threshold >= 0):
+                raise ValueError(f"thresholds must be finite and at least 0, got {threshold}.")
+        for tau in self.taus:
+            NTCClusterer(tau=tau)._validate_params()
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The choices that are varied, in their order."""
+        return tuple(name for name in CHOICES if self.choices is None or name in self.choices)
+
+    def finder(self) -> DKNFinder:
+        """Return the finder that filters and judges groups."""
+        return replace(super().finder(), max_exact=self.max_exact, n_samples=self.n_samples)
 
 
 @dataclass(frozen=True)
@@ -96,7 +185,7 @@ def variations_for(options: ChoicesOptions, gated: bool) -> list[Variation]:
 
     Examples
     --------
-    >>> from neurotopo.studies.choices.study import ChoicesOptions
+    >>> from neurotopo.studies.choices.variations import ChoicesOptions
     >>> from neurotopo.studies.choices.variations import variations_for
     >>> options = ChoicesOptions(choices=["aggregation", "path"])
     >>> [variation.name for variation in variations_for(options, gated=False)]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.studies.compare import frame_of
+from neurotopo.studies.rows import Row
 from neurotopo.studies.study import seed_for
-
-if TYPE_CHECKING:
-    from neurotopo.studies.detection.report import Collected
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,152 @@ MEASURES = (
 FIXED: Mapping[str, float] = {"answer": 0.5, "always": 0.5}
 """Thresholds of the methods that do not learn one."""
 
+METHODS: Mapping[str, str] = {
+    "dkn": "mean attribution of the relation's degenerate knowledge neurons",
+    "random": "of as many random neurons",
+    "random_layers": "of random neurons, as many in each layer",
+    "kn": "mean attribution of the relation's knowledge neurons, degenerate or not",
+    "random_kn": "of as many random neurons as there are knowledge neurons",
+    "probability": "log-probability of the label per token",
+    "joint": "log-probability of the whole label",
+    "answer": "true if the label is the model's own answer",
+    "verdict": "whether the model says that the statement is true",
+    "always": "says true of everything",
+}
+"""The score of each method."""
+
 _GRID = 401  # points of a mean ROC curve
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """The stored results of a relation that was judged.
+
+    Attributes
+    ----------
+    key : str
+        The relation.
+    pairs : DataFrame
+        A row per fact: ``fact``, ``label``, ``wrong``, ``subject``, ``train``, ``known``.
+    scores : dict of str to ndarray of float64, shape (n_draws, 2, n_facts)
+        By method the scores of true and of wrong labels; nan is no judgement.
+    sets : dict
+        Sizes of the sets of neurons, and of the train facts they come from.
+    sweep : list of dict
+        The scores with other thresholds.
+    """
+
+    key: str
+    pairs: pd.DataFrame
+    scores: dict[str, NDArray[np.float64]]
+    sets: dict[str, Any]
+    sweep: list[dict[str, Any]]
+
+    @property
+    def test(self) -> NDArray[np.bool_]:
+        """Which facts are judged; the others are train facts."""
+        return ~self.pairs["train"].to_numpy(dtype=bool)
+
+    @property
+    def subjects(self) -> NDArray[np.int64]:
+        """The subjects of the facts that are judged."""
+        return self.pairs["subject"].to_numpy(dtype=np.int64)[self.test]
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """The stored results of a run, sorted by relation.
+
+    Attributes
+    ----------
+    trials : DataFrame
+        A row per relation: ``relation``, ``n_facts``, ``left_out`` (a dict of counts by reason),
+        and for one that failed the ``error``.
+    relations : list of Relation
+        Those that were judged.
+    setting : dict
+        Options that the evaluation needs.
+    """
+
+    trials: pd.DataFrame
+    relations: list[Relation]
+    setting: dict[str, Any]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods with scores, in the order of a table."""
+        held = {name for relation in self.relations for name in relation.scores}
+        return [name for name in METHODS if name in held]
+
+    @property
+    def n_known(self) -> int:
+        """Number of judged facts that the model answers correctly."""
+        return sum(int(one.pairs["known"][one.test].sum()) for one in self.relations)
+
+    @property
+    def n_facts(self) -> int:
+        """Number of judged facts; each has a true and a wrong label."""
+        return sum(int(one.test.sum()) for one in self.relations)
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects of the judged facts, counted in each relation."""
+        return sum(len(np.unique(one.subjects)) for one in self.relations)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row per fact, method and draw, with the scores of both labels."""
+        frames = [
+            pd.DataFrame(
+                {
+                    "relation": one.key,
+                    **{name: one.pairs[name] for name in one.pairs},
+                    "method": method,
+                    "draw": draw,
+                    "score_true": values[0],
+                    "score_wrong": values[1],
+                }
+            )
+            for one in self.relations
+            for method in METHODS
+            if method in one.scores
+            for draw, values in enumerate(one.scores[method])
+        ]
+        columns = "relation, fact, label, wrong, subject, train, known, method, draw"
+        empty = frame_of([], f"{columns}, score_true, score_wrong")
+        return pd.concat(frames, ignore_index=True) if frames else empty
+
+
+def collect(rows: Iterable[Row]) -> Collected:
+    """Return the results of a run; relations may have failed, and there may be none."""
+    trials: list[tuple[str, int, dict[str, int], str | None]] = []
+    relations: list[Relation] = []
+    setting: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda row: row.fact):
+        if row.error is not None:
+            trials.append((row.fact, int(row.content.get("n_facts", 0)), {}, row.error))
+            continue
+        about = row.payload
+        setting = about["setting"]
+        trials.append((row.fact, about["n_facts"], about["left_out"], None))
+        if about["pairs"]:
+            relations.append(
+                Relation(
+                    row.fact,
+                    pd.DataFrame(about["pairs"]),
+                    {name: _array(values) for name, values in about["scores"].items()},
+                    about["sets"],
+                    [
+                        {**one, "dkn": _array([one["dkn"]]), "random": _array(one["random"])}
+                        for one in about["sweep"]
+                    ],
+                )
+            )
+    columns = ["relation", "n_facts", "left_out", "error"]
+    return Collected(pd.DataFrame(trials, columns=columns), relations, setting)
+
+
+def _array(scores: Any) -> NDArray[np.float64]:
+    return np.array(scores, dtype=np.float64)  # None is nan
 
 
 def above(true: ArrayLike, wrong: ArrayLike) -> Floats:

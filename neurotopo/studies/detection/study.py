@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,109 +15,19 @@ from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.detection import report
-from neurotopo.studies.detection.scoring import Evaluation
-from neurotopo.studies.detection.trials import RelationTrial, facts_of_relations, trials
+from neurotopo.studies.detection.scoring import METHODS, Evaluation, collect
+from neurotopo.studies.detection.trials import (
+    DetectionOptions,
+    RelationTrial,
+    facts_of_relations,
+    trials,
+)
 from neurotopo.studies.findings import ALPHA
-from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions, size_matched
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.study import Study, seed_for
 from neurotopo.testbed.corpus import sentences_of
 
 __all__ = ["STUDY", "Detection", "DetectionOptions"]
-
-_SWEPT = ("share", "threshold", "tau", "tau2")
-_THRESHOLDS_BY = ("relation", "pooled")
-
-
-@dataclass(frozen=True)
-class DetectionOptions(SearchOptions):
-    """Options of the study ``detection``, besides those of :class:`SearchOptions`.
-
-    Parameters
-    ----------
-    per_relation : int, default=100
-        Maximum number of facts of a relation; they are drawn at random.
-    least : int, default=6
-        A relation with fewer facts is left out, and counted.
-    train_share : float, default=0.5
-        Share of a relation's facts on which neurons and thresholds are chosen.
-    share : float, default=0.5
-        A neuron belongs to a relation if it is found for more than this share of the train facts
-        that have any.
-    n_random : int, default=5
-        Draws of random neurons.
-    threshold_by : {"relation", "pooled"}, default="relation"
-        One threshold per relation, as in AMIG, or one for all.
-    verdict_template : str, default="{statement} This is _X_"
-        The question for a verdict. The statement replaces its placeholder; the verdict follows.
-    verdict_words : sequence of str, default=("true", "false")
-        The two verdicts.
-    n_resamples : int, default=2000
-        Resamples of the bootstrap.
-    sweep_share, sweep_threshold, sweep_tau, sweep_tau2 : sequence of float
-        Other values of these options, one at a time; empty: none.
-
-    Examples
-    --------
-    >>> from neurotopo.studies.detection.study import DetectionOptions
-    >>> DetectionOptions(share=0.7).search(tau2=0.1).tau2
-    0.1
-    >>> DetectionOptions(least=1)
-    Traceback (most recent call last):
-        ...
-    ValueError: least must be a whole number of at least 4, got 1.
-    """
-
-    per_relation: int = 100
-    least: int = 6
-    train_share: float = 0.5
-    share: float = 0.5
-    n_random: int = 5
-    threshold_by: str = "relation"
-    verdict_template: str = "{statement} This is _X_"
-    verdict_words: Sequence[str] = ("true", "false")
-    n_resamples: int = 2000
-    sweep_share: Sequence[float] = (0.1, 0.2, 0.3, 0.5, 0.7)
-    sweep_threshold: Sequence[float] = (0.1, 0.15, 0.2, 0.25, 0.3)
-    sweep_tau: Sequence[float] = (0.3, 0.4, 0.5, 0.6, 0.7)
-    sweep_tau2: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5)
-
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "quadrature": "gauss-legendre",
-        "steps": 8,
-        "n_random": 3,
-        **{f"sweep_{name}": () for name in _SWEPT},
-    }
-
-    def __post_init__(self) -> None:
-        # two facts on either side are the fewest that can exchange their labels
-        self.check_whole(least=4, n_random=1, n_resamples=100)
-        self.check_whole(per_relation=self.least)
-        if not 0 < self.train_share < 1:
-            raise ValueError(f"train_share must be between 0 and 1, got {self.train_share}.")
-        for value in (self.share, *self.sweep_share):
-            if not 0 <= value < 1:
-                raise ValueError(f"a share must be at least 0 and below 1, got {value}.")
-        self.check_choice(threshold_by=_THRESHOLDS_BY)
-        if self.verdict_template.count("{statement}") != 1:
-            raise ValueError(
-                f"verdict_template must hold {{statement}} once, got {self.verdict_template!r}."
-            )
-        words = [word.strip() for word in self.verdict_words]
-        if len(set(words)) != 2 or len(words) != 2 or not all(words):
-            raise ValueError(
-                f"verdict_words must be two different words, got {list(self.verdict_words)}."
-            )
-        super().__post_init__()
-        for name, value in self.swept():
-            self.search(**({} if name == "share" else {name: value}))
-
-    def search(self, **changed: Any) -> SearchOptions:
-        """Return the options of the search for the neurons of a fact, with changed thresholds."""
-        return SearchOptions.of({**self.to_dict(), **changed})
-
-    def swept(self) -> list[tuple[str, float]]:
-        """Return the thresholds that are varied one at a time, with their values."""
-        return [(name, value) for name in _SWEPT for value in getattr(self, f"sweep_{name}")]
 
 
 class Detection(Study):
@@ -164,7 +74,7 @@ class Detection(Study):
 
     def frames(self, rows: Any) -> Evaluation:
         """Return the evaluation of the stored scores."""
-        return Evaluation(report.collect(rows))
+        return Evaluation(collect(rows))
 
     def findings(self, frames: Evaluation, tables: Any) -> tuple[str, ...]:
         """Return the findings in sentences."""
@@ -176,7 +86,7 @@ class Detection(Study):
 
     def notes_for(self, frames: Evaluation) -> tuple[str, ...]:
         """Return the notes and the meaning of each method of the run."""
-        legend = "; ".join(f"{name}: {report.METHODS[name]}" for name in frames.run.methods)
+        legend = "; ".join(f"{name}: {METHODS[name]}" for name in frames.run.methods)
         return (*self.notes, f"Methods. {legend}.") if legend else self.notes
 
     def measure(self, item: RelationTrial) -> dict[str, Any]:
