@@ -100,7 +100,7 @@ def planted_layered_graph(
 def cluster_table(clusterer: NTCClusterer) -> pd.DataFrame:
     """Return a table of the chosen clusters of a fitted clusterer, the most persistent first."""
     clusters = clusterer.clusters_
-    sizes = {"cluster": np.arange(len(clusters)), "size": [len(members) for members in clusters]}
+    sizes = {"cluster": np.arange(len(clusters)), "size": clusters.sizes}
     lives = {name: getattr(clusterer, f"{name}_") for name in ("birth", "death", "persistence")}
     return pd.DataFrame({**sizes, **lives, "members": [" ".join(map(str, m)) for m in clusters]})
 

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neurotopo._upward import Explorable
+from neurotopo.cluster.members import ClusterMembers
 from neurotopo.cluster.membership import (
     attachment_radii,
     membership_strengths,
@@ -84,9 +85,11 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         Cluster of each sample; -1 = in no cluster.
     n_clusters_ : int
         Number of clusters.
-    clusters_ : list of ndarray
+    clusters_ : sequence of ndarray
         Sorted sample indices of each cluster, by descending persistence; ``clusters_[k]`` are the
         samples labelled ``k``. With ``nested=True``, those outside the disjoint family come last.
+        Each access sorts them anew, so nested clusters take no memory; ``clusters_.sizes`` needs
+        no access (:class:`~neurotopo.cluster.members.ClusterMembers`).
     birth_, death_, persistence_ : ndarray of float64, shape (n_clusters,)
         R1, R2 and persistence of the clusters. ``death_`` is ``inf`` for one that never merges;
         its persistence is counted up to ``end_of_observation_``.
@@ -340,7 +343,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         self.h0_diagram_ = tree.h0_diagram()
         self.nodes_ = clusters.node[chosen]
         self.n_clusters_ = len(chosen)
-        self.clusters_ = [tree.members(node) for node in self.nodes_]
+        self.clusters_ = ClusterMembers(tree, self.nodes_)
         self.labels_ = tree.label_in_order(self.nodes_[: selection.n_disjoint])
         self.birth_, self.death_ = clusters.birth[chosen], clusters.death[chosen]
         self.persistence_ = clusters.persistence(self.scale)[chosen]

@@ -333,10 +333,11 @@ def _chosen(
 ) -> list[dict[str, Any]] | None:
     if clusterer is None:
         return None
+    sizes = clusterer.clusters_.sizes
     return [
         {
             "id": k,
-            "size": len(clusterer.clusters_[k]),
+            "size": int(sizes[k]),
             "birth": radii(clusterer.birth_[k]),
             "death": radii.death(clusterer.death_[k]),
             "persistence": float(f"{clusterer.persistence_[k]:.6g}"),

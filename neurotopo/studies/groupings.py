@@ -110,20 +110,22 @@ class GroupingInput:
         )
         return clusterer.fit(self.graph.clustering_input(), strata=self.graph.layers)
 
-    def cut(self, **params: Any) -> Groups:
-        """Return the clusters of the tree by a rule."""
+    def cut(self, *, size: int | None = None, **params: Any) -> Groups:
+        """Return the clusters of the tree by a rule; of one size only, if it is given."""
         if len(self.neurons) == 0:
             return []
         chosen = {"rule": "relative", "tau": self.tau, "scale": "difference", "nested": False}
         self.tree.recut(**{**chosen, **params})
-        return [self.neurons[cluster] for cluster in self.tree.clusters_]
+        clusters = self.tree.clusters_
+        wanted = (clusters.sizes == size).nonzero()[0].tolist() if size else range(len(clusters))
+        return [self.neurons[clusters[k]] for k in wanted]
 
 
 def _pairs_only(given: GroupingInput) -> Groups:
     """Return the clusters of two neurons above the threshold of ``"ntc"``."""
     if len(given.neurons) < 2:
         return []
-    return [cluster for cluster in given.cut(nested=True) if len(cluster) == 2]
+    return given.cut(nested=True, size=2)
 
 
 def _baseline(name: str) -> Callable[[GroupingInput], Groups]:
