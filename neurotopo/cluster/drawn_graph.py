@@ -14,7 +14,7 @@ from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.persistence.engines import minimum_spanning_forest, smooth_lengths
 from neurotopo.persistence.forest import spanning_edges
 from neurotopo.persistence.inputs import EdgeList, check_distances
-from neurotopo.persistence.points import pairwise
+from neurotopo.persistence.metrics import pairwise
 
 __all__ = ["DrawnGraph", "checked_positions", "drawn_graph"]
 
@@ -77,11 +77,16 @@ def _edges(ntc: NTCClusterer) -> tuple[EdgeList, NDArray[np.bool_]]:
     X, metric, n = ntc._fit_X, ntc.metric, ntc._fit_X.shape[0]
     if metric != "precomputed" and n > _MOST_PAIRS:
         forest = minimum_spanning_forest(
-            X, metric=metric, min_samples=ntc.min_samples, n_jobs=ntc.n_jobs
+            X,
+            metric=metric,
+            metric_params=ntc.metric_params,
+            min_samples=ntc.min_samples,
+            n_jobs=ntc.n_jobs,
         )
         edges = EdgeList(n, forest.source, forest.target, forest.length)
     else:
-        graph = check_distances(X) if metric == "precomputed" else pairwise(X, metric)
+        precomputed = metric == "precomputed"
+        graph = check_distances(X) if precomputed else pairwise(X, metric, ntc.metric_params)
         if ntc.min_samples > 1:
             graph = smooth_lengths(graph, ntc.min_samples)
         edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from neurotopo.persistence.clusters import CandidateClusters, lifetime
 from neurotopo.persistence.engines import core_distances
 from neurotopo.persistence.inputs import check_distances
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.persistence.points import cross_distances, minkowski_order, paired_distances
+from neurotopo.persistence.metrics import Reduction, cross_distances, lengths, reduction
+from neurotopo.persistence.points import powers_are_normal
 
 __all__ = [
     "attachment_radii",
@@ -80,6 +82,7 @@ def nearest_member_labels(
     reach: NDArray[np.float64],
     *,
     metric: Any,
+    metric_params: Mapping[str, Any] | None = None,
     min_samples: int = 1,
     n_jobs: int | None = None,
 ) -> NDArray[np.intp]:
@@ -98,24 +101,46 @@ def nearest_member_labels(
         if min_samples > 1:
             core = core_distances(check_distances(samples), min_samples)
         distance, nearest = _nearest(matrix, core, members, min_samples)
-    elif min_samples == 1 and minkowski_order(metric) and not sp.issparse(samples):
-        dense = queries.toarray() if sp.issparse(queries) else queries
-        tree = cKDTree(samples[members])
-        nearest = tree.query(dense, p=minkowski_order(metric), workers=effective_n_jobs(n_jobs))[1]
-        distance = paired_distances(dense, samples[members[nearest]], metric)
     else:
-        if sp.issparse(samples) != sp.issparse(queries):
-            samples, queries = sp.csr_array(samples), sp.csr_array(queries)
-        core = _core_distances_of_points(samples, metric, min_samples, n_jobs)
-        # a block of distances takes at most about 64 MB
-        rows = max(1, 8_000_000 // samples.shape[0])
-        blocks = [
-            _nearest(cross_distances(queries[part], samples, metric), core, members, min_samples)
-            for part in gen_batches(n_queries, rows)
-        ]
-        distance, nearest = (np.concatenate(column) for column in zip(*blocks, strict=True))
+        distance, nearest = _nearest_points(
+            queries, samples, members, metric, metric_params, min_samples, n_jobs
+        )
     nearest_label = labels[members[nearest]]
     return np.where(distance < reach[nearest_label], nearest_label, -1)
+
+
+def _nearest_points(
+    queries: Any,
+    samples: Any,
+    members: NDArray[np.intp],
+    metric: Any,
+    metric_params: Mapping[str, Any] | None,
+    min_samples: int,
+    n_jobs: int | None,
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return the distance and the place of the nearest member of each new point."""
+    space = reduction(samples, metric, metric_params)
+    if space is not None and sp.issparse(queries):
+        queries = queries.toarray()
+    if space is not None and min_samples == 1 and powers_are_normal(space):
+        new, there = space.transform(queries), space.points[members]
+        nearest = cKDTree(there).query(new, p=space.order, workers=effective_n_jobs(n_jobs))[1]
+        nearest = np.minimum(nearest, len(members) - 1)  # too far away for its powers
+        return space.height_of(lengths(new, there[nearest], space.order)), nearest
+    if sp.issparse(samples) != sp.issparse(queries):
+        samples, queries = sp.csr_array(samples), sp.csr_array(queries)
+    core = _core_distances_of_points(samples, space, metric, metric_params, min_samples, n_jobs)
+    # a block of distances takes at most about 64 MB
+    rows = max(1, 8_000_000 // samples.shape[0])
+    blocks = []
+    for part in gen_batches(queries.shape[0], rows):
+        if space is None:
+            distances = cross_distances(queries[part], samples, metric, metric_params)
+        else:
+            distances = space.cross(queries[part])
+        blocks.append(_nearest(distances, core, members, min_samples))
+    distance, nearest = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    return distance, nearest
 
 
 def _distances_to_samples(queries: Any) -> NDArray[np.float64]:
@@ -131,14 +156,29 @@ def _distances_to_samples(queries: Any) -> NDArray[np.float64]:
 
 
 def _core_distances_of_points(
-    samples: Any, metric: Any, min_samples: int, n_jobs: int | None
+    samples: Any,
+    space: Reduction | None,
+    metric: Any,
+    metric_params: Mapping[str, Any] | None,
+    min_samples: int,
+    n_jobs: int | None,
 ) -> NDArray[np.float64]:
     n = samples.shape[0]
     if min_samples == 1 or min_samples > n:
         return np.full(n, 0.0 if min_samples == 1 else np.inf)
-    search = NearestNeighbors(n_neighbors=min_samples, metric=metric, n_jobs=n_jobs).fit(samples)
-    core: NDArray[np.float64] = search.kneighbors(samples)[0][:, -1]
-    return core
+    search = NearestNeighbors(n_neighbors=min_samples, n_jobs=n_jobs)
+    if space is None:
+        search.set_params(metric=metric, metric_params=metric_params).fit(samples)
+        core: NDArray[np.float64] = search.kneighbors(samples)[0][:, -1]
+        return core
+    points = space.points
+    search.set_params(p=space.order, n_neighbors=min_samples - 1).fit(points)
+    nearest = search.kneighbors(return_distance=False)  # without the sample itself
+    # exact lengths: scikit-learn expands the square
+    core = np.zeros(n)
+    for column in nearest.T:
+        np.maximum(core, lengths(points, points[column], space.order), out=core)
+    return space.height_of(core)
 
 
 def _nearest(

@@ -26,7 +26,7 @@ from neurotopo.persistence.clusters import SCALES, CandidateClusters, candidate_
 from neurotopo.persistence.engines import ENGINES, find_forest
 from neurotopo.persistence.inputs import EdgeList, check_distances, check_strata
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.persistence.points import pairwise
+from neurotopo.persistence.metrics import pairwise
 from neurotopo.persistence.significance import run_permutations
 from neurotopo.persistence.tree_building import tree_of_forest
 
@@ -72,6 +72,10 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         ``min_samples``-th nearest sample, themselves included. 1: no smoothing.
     condense : bool, default=False
         Whether clusters survive merges with fewer than ``min_cluster_size`` samples.
+    metric_params : mapping or None, default=None
+        Parameters of the metric: ``p`` and ``w`` of ``"minkowski"``, ``V`` of ``"seuclidean"``,
+        ``V`` or ``VI`` of ``"mahalanobis"`` (by default both take the variances of X), or those
+        of another metric of scikit-learn.
     engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
         Algorithm of the minimum spanning forest; all give the same result.
     n_jobs : int or None, default=None
@@ -169,11 +173,12 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         "max_radius": [Interval(Real, 0, None, closed="left"), None],
         "min_samples": [Interval(Integral, 1, None, closed="left")],
         "condense": ["boolean"],
+        "metric_params": [dict, None],
         "engine": [StrOptions(set(ENGINES))],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
-    _needs_refit: ClassVar[set[str]] = {"metric", "min_samples", "engine"}
+    _needs_refit: ClassVar[set[str]] = {"metric", "metric_params", "min_samples", "engine"}
 
     def __init__(
         self,
@@ -187,6 +192,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         max_radius: float | None = None,
         min_samples: int = 1,
         condense: bool = False,
+        metric_params: dict[str, Any] | None = None,
         engine: str = "auto",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -200,6 +206,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         self.max_radius = max_radius
         self.min_samples = min_samples
         self.condense = condense
+        self.metric_params = metric_params
         self.engine = engine
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -233,7 +240,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
             check_strata(strata, X.shape[0])
         self._strata = None if strata is None else np.array(strata)
         self._fit_X = X
-        options = self.metric, self.engine, self.min_samples, self.n_jobs
+        options = self.metric, self.metric_params, self.engine, self.min_samples, self.n_jobs
         self._whole_tree = tree_of_forest(find_forest(X, *options, as_path=True))
         self._fitted_with = {name: getattr(self, name) for name in self._needs_refit}
         return self._select()
@@ -319,7 +326,8 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         X = self._checked(X, reset=False)
         n_labels = self.labels_.max(initial=-1) + 1
         reach = self._clusters.observed_death[self._selection.chosen[:n_labels]]
-        options = {name: getattr(self, name) for name in ("metric", "min_samples", "n_jobs")}
+        names = ("metric", "metric_params", "min_samples", "n_jobs")
+        options = {name: getattr(self, name) for name in names}
         return nearest_member_labels(X, self._fit_X, self.labels_, reach, **options)
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
@@ -364,7 +372,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         if self.metric == "precomputed":
             graph = check_distances(self._fit_X)
         else:
-            graph = pairwise(self._fit_X, self.metric, n_jobs=self.n_jobs)
+            graph = pairwise(self._fit_X, self.metric, self.metric_params, n_jobs=self.n_jobs)
         return run_permutations(
             clusters,
             graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph),

@@ -18,7 +18,8 @@ from neurotopo.persistence.diagram_distances import bottleneck_distance
 from neurotopo.persistence.diagrams import as_graph, persistence_diagrams
 from neurotopo.persistence.engines import minimum_spanning_forest
 from neurotopo.persistence.inputs import EdgeList
-from neurotopo.persistence.points import check_points, minkowski_order, prefers_points_engine
+from neurotopo.persistence.metrics import minkowski_order, reduction
+from neurotopo.persistence.points import check_points, prefers_points_engine
 from neurotopo.persistence.rips import diagrams_with_births
 
 __all__ = ["ConfidenceBand", "bottleneck_band"]
@@ -331,7 +332,7 @@ def _parts(X: Any, metric: Any, dimension: int) -> tuple[Callable[[Points], tupl
     """
     if dimension == 0 and not isinstance(X, EdgeList) and np.ndim(X) == 2 and not sp.issparse(X):
         points = np.asarray(X)
-        if prefers_points_engine(points, metric):
+        if minkowski_order(metric) is not None and prefers_points_engine(reduction(points, metric)):
             points = check_points(points)
             return lambda some: (points[some], metric), len(points)
     lengths = _matrix(X, metric)

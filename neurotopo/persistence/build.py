@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
@@ -19,6 +20,7 @@ def merge_tree(
     metric: str | Callable[..., float] = "precomputed",
     engine: str = "auto",
     *,
+    metric_params: Mapping[str, Any] | None = None,
     min_samples: int = 1,
     n_jobs: int | None = None,
 ) -> MergeTree:
@@ -33,6 +35,10 @@ def merge_tree(
         A metric of :func:`sklearn.metrics.pairwise_distances`.
     engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
         Algorithm of the spanning forest. All give the same tree.
+    metric_params : mapping, optional
+        Parameters of the metric: ``p`` and ``w`` of ``"minkowski"``, ``V`` of ``"seuclidean"``,
+        ``V`` or ``VI`` of ``"mahalanobis"`` (by default both take the variances of X), or those
+        of another metric of scikit-learn.
     min_samples : int, default=1
         Core-distance smoothing: an edge is at least as long as the distance of both ends to their
         ``min_samples``-th nearest sample, themselves included. 1: no smoothing.
@@ -52,4 +58,6 @@ def merge_tree(
     >>> merge_tree(lengths)
     MergeTree(n_samples=3, n_clusters=2, n_components=1, last_merge=2)
     """
-    return tree_of_forest(find_forest(X, metric, engine, min_samples, n_jobs, as_path=True))
+    return tree_of_forest(
+        find_forest(X, metric, metric_params, engine, min_samples, n_jobs, as_path=True)
+    )

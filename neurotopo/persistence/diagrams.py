@@ -7,7 +7,7 @@ of the input. Bars of length zero are left out and rows are sorted.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.persistence.engines import minimum_spanning_forest
 from neurotopo.persistence.inputs import EdgeList, check_distances
-from neurotopo.persistence.points import check_points, pairwise
+from neurotopo.persistence.metrics import pairwise
+from neurotopo.persistence.points import check_points
 from neurotopo.persistence.rips import n_vertices, rips_diagrams, tidy_diagram
 
 __all__ = ["DIAGRAM_ENGINES", "persistence_diagrams"]
@@ -37,6 +38,7 @@ def persistence_diagrams(
     *,
     max_radius: float | None = None,
     coeff: int = 2,
+    metric_params: Mapping[str, Any] | None = None,
     n_jobs: int | None = None,
 ) -> list[Diagram]:
     """Compute the persistence diagrams of the Vietoris-Rips filtration.
@@ -62,6 +64,10 @@ def persistence_diagrams(
         Longer edges are left out; bars alive at this radius have death ``inf``.
     coeff : int, default=2
         Prime order of the field of coefficients.
+    metric_params : mapping, optional
+        Parameters of the metric: ``p`` and ``w`` of ``"minkowski"``, ``V`` of ``"seuclidean"``,
+        ``V`` or ``VI`` of ``"mahalanobis"`` (by default both take the variances of X), or those
+        of another metric of scikit-learn.
     n_jobs : int or None, default=None
         Jobs for the distances between points.
 
@@ -103,8 +109,8 @@ def persistence_diagrams(
     _check_options(max_dimension, engine, max_radius, coeff)
     radius = np.inf if max_radius is None else float(max_radius)
     if engine == "tree" or (engine == "auto" and max_dimension == 0):
-        return [_components_diagram(X, metric, radius, n_jobs)]
-    graph = _within(as_graph(X, metric, n_jobs), radius)
+        return [_components_diagram(X, metric, metric_params, radius, n_jobs)]
+    graph = _within(as_graph(X, metric, metric_params, n_jobs=n_jobs), radius)
     if engine == "auto":
         engine = _fastest(graph, max_dimension)
     return rips_diagrams(graph, engine, max_dimension, coeff)
@@ -136,12 +142,16 @@ def edge_list_to_sparse(edges: EdgeList) -> sp.coo_array:
 
 
 def as_graph(
-    X: Any, metric: str | Callable[..., float] = "precomputed", n_jobs: int | None = None
+    X: Any,
+    metric: str | Callable[..., float] = "precomputed",
+    metric_params: Mapping[str, Any] | None = None,
+    *,
+    n_jobs: int | None = None,
 ) -> Graph:
     """Check points, distances or a sparse graph: a dense matrix of lengths or a list of edges."""
     if isinstance(metric, str) and metric == "precomputed":
         return check_distances(edge_list_to_sparse(X) if isinstance(X, EdgeList) else X)
-    return pairwise(check_points(X), metric, n_jobs=n_jobs)
+    return pairwise(check_points(X), metric, metric_params, n_jobs=n_jobs)
 
 
 def _within(graph: Graph, radius: float) -> Graph:
@@ -155,12 +165,16 @@ def _within(graph: Graph, radius: float) -> Graph:
 
 
 def _components_diagram(
-    X: Any, metric: str | Callable[..., float], radius: float, n_jobs: int | None
+    X: Any,
+    metric: str | Callable[..., float],
+    metric_params: Mapping[str, Any] | None,
+    radius: float,
+    n_jobs: int | None,
 ) -> Diagram:
     """Dimension 0 from a minimum spanning forest: its lengths are the deaths."""
     if isinstance(X, EdgeList):
         X = edge_list_to_sparse(X)
-    forest = minimum_spanning_forest(X, metric, n_jobs=n_jobs)
+    forest = minimum_spanning_forest(X, metric, metric_params=metric_params, n_jobs=n_jobs)
     deaths = forest.length[forest.length <= radius]
     deaths = np.append(deaths, np.full(forest.n_vertices - len(deaths), np.inf))
     return tidy_diagram(np.column_stack([np.zeros(len(deaths)), deaths]))

@@ -8,7 +8,7 @@ of the lengths: persistence depends on comparisons only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,11 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.persistence.forest import SpanningForest, kruskal_forest, prim_forest, spanning_edges
 from neurotopo.persistence.inputs import EdgeList, check_distances
+from neurotopo.persistence.metrics import pairwise, reduction
 from neurotopo.persistence.points import (
     check_points,
-    pairwise,
-    points_forest,
+    no_points_engine,
     prefers_points_engine,
+    reduced_forest,
 )
 from neurotopo.persistence.rips import rips_diagrams
 
@@ -38,6 +39,7 @@ def minimum_spanning_forest(
     metric: str | Callable[..., float] = "precomputed",
     engine: str = "auto",
     *,
+    metric_params: Mapping[str, Any] | None = None,
     min_samples: int = 1,
     n_jobs: int | None = None,
 ) -> SpanningForest:
@@ -54,8 +56,13 @@ def minimum_spanning_forest(
         ``"scipy"``: Kruskal's algorithm of :mod:`scipy.sparse.csgraph`, after a filter of heavy
         edges; ``"prim"``: Prim's on a dense matrix; ``"gudhi"``, ``"ripser"``: from their
         0-dimensional persistence; ``"points"``: a neighbour graph proved minimal by cuts, for
-        Minkowski metrics, without a matrix of distances. ``"auto"``: ``"scipy"`` for sparse,
+        metrics with a :func:`~neurotopo.persistence.metrics.reduction` (Minkowski, cosine,
+        haversine and others), without a matrix of distances. ``"auto"``: ``"scipy"`` for sparse,
         ``"prim"`` for dense input and ``"points"`` for points where it applies.
+    metric_params : mapping, optional
+        Parameters of the metric: ``p`` and ``w`` of ``"minkowski"``, ``V`` of ``"seuclidean"``,
+        ``V`` or ``VI`` of ``"mahalanobis"`` (by default both take the variances of X), or those
+        of another metric of scikit-learn.
     min_samples : int, default=1
         Core-distance smoothing of the lengths. 1: no smoothing.
     n_jobs : int or None, default=None
@@ -78,12 +85,13 @@ def minimum_spanning_forest(
     [1. 2.]
     [1. 2.]
     """
-    return find_forest(X, metric, engine, min_samples, n_jobs, as_path=False)
+    return find_forest(X, metric, metric_params, engine, min_samples, n_jobs, as_path=False)
 
 
 def find_forest(
     X: Any,
     metric: str | Callable[..., float],
+    metric_params: Mapping[str, Any] | None,
     engine: str,
     min_samples: int,
     n_jobs: int | None,
@@ -96,9 +104,17 @@ def find_forest(
         raise ValueError(f"min_samples must be at least 1, got {min_samples}.")
     if not isinstance(metric, str) or metric != "precomputed":
         X = check_points(X)
-        if engine == "points" or (engine == "auto" and prefers_points_engine(X, metric)):
-            return points_forest(X, metric, min_samples=min_samples, n_jobs=n_jobs)
-        graph: Graph = pairwise(X, metric, n_jobs=n_jobs)
+        space = reduction(X, metric, metric_params)
+        if engine == "points" and space is None:
+            raise no_points_engine(metric)
+        if space is not None and (
+            engine == "points" or (engine == "auto" and prefers_points_engine(space))
+        ):
+            return reduced_forest(space, min_samples, n_jobs)
+        if space is not None:
+            graph: Graph = space.pairwise()
+        else:
+            graph = pairwise(X, metric, metric_params, n_jobs=n_jobs)
     elif engine == "points":
         raise ValueError('engine="points" needs points; X was given with metric="precomputed".')
     else:

@@ -8,39 +8,31 @@ as h. Otherwise more neighbours of its points, or nearer points outside A, are s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
 from neurotopo.persistence.forest import SpanningForest, prim_forest, spanning_edges
 from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.persistence.metrics import REDUCIBLE, Reduction, reduction
+from neurotopo.persistence.metrics import lengths as _lengths
 from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = [
     "check_points",
-    "cross_distances",
-    "minkowski_order",
-    "paired_distances",
-    "pairwise",
+    "no_points_engine",
     "points_forest",
+    "powers_are_normal",
     "prefers_points_engine",
+    "reduced_forest",
 ]
 
-_ORDERS = {
-    "euclidean": 2.0,
-    "l2": 2.0,
-    "manhattan": 1.0,
-    "cityblock": 1.0,
-    "l1": 1.0,
-    "chebyshev": np.inf,
-}
 _SMALL = 300  # below this a dense matrix is faster
 _TREE_DIMENSIONS = 15  # above this a k-d tree visits nearly every point
 _MORE_NEIGHBOURS = 128
@@ -49,14 +41,9 @@ _GROUPS = 16  # components that are searched one by one, the largest first
 _ULPS = 1e-12  # relative margin for the rounding of searches
 
 
-def minkowski_order(metric: Any) -> float | None:
-    """Return the order of a Minkowski metric, None for other metrics."""
-    return _ORDERS.get(metric) if isinstance(metric, str) else None
-
-
-def prefers_points_engine(X: Any, metric: Any) -> bool:
+def prefers_points_engine(space: Reduction | None) -> bool:
     """Return whether :func:`points_forest` is the fastest engine for these points."""
-    return minkowski_order(metric) is not None and not sp.issparse(X) and X.shape[0] > _SMALL
+    return space is not None and len(space.points) > _SMALL and powers_are_normal(space)
 
 
 def check_points(X: Any) -> Any:
@@ -64,76 +51,24 @@ def check_points(X: Any) -> Any:
     return check_array(X, accept_sparse="csr", dtype=np.float64)
 
 
-def pairwise(X: Any, metric: Any, *, n_jobs: int | None = None) -> NDArray[np.float64]:
-    """Return the dense matrix of distances, exactly symmetric.
-
-    Minkowski distances are computed as in :func:`points_forest` (not by the expansion of the
-    square), so that all engines get the same numbers.
-    """
-    order = minkowski_order(metric)
-    if order is None or sp.issparse(X):
-        distances = np.array(pairwise_distances(X, metric=metric, n_jobs=n_jobs))
-        if np.isnan(distances).any() or (distances < 0).any():
-            raise ValueError(f"metric {metric!r} gave NaN or negative distances.")
-        np.fill_diagonal(distances, 0.0)
-        return np.minimum(distances, distances.T)
-    X, factor = _scaled(X)
-    return _lengths(X[:, None, :], X[None, :, :], order) * factor
-
-
-def cross_distances(A: Any, B: Any, metric: Any) -> NDArray[np.float64]:
-    """Return the distances between two sets of points, equal to those of :func:`pairwise`."""
-    order = minkowski_order(metric)
-    if order is None or sp.issparse(A) or sp.issparse(B):
-        return np.asarray(pairwise_distances(A, B, metric=metric), dtype=np.float64)
-    return _lengths(A[:, None, :], B[None, :, :], order)
-
-
-def paired_distances(
-    A: NDArray[np.float64], B: NDArray[np.float64], metric: str
-) -> NDArray[np.float64]:
-    """Return the Minkowski distances of corresponding rows, equal to those of :func:`pairwise`."""
-    return _lengths(A, B, _ORDERS[metric])
-
-
-def _scaled(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Scale extreme coordinates near 1 by a power of two, which is exact."""
-    largest = np.abs(X).max(initial=0.0)
-    if largest == 0.0 or 1e-100 < largest < 1e100:
-        return X, 1.0
-    exponent = int(np.frexp(largest)[1])
-    return np.ldexp(X, -exponent), float(np.ldexp(1.0, min(exponent, 1023)))
-
-
-def _lengths(a: NDArray[Any], b: NDArray[Any], order: float) -> NDArray[np.float64]:
-    """Minkowski distances along the last axis, accumulated feature by feature."""
-    total = np.zeros(np.broadcast_shapes(a.shape, b.shape)[:-1])
-    for k in range(a.shape[-1]):
-        gap = np.abs(a[..., k] - b[..., k])
-        if order == 2.0:
-            total += gap * gap
-        elif order == 1.0:
-            total += gap
-        else:
-            np.maximum(total, gap, out=total)
-    return np.sqrt(total) if order == 2.0 else total
-
-
 def points_forest(
     X: NDArray[np.float64],
     metric: Any = "euclidean",
     *,
+    metric_params: Mapping[str, Any] | None = None,
     min_samples: int = 1,
     n_jobs: int | None = None,
 ) -> SpanningForest:
-    """Find the minimum spanning tree of points under a Minkowski metric.
+    """Find the minimum spanning tree of points, without a matrix of distances.
 
     Parameters
     ----------
     X : ndarray of float64, shape (n, d)
         Finite coordinates.
-    metric : {"euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev"}
-        The metric.
+    metric : str
+        A metric with a :func:`~neurotopo.persistence.metrics.reduction`.
+    metric_params : mapping, optional
+        Parameters of the metric.
     min_samples : int, default=1
         Core-distance smoothing of the lengths (mutual reachability). 1: no smoothing.
     n_jobs : int or None, default=None
@@ -151,18 +86,46 @@ def points_forest(
     in T, and T is minimal. With a neighbour graph of k = 10 to 16, the k-th neighbour distances
     alone prove nearly all components, and all of at most k points.
     """
-    order = minkowski_order(metric)
-    if order is None or sp.issparse(X):
-        raise ValueError(
-            f'engine="points" takes dense points and one of {", ".join(_ORDERS)}; '
-            f"got metric {metric!r}."
-        )
-    n = X.shape[0]
+    space = reduction(X, metric, metric_params)
+    if space is None:
+        raise no_points_engine(metric)
+    return reduced_forest(space, min_samples, n_jobs)
+
+
+def no_points_engine(metric: Any) -> ValueError:
+    """Return the error for points that this engine does not take."""
+    return ValueError(
+        f'engine="points" takes dense points and one of {", ".join(REDUCIBLE)} '
+        f"(cosine: with few zero vectors); got metric {metric!r}."
+    )
+
+
+def reduced_forest(space: Reduction, min_samples: int, n_jobs: int | None) -> SpanningForest:
+    """Find the minimum spanning tree of points whose metric is reduced; see points_forest."""
+    n = len(space.points)
     if n == 1 or min_samples > n:
         return SpanningForest.empty(n)
-    X, factor = _scaled(X)
-    forest = _Proof(X, order, min_samples, effective_n_jobs(n_jobs)).complete()
-    return SpanningForest(n, forest.source, forest.target, forest.length * factor)
+    if not powers_are_normal(space):
+        raise ValueError(
+            f"p={space.order:g} is too large for these points: powers of their gaps underflow. "
+            'Use engine="prim".'
+        )
+    forest = _Proof(space.points, space.order, min_samples, effective_n_jobs(n_jobs)).complete()
+    return SpanningForest(n, forest.source, forest.target, space.height_of(forest.length))
+
+
+def powers_are_normal(space: Reduction) -> bool:
+    """Return whether no power of a gap underflows or overflows in a k-d tree of this order.
+
+    The gap of two numbers is 0, or as large as the rounding of the smaller one.
+    """
+    if space.order in (1.0, 2.0, np.inf):
+        return True
+    sizes = np.abs(space.points[space.points != 0.0])
+    if len(sizes) == 0:
+        return True
+    smallest, largest = float(sizes.min()) * 1e-17, float(sizes.max()) * 4
+    return space.order * np.log10(smallest) > -290 and space.order * np.log10(largest) < 290
 
 
 class _Proof:
@@ -249,9 +212,8 @@ class _Proof:
 
         The bound subtracts the error of the expansion of the square.
         """
-        metric = {2.0: "euclidean", 1.0: "manhattan"}.get(self.order, "chebyshev")
         search = NearestNeighbors(
-            n_neighbors=k, algorithm="brute", metric=metric, n_jobs=self.workers
+            n_neighbors=k, algorithm="brute", p=self.order, n_jobs=self.workers
         )
         search.fit(self.centred[among])
         distance, nearest = search.kneighbors(self.centred[points])

@@ -24,7 +24,7 @@ from neurotopo import NTCClusterer
 from neurotopo.cluster.selection import RULES
 from neurotopo.persistence import permutation_test
 from neurotopo.persistence.engines import smooth_lengths
-from neurotopo.persistence.points import pairwise
+from neurotopo.persistence.metrics import pairwise
 from tests.support.checks import valid_clustering
 from tests.support.oracles import as_sparse, naive_clusters, symmetric, weighted_graphs
 
