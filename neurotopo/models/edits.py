@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from neurotopo.models.projections import MLP
 from neurotopo.neurons import NeuronSet
 
-__all__ = ["Edit", "EditRow", "RowEdits", "Rows", "as_rows", "rows_of_facts"]
+__all__ = ["Edit", "EditRow", "LayerEdits", "RowEdits", "Rows", "as_rows", "rows_of_facts"]
 
 WHERE = ("values", "weights")
 POSITIONS = ("all", "last")
@@ -164,10 +164,95 @@ class _Factors:
 
 
 @dataclass(frozen=True)
-class _LayerEdits:
-    values: _Factors | None  # at all positions, by value or by the out-row
+class LayerEdits:
+    """The edits of one layer for the rows of a batch.
+
+    Attributes
+    ----------
+    values, last, inputs : factors or None
+        Of values at all positions, of values at the positions that predict the answer, and of
+        in-rows with their biases.
+    """
+
+    values: _Factors | None
     last: _Factors | None
-    inputs: _Factors | None  # by the in-row and its bias
+    inputs: _Factors | None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return next(len(part.factors) for part in self._parts() if part is not None)
+
+    def _parts(self) -> tuple[_Factors | None, ...]:
+        return self.values, self.last, self.inputs
+
+    def select(self, rows: torch.Tensor) -> LayerEdits:
+        """Return the edits of some rows, in the given order, with repetitions."""
+        return LayerEdits(*(f.select(rows) if f is not None else None for f in self._parts()))
+
+    def kinds(self) -> NDArray[np.intp]:
+        """Return a number for each row, equal for rows with equal edits, (n_rows,)."""
+        factors = [f.factors.numpy() for f in self._parts() if f is not None]
+        return np.unique(np.hstack(factors), axis=0, return_inverse=True)[1].reshape(-1)
+
+    def value_factors(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the neurons whose values are scaled, and their factors.
+
+        ``at`` is that of :meth:`applied`. The factors have shape (n_rows, n_tokens or 1,
+        n_neurons).
+        """
+        parts = [f for f in (self.values, self.last) if f is not None]
+        neurons = torch.unique(torch.cat([part.neurons for part in parts]))
+        factors = torch.ones(self.n_rows, 1, len(neurons), dtype=torch.float64)
+        if self.values is not None:
+            factors[:, :, torch.searchsorted(neurons, self.values.neurons)] *= self.values.factors[
+                :, None
+            ]
+        if self.last is not None:
+            factors = factors.repeat(1, at.shape[1], 1)
+            column = torch.searchsorted(neurons, self.last.neurons)
+            last = torch.where(at[:, :, None], self.last.factors[:, None], 1.0)
+            factors[:, :, column] *= last
+        return neurons, factors
+
+    @contextmanager
+    def applied(self, mlp: MLP, at: torch.Tensor) -> Iterator[None]:
+        """Apply the edits to the forward passes of a block, by hooks.
+
+        ``at``, (n_rows or 1, n_tokens), marks the positions that predict the answer, for
+        ``positions="last"``.
+        """
+        n_tokens, n_calls = at.shape[1], 0
+
+        def before_out(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+            nonlocal n_calls
+            n_calls += 1
+            # some families flatten rows and tokens into one axis
+            x = args[0].reshape(-1, n_tokens, args[0].shape[-1])
+            if self.values is not None:
+                x = self.values.scale(x)
+            if self.last is not None:
+                x = self.last.scale(x, at)
+            return (x.reshape(args[0].shape), *args[1:])
+
+        def after_in(module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+            assert self.inputs is not None
+            x = output.reshape(-1, n_tokens, output.shape[-1])
+            return self.inputs.scale(x).reshape(output.shape)
+
+        with ExitStack() as hooks:
+            handle = mlp.out.module.register_forward_pre_hook(before_out)
+            hooks.callback(handle.remove)
+            if self.inputs is not None:
+                for projection in mlp.in_projections:
+                    handle = projection.module.register_forward_hook(after_in)
+                    hooks.callback(handle.remove)
+            yield
+        if not n_calls:
+            raise RuntimeError(
+                f"{mlp.out.name} was never called, so the edits of its layer had no effect: the "
+                "model computes its MLP another way."
+            )
 
 
 class RowEdits:
@@ -181,6 +266,11 @@ class RowEdits:
     ----------
     rows : sequence of tuple of Edit
         The edits of each row. Factors on the same neuron multiply.
+
+    Attributes
+    ----------
+    layers : dict of int to LayerEdits
+        The edits of each edited layer, in ascending order.
     """
 
     def __init__(self, rows: Sequence[EditRow]) -> None:
@@ -193,8 +283,8 @@ class RowEdits:
                 lambda e: e.where == "weights",
             )
         )
-        self._layers = {
-            layer: _LayerEdits(values.get(layer), last.get(layer), inputs.get(layer))
+        self.layers = {
+            layer: LayerEdits(values.get(layer), last.get(layer), inputs.get(layer))
             for layer in sorted({*values, *last})
         }
 
@@ -203,12 +293,7 @@ class RowEdits:
         index = torch.as_tensor(list(rows), dtype=torch.long)
         chosen = RowEdits([])
         chosen.n_rows = len(index)
-        chosen._layers = {
-            layer: _LayerEdits(
-                *(f.select(index) if f is not None else None for f in (e.values, e.last, e.inputs))
-            )
-            for layer, e in self._layers.items()
-        }
+        chosen.layers = {layer: edits.select(index) for layer, edits in self.layers.items()}
         return chosen
 
     @contextmanager
@@ -218,41 +303,7 @@ class RowEdits:
         ``at``, (n_rows, n_tokens), marks the positions that predict the answer, for
         ``positions="last"``.
         """
-        calls = dict.fromkeys(self._layers, 0)
-        shape = at.shape
-
-        def before_out(layer: int, edits: _LayerEdits) -> Any:
-            def hook(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-                calls[layer] += 1
-                # some families flatten rows and tokens into one axis
-                x = args[0].reshape(*shape, args[0].shape[-1])
-                if edits.values is not None:
-                    x = edits.values.scale(x)
-                if edits.last is not None:
-                    x = edits.last.scale(x, at)
-                return (x.reshape(args[0].shape), *args[1:])
-
-            return hook
-
-        def after_in(factors: _Factors) -> Any:
-            def hook(module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-                return factors.scale(output.reshape(*shape, output.shape[-1])).reshape(output.shape)
-
-            return hook
-
-        with ExitStack() as hooks:
-            for layer, edits in self._layers.items():
-                mlp = mlps[layer]
-                handle = mlp.out.module.register_forward_pre_hook(before_out(layer, edits))
-                hooks.callback(handle.remove)
-                if edits.inputs is not None:
-                    for projection in mlp.in_projections:
-                        handle = projection.module.register_forward_hook(after_in(edits.inputs))
-                        hooks.callback(handle.remove)
+        with ExitStack() as blocks:
+            for layer, edits in self.layers.items():
+                blocks.enter_context(edits.applied(mlps[layer], at))
             yield
-        for layer, count in calls.items():
-            if count == 0:
-                raise RuntimeError(
-                    f"{mlps[layer].out.name} was never called, so the edits of layer {layer} had "
-                    "no effect: the model computes its MLP another way."
-                )

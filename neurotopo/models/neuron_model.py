@@ -338,7 +338,10 @@ class NeuronModel(RowSource):
         pad = getattr(self.tokenizer, "pad_token_id", None)
         if pad is None:
             pad = getattr(self.tokenizer, "eos_token_id", None) or 0
-        settings = PassSettings(self.hf_model, self.mlps, self.is_causal, pad, self.batch_size)
+        joins = not self.family.has_fixed_batch(self.hf_model.config)
+        settings = PassSettings(
+            self.hf_model, self.mlps, self.is_causal, pad, self.batch_size, joins
+        )
         if settings != self._settings:  # equal settings keep their cached properties
             self._settings = settings
         return self._settings

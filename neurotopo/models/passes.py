@@ -1,7 +1,8 @@
 """Forward passes over many short sequences: the probabilities of given tokens.
 
 Every row of a batch has target tokens at some positions, and its edits. Rows are independent, so
-the size of a batch changes speed and memory, not results.
+the size of a batch changes speed and memory, not results. Rows of equal tokens share a pass up to
+the layer where their edits differ (:mod:`neurotopo.models.branching`).
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ import torch
 from numpy.typing import NDArray
 
 from neurotopo.models.answer_head import is_plain, plain_head
+from neurotopo.models.branching import EditTree, adding_layers, branching
 from neurotopo.models.edits import RowEdits
 from neurotopo.models.evaluation import evaluating, upcast_half
 from neurotopo.models.projections import MLP
+from neurotopo.models.shared_keys import growing
 
 __all__ = ["PassSettings", "Query", "for_rows", "log_probabilities", "padded", "prefix_cache"]
 
 # Half a gigabyte of logits, activations and keys: larger batches were not faster.
 _CPU_BYTES = 512 * 2**20
+
+# Texts of fewer rows share a batch with other texts: a pass has to read all weights.
+_LEAST_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ class PassSettings:
         The padding token.
     batch_size : int or None
         Largest number of rows in one forward pass. None: as memory allows.
+    joins : bool, default=False
+        Rows may join a batch at a later layer.
     """
 
     hf_model: Any
@@ -72,6 +80,7 @@ class PassSettings:
     causal: bool
     pad: int
     batch_size: int | None
+    joins: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -88,6 +97,11 @@ class PassSettings:
     def selects_logits(self) -> bool:
         """Whether the model can omit logits of some positions."""
         return "logits_to_keep" in inspect.signature(self.hf_model.forward).parameters
+
+    @cached_property
+    def adding_layers(self) -> tuple[bool, ...]:
+        """The layers that add the output of their MLP to the rest of the hidden states."""
+        return adding_layers(self.hf_model, self.mlps)
 
     @property
     def plain_head(self) -> Any | None:
@@ -137,12 +151,51 @@ def log_probabilities(
     ndarray of float64, shape (n_queries,)
     """
     result = np.empty(len(queries))
-    by_length = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
+    texts = _texts(queries) if edits is not None and settings.joins else []
+    shared = {i for text in texts for i in text}
+    by_length = sorted(set(range(len(queries))) - shared, key=lambda i: len(queries[i].ids))
     with evaluating(settings.hf_model):
         cache = prefix_cache(settings, prefix or ())
+        for text in texts:
+            assert edits is not None
+            result[text] = _of_one_text(settings, [queries[i] for i in text], edits, cache)
         for batch in _batches(settings, queries, by_length, n_past=len(prefix or ())):
             rows = [queries[i] for i in batch]
             result[batch] = _forward(settings, rows, edits, cache)
+    return result
+
+
+def _texts(queries: Sequence[Query]) -> list[list[int]]:
+    """Return the queries of equal tokens and positions that share a pass."""
+    texts: dict[Any, list[int]] = {}
+    for i, query in enumerate(queries):
+        texts.setdefault((query.ids, query.positions), []).append(i)
+    least = 2 if len(texts) == 1 else _LEAST_ROWS
+    return [text for text in texts.values() if len(text) >= least]
+
+
+def _of_one_text(
+    settings: PassSettings, queries: Sequence[Query], edits: RowEdits, cache: Any
+) -> NDArray[np.float64]:
+    """Return the log-probabilities of queries of equal tokens and positions."""
+    tree = EditTree(edits, [query.edits for query in queries])
+    ids, mask, at = padded(queries[:1], settings.pad)
+    n_past = 0 if cache is None else cache.get_seq_length()
+    size = settings.batch_size or max(
+        1, _budget(settings.device) // _row_bytes(settings, len(ids[0]), n_past, int(at.sum()))
+    )
+    result = np.empty(len(queries))
+    for start in range(0, tree.n_leaves, size):
+        leaves = range(start, min(start + size, tree.n_leaves))
+        shared = None if cache is None else growing(cache)
+        arguments, first = _arguments(settings, ids, mask, at, shared)
+        branches = tree.branches(leaves)
+        with branching(settings.mlps, settings.adding_layers, branches, at):
+            logits = settings.hf_model(**arguments).logits
+        here = np.flatnonzero((tree.leaf >= leaves.start) & (tree.leaf < leaves.stop))
+        rows = [queries[i] for i in here.tolist()]
+        owners = (tree.leaf[here] - start).tolist()
+        result[here] = _target_log_probabilities(logits, rows, first, owners)
     return result
 
 
@@ -150,34 +203,43 @@ def _forward(
     settings: PassSettings, rows: Sequence[Query], edits: RowEdits | None, cache: Any
 ) -> NDArray[np.float64]:
     ids, mask, at = padded(rows, settings.pad)
-    device = settings.device
-    arguments: dict[str, Any] = {"input_ids": ids.to(device)}
+    shared = None if cache is None else for_rows(cache, len(rows))
+    arguments, first = _arguments(settings, ids, mask, at, shared)
+    of_rows = None if edits is None else edits.select(row.edits for row in rows)
+    with nullcontext() if of_rows is None else of_rows.applied(settings.mlps, at):
+        logits = settings.hf_model(**arguments).logits
+    return _target_log_probabilities(logits, rows, first, range(len(rows)))
+
+
+def _arguments(
+    settings: PassSettings, ids: torch.Tensor, mask: torch.Tensor, at: torch.Tensor, cache: Any
+) -> tuple[dict[str, Any], int]:
+    """Return the arguments of the model, and the first position that has logits."""
+    arguments: dict[str, Any] = {"input_ids": ids.to(settings.device)}
     first = 0
     if settings.causal:
         # no token follows the padding, so it needs no mask
         if settings.selects_logits:
-            first = min(min(row.positions) for row in rows)
+            first = int(at.any(dim=0).nonzero()[0])
             arguments["logits_to_keep"] = ids.shape[1] - first
         arguments["use_cache"] = cache is not None
         n_past = 0
         if cache is not None:
             n_past = cache.get_seq_length()
-            arguments["past_key_values"] = for_rows(cache, len(rows))
-        mask = torch.ones(len(rows), n_past + ids.shape[1], dtype=torch.long)
-    arguments["attention_mask"] = mask.to(device)
-    of_rows = None if edits is None else edits.select(row.edits for row in rows)
-    with nullcontext() if of_rows is None else of_rows.applied(settings.mlps, at):
-        logits = settings.hf_model(**arguments).logits
-    return _target_log_probabilities(logits, rows, first)
+            arguments["past_key_values"] = cache
+        mask = torch.ones(len(ids), n_past + ids.shape[1], dtype=torch.long)
+    arguments["attention_mask"] = mask.to(settings.device)
+    return arguments, first
 
 
 def _target_log_probabilities(
-    logits: torch.Tensor, rows: Sequence[Query], first: int
+    logits: torch.Tensor, rows: Sequence[Query], first: int, owners: Sequence[int]
 ) -> NDArray[np.float64]:
+    """Sum the log-probabilities of the targets; ``owners`` has the row of logits of each query."""
     number = [i for i, row in enumerate(rows) for _ in row.positions]
     position = [p - first for row in rows for p in row.positions]
     target = [t for row in rows for t in row.targets]
-    chosen = upcast_half(logits[number, position])
+    chosen = upcast_half(logits[[owners[i] for i in number], position])
     terms = chosen.gather(1, torch.tensor(target, device=chosen.device)[:, None])[:, 0]
     log_p = (terms - chosen.logsumexp(dim=1)).cpu().numpy().astype(np.float64)
     return np.bincount(number, weights=log_p, minlength=len(rows)).astype(np.float64)
@@ -235,11 +297,17 @@ def _budget(device: torch.device) -> int:
     return _CPU_BYTES
 
 
-def _row_bytes(settings: PassSettings, n_tokens: int, n_past: int) -> int:
-    """Estimate the peak memory of one row of a batch, in bytes."""
+def _row_bytes(
+    settings: PassSettings, n_tokens: int, n_past: int, n_targets: int | None = None
+) -> int:
+    """Estimate the peak memory of one row of a batch, in bytes.
+
+    ``n_targets`` is the number of positions that predict targets, if only these have logits.
+    """
     mlp = settings.mlps[0]
     vocabulary = settings.hf_model.get_output_embeddings().weight.shape[0]
     itemsize = mlp.up.weight.element_size()
     keys = 4 * len(settings.mlps) * (n_past + n_tokens) * mlp.up.width if n_past else 0
     work = n_tokens * (4 * mlp.up.n_neurons + 8 * mlp.up.width) + keys
-    return int(itemsize * work + n_tokens * vocabulary * (itemsize + 8))
+    n_logits = n_targets if n_targets is not None and settings.selects_logits else n_tokens
+    return int(itemsize * work + n_logits * vocabulary * (itemsize + 8))

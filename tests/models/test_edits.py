@@ -163,7 +163,7 @@ def test_row_edits_can_be_selected(n_rows):
     rows = [(Edit([(0, i)], float(i)),) for i in range(n_rows)]
     chosen = RowEdits(rows).select([n_rows - 1, 0, 0])
     assert chosen.n_rows == 3
-    factors = chosen._layers[0].values.factors
+    factors = chosen.layers[0].values.factors
     assert factors.shape == (3, n_rows)
     assert factors[0, -1] == n_rows - 1
     assert torch.equal(factors[1], factors[2])
