@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurotopo.cluster.layout import layered_positions, scaled_positions
 from neurotopo.cluster.ntc import NTCClusterer
-from neurotopo.persistence.engines import minimum_spanning_forest, smooth_lengths
+from neurotopo.persistence.engines import core_distances, minimum_spanning_forest, smooth_edges
 from neurotopo.persistence.forest import spanning_edges
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.metrics import pairwise
@@ -87,9 +87,9 @@ def _edges(ntc: NTCClusterer) -> tuple[EdgeList, NDArray[np.bool_]]:
     else:
         precomputed = metric == "precomputed"
         graph = check_distances(X) if precomputed else pairwise(X, metric, ntc.metric_params)
-        if ntc.min_samples > 1:
-            graph = smooth_lengths(graph, ntc.min_samples)
         edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
+        if ntc.min_samples > 1:
+            edges = smooth_edges(edges, core_distances(graph, ntc.min_samples))
     if ntc.max_radius is not None:
         edges = edges.take(edges.length <= ntc.max_radius)
     in_forest = np.zeros(edges.n_edges, dtype=bool)

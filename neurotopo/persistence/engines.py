@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import gen_batches
 
 from neurotopo.persistence.forest import SpanningForest, kruskal_forest, prim_forest, spanning_edges
 from neurotopo.persistence.inputs import EdgeList, check_distances
@@ -25,13 +26,14 @@ from neurotopo.persistence.points import (
     prefers_points_engine,
     reduced_forest,
 )
-from neurotopo.persistence.rips import rips_diagrams
+from neurotopo.persistence.rips import n_vertices, rips_diagrams
 
 __all__ = ["ENGINES", "find_forest", "minimum_spanning_forest"]
 
 ENGINES = ("auto", "scipy", "prim", "gudhi", "ripser", "points")
 
 Graph = EdgeList | NDArray[np.floating[Any]]
+_AT_ONCE = 2**18  # lengths that are partitioned at once: they fit into the cache
 
 
 def minimum_spanning_forest(
@@ -126,14 +128,15 @@ def graph_forest(
     graph: Graph, engine: str = "auto", *, min_samples: int = 1, as_path: bool = False
 ) -> SpanningForest:
     """Find a minimum spanning forest of a graph in canonical form."""
-    if min_samples > 1:
-        graph = smooth_lengths(graph, min_samples)
+    core = core_distances(graph, min_samples) if min_samples > 1 else None
     if engine == "auto":
         engine = "scipy" if isinstance(graph, EdgeList) else "prim"
     if engine == "prim":
         dense = graph.to_dense() if isinstance(graph, EdgeList) else graph
-        return prim_forest(dense, as_path=as_path)
+        return prim_forest(dense, core, as_path=as_path)
     edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
+    if core is not None:
+        edges = smooth_edges(edges, core)
     if engine == "scipy":
         return kruskal_forest(edges)
     return _forest_from_deaths(edges, engine)
@@ -141,36 +144,52 @@ def graph_forest(
 
 def core_distances(graph: Graph, min_samples: int) -> NDArray[np.float64]:
     """Distance of every vertex to its ``min_samples``-th nearest (itself is the first), or inf."""
-    if not isinstance(graph, EdgeList):
-        n = graph.shape[0]
-        if min_samples > n:
-            return np.full(n, np.inf)
-        core = np.empty(n)
-        for i in range(n):
-            row = graph[i].copy()
-            row[i] = 0.0
-            core[i] = np.partition(row, min_samples - 1)[min_samples - 1]
-        return core
-    if min_samples == 1:
-        return np.zeros(graph.n_vertices)
-    ends = np.concatenate([graph.source, graph.target])
-    lengths = np.tile(graph.length, 2)
-    order = np.lexsort((lengths, ends))
-    first = np.searchsorted(ends[order], np.arange(graph.n_vertices + 1))
-    enough = np.flatnonzero(np.diff(first) >= min_samples - 1)
-    core = np.full(graph.n_vertices, np.inf)
-    core[enough] = lengths[order[first[enough] + min_samples - 2]]
+    n = n_vertices(graph)
+    if min_samples == 1 or min_samples > n:
+        return np.full(n, 0.0 if min_samples == 1 else np.inf)
+    if isinstance(graph, EdgeList):
+        return _core_distances_of_edges(graph, min_samples - 1)
+    core = np.empty(n)
+    for rows in gen_batches(n, max(1, _AT_ONCE // n)):
+        block = graph[rows].copy()
+        np.fill_diagonal(block[:, rows], 0.0)
+        block.partition(min_samples - 1, axis=1)
+        core[rows] = block[:, min_samples - 1]
     return core
 
 
-def smooth_lengths(graph: Graph, min_samples: int) -> Graph:
+def _core_distances_of_edges(edges: EdgeList, k: int) -> NDArray[np.float64]:
+    """Length of the k-th shortest edge of every vertex, inf for fewer edges."""
+    n, m = edges.n_vertices, edges.n_edges
+    core = np.full(n, np.inf)
+    ends = np.concatenate([edges.source, edges.target])
+    both = sp.coo_array((np.tile(edges.length, 2), (ends, np.zeros_like(ends))), shape=(n, 1))
+    both.has_canonical_format = True  # lengths of parallel edges are not summed
+    by_vertex = both.tocsr()
+    degree = np.diff(by_vertex.indptr)
+    by_degree = np.argsort(degree, kind="stable")
+    first = int(np.searchsorted(degree[by_degree], k))
+    while first < n:
+        # vertices of about the same degree, so that a block of rows is at most half empty
+        most = 2 * int(degree[by_degree[first]])
+        last = int(np.searchsorted(degree[by_degree], most, side="right"))
+        some = by_degree[first : min(last, first + max(1, _AT_ONCE // most))]
+        column = np.arange(degree[some[-1]])
+        at = by_vertex.indptr[some, None] + column
+        block = by_vertex.data[np.minimum(at, 2 * m - 1)]
+        block[column >= degree[some, None]] = np.inf
+        block.partition(k - 1, axis=1)
+        core[some] = block[:, k - 1]
+        first += len(some)
+    return core
+
+
+def smooth_edges(edges: EdgeList, core: NDArray[np.float64]) -> EdgeList:
     """Make edges at least as long as the core distances of their ends; drop infinite ones."""
-    core = core_distances(graph, min_samples)
-    if not isinstance(graph, EdgeList):
-        return np.maximum(np.maximum(graph, core[:, None]), core[None, :])
-    ends = np.maximum(core[graph.source], core[graph.target])
-    length = np.asarray(np.maximum(graph.length, ends), dtype=np.float64)
-    return replace(graph, length=length).take(np.isfinite(length))
+    length = np.maximum(edges.length, core[edges.source])
+    np.maximum(length, core[edges.target], out=length)
+    smooth, finite = replace(edges, length=length), np.isfinite(length)
+    return smooth if finite.all() else smooth.take(finite)
 
 
 def _forest_from_deaths(edges: EdgeList, engine: str) -> SpanningForest:

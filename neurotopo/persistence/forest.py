@@ -117,7 +117,9 @@ def spanning_edges(
     return order[np.sort(ranks)]
 
 
-def prim_visit(n: int, row: Rows) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def prim_visit(
+    n: int, row: Rows, core: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Visit the vertices in Prim's order.
 
     Parameters
@@ -127,6 +129,8 @@ def prim_visit(n: int, row: Rows) -> tuple[NDArray[np.intp], NDArray[np.float64]
     row : callable
         ``row(i)`` returns the ``n`` edge lengths from vertex ``i``; ``inf`` is no edge. The
         entry for ``i`` itself is ignored.
+    core : ndarray of float64, shape (n,), optional
+        Core distances: no edge is shorter than those of its ends.
 
     Returns
     -------
@@ -142,42 +146,56 @@ def prim_visit(n: int, row: Rows) -> tuple[NDArray[np.intp], NDArray[np.float64]
     spanning tree. Tracking the end points of edges would double the time.
     """
     reach = np.full(n, np.inf)
-    barred = np.zeros(n)  # inf for visited vertices
-    open_reach = np.empty(n)
+    visited = np.zeros(n, dtype=bool)
+    at_least = np.zeros(n) if core is None else core.copy()  # inf for visited vertices
+    open_reach, smooth = np.empty((2, n))
     order = np.empty(n, dtype=np.intp)
     heights = np.full(n, np.inf)
     current, start = 0, 0
     order[0] = 0
-    barred[0] = np.inf
     for k in range(1, n):
-        np.minimum(reach, row(current), out=reach)
-        np.maximum(reach, barred, out=open_reach)
+        visited[current] = True
+        at_least[current] = np.inf
+        lengths = row(current)
+        if core is not None:
+            lengths = np.maximum(lengths, core[current], out=smooth)
+        np.minimum(reach, lengths, out=reach)
+        np.maximum(reach, at_least, out=open_reach)
         current = int(open_reach.argmin())
         height = open_reach[current]
         if height == np.inf:  # the component is complete: start another one
-            while barred[start]:
+            while visited[start]:
                 start += 1
             current = start
         order[k] = current
         heights[k] = height
-        barred[current] = np.inf
     return order, heights
 
 
-def prim_forest(distances: NDArray[np.floating[Any]], *, as_path: bool = False) -> SpanningForest:
+def prim_forest(
+    distances: NDArray[np.floating[Any]],
+    core: NDArray[np.float64] | None = None,
+    *,
+    as_path: bool = False,
+) -> SpanningForest:
     """Return the minimum spanning forest of a checked dense matrix; ``inf`` is no edge.
 
-    With ``as_path``, return the path in order of visit instead of the true edges. It has the same
-    lengths and merge tree, and saves one pass over the matrix.
+    With core distances, no edge is shorter than those of its ends. With ``as_path``, return the
+    path in order of visit instead of the true edges. It has the same lengths and merge tree, and
+    saves one pass over the matrix.
     """
     n = distances.shape[0]
-    order, heights = prim_visit(n, distances.__getitem__)
+    order, heights = prim_visit(n, distances.__getitem__, core)
     reached = np.flatnonzero(np.isfinite(heights))
     target, length = order[reached], heights[reached]
     if as_path:
         return SpanningForest(n, order[reached - 1], target, length)
+    rank = np.empty(n, dtype=np.intp)
+    rank[order] = np.arange(n)
     source = np.empty_like(target)
-    for i, k in enumerate(reached):
-        visited = order[:k]
-        source[i] = visited[np.argmax(distances[order[k], visited] == heights[k])]
+    for i, end in enumerate(target):
+        lengths = distances[end]
+        if core is not None:
+            lengths = np.maximum(np.maximum(lengths, core[end]), core)
+        source[i] = order[rank[lengths == length[i]].min()]  # the first one visited
     return SpanningForest(n, source, target, length)

@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from neurotopo import NTCClusterer
 from neurotopo.cluster.selection import RULES
 from neurotopo.persistence import permutation_test
-from neurotopo.persistence.engines import smooth_lengths
+from neurotopo.persistence.engines import core_distances
 from neurotopo.persistence.metrics import pairwise
 from tests.support.checks import valid_clustering
 from tests.support.oracles import as_sparse, naive_clusters, symmetric, weighted_graphs
@@ -114,7 +114,9 @@ def test_hdbscan_is_one_setting(seed, n, d, spread, size, min_samples):
 def test_hdbscan_is_one_setting_once_its_ties_are_broken(seed, n, size, min_samples):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 2)) + 3 * rng.integers(0, 3, size=(n, 1))
-    smooth = smooth_lengths(pairwise(X, "euclidean"), min(min_samples, n))
+    lengths = pairwise(X, "euclidean")
+    core = core_distances(lengths, min(min_samples, n))
+    smooth = np.maximum(lengths, np.maximum.outer(core, core))
     distinct = symmetric(smooth * (1 + 1e-9 * rng.random(smooth.shape)))
     ours = NTCClusterer("precomputed", min_cluster_size=size, condense=True, rule="mass")
     peer = HDBSCAN(metric="precomputed", min_cluster_size=size, min_samples=1, copy=True)
