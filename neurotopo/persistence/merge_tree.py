@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import higra as hg
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -240,12 +241,10 @@ class MergeTree(Explorable):
         -------
         ndarray of int, shape (n_nodes,)
         """
-        step = np.append(np.where(condition, np.arange(self.n_nodes), self.parent), -1)
-        while True:  # pointer doubling
-            further = step[step]
-            if np.array_equal(further, step):
-                return step[:-1]
-            step = further
+        nodes = np.arange(self.n_nodes + 1)
+        passes = np.append(~condition, False)  # the virtual root answers for "none"
+        answer = hg.propagate_sequential(self._under_one_root(), nodes, passes)[:-1]
+        return np.where(answer == self.n_nodes, -1, answer).astype(np.intp, copy=False)
 
     def subtree_minimum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return for every node the minimum of ``values`` over its subtree.
@@ -259,18 +258,15 @@ class MergeTree(Explorable):
         -------
         ndarray of float64, shape (n_nodes,)
         """
-        lowest = values.copy()
-        node, above = np.arange(self.n_nodes), self.parent.copy()
-        while True:
-            inside = above >= 0
-            if not inside.any():
-                return lowest
-            node, above = node[inside], above[inside]
-            np.minimum.at(lowest, above, lowest[node])
-            # after round t every value has reached the ancestor 2**t above
-            jump = np.full(self.n_nodes, -1, dtype=np.intp)
-            jump[node] = above
-            above = jump[above]
+        padded = np.append(values, np.inf)
+        tree, leaves = self._under_one_root(), padded[: self.n_samples]
+        return hg.accumulate_and_min_sequential(tree, padded, leaves, hg.Accumulators.min)[:-1]
+
+    def _under_one_root(self) -> hg.Tree:
+        """Return the tree for higra; a virtual root joins the components."""
+        return hg.Tree(
+            np.append(np.where(self.parent < 0, self.n_nodes, self.parent), self.n_nodes)
+        )
 
     def diagram(self, min_size: int = 2) -> NDArray[np.float64]:
         """Return the (R1, R2) pairs of all clusters of a size, in the order of the nodes.
