@@ -4,13 +4,13 @@ In each round every component finds its shortest edge to a point outside. Most e
 of nearest neighbours; where a list is not proof enough, the k-d tree is searched.
 
 All comparisons are exact. A distance is summed feature by feature, and the distance to a box in the
-same order. Rounding is monotone, so a box is never farther than the points inside it. Lengths are
-compared before the root is taken ("powers").
+same order. Rounding is monotone, so a box is never farther than the points inside it. Euclidean
+lengths are compared before the root is taken. (Powers of other orders get a margin.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,13 +19,20 @@ from numba import njit
 from numpy.typing import NDArray
 from sklearn.neighbors import KDTree
 
-__all__ = ["boruvka_tree"]
+__all__ = ["boruvka_tree", "general_lengths"]
 
 _CHUNK = 2048  # points per task: fixed, so that the result does not depend on the threads
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function at its first call; keep the result on disk where that is possible."""
+    try:
+        return njit(function, nogil=True, cache=True, error_model="numpy")
+    except RuntimeError:  # no folder can be written
+        return njit(function, nogil=True, error_model="numpy")
 
 
 def boruvka_tree(
@@ -37,8 +44,8 @@ def boruvka_tree(
     ----------
     X : ndarray of float64, shape (n, d)
         At least two points.
-    order : {1, 2, inf}
-        Order of the Minkowski metric.
+    order : float
+        Order of the Minkowski metric, 1 or more.
     min_samples : int, default=1
         Core-distance smoothing, at most ``n``. 1: no smoothing.
     n_threads : int, default=1
@@ -52,7 +59,6 @@ def boruvka_tree(
         Lengths of the edges.
     """
     n, d = X.shape
-    code = {1.0: 1, 2.0: 2}.get(order, 0)
     tree = KDTree(X, leaf_size=12 if d <= 3 else 24)
     _, name, nodes, (low, high) = tree.get_arrays()
     first, last = nodes["idx_start"], nodes["idx_end"]
@@ -60,7 +66,7 @@ def boruvka_tree(
     leaf = nodes["is_leaf"].astype(np.bool_)
     low, high = np.ascontiguousarray(low), np.ascontiguousarray(high)
     P = np.ascontiguousarray(X[name].T)
-    space = (P, first, last, leaf, low, high, code)
+    space = (P, first, last, leaf, low, high, float(order))
 
     k = min(max(8 if d <= 3 else 6, min_samples - 1), n - 1)
     near = np.empty((n, k))
@@ -79,16 +85,16 @@ def boruvka_tree(
         component = np.arange(n)
         skip = np.zeros(n, dtype=np.int32)  # neighbours at the front known to be inside
         bound = np.maximum(near[:, -1], core) if k < n - 1 else np.full(n, np.inf)
-        power, partner = np.empty(n), np.empty(n, dtype=np.int64)
-        found, found_power = np.full(n, -1), np.full(n, np.inf)
+        size, partner = np.empty(n), np.empty(n, dtype=np.int64)
+        found, found_size = np.full(n, -1), np.full(n, np.inf)
         source, target = np.empty(n - 1, np.int64), np.empty(n - 1, np.int64)
         weight = np.empty(n - 1)
         n_edges, n_components = 0, n
         while n_edges < n - 1:
             everywhere(
-                _scan, n, near, neighbour, core, component, skip, found, found_power, power, partner
+                _scan, n, near, neighbour, core, component, skip, found, found_size, size, partner
             )
-            best = _best_of_components(component, power, n_components)
+            best = _best_of_components(component, size, n_components)
             unsure = np.flatnonzero(bound < best[component])
             if len(unsure):
                 uniform = _node_components(component, first, last, leaf)
@@ -98,31 +104,71 @@ def boruvka_tree(
                 is_first = np.append(True, group[1:] != group[:-1])
                 for some in (unsure[is_first], unsure[~is_first]):
                     everywhere(
-                        _search, len(some), some, space, core, node_core, component, uniform, best,
-                        bound, found, found_power, power, partner,
+                        _search,
+                        len(some),
+                        some,
+                        space,
+                        core,
+                        node_core,
+                        component,
+                        uniform,
+                        best,
+                        bound,
+                        found,
+                        found_size,
+                        size,
+                        partner,
                     )
-                    best = _best_of_components(component, power, n_components)
+                    best = _best_of_components(component, size, n_components)
             n_edges, n_components = _join(
-                component, power, partner, best, source, target, weight, n_edges
+                component, size, partner, best, source, target, weight, n_edges
             )
-    length = np.sqrt(weight) if code == 2 else weight
+    length = np.sqrt(weight) if order == 2 else weight
     return name[source], name[target], length
 
 
 @compiled
-def _powers(P: Floats, i: int, first: int, last: int, code: int, out: Floats) -> None:
-    """Powers of the distances from point i to points first .. last - 1."""
+def general_length(a: Floats, b: Floats, order: float) -> float:
+    """Minkowski distance of any order, relative to the largest gap: powers may underflow."""
+    largest = 0.0
+    for f in range(len(a)):
+        largest = max(largest, abs(a[f] - b[f]))
+    if largest == 0.0:
+        return 0.0
+    total = 0.0
+    for f in range(len(a)):
+        total += (abs(a[f] - b[f]) / largest) ** order
+    return total ** (1.0 / order) * largest
+
+
+@compiled
+def general_lengths(a: Floats, b: Floats, order: float) -> Floats:
+    """Minkowski distances of any order along the last of three axes."""
+    out = np.empty(a.shape[:2])
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            out[i, j] = general_length(a[i, j], b[i, j], order)
+    return out
+
+
+@compiled
+def _sizes(P: Floats, i: int, first: int, last: int, order: float, out: Floats) -> None:
+    """Distances from point i to points first .. last - 1, squared for order 2."""
     m = last - first
+    if order != 1.0 and order != 2.0 and order != np.inf:
+        for j in range(m):
+            out[j] = general_length(P[:, i], P[:, first + j], order)
+        return
     for j in range(m):
         out[j] = 0.0
     for f in range(P.shape[0]):
         x = P[f, i]
         row = P[f, first:last]
-        if code == 2:
+        if order == 2.0:
             for j in range(m):
                 gap = row[j] - x
                 out[j] += gap * gap
-        elif code == 1:
+        elif order == 1.0:
             for j in range(m):
                 out[j] += abs(row[j] - x)
         else:
@@ -131,42 +177,45 @@ def _powers(P: Floats, i: int, first: int, last: int, code: int, out: Floats) ->
 
 
 @compiled
-def _box_power(q: Floats, low: Floats, high: Floats, code: int) -> float:
-    """Power of the distance from a point to a box."""
+def _box_size(q: Floats, low: Floats, high: Floats, order: float, gaps: Floats) -> float:
+    """Distance from a point to a box, squared for order 2; a lower bound for other orders."""
     total = 0.0
     for f in range(len(q)):
         gap = max(max(low[f] - q[f], q[f] - high[f]), 0.0)
-        if code == 2:
+        if order == 2.0:
             total += gap * gap
-        elif code == 1:
+        elif order == 1.0:
             total += gap
         else:
             total = max(total, gap)
+            gaps[f] = gap
+    if order != 1.0 and order != 2.0 and order != np.inf:
+        return general_length(gaps, np.zeros_like(gaps), order) * (1 - 1e-12)
     return total
 
 
 @compiled
 def _nearest(a: int, b: int, space: Any, near: Floats, neighbour: NDArray[np.int32]) -> None:
     """Find the nearest other points of points a .. b - 1, in ascending order."""
-    P, first, last, leaf, low, high, code = space
+    P, first, last, leaf, low, high, order = space
     d, k = P.shape[0], near.shape[1]
     out = np.empty((last - first)[leaf].max())
-    q = np.empty(d)
-    stack, stack_power = np.empty(128, np.int64), np.empty(128)
+    q, gaps = np.empty(d), np.empty(d)
+    stack, stack_size = np.empty(128, np.int64), np.empty(128)
     for i in range(a, b):
         q[:] = P[:, i]
         values, names = near[i], neighbour[i]
         values[:] = np.inf
         worst = np.inf
-        stack[0], stack_power[0], top = 0, 0.0, 1
+        stack[0], stack_size[0], top = 0, 0.0, 1
         while top > 0:
             top -= 1
             node = stack[top]
-            if stack_power[top] >= worst:
+            if stack_size[top] >= worst:
                 continue
             if leaf[node]:
                 begin = first[node]
-                _powers(P, i, begin, last[node], code, out)
+                _sizes(P, i, begin, last[node], order, out)
                 for j in range(last[node] - begin):
                     if out[j] < worst and begin + j != i:
                         at = k - 1
@@ -177,22 +226,31 @@ def _nearest(a: int, b: int, space: Any, near: Floats, neighbour: NDArray[np.int
                         worst = values[k - 1]
                 continue
             one, other = 2 * node + 1, 2 * node + 2
-            near_one = _box_power(q, low[one], high[one], code)
-            near_other = _box_power(q, low[other], high[other], code)
+            near_one = _box_size(q, low[one], high[one], order, gaps)
+            near_other = _box_size(q, low[other], high[other], order, gaps)
             if near_other < near_one:
                 one, other, near_one, near_other = other, one, near_other, near_one
             if near_other < worst:
-                stack[top], stack_power[top] = other, near_other
+                stack[top], stack_size[top] = other, near_other
                 top += 1
             if near_one < worst:
-                stack[top], stack_power[top] = one, near_one
+                stack[top], stack_size[top] = one, near_one
                 top += 1
 
 
 @compiled
 def _scan(
-    a: int, b: int, near: Floats, neighbour: Any, core: Floats, component: Ints, skip: Any,
-    found: Ints, found_power: Floats, power: Floats, partner: Ints,
+    a: int,
+    b: int,
+    near: Floats,
+    neighbour: Any,
+    core: Floats,
+    component: Ints,
+    skip: Any,
+    found: Ints,
+    found_size: Floats,
+    size: Floats,
+    partner: Ints,
 ) -> None:
     """Find the shortest known edges out of the components of points a .. b - 1."""
     k = near.shape[1]
@@ -200,7 +258,7 @@ def _scan(
         own = component[i]
         best, end = np.inf, -1
         if found[i] >= 0 and component[found[i]] != own:
-            best, end = found_power[i], found[i]
+            best, end = found_size[i], found[i]
         while skip[i] < k and component[neighbour[i, skip[i]]] == own:
             skip[i] += 1
         for t in range(skip[i], k):
@@ -211,14 +269,14 @@ def _scan(
             reach = max(reach, core[j])
             if reach < best and component[j] != own:
                 best, end = reach, j
-        power[i], partner[i] = best, end
+        size[i], partner[i] = best, end
 
 
 @compiled
-def _best_of_components(component: Ints, power: Floats, n_components: int) -> Floats:
+def _best_of_components(component: Ints, size: Floats, n_components: int) -> Floats:
     best = np.full(n_components, np.inf)
     for i in range(len(component)):
-        best[component[i]] = min(best[component[i]], power[i])
+        best[component[i]] = min(best[component[i]], size[i])
     return best
 
 
@@ -253,15 +311,26 @@ def _node_components(component: Ints, first: Ints, last: Ints, leaf: Any) -> Int
 
 @compiled
 def _search(
-    a: int, b: int, points: Ints, space: Any, core: Floats, node_core: Floats, component: Ints,
-    uniform: Ints, best: Floats, bound: Floats, found: Ints, found_power: Floats, power: Floats,
+    a: int,
+    b: int,
+    points: Ints,
+    space: Any,
+    core: Floats,
+    node_core: Floats,
+    component: Ints,
+    uniform: Ints,
+    best: Floats,
+    bound: Floats,
+    found: Ints,
+    found_size: Floats,
+    size: Floats,
     partner: Ints,
 ) -> None:
     """Search the tree for shorter edges from points a .. b - 1 of a list sorted by component."""
-    P, first, last, leaf, low, high, code = space
+    P, first, last, leaf, low, high, order = space
     out = np.empty((last - first)[leaf].max())
-    q = np.empty(P.shape[0])
-    stack, stack_power = np.empty(128, np.int64), np.empty(128)
+    q, gaps = np.empty(P.shape[0]), np.empty(P.shape[0])
+    stack, stack_size = np.empty(128, np.int64), np.empty(128)
     current, limit = -1, np.inf
     for at in range(a, b):
         i = points[at]
@@ -272,15 +341,15 @@ def _search(
             continue
         q[:] = P[:, i]
         end = -1
-        stack[0], stack_power[0], top = 0, 0.0, 1
+        stack[0], stack_size[0], top = 0, 0.0, 1
         while top > 0:
             top -= 1
             node = stack[top]
-            if stack_power[top] >= limit:
+            if stack_size[top] >= limit:
                 continue
             if leaf[node]:
                 begin = first[node]
-                _powers(P, i, begin, last[node], code, out)
+                _sizes(P, i, begin, last[node], order, out)
                 for j in range(last[node] - begin):
                     if out[j] < limit and component[begin + j] != own:
                         reach = max(max(out[j], core[i]), core[begin + j])
@@ -290,36 +359,42 @@ def _search(
             one, other = 2 * node + 1, 2 * node + 2
             near_one = near_other = np.inf
             if uniform[one] != own:
-                near_one = max(_box_power(q, low[one], high[one], code), core[i])
+                near_one = max(_box_size(q, low[one], high[one], order, gaps), core[i])
                 near_one = max(near_one, node_core[one])
             if uniform[other] != own:
-                near_other = max(_box_power(q, low[other], high[other], code), core[i])
+                near_other = max(_box_size(q, low[other], high[other], order, gaps), core[i])
                 near_other = max(near_other, node_core[other])
             if near_other < near_one:
                 one, other, near_one, near_other = other, one, near_other, near_one
             if near_other < limit:
-                stack[top], stack_power[top] = other, near_other
+                stack[top], stack_size[top] = other, near_other
                 top += 1
             if near_one < limit:
-                stack[top], stack_power[top] = one, near_one
+                stack[top], stack_size[top] = one, near_one
                 top += 1
         bound[i] = limit  # no edge out of the component is shorter, now and later
         if end >= 0:
-            found[i], found_power[i] = end, limit
-            power[i], partner[i] = limit, end
+            found[i], found_size[i] = end, limit
+            size[i], partner[i] = limit, end
 
 
 @compiled
 def _join(
-    component: Ints, power: Floats, partner: Ints, best: Floats, source: Ints, target: Ints,
-    weight: Floats, n_edges: int,
+    component: Ints,
+    size: Floats,
+    partner: Ints,
+    best: Floats,
+    source: Ints,
+    target: Ints,
+    weight: Floats,
+    n_edges: int,
 ) -> tuple[int, int]:
     """Add the shortest edge of every component; rename the components 0, 1, 2, ..."""
     top = np.arange(len(best))
     done = np.zeros(len(best), np.bool_)
     for i in range(len(component)):
         own = component[i]
-        if done[own] or power[i] != best[own]:
+        if done[own] or size[i] != best[own]:
             continue
         done[own] = True
         one, other = own, component[partner[i]]
@@ -332,7 +407,7 @@ def _join(
         if one == other:  # equal lengths can close a cycle
             continue
         top[max(one, other)] = min(one, other)
-        source[n_edges], target[n_edges], weight[n_edges] = i, partner[i], power[i]
+        source[n_edges], target[n_edges], weight[n_edges] = i, partner[i], size[i]
         n_edges += 1
     name = np.empty(len(best), np.int64)
     count = 0

@@ -57,7 +57,7 @@ def minimum_spanning_forest(
     engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
         ``"scipy"``: Kruskal's algorithm of :mod:`scipy.sparse.csgraph`, after a filter of heavy
         edges; ``"prim"``: Prim's on a dense matrix; ``"gudhi"``, ``"ripser"``: from their
-        0-dimensional persistence; ``"points"``: a neighbour graph proved minimal by cuts, for
+        0-dimensional persistence; ``"points"``: Borůvka's on a k-d tree or on tiles, for
         metrics with a :func:`~neurotopo.persistence.metrics.reduction` (Minkowski, cosine,
         haversine and others), without a matrix of distances. ``"auto"``: ``"scipy"`` for sparse,
         ``"prim"`` for dense input and ``"points"`` for points where it applies.

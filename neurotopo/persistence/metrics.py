@@ -52,9 +52,14 @@ def minkowski_order(metric: Any) -> float | None:
 
 def lengths(a: Points, b: Points, order: float) -> Points:
     """Minkowski distances along the last axis, accumulated feature by feature."""
-    total = np.zeros(np.broadcast_shapes(a.shape, b.shape)[:-1])
+    shape = np.broadcast_shapes(a.shape, b.shape)
     if order not in (1.0, 2.0, np.inf):
-        return _general_lengths(a, b, order, total)
+        from neurotopo.persistence.boruvka import general_lengths  # numba is slow to import
+
+        table = (1,) * (3 - len(shape)) + shape
+        pairs = np.broadcast_to(a, table), np.broadcast_to(b, table)
+        return np.asarray(general_lengths(*pairs, order)).reshape(shape[:-1])
+    total = np.zeros(shape[:-1])
     for k in range(a.shape[-1]):
         gap = np.abs(a[..., k] - b[..., k])
         if order == 2.0:
@@ -64,15 +69,6 @@ def lengths(a: Points, b: Points, order: float) -> Points:
         else:
             np.maximum(total, gap, out=total)
     return np.sqrt(total) if order == 2.0 else total
-
-
-def _general_lengths(a: Points, b: Points, order: float, total: Points) -> Points:
-    """Minkowski distances of any order, relative to the largest gap: powers may underflow."""
-    largest = lengths(a, b, np.inf)
-    unit = np.where(largest > 0, largest, 1.0)
-    for k in range(a.shape[-1]):
-        total += (np.abs(a[..., k] - b[..., k]) / unit) ** order
-    return np.asarray(total ** (1 / order) * largest)
 
 
 def scaled(X: Points) -> tuple[Points, int]:

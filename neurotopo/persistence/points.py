@@ -43,7 +43,7 @@ _ULPS = 1e-12  # relative margin for the rounding of searches
 
 def prefers_points_engine(space: Reduction | None) -> bool:
     """Return whether :func:`points_forest` is the fastest engine for these points."""
-    return space is not None and len(space.points) > _SMALL and powers_are_normal(space)
+    return space is not None and len(space.points) > _SMALL
 
 
 def check_points(X: Any) -> Any:
@@ -105,13 +105,16 @@ def reduced_forest(space: Reduction, min_samples: int, n_jobs: int | None) -> Sp
     n = len(space.points)
     if n == 1 or min_samples > n:
         return SpanningForest.empty(n)
-    if not powers_are_normal(space):
-        raise ValueError(
-            f"p={space.order:g} is too large for these points: powers of their gaps underflow. "
-            'Use engine="prim".'
-        )
-    forest = _Proof(space.points, space.order, min_samples, effective_n_jobs(n_jobs)).complete()
-    return SpanningForest(n, forest.source, forest.target, space.height_of(forest.length))
+    X, threads = space.points, effective_n_jobs(n_jobs)
+    if space.order == 2.0 and X.shape[1] > _TREE_DIMENSIONS:
+        forest = _Proof(X, space.order, min_samples, threads).complete()
+        edges = forest.source, forest.target, forest.length
+    else:
+        from neurotopo.persistence.boruvka import boruvka_tree  # numba is slow to import
+
+        edges = boruvka_tree(X, space.order, min_samples, threads)
+    source, target, length = edges
+    return SpanningForest(n, source, target, space.height_of(length))
 
 
 def powers_are_normal(space: Reduction) -> bool:
