@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import higra as hg
+import lazy_loader as lazy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["MergeTree"]
+
+hg = lazy.load("higra")  # it imports matplotlib
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,7 +264,7 @@ class MergeTree(Explorable):
         tree, leaves = self._under_one_root(), padded[: self.n_samples]
         return hg.accumulate_and_min_sequential(tree, padded, leaves, hg.Accumulators.min)[:-1]
 
-    def _under_one_root(self) -> hg.Tree:
+    def _under_one_root(self) -> Any:
         """Return the tree for higra; a virtual root joins the components."""
         return hg.Tree(
             np.append(np.where(self.parent < 0, self.n_nodes, self.parent), self.n_nodes)

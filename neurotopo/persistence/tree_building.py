@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import higra as hg
+import lazy_loader as lazy
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.merge_tree import MergeTree
 
 __all__ = ["tree_of_forest"]
+
+hg = lazy.load("higra")  # it imports matplotlib
 
 
 def tree_of_forest(forest: SpanningForest) -> MergeTree:
@@ -61,7 +63,7 @@ def tree_of_forest(forest: SpanningForest) -> MergeTree:
     return MergeTree(n, birth, death, parent, size, leaf_order, start)
 
 
-def _binary_tree(forest: SpanningForest) -> tuple[hg.Tree, NDArray[np.float64]]:
+def _binary_tree(forest: SpanningForest) -> tuple[Any, NDArray[np.float64]]:
     """Join the edges in order of length; node ``n + i`` is the merge at the i-th shortest edge.
 
     Extra nodes of infinite height at the end join the components: higra takes connected graphs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from neurotopo import merge_tree
-from neurotopo.persistence import minimum_spanning_forest
+from neurotopo.persistence import boruvka, minimum_spanning_forest
 from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.metrics import pairwise, reduction
 from neurotopo.persistence.points import points_forest, prefers_points_engine
@@ -144,3 +145,36 @@ def test_few_points(n):
         1.0
     ] * (n - 1)
     assert points_forest(X, min_samples=n + 1).n_components == n
+
+
+@pytest.mark.parametrize("metric, params", [("euclidean", None), ("minkowski", {"p": 3})])
+def test_threads_and_order_do_not_matter(metric, params):
+    rng = np.random.default_rng(0)
+    X = np.round(rng.normal(size=(5000, 3)), 2)  # several parts of work, many ties
+    options = {"metric_params": params, "min_samples": 3}
+    forest = points_forest(X, metric, **options)
+    for n_jobs in (2, -1):
+        other = points_forest(X, metric, n_jobs=n_jobs, **options)
+        assert np.array_equal(forest.source, other.source)
+        assert np.array_equal(forest.target, other.target)
+        assert np.array_equal(forest.length, other.length)
+    shuffled = points_forest(X[rng.permutation(len(X))], metric, **options)
+    assert np.array_equal(np.sort(forest.length), np.sort(shuffled.length))
+
+
+@pytest.mark.parametrize("n_values", [1, 3])
+def test_many_equal_points(n_values):
+    X = np.repeat(np.arange(n_values)[:, None] * [1.0, 2.0], 30_000 // n_values, axis=0)
+    forest = points_forest(X)
+    expected = np.append(np.zeros(len(X) - n_values), np.full(n_values - 1, np.sqrt(5.0)))
+    assert np.array_equal(np.sort(forest.length), expected)
+
+
+def test_compiled_code_works_where_no_folder_can_be_written(monkeypatch):
+    def without_cache(function, **options):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba.njit(function, **options)
+
+    monkeypatch.setattr(boruvka, "njit", without_cache)
+    assert boruvka.compiled(lambda x: x + 1)(2) == 3
