@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lazy_loader as lazy
 import numpy as np
 import scipy.sparse as sp

@@ -147,7 +147,7 @@ def test_few_points(n):
     assert points_forest(X, min_samples=n + 1).n_components == n
 
 
-@pytest.mark.parametrize("metric, params", [("euclidean", None), ("minkowski", {"p": 3})])
+@pytest.mark.parametrize(("metric", "params"), [("euclidean", None), ("minkowski", {"p": 3})])
 def test_threads_and_order_do_not_matter(metric, params):
     rng = np.random.default_rng(0)
     X = np.round(rng.normal(size=(5000, 3)), 2)  # several parts of work, many ties
