@@ -33,7 +33,7 @@ __all__ = [
     "reduced_forest",
 ]
 
-_SMALL = 300  # below this a dense matrix is faster
+_SMALL = 1000  # below this a dense matrix takes milliseconds, less than loading numba
 _TREE_DIMENSIONS = 15  # above this a k-d tree visits nearly every point
 _MORE_NEIGHBOURS = 128
 _AT_ONCE = 10_000  # points per search: bounds the memory of the new edges

@@ -115,7 +115,7 @@ def test_other_metrics(metric):
     expected = graph_forest(pairwise_distances(X, metric=metric))
     forest = minimum_spanning_forest(X, metric=metric)
     assert np.allclose(np.sort(forest.length), np.sort(expected.length), rtol=1e-12)
-    large = prefers_points_engine(reduction(np.resize(X, (1000, X.shape[1])), metric))
+    large = prefers_points_engine(reduction(np.resize(X, (2000, X.shape[1])), metric))
     assert large == (metric not in ("canberra", "hamming"))
 
 
