@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.utils import gen_batches
 
 from neurotopo.persistence.clusters import CandidateClusters, lifetime
 from neurotopo.persistence.engines import core_distances
-from neurotopo.persistence.inputs import check_distances
+from neurotopo.persistence.inputs import canonical_csr, check_distances
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.metrics import Reduction, cross_distances, lengths, reduction
 from neurotopo.persistence.points import powers_are_normal
@@ -26,6 +26,8 @@ __all__ = [
     "nearest_member_labels",
     "tree_outlier_scores",
 ]
+
+_AT_ONCE = 8_000_000  # distances at once: 64 MB
 
 
 def attachment_radii(tree: MergeTree, min_cluster_size: int) -> NDArray[np.float64]:
@@ -96,11 +98,11 @@ def nearest_member_labels(
     if len(members) == 0 or n_queries == 0:
         return np.full(n_queries, -1, dtype=np.intp)
     if metric == "precomputed":
-        matrix = _distances_to_samples(queries)
+        rows = _rows_of_distances(queries)
         core = np.zeros(0)
         if min_samples > 1:
             core = core_distances(check_distances(samples), min_samples)
-        distance, nearest = _nearest(matrix, core, members, min_samples)
+        distance, nearest = _nearest_in_blocks(rows, queries.shape, core, members, min_samples)
     else:
         distance, nearest = _nearest_points(
             queries, samples, members, metric, metric_params, min_samples, n_jobs
@@ -130,29 +132,35 @@ def _nearest_points(
     if sp.issparse(samples) != sp.issparse(queries):
         samples, queries = sp.csr_array(samples), sp.csr_array(queries)
     core = _core_distances_of_points(samples, space, metric, metric_params, min_samples, n_jobs)
-    # a block of distances takes at most about 64 MB
-    rows = max(1, 8_000_000 // samples.shape[0])
-    blocks = []
-    for part in gen_batches(queries.shape[0], rows):
+
+    def rows(part: slice) -> NDArray[np.float64]:
         if space is None:
-            distances = cross_distances(queries[part], samples, metric, metric_params)
-        else:
-            distances = space.cross(queries[part])
-        blocks.append(_nearest(distances, core, members, min_samples))
-    distance, nearest = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    return distance, nearest
+            return cross_distances(queries[part], samples, metric, metric_params)
+        return space.cross(queries[part])
+
+    shape = queries.shape[0], samples.shape[0]
+    return _nearest_in_blocks(rows, shape, core, members, min_samples)
 
 
-def _distances_to_samples(queries: Any) -> NDArray[np.float64]:
-    if sp.issparse(queries):
-        coo = queries.tocoo()
-        matrix = np.full(coo.shape, np.inf)
-        np.minimum.at(matrix, (coo.row, coo.col), coo.data)
-    else:
-        matrix = np.asarray(queries, dtype=np.float64)
-    if np.isnan(matrix).any() or (matrix < 0).any():
+def _rows_of_distances(queries: Any) -> Callable[[slice], NDArray[np.float64]]:
+    """Check distances to the samples; return them as a function of the rows."""
+    sparse = sp.issparse(queries)
+    matrix: NDArray[np.float64] = np.asarray(
+        queries.tocoo().data if sparse else queries, np.float64
+    )
+    if not matrix.min(initial=0.0) >= 0:  # false for NaN too
         raise ValueError("Distances to the fitted samples must be non-negative numbers.")
-    return matrix
+    if not sparse:
+        return matrix.__getitem__
+    compressed = canonical_csr(queries)
+
+    def rows(part: slice) -> NDArray[np.float64]:
+        entries = compressed[part].tocoo()
+        block = np.full(entries.shape, np.inf)
+        block[entries.row, entries.col] = entries.data
+        return block
+
+    return rows
 
 
 def _core_distances_of_points(
@@ -179,6 +187,20 @@ def _core_distances_of_points(
     for column in nearest.T:
         np.maximum(core, lengths(points, points[column], space.order), out=core)
     return space.height_of(core)
+
+
+def _nearest_in_blocks(
+    rows: Callable[[slice], NDArray[np.float64]],
+    shape: tuple[int, int],
+    core: NDArray[np.float64],
+    members: NDArray[np.intp],
+    min_samples: int,
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Apply :func:`_nearest` to some rows of distances at a time."""
+    parts = gen_batches(shape[0], max(1, _AT_ONCE // shape[1]))
+    blocks = [_nearest(rows(part), core, members, min_samples) for part in parts]
+    distance, nearest = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    return distance, nearest
 
 
 def _nearest(

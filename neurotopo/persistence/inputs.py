@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["EdgeList", "check_distances", "check_strata"]
+__all__ = ["EdgeList", "canonical_csr", "check_distances", "check_strata"]
 
 _TILE = 256
 
@@ -197,7 +197,7 @@ def _explain_or_repair(X: NDArray[Any]) -> NDArray[Any]:
 
 def _check_sparse(X: sp.sparray | sp.spmatrix) -> EdgeList:
     _check_kind(X)
-    csr = _canonical_csr(X)
+    csr = canonical_csr(X)
     _check_sparse_values(csr)
     csc = csr.tocsc()
     parts = ("indptr", "indices", "data")
@@ -218,7 +218,7 @@ def _above_diagonal(compressed: sp.csr_array | sp.csc_array) -> EdgeList:
     return EdgeList(len(indptr) - 1, major[above], minor[above], length)
 
 
-def _canonical_csr(X: Any) -> sp.csr_array:
+def canonical_csr(X: Any) -> sp.csr_array:
     """Return CSR with sorted indices; parallel entries reduced to the shortest, never summed."""
     if X.format == "csr" and X.has_canonical_format:
         csr = sp.csr_array((X.data, X.indices, X.indptr), shape=X.shape)

@@ -251,16 +251,40 @@ def test_predict_new_points():
         ntc.predict(np.zeros((2, 3)))
 
 
+def as_sparse_rows(queries):
+    rows, columns = np.nonzero(np.isfinite(queries))
+    return sp.coo_array((queries[rows, columns], (rows, columns)), shape=queries.shape)
+
+
 def test_predict_from_distances_to_the_samples():
     lengths = symmetric(np.array([[0, 1, 9.0], [0, 0, 9.0], [0, 0, 0]]))
     ntc = NTCClusterer(metric="precomputed").fit(lengths)
     assert ntc.labels_.tolist() == [0, 0, -1]
     queries = np.array([[8.0, np.inf, 0.1], [9.5, 9.5, 0.1], [np.inf] * 3])
     assert ntc.predict(queries).tolist() == [0, -1, -1]
-    sparse = sp.coo_array(([8.0, 0.1], ([0, 0], [0, 2])), shape=(2, 3))
+    # of parallel entries the shortest counts
+    sparse = sp.coo_array(([9.0, 8.0, 0.1], ([0, 0, 0], [0, 0, 2])), shape=(2, 3))
     assert ntc.predict(sparse).tolist() == [0, -1]
+    assert ntc.predict(sp.lil_array(np.array([[8.0, 0, 0.1], [0, 0, 0]]))).tolist() == [0, -1]
     with pytest.raises(ValueError, match="non-negative"):
         ntc.predict(np.array([[1.0, np.nan, 2.0]]))
+    parallel = sp.coo_array(([1.0, np.nan], ([0, 0], [0, 0])), shape=(2, 3))
+    with pytest.raises(ValueError, match="non-negative"):
+        ntc.predict(parallel)
+
+
+@pytest.mark.parametrize("min_samples", [1, 3])
+def test_predict_from_a_few_distances_at_a_time(monkeypatch, min_samples):
+    rng = np.random.default_rng(0)
+    group = np.arange(30) % 3
+    lengths = symmetric(rng.random((30, 30)) + 2 * (group[:, None] != group))
+    ntc = NTCClusterer("precomputed", min_samples=min_samples).fit(lengths)
+    queries = np.where(rng.random((50, 30)) < 0.5, rng.random((50, 30)), np.inf)
+    expected = ntc.predict(queries)
+    monkeypatch.setattr("neurotopo.cluster.membership._AT_ONCE", 100)
+    assert len(set(expected.tolist())) > 2
+    assert np.array_equal(ntc.predict(queries), expected)
+    assert np.array_equal(ntc.predict(as_sparse_rows(queries)), expected)
 
 
 def test_tags():
