@@ -19,6 +19,7 @@ from neurotopo.persistence.inputs import canonical_csr, check_distances
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.metrics import Reduction, cross_distances, lengths, reduction
 from neurotopo.persistence.points import powers_are_normal
+from neurotopo.persistence.tiles import core_distances_of_points
 
 __all__ = [
     "attachment_radii",
@@ -180,9 +181,10 @@ def _core_distances_of_points(
         core: NDArray[np.float64] = search.kneighbors(samples)[0][:, -1]
         return core
     points = space.points
+    if space.order == 2.0:
+        return space.height_of(core_distances_of_points(points, min_samples, n_jobs))
     search.set_params(p=space.order, n_neighbors=min_samples - 1).fit(points)
     nearest = search.kneighbors(return_distance=False)  # without the sample itself
-    # exact lengths: scikit-learn expands the square
     core = np.zeros(n)
     for column in nearest.T:
         np.maximum(core, lengths(points, points[column], space.order), out=core)
