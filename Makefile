@@ -52,6 +52,7 @@ bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/quality.py --out benchmarks/results
 	$(BIN)/python benchmarks/whole_model.py --out benchmarks/results
 	$(BIN)/python benchmarks/neurons.py --out benchmarks/results
+	$(BIN)/python benchmarks/suppression.py --threads 1 --draws 2 --out benchmarks/results
 	$(BIN)/python benchmarks/attribution.py --out benchmarks/results
 	$(BIN)/python benchmarks/attribution_choices.py --out benchmarks/results
 	$(BIN)/python benchmarks/ground_truth.py --out benchmarks/results

@@ -26,6 +26,7 @@ from quality_report import KINDS, ari_tables, introduction, null_table, tables
 from speed_report import TITLES, draw, speed_summary
 from speed_report import tables as speed_tables
 from studies_report import table as studies_tables
+from suppression import table as suppression_tables
 from tuning_report import table as tuning_tables
 from whole_model import table as whole_model_tables
 
@@ -42,6 +43,7 @@ machine, not between runs.
 TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("whole_model", "All neurons of a model", whole_model_tables),
     ("neurons", "Neurons of a fact", neurons_tables),
+    ("suppression", "Suppression at all tokens", suppression_tables),
     ("attribution", "Attribution of a fact to all neurons", attribution_tables),
     ("attribution_choices", "Choices of the attribution", choices_tables),
     ("ground_truth", "Test-bed models", truth_tables),

@@ -52,7 +52,7 @@ def table(record: dict[str, Any]) -> str:
         f'| one call, `positions="all"` | {every:.2f} s | {each / every:.1f} |',
         "",
         f"The probabilities of the first two differ by {it['relative_error']:.1e} relative at "
-        "most. The third is a different edit: it acts on every token of the prompt, so nothing can "
-        "be shared between subsets.",
+        "most. The third is a different edit: it acts on every token of the prompt, so subsets "
+        "share only the layers before their first difference.",
     ]
     return "\n".join(lines) + "\n"

@@ -65,8 +65,9 @@ class DKNFinder:
     max_drop : float, default=0.05
         Threshold of ``criterion="dispensable"``.
     positions : {"all", "last"}, default="all"
-        Where neurons are suppressed, :class:`~neurotopo.Edit`. ``"last"`` lets a causal model
-        compute the prompt once for all suppressions.
+        Where neurons are suppressed, :class:`~neurotopo.Edit`. The default is ``"all"``, as the
+        paper names no token. ``"last"`` lets a causal model compute the prompt once for all
+        suppressions, and leaves out what the neurons do at other tokens.
     reduce : {"best", "sum"}, default="best"
         How several answers are combined, :meth:`~neurotopo.NeuronModel.answer_probability`.
     max_exact : int, default=10

@@ -38,8 +38,8 @@ class Edit:
     positions : {"all", "last"}, default="all"
         Tokens whose values are scaled: all, or only those that predict the answer (the last token
         of the prompt and the answer's tokens but the last; the mask in masked models). ``"last"``
-        lets a causal model compute the prompt once for any number of edits. Weights act at all
-        positions.
+        lets a causal model compute the prompt once for any number of edits. With either, edits of
+        one call share the layers before those where they differ. Weights act at all positions.
 
     Examples
     --------

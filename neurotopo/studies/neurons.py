@@ -59,7 +59,8 @@ class SearchOptions(StudyOptions):
     tau, min_cluster_size
         Their clusters, see :class:`~neurotopo.NTCClusterer`.
     tau2, criterion, relative, max_drop, positions, reduce, max_change
-        The degenerate components among these, see :class:`~neurotopo.DKNFinder`.
+        The degenerate components among these, see :class:`~neurotopo.DKNFinder`. ``positions`` is
+        also where a study suppresses and enhances neurons.
 
     Examples
     --------
@@ -84,6 +85,8 @@ class SearchOptions(StudyOptions):
     criterion: str = "active"
     relative: bool = True
     max_drop: float = 0.05
+    # "last" is another question: the paper suppresses neurons, not their values at one token. Where
+    # both are the same (a prompt of one token, neurons of the last layer), "all" costs no more.
     positions: str = "all"
     reduce: str = "best"
     max_change: float = 9.0

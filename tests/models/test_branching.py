@@ -145,6 +145,18 @@ def test_rows_part_after_the_layer_where_their_edits_differ():
     assert seen == [[n_tokens], [2 * n_tokens], [2 * 3 * n_tokens]]
 
 
+@pytest.mark.parametrize("name", ["llama", "olmo2", "bert"])
+def test_in_the_last_layer_all_positions_are_the_last_one(name):
+    """There ``positions="last"`` asks the same question; ``"all"`` computes the text once, too."""
+    model, fact = zoo.shared(name), zoo.FACTS[0]
+    sets = [[(2, i), (2, i + 7)] for i in range(9)]
+    ends = [Edit(neurons, positions="last") for neurons in sets]
+    found = model.answer_probability(fact, edits=[Edit(neurons) for neurons in sets], log=True)
+    expected = model.answer_probability(fact, edits=ends, log=True)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    assert np.ptp(found) > 100 * TOLERANCE
+
+
 def test_rows_part_before_the_layer_if_it_normalises_the_sum():
     model, edits = random_model("bert"), [Edit(subset) for subset in SUBSETS]
     model.answer_probability(FACT, edits=edits)
