@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from neurotopo.models.evaluation import upcast_half
@@ -127,33 +128,34 @@ def _rows(
     """Compute some rows and return the values of their parts."""
     n = len(sentences[0])
     shape = (len(rows), max(sum(n - part.first for part in row) for row in rows))
-    tokens, place_of = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
-    open_ = torch.zeros(*shape, n + shape[1], dtype=torch.bool)
-    back = torch.tensor([position - n for position in positions])
-    columns = torch.zeros(len(rows), 2, len(back), dtype=torch.long)
+    tokens, place_of = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    # padding is a part that reads the first token: its softmax needs one open token
+    side_of, first_of = np.full(shape, 2), np.ones(shape, dtype=np.int64)
+    back = np.array([position - n for position in positions])
+    columns = np.zeros((len(rows), 2, len(back)), dtype=np.int64)
     for r, row in enumerate(rows):
         column = 0
         for side, part in enumerate(row):
-            j, ids = part.first, sentences[part.sentence]
-            stop = column + n - j
-            tokens[r, column:stop] = torch.tensor(ids[j:])
+            j, stop = part.first, column + n - part.first
+            tokens[r, column:stop] = sentences[part.sentence][j:]
             if part.replaced:
                 tokens[r, column] = replacement
-            place_of[r, column:stop] = torch.arange(j, n)
-            open_[r, column:stop, :j] = True
-            open_[r, column:stop, n + column : n + stop] = torch.ones(n - j, n - j).tril().bool()
+            place_of[r, column:stop] = np.arange(j, n)
+            side_of[r, column:stop], first_of[r, column:stop] = side, j
             columns[r, side] = stop + back
             column = stop
-        open_[r, column:, 0] = True  # padding needs one open token for its softmax
+    own = np.tril(side_of[:, :, None] == side_of[:, None, :])
+    open_ = torch.from_numpy(np.dstack([np.arange(n) < first_of[:, :, None], own]))
     dtype = settings.mlps[0].up.weight.dtype
     mask = torch.zeros(open_.shape, dtype=dtype).masked_fill_(~open_, torch.finfo(dtype).min)
     arguments = {
         "attention_mask": mask[:, None].to(settings.device),
-        "position_ids": place_of.to(settings.device),
+        "position_ids": torch.from_numpy(place_of).to(settings.device),
         "past_key_values": cache,
         "use_cache": True,
     }
-    values = _caught(settings, columns.flatten(1), tokens.to(settings.device), arguments)
+    ids = torch.from_numpy(tokens).to(settings.device)
+    values = _caught(settings, torch.from_numpy(columns.reshape(len(rows), -1)), ids, arguments)
     t = len(back)
     return {
         part: values[r][:, side * t : (side + 1) * t]

@@ -11,17 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 import torch
 
 from neurotopo.models.evaluation import dropout_off, fused_activations
 from neurotopo.models.passes import PassSettings
-from neurotopo.models.path_layouts import Layout, Piece
-from neurotopo.models.path_waves import Line, Wave
+from neurotopo.models.path_layouts import Blocks, LateBlocks, Layout, Piece
+from neurotopo.models.path_waves import Line, Wave, WaveResult
 
 __all__ = ["LinePoints", "line_points", "rows_that_fit", "without_training"]
 
 _CPU_BYTES = 2**30
+_NO_SUMS: WeakSet[torch.nn.Module] = WeakSet()  # models for which LateBlocks is wrong
 
 
 @dataclass
@@ -80,7 +82,8 @@ def line_points(
     fractions : torch.Tensor, shape (n_points,)
         Positions on the paths: 0 is the start, 1 the end.
     layout : type of Layout
-        Arrangement of points in a batch; ``FixedRows`` takes one line.
+        Arrangement of points in a batch; ``FixedRows`` takes one line. ``Blocks`` become
+        ``LateBlocks`` if the layers of the model allow it.
     keys : SharedKeys or Cache or None, default=None
         Keys and values of each line's prefix, all of one length: ``SharedKeys`` for ``Blocks``;
         for rows the cache of one line.
@@ -112,7 +115,15 @@ def line_points(
         for layer, point in rows[first : first + limit]:
             points.setdefault(layer, []).append(point)
         at_ends = bool(ends) and first == 0
-        wave = Wave(settings, lines, fractions, layout(pieces, points), at_ends).run(keys)
+
+        def run(layout: type[Layout], points: Any = points, at_ends: bool = at_ends) -> WaveResult:
+            return Wave(settings, lines, fractions, layout(pieces, points), at_ends).run(keys)
+
+        late = layout is Blocks and settings.hf_model not in _NO_SUMS
+        wave = run(LateBlocks if late else layout)
+        if not wave.is_sum:
+            _NO_SUMS.add(settings.hf_model)
+            wave = run(layout)
         for i, line in enumerate(results):
             line.unedited = float(wave.unedited[i])
             for layer, chosen in points.items():

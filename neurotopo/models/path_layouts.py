@@ -2,9 +2,11 @@
 
 A point of one layer's path equals the unedited piece up to that layer, so it joins the batch
 there, as a copy of the piece. In a causal model points follow each other in a few long sequences,
-separated by a mask (:class:`Blocks`): the keys of the prefix are then needed once per sequence.
-Otherwise every point is a row (:class:`JoiningRows`); if rows cannot join later, all run from the
-first layer on (:class:`FixedRows`).
+separated by a mask (:class:`Blocks`): the keys of the prefix are then needed once per sequence. If
+the layer adds its MLP to the residual stream, a point joins after the layer, and of its own layer
+only the out-projection is computed (:class:`LateBlocks`). Otherwise every point is a row
+(:class:`JoiningRows`); if rows cannot join later, all run from the first layer on
+(:class:`FixedRows`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import torch
 from neurotopo.models.passes import PassSettings
 from neurotopo.models.shared_keys import SharedKeys, growing
 
-__all__ = ["LONGEST_BLOCK", "Blocks", "FixedRows", "JoiningRows", "Layout", "Piece"]
+__all__ = ["LONGEST_BLOCK", "Blocks", "FixedRows", "JoiningRows", "LateBlocks", "Layout", "Piece"]
 
 LONGEST_BLOCK = 128  # tokens of a sequence: attention within it is quadratic
 
@@ -238,6 +240,9 @@ class Blocks(Layout):
     def _pieces_before(self, layer: int) -> int:
         return 1 + sum(slots for other, slots in self.slots.items() if other < layer)
 
+    def _pieces_in(self, layer: int) -> int:
+        return self._pieces_before(layer + 1)
+
     def join(self, hidden: torch.Tensor, layer: int) -> torch.Tensor:
         """Append pieces to every sequence."""
         if layer not in self.slots:
@@ -247,7 +252,7 @@ class Blocks(Layout):
 
     def grow(self, name: str, value: Any, layer: int) -> Any:
         """Extend the mask; repeat the positions of the piece."""
-        n_pieces = self._pieces_before(layer + 1)
+        n_pieces = self._pieces_in(layer)
         if isinstance(value, tuple) and name == "position_embeddings":
             return tuple(part.repeat(1, n_pieces, 1) for part in value)
         if isinstance(value, torch.Tensor) and name == "position_ids":
@@ -295,3 +300,22 @@ class Blocks(Layout):
             block, place = slot // self.slots[layer], slot % self.slots[layer]
             rows[layer] = blocks[:, block] * self._length + self._pieces_before(layer) + place
         return blocks[:, 0] * self._length, rows
+
+
+class LateBlocks(Blocks):
+    """Blocks whose points join after their layer.
+
+    For layers whose output is a sum with the output of the MLP as one of the terms. Every token of
+    a piece has replaced values.
+    """
+
+    def _pieces_in(self, layer: int) -> int:
+        return self._pieces_before(layer)
+
+    def n_tokens_before(self, layer: int) -> int:
+        """Return the tokens of a sequence in the layer, without its own points."""
+        return self._pieces_before(layer) * self.n_tokens
+
+    def join(self, hidden: torch.Tensor, layer: int) -> torch.Tensor:
+        """Return the hidden states: the points of earlier layers joined there."""
+        return hidden

@@ -15,7 +15,7 @@ import torch
 from neurotopo.models.answer_head import answering
 from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.passes import PassSettings
-from neurotopo.models.path_layouts import Layout
+from neurotopo.models.path_layouts import LateBlocks, Layout
 from neurotopo.models.projections import check_called
 
 __all__ = ["Line", "Wave", "WaveResult"]
@@ -41,29 +41,69 @@ class Line:
 
 
 class _Replaced(torch.autograd.Function):
-    """Values with a replaced block, and a leaf of zeros added to another block.
+    """Values with a replaced block.
 
     The backward pass returns the gradient of all values unchanged. It should be zero in the
     replaced block, but nothing before the block needs it there, and writing zeros takes time.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, values: torch.Tensor, block: Any, where: Any, zeros: Any, where_zeros: Any
-    ) -> torch.Tensor:
+    def forward(ctx: Any, values: torch.Tensor, block: torch.Tensor, where: Any) -> torch.Tensor:
         """Replace the block."""
-        ctx.where, ctx.where_zeros = where, where_zeros
+        ctx.where = where
         values = values.clone()
-        if block is not None:
-            values[where] = block
+        values[where] = block
         return values
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         """Return the gradient."""
-        of_block = None if ctx.where is None else gradient[ctx.where]
-        of_zeros = None if ctx.where_zeros is None else gradient[ctx.where_zeros]
-        return gradient, of_block, None, of_zeros, None
+        return gradient, gradient[ctx.where], None
+
+
+@dataclass
+class _Late:
+    """Hooks with which the points of a layer join after it.
+
+    The out-projection computes them with the rest. The output of the layer at a point is that of
+    the unedited piece, with the output of the MLP exchanged. This is right if the layer adds the
+    two, so that their gradients are equal; ``is_sum`` says whether they are.
+    """
+
+    layout: LateBlocks
+    layer: int
+    is_sum: bool = False
+    points: torch.Tensor = field(init=False)
+    unedited: torch.Tensor = field(init=False)
+    slope: torch.Tensor | None = None
+
+    def split(self, module: Any, args: Any, output: Any) -> Any:
+        """Return the output of the out-projection without the points."""
+        flat, layout = output.dim() == 2, self.layout
+        output = layout.arrange(output) if flat else output
+        n_tokens = layout.n_tokens_before(self.layer)
+        self.points = output[:, n_tokens:]
+        output = output[:, :n_tokens].clone()  # some families add to it in place
+        self.unedited = upcast_half(output[:, : layout.n_tokens].detach().clone())
+        output.register_hook(self._compare)
+        return output.flatten(0, 1) if flat else output
+
+    def join(self, module: Any, args: Any, output: Any) -> Any:
+        """Append the points to the output of the layer."""
+        hidden = output[0] if isinstance(output, tuple) else output
+        hidden.register_hook(self._keep)
+        rest = upcast_half(hidden[:, : self.layout.n_tokens].detach()) - self.unedited
+        repeat = self.points.shape[1] // self.layout.n_tokens
+        points = (upcast_half(self.points) + rest.repeat(1, repeat, 1)).to(hidden.dtype)
+        hidden = torch.cat([hidden, points], dim=1)
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+    def _keep(self, gradient: torch.Tensor) -> None:
+        self.slope = gradient
+
+    def _compare(self, gradient: torch.Tensor) -> None:
+        self.is_sum = self.slope is not None and torch.equal(self.slope, gradient)
+        self.slope = None
 
 
 @dataclass
@@ -80,12 +120,16 @@ class WaveResult:
         Its gradients with respect to the values.
     ends : dict of int to torch.Tensor, shape (n_lines, n_positions, n_neurons)
         Its gradients of all layers without replaced values, if requested.
+    is_sum : bool
+        Whether the output of every layer is a sum with the output of its MLP as one of the terms,
+        as :class:`~neurotopo.models.path_layouts.LateBlocks` assumes. If not, the rest is wrong.
     """
 
     unedited: torch.Tensor
     log_p: dict[int, torch.Tensor]
     gradients: dict[int, torch.Tensor]
     ends: dict[int, torch.Tensor]
+    is_sum: bool = True
 
 
 @dataclass
@@ -112,7 +156,8 @@ class Wave:
     layout: Layout
     at_ends: bool = False
     leaves: dict[int, torch.Tensor] = field(default_factory=dict)
-    zeros: dict[int, torch.Tensor] = field(default_factory=dict)
+    ends: dict[int, torch.Tensor] = field(default_factory=dict)
+    late: dict[int, _Late] = field(default_factory=dict)
 
     def run(self, keys: Any | None) -> WaveResult:
         """Run the model forward and backward, with keys of the prefix for the layout."""
@@ -128,19 +173,25 @@ class Wave:
                 if self.at_ends or layer in layout.points:
                     handle = mlp.out.module.register_forward_pre_hook(self._replace(layer))
                     hooks.callback(handle.remove)
+                if isinstance(layout, LateBlocks) and layer in layout.points:
+                    late = self.late[layer] = _Late(layout, layer)
+                    handle = mlp.out.module.register_forward_hook(late.split)
+                    hooks.callback(handle.remove)
+                    handle = mlp.layer.register_forward_hook(late.join)
+                    hooks.callback(handle.remove)
             log_p = self._answer(arguments, head)
         check_called(settings.mlps, self.leaves, layout.points)
         unedited, rows = layout.places()
         # a repeated point counts once
         total = log_p[torch.cat([unedited, *(part.flatten() for part in rows.values())])].sum()
-        gradients = torch.autograd.grad(total, [*self.leaves.values(), *self.zeros.values()])
-        parts = iter([upcast_half(part) for part in gradients])
+        gradients = torch.autograd.grad(total, list(self.leaves.values()))
         log_p = log_p.detach()
         return WaveResult(
             unedited=log_p[unedited],
             log_p={layer: log_p[part] for layer, part in rows.items()},
-            gradients={layer: next(parts) for layer in self.leaves},
-            ends={layer: next(parts) for layer in self.zeros},
+            gradients=dict(zip(self.leaves, map(upcast_half, gradients), strict=True)),
+            ends=self.ends,
+            is_sum=all(late.is_sum for late in self.late.values()),
         )
 
     def _enter(self, layer: int) -> Any:
@@ -167,15 +218,22 @@ class Wave:
             given = args[0]  # some families flatten rows and tokens into one axis
             layout = self.layout
             values = layout.arrange(given) if given.dim() == 2 else given
-            block = where = zeros = where_zeros = None
             if layer in layout.points:
                 block, where = layout.block(self._leaf(layer, given), layer)
+                if isinstance(layout, LateBlocks):
+                    values = torch.cat([values, block], dim=1)
+                else:
+                    values = _Replaced.apply(values, block, where)  # type: ignore[no-untyped-call]
             if self.at_ends:
-                where_zeros = layout.unedited()
-                zeros = torch.zeros_like(values[where_zeros], requires_grad=True)
-                self.zeros[layer] = zeros
-            values = _Replaced.apply(values, block, where, zeros, where_zeros)  # type: ignore[no-untyped-call]
-            return (values.reshape(given.shape), *args[1:])
+                values.register_hook(self._keep_ends(layer))
+            values = values.flatten(0, 1) if given.dim() == 2 else values
+            return (values, *args[1:])
+
+        return hook
+
+    def _keep_ends(self, layer: int) -> Any:
+        def hook(gradient: torch.Tensor) -> None:
+            self.ends[layer] = upcast_half(gradient[self.layout.unedited()].clone())
 
         return hook
 
