@@ -21,6 +21,13 @@ GRAPH_ENGINES = ("scipy", "prim", "gudhi", "ripser")
 seeds = st.integers(0, 2**32 - 1)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _several_tasks_for_threads():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neurotopo.persistence.boruvka._CHUNK", 16)
+        yield
+
+
 def check_tree(tree, expected):
     for name in ARRAYS:
         array = getattr(tree, name)
