@@ -307,8 +307,9 @@ def test_numbers_are_those_of_the_library(model, payload):
     result = payload["variations"]["nested"]
     groups = [nt.NeuronSet(np.asarray(group)) for group in result["groups"]]
     dkn = options.finder().evaluate(model, FACTS[0], groups)
-    assert result["jump"] == pytest.approx(dkn.jump, nan_ok=True)
-    assert result["potential_jump"] == pytest.approx(dkn.potential_jump, nan_ok=True)
+    # other sets in a batch round the probabilities otherwise; the jump is a small difference
+    assert result["jump"] == pytest.approx(dkn.jump, abs=2e-6, nan_ok=True)
+    assert result["potential_jump"] == pytest.approx(dkn.potential_jump, abs=2e-6, nan_ok=True)
     np.testing.assert_array_equal(result["passed"], dkn.passed)
 
 
