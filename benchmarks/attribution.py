@@ -2,24 +2,28 @@
 
 Models of 12 layers and width 768 with random weights: GPT-2's shape (3,072 neurons per layer) and
 a gated one like LLaMA (2,048 neurons). Prompts of 12 and 40 tokens, answers of one and three
-tokens, N = 20 right-hand steps, the mean baseline.
+tokens, N = 20 right-hand steps, the mean baseline. On SmolLM2's shape (30 layers, width 576, 1,536
+neurons, 9 heads that share 3 keys, a vocabulary of 49,152), answers of one token and `AMIG.fast()`:
+N = 8 Gauss-Legendre nodes.
 
 sweep
-    `AMIG(steps=20).attribute`, including completeness, which adds one point per layer.
+    `AMIG.attribute`, including completeness, which adds one point per layer.
 naive
     Baselines once for all layers, in one batch; then, for each layer, one forward and backward
     pass of the whole sentence with the N points as a batch.
 authors' order
     The same, but the baselines are computed again for each layer, one sentence at a time.
 64 facts
-    `AMIG(steps=20).attribute_many` over 64 facts of that shape, per fact.
+    `AMIG.attribute_many` over 64 facts of that shape, per fact.
 memory
     Peak of the resident set during one sweep minus the resident set before, in a fresh process
     after one sweep; on a GPU the memory that torch allocates.
 floor
-    Only the matrix products that every implementation needs, at the sizes of the sweep: the m
-    baseline sentences, each from its replaced token on; the N points of each layer, forward and
-    backward, from that layer on; the unembedding of all points, forward and backward.
+    Only the matrix products that an implementation with whole layers needs, at the sizes of the
+    sweep: the m baseline sentences, each from its replaced token on; the N points of each layer,
+    forward and backward, from that layer on; the unembedding of all points, forward and backward.
+    Where a layer adds its MLP to the residual stream, the sweep computes only the out-projection of
+    a point in its own layer; the floor counts the whole layer, so it is no strict lower bound.
 
 Examples
 --------
@@ -46,10 +50,15 @@ from attribution_report import table
 from whole_model import extra_mb_of
 
 from neurotopo import AMIG, Fact, NeuronModel
+from neurotopo.knowledge.quadrature import quadrature_nodes
 from neurotopo.models.examples import word_tokenizer
 
-STEPS = 20
-SHAPES = {"llama": (768, 2048, 12, 12), "7b": (4096, 11_008, 32, 32)}
+# width, neurons, layers, heads, heads of the keys, vocabulary
+SHAPES = {
+    "llama": (768, 2048, 12, 12, 12, 32_000),
+    "smollm2": (576, 1536, 30, 9, 3, 49_152),
+    "7b": (4096, 11_008, 32, 32, 32, 32_000),
+}
 WORDS = " ".join(f"word{i}" for i in range(64))
 
 
@@ -60,17 +69,24 @@ def make(shape: str, device: str = "cpu", dtype: str = "float32") -> NeuronModel
         if shape == "gpt2":
             hf_model: Any = transformers.GPT2LMHeadModel(transformers.GPT2Config())
         else:
-            width, inner, layers, heads = SHAPES[shape]
+            width, inner, layers, heads, key_heads, vocabulary = SHAPES[shape]
             config = transformers.LlamaConfig(
                 hidden_size=width,
                 intermediate_size=inner,
                 num_hidden_layers=layers,
                 num_attention_heads=heads,
-                vocab_size=32_000,
+                num_key_value_heads=key_heads,
+                vocab_size=vocabulary,
                 max_position_embeddings=256,
+                tie_word_embeddings=shape == "smollm2",
             )
             hf_model = transformers.LlamaForCausalLM(config)
     return NeuronModel(hf_model.eval().to(getattr(torch, dtype)), word_tokenizer(WORDS))
+
+
+def settings_of(shape: str) -> AMIG:
+    """Return the integration rule that is measured on a shape."""
+    return AMIG.fast() if shape == "smollm2" else AMIG(steps=20)
 
 
 def make_fact(n_tokens: int, n_answer: int, seed: int | None = None) -> Fact:
@@ -106,7 +122,7 @@ def captured(model: NeuronModel, ids: torch.Tensor, positions: list[int]) -> tor
     return torch.stack([found[layer] for layer in range(model.n_layers)], dim=1)
 
 
-def plain(model: NeuronModel, fact: Fact, again: bool) -> np.ndarray:
+def plain(model: NeuronModel, fact: Fact, amig: AMIG, again: bool) -> np.ndarray:
     """Attribute one layer after the other; ``again``: in the authors' order."""
     ids, positions, targets = tokens_of(model, fact)
     eos = model.tokenizer.eos_token_id
@@ -114,8 +130,10 @@ def plain(model: NeuronModel, fact: Fact, again: bool) -> np.ndarray:
     replaced = torch.tensor([[eos if i == j else t for i, t in enumerate(ids)] for j in prompt])
     sentence = torch.tensor([ids], device=model.device)
     model.hf_model.requires_grad_(False)
-    alphas = torch.arange(1, STEPS + 1, device=model.device)[:, None, None] / STEPS
-    alphas = alphas.to(model.dtype)
+    alphas, weights = (
+        torch.as_tensor(part, device=model.device, dtype=model.dtype)[:, None, None]
+        for part in quadrature_nodes(amig.quadrature, amig.steps)
+    )
     scores = []
     starts, end = captured(model, replaced, positions), captured(model, sentence, positions)[0]
     for layer in range(model.n_layers):
@@ -132,27 +150,30 @@ def plain(model: NeuronModel, fact: Fact, again: bool) -> np.ndarray:
 
         handle = model.mlps[layer].out.module.register_forward_pre_hook(replace)
         logits = model.hf_model(
-            input_ids=sentence.expand(STEPS, -1), logits_to_keep=len(positions)
+            input_ids=sentence.expand(amig.steps, -1), logits_to_keep=len(positions)
         ).logits
         handle.remove()
         log_p = logits.float().log_softmax(dim=2)[:, range(len(targets)), targets].sum(dim=1)
         gradient = torch.autograd.grad(log_p.exp().sum(), leaf)[0]
-        scores.append(((end[layer] - start) * gradient.mean(dim=0)).sum(dim=0))
+        scores.append(((end[layer] - start) * (weights * gradient).sum(dim=0)).sum(dim=0))
     model.hf_model.requires_grad_(True)
     return torch.stack(scores).double().cpu().numpy()
 
 
-def floor(model: NeuronModel, fact: Fact) -> Callable[[], None]:
+def floor(model: NeuronModel, fact: Fact, n_steps: int) -> Callable[[], None]:
     """Return a function that computes only the necessary matrix products."""
     ids, positions, _ = tokens_of(model, fact)
     t, n_prompt = len(positions), positions[0] + 1
     up = model.n_neurons * (2 if model.is_gated else 1)
     width, kind = model.d_model, {"device": model.device, "dtype": model.dtype}
-    shapes = [(width, 3 * width), (width, width), (width, up), (model.n_neurons, width)]
+    config = model.hf_model.config
+    heads = config.num_attention_heads
+    keys = width * getattr(config, "num_key_value_heads", heads) // heads
+    shapes = [(width, width + 2 * keys), (width, width), (width, up), (model.n_neurons, width)]
     weights = [torch.randn(shape, **kind) for shape in shapes]
     head = torch.randn(width, model.hf_model.get_output_embeddings().weight.shape[0], **kind)
     rests = sum(len(ids) - j for j in range(n_prompt))
-    sizes = [STEPS * t * (layer + 1) for layer in range(model.n_layers)]
+    sizes = [n_steps * t * (layer + 1) for layer in range(model.n_layers)]
     inputs = {(n, d): torch.randn(n, d, **kind) for n in [rests, *sizes] for d, _ in shapes}
     outputs = {(n, e): torch.randn(n, e, **kind) for n in sizes for _, e in shapes}
     outputs[sizes[-1], head.shape[1]] = torch.randn(sizes[-1], head.shape[1], **kind)
@@ -178,14 +199,13 @@ def clock(model: NeuronModel) -> float:
     return time.perf_counter()
 
 
-def measure(model: NeuronModel, fact: Fact, repeat: int) -> dict[str, Any]:
+def measure(model: NeuronModel, fact: Fact, amig: AMIG, repeat: int) -> dict[str, Any]:
     """Time all implementations in turn, so that drift of the machine's speed favours none."""
-    amig = AMIG(steps=STEPS)
     ways: dict[str, Callable[[], Any]] = {
         "sweep": lambda: amig.attribute(model, fact).scores,
-        "floor": floor(model, fact),
-        "naive": lambda: plain(model, fact, again=False),
-        "authors": lambda: plain(model, fact, again=True),
+        "floor": floor(model, fact, amig.steps),
+        "naive": lambda: plain(model, fact, amig, again=False),
+        "authors": lambda: plain(model, fact, amig, again=True),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     values: dict[str, Any] = {}
@@ -207,11 +227,11 @@ def measure(model: NeuronModel, fact: Fact, repeat: int) -> dict[str, Any]:
     return {"seconds": seconds, "error": error, "over_floor": over, "faster_than": ratios}
 
 
-def throughput(model: NeuronModel, n_prompt: int, n_answer: int, n_facts: int) -> float:
+def throughput(model: NeuronModel, n_prompt: int, n_answer: int, amig: AMIG, n_facts: int) -> float:
     """Return the seconds per fact of a call with many facts."""
     facts = [make_fact(n_prompt, n_answer, seed) for seed in range(n_facts)]
     start = clock(model)
-    for _ in AMIG(steps=STEPS).attribute_many(model, facts):
+    for _ in amig.attribute_many(model, facts):
         pass
     return (clock(model) - start) / n_facts
 
@@ -219,13 +239,14 @@ def throughput(model: NeuronModel, n_prompt: int, n_answer: int, n_facts: int) -
 def memory(shape: str, n_prompt: int, n_answer: int, device: str, dtype: str) -> float | None:
     """Return the megabytes that one sweep takes in addition to the model."""
     model, fact = make(shape, device, dtype), make_fact(n_prompt, n_answer)
-    AMIG(steps=STEPS).attribute(model, fact)
+    amig = settings_of(shape)
+    amig.attribute(model, fact)
     if model.device.type == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        AMIG(steps=STEPS).attribute(model, fact)
+        amig.attribute(model, fact)
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    return extra_mb_of(lambda: AMIG(steps=STEPS).attribute(model, fact))
+    return extra_mb_of(lambda: amig.attribute(model, fact))
 
 
 def memory_apart(*arguments: Any) -> float | None:
@@ -250,8 +271,13 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    shapes = options.shape or ("gpt2", "llama")
-    cases = [(s, p, a) for s in shapes for p in (12, 40) for a in (1, 3)]
+    shapes = options.shape or ("gpt2", "llama", "smollm2")
+    cases = [
+        (shape, n_prompt, n_answer)
+        for shape in shapes
+        for n_prompt in (12, 40)
+        for n_answer in ((1,) if shape == "smollm2" else (1, 3))
+    ]
     if options.quick:
         cases = [("gpt2", 12, 1), ("gpt2", 40, 1)]
     record: dict[str, Any] = {
@@ -273,12 +299,15 @@ def main() -> None:
         extra = memory_apart(shape, n_prompt, n_answer, *kind)
         if shape not in models:
             models = {shape: make(shape, *kind)}
-        measured = measure(models[shape], make_fact(n_prompt, n_answer), options.repeat)
-        each = throughput(models[shape], n_prompt, n_answer, options.facts)
+        amig, fact = settings_of(shape), make_fact(n_prompt, n_answer)
+        measured = measure(models[shape], fact, amig, options.repeat)
+        each = throughput(models[shape], n_prompt, n_answer, amig, options.facts)
         row = {
             "shape": shape,
             "prompt": n_prompt,
             "answer": n_answer,
+            "steps": amig.steps,
+            "quadrature": amig.quadrature,
             **measured,
             "seconds_of_many": each,
             "extra_memory": extra,

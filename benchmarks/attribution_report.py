@@ -14,21 +14,20 @@ def table(record: dict[str, Any]) -> str:
         heading(
             record,
             f"{record['threads']} threads; medians. On "
-            f"{record['device']}, {record['dtype']}. N = 20 "
-            "steps, mean baseline, 12 layers of width 768; the docstring of "
-            "`attribution.py` explains the columns.",
+            f"{record['device']}, {record['dtype']}. "
+            "Mean baseline; the docstring of `attribution.py` explains the shapes and columns.",
         ),
         "",
-        "| shape | prompt | answer | sweep | sweep / floor | naive / sweep | "
+        "| shape | N | prompt | answer | sweep | sweep / floor | naive / sweep | "
         "authors' order / sweep | largest difference | per fact of "
         f"{record['n_facts']} | memory |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in record["rows"]:
         sweep = statistics.median(row["seconds"]["sweep"])
         lines.append(
-            f"| {row['shape']} | {row['prompt']} | {row['answer']} | {sweep:.2f} s | "
-            f"**{row['over_floor']:.2f}** | {row['faster_than']['naive']:.1f} | "
+            f"| {row['shape']} | {row.get('steps', 20)} | {row['prompt']} | {row['answer']} | "
+            f"{sweep:.2f} s | **{row['over_floor']:.2f}** | {row['faster_than']['naive']:.1f} | "
             f"{row['faster_than']['authors']:.1f} | {row['error']:.0e} | "
             f"{row['seconds_of_many']:.2f} s | {megabytes(row['extra_memory'])} |"
         )
