@@ -373,9 +373,11 @@ class _Tiles:
 
     def bound(self, t: int, k: int) -> Floats:
         """Return bounds within which each leaf of a tile has ``k`` others of it."""
-        tile = self._direct(t, t)
-        np.fill_diagonal(tile.distance, np.inf)
-        tile.distance.partition(k - 1, axis=1)
+        for tile in self._precisions(t, t):
+            np.fill_diagonal(tile.distance, np.inf)
+            tile.distance.partition(k - 1, axis=1)
+            if tile.error is None or tile.distance[:, k - 1].min() > 16 * tile.error:
+                break
         return tile.between(np.arange(len(tile.distance)), k - 1)[1]
 
     def shortest(self, pair: Sequence[int]) -> tuple[Places, Places, Floats]:
