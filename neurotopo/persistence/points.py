@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _SMALL = 1000  # below this a dense matrix takes milliseconds, less than loading numba
-_TREE_DIMENSIONS = 15  # above this a k-d tree visits nearly every point
+_TREE_DIMENSIONS = 12  # above this a k-d tree visits nearly every point
 
 
 def prefers_points_engine(space: Reduction | None) -> bool:
