@@ -20,6 +20,10 @@ PACKAGES = (
     "ripser",
     "hdbscan",
     "fast_hdbscan",
+    "fast_plscan",
+    "hdbscan-rs",
+    "higra",
+    "numba",
     "torch",
     "transformers",
 )

@@ -23,7 +23,8 @@ from neurons_report import table as neurons_tables
 from quality_figures import draw_all
 from quality_findings import findings
 from quality_report import KINDS, ari_tables, introduction, null_table, tables
-from speed_report import TITLES, draw, speed_summary
+from speed_figures import draw
+from speed_report import groups, speed_summary
 from speed_report import tables as speed_tables
 from studies_report import table as studies_tables
 from suppression import table as suppression_tables
@@ -91,9 +92,9 @@ def speed_section(record: dict[str, Any], results: Path, beside: Path) -> str:
     (results / "speed.md").write_text(speed_tables(record))
     pictures = {path.stem: path for path in draw(record, results)}
     parts = ["## Speed and memory", speed_summary(record), speed_tables(record).rstrip()]
-    for family, title in TITLES.items():
-        if f"speed_{family}" in pictures:
-            parts.append(picture(pictures[f"speed_{family}"], beside, title))
+    for name, title in groups(record):
+        if f"speed_{name}" in pictures:
+            parts.append(picture(pictures[f"speed_{name}"], beside, title))
     return "\n\n".join(parts)
 
 

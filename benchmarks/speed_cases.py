@@ -1,16 +1,9 @@
-"""Inputs of the speed benchmark, made from seeds, and its methods.
-
-A method is a function that returns ``(fit, result)``: ``fit(data)`` is timed, and
-``result(fitted)`` reduces the answer to one or two numbers, which are equal for methods that
-compute the same thing. Imports happen in the child process, when the method is called, so no
-method includes the import time of another one.
-"""
+"""Inputs of the speed benchmark, made from seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,9 +12,6 @@ from scipy.spatial.distance import cdist
 SEED = 0
 NEIGHBOURS = 5  # DBSCAN's radius is the median distance to this neighbour, as is often advised
 
-Fit = Callable[[Any], Any]
-Result = Callable[[Any], dict[str, float]]
-
 
 @dataclass(frozen=True)
 class Case:
@@ -29,8 +19,8 @@ class Case:
 
     Attributes
     ----------
-    family : {"dense", "sparse", "points"}
-        Form of the input.
+    family : {"dense", "sparse", "points", "forest", "cold"}
+        Form of the input. "cold": points, for the first call of a process.
     size : int
         What the horizontal axis of a plot shows: samples, or edges of a sparse graph.
     n_samples : int
@@ -39,6 +29,10 @@ class Case:
         Of points; 0 otherwise.
     n_parts : int
         Connected components, infinitely far from each other.
+    metric : {"euclidean", "cosine"}
+        Of points; points of "cosine" have length 1.
+    both : bool
+        Whether points are measured with one thread too, and not only on all cores.
     """
 
     family: str
@@ -46,32 +40,61 @@ class Case:
     n_samples: int
     dimension: int = 0
     n_parts: int = 1
+    metric: str = "euclidean"
+    both: bool = False
 
     @property
     def name(self) -> str:
         """Name of the case in tables and options."""
-        if self.family == "points":
-            return f"points n={self.n_samples} d={self.dimension}"
+        if self.family in ("points", "cold"):
+            metric = "" if self.metric == "euclidean" else f" {self.metric}"
+            return f"{self.family} n={self.n_samples} d={self.dimension}{metric}"
         parts = "" if self.n_parts == 1 else f" parts={self.n_parts}"
-        if self.family == "dense":
-            return f"dense n={self.n_samples}{parts}"
+        if self.family in ("dense", "forest"):
+            return f"{self.family} n={self.n_samples}{parts}"
         return f"sparse m={self.size} n={self.n_samples}{parts}"
 
 
+def _points(dimension: int, *sizes: int, both: tuple[int, ...] = (), **more: str) -> list[Case]:
+    return [Case("points", n, n, dimension, both=n in both, **more) for n in sizes]
+
+
+# In order of importance: what comes first is measured even if the run is cut.
 FULL_CASES = (
-    [Case("dense", n, n) for n in (500, 2000, 5000, 10000)]
+    [Case("forest", n, n) for n in (10**4, 10**5, 10**6)]
+    + _points(2, 5000, 20_000, 100_000, 10**6, both=(20_000, 100_000))
+    + _points(8, 5000, 20_000, 100_000, both=(20_000, 100_000))
+    + _points(768, 2500, 7000, 20_000, metric="cosine")
+    + _points(32, 5000, 20_000, 100_000)
+    + [Case("dense", n, n) for n in (2000, 5000, 10000)]
     + [Case("dense", 2000, 2000, n_parts=4)]
     + [Case("sparse", m, n) for m, n in ((10**5, 10**4), (10**6, 5 * 10**4), (5 * 10**6, 10**5))]
     + [Case("sparse", 10**5, 10**4, n_parts=10)]
-    + [Case("points", n, n, dimension=d) for d in (2, 8, 32) for n in (2 * 10**4, 10**5)]
+    + [Case("cold", 2000, 2000, dimension=8)]
 )
 QUICK_CASES = (
-    [Case("dense", n, n) for n in (250, 500, 1000)]
+    [Case("forest", n, n) for n in (1000, 3000)]
+    + _points(2, 1500, 3000, both=(1500,))
+    + _points(40, 1500, metric="cosine")
+    + [Case("dense", n, n) for n in (250, 500)]
     + [Case("dense", 500, 500, n_parts=4)]
-    + [Case("sparse", m, n) for m, n in ((10**4, 10**3), (10**5, 10**4))]
+    + [Case("sparse", 10**4, 10**3)]
     + [Case("sparse", 10**4, 10**3, n_parts=10)]
-    + [Case("points", n, n, dimension=d) for d in (2, 8) for n in (1000, 3000)]
+    + [Case("cold", 1500, 1500, dimension=2)]
 )
+
+
+class Edges(NamedTuple):
+    """Edges of a spanning tree, as arrays and as rows (source, target, length)."""
+
+    source: np.ndarray
+    target: np.ndarray
+    length: np.ndarray
+    rows: np.ndarray
+
+    def copy(self) -> Edges:
+        """Return the same edges in new arrays."""
+        return Edges(*[part.copy() for part in self])
 
 
 def make_points(n_samples: int, dimension: int, seed: int = SEED) -> np.ndarray:
@@ -123,13 +146,30 @@ def make_sparse(n_edges: int, n_samples: int, n_parts: int = 1, seed: int = SEED
     return sp.csr_array((np.tile(length, 2), ends_of), shape=(n_samples, n_samples))
 
 
+def make_forest(n_samples: int, seed: int = SEED) -> Edges:
+    """Return a random spanning tree with log-normal lengths, in random order."""
+    rng = np.random.default_rng(seed)
+    name = rng.permutation(n_samples)
+    child = np.arange(1, n_samples)
+    parent = (rng.random(len(child)) * child).astype(np.int64)  # an earlier vertex
+    length = rng.lognormal(sigma=1.0, size=len(child))
+    order = rng.permutation(len(child))
+    source, target = name[child[order]], name[parent[order]]
+    return Edges(source, target, length, np.column_stack([source, target, length]))
+
+
 def make_data(case: Case) -> Any:
     """Return the input of a case, the same in every process."""
     if case.family == "dense":
         return make_dense(case.n_samples, case.n_parts)
     if case.family == "sparse":
         return make_sparse(case.size, case.n_samples, case.n_parts)
-    return make_points(case.n_samples, case.dimension)
+    if case.family == "forest":
+        return make_forest(case.n_samples)
+    points = make_points(case.n_samples, case.dimension)
+    if case.metric == "cosine":
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+    return points
 
 
 def dbscan_radius(case: Case, data: Any) -> float:
@@ -145,187 +185,9 @@ def dbscan_radius(case: Case, data: Any) -> float:
 
 
 def tiny(case: Case) -> Case:
-    """Return a small case of the same form, for warming up."""
-    return Case(case.family, 400, 40, case.dimension)
+    """Return a small case of the same form, for warming up.
 
-
-# ---------------------------------------------------------------------------------------------
-# Methods. Each takes the case, returns how to fit and how to sum up what came out.
-
-
-def _heights(values: Any) -> dict[str, float]:
-    """Sum up merge heights; equal sums mean equal trees, up to rounding."""
-    values = np.asarray(values, dtype=np.float64)
-    finite = values[np.isfinite(values)]
-    return {"merges": int(np.count_nonzero(finite)), "sum_of_heights": float(finite.sum())}
-
-
-def _clusters(labels: Any) -> dict[str, float]:
-    labels = np.asarray(labels)
-    return {"clusters": int(labels.max() + 1), "noise": float(np.mean(labels == -1))}
-
-
-def neurotopo_ntc(case: Case) -> tuple[Fit, Result]:
-    """NTCClusterer with the paper's settings."""
-    from neurotopo import NTCClusterer
-
-    metric = "euclidean" if case.family == "points" else "precomputed"
-    return (
-        lambda data: NTCClusterer(metric=metric, n_jobs=1).fit(data),
-        lambda fitted: _heights(fitted.h0_diagram_[:, 1]) | _clusters(fitted.labels_),
-    )
-
-
-def sklearn_hdbscan(case: Case) -> tuple[Fit, Result]:
-    """scikit-learn's HDBSCAN; copy=False, on a copy that is not timed."""
-    from sklearn.cluster import HDBSCAN
-
-    metric = "euclidean" if case.family == "points" else "precomputed"
-    return (
-        lambda data: HDBSCAN(metric=metric, copy=False, n_jobs=1).fit(data),
-        lambda fitted: _clusters(fitted.labels_),
-    )
-
-
-def sklearn_agglomerative(case: Case) -> tuple[Fit, Result]:
-    """AgglomerativeClustering, single linkage, the whole tree."""
-    from sklearn.cluster import AgglomerativeClustering
-
-    metric = "euclidean" if case.family == "points" else "precomputed"
-    return (
-        lambda data: AgglomerativeClustering(
-            n_clusters=None, distance_threshold=0.0, metric=metric, linkage="single"
-        ).fit(data),
-        lambda fitted: _heights(fitted.distances_),
-    )
-
-
-def sklearn_dbscan(case: Case) -> tuple[Fit, Result]:
-    """scikit-learn's DBSCAN at one radius."""
-    from sklearn.cluster import DBSCAN
-
-    metric = "euclidean" if case.family == "points" else "precomputed"
-    eps = dbscan_radius(case, make_data(case))
-    return (
-        lambda data: DBSCAN(eps=eps, min_samples=NEIGHBOURS, metric=metric, n_jobs=1).fit(data),
-        lambda fitted: _clusters(fitted.labels_),
-    )
-
-
-def scipy_linkage(case: Case) -> tuple[Fit, Result]:
-    """Run scipy's single linkage, with squareform for a matrix, its check of symmetry left out."""
-    from scipy.cluster.hierarchy import linkage
-    from scipy.spatial.distance import squareform
-
-    if case.family == "points":
-        return lambda data: linkage(data, "single"), lambda fitted: _heights(fitted[:, 2])
-    return (
-        lambda data: linkage(squareform(data, checks=False), "single"),
-        lambda fitted: _heights(fitted[:, 2]),
-    )
-
-
-def scipy_csgraph(case: Case) -> tuple[Fit, Result]:
-    """Run only scipy's minimum spanning tree: a floor, since it has no clusters."""
-    from scipy.sparse.csgraph import minimum_spanning_tree
-
-    return minimum_spanning_tree, lambda fitted: _heights(fitted.data)
-
-
-def gudhi_rips(case: Case) -> tuple[Fit, Result]:
-    """Run gudhi RipsPersistence in dimension 0: a diagram, no clusters."""
-    from gudhi.sklearn import RipsPersistence
-
-    form = {
-        "dense": "full distance matrix",
-        "sparse": "distance coo_matrix",
-        "points": "point cloud",
-    }[case.family]
-    rips = RipsPersistence(homology_dimensions=0, input_type=form, n_jobs=1)
-    convert = sp.coo_matrix if case.family == "sparse" else lambda data: data
-    return (
-        lambda data: rips.fit_transform([convert(data)])[0],
-        lambda fitted: _heights(fitted[:, 1]),
-    )
-
-
-def gudhi_tomato(case: Case) -> tuple[Fit, Result]:
-    """Run gudhi Tomato with its defaults: 10 neighbours, density by distance to measure."""
-    from gudhi.clustering.tomato import Tomato
-
-    settings = {"metric": "precomputed"} if case.family == "dense" else {}
-    return (
-        lambda data: Tomato(n_jobs=1, **settings).fit(data),
-        lambda fitted: _clusters(fitted.labels_),
-    )
-
-
-def ripser_rips(case: Case) -> tuple[Fit, Result]:
-    """Run ripser in dimension 0: a diagram, no clusters; single precision."""
-    from ripser import ripser
-
-    matrix = case.family != "points"
-    return (
-        lambda data: ripser(data, maxdim=0, distance_matrix=matrix)["dgms"][0],
-        lambda fitted: _heights(fitted[:, 1]),
-    )
-
-
-def hdbscan_hdbscan(case: Case) -> tuple[Fit, Result]:
-    """Run hdbscan, single-threaded."""
-    import hdbscan
-
-    metric = "euclidean" if case.family == "points" else "precomputed"
-    convert = sp.csr_matrix if case.family == "sparse" else lambda data: data
-    return (
-        lambda data: hdbscan.HDBSCAN(metric=metric, core_dist_n_jobs=1).fit(convert(data)),
-        lambda fitted: _clusters(fitted.labels_),
-    )
-
-
-def fast_hdbscan_hdbscan(case: Case) -> tuple[Fit, Result]:
-    """Run fast_hdbscan; its functions are compiled by the warm-up."""
-    import fast_hdbscan
-
-    metric = "euclidean" if case.family == "points" else "precomputed"
-    return (
-        lambda data: fast_hdbscan.HDBSCAN(metric=metric).fit(data),
-        lambda fitted: _clusters(fitted.labels_),
-    )
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to cluster, and the inputs it takes.
-
-    Attributes
-    ----------
-    make : callable
-        From a case to ``(fit, result)``.
-    families : tuple of str
-        Forms of input the method takes.
-    square_bytes : dict
-        By family, bytes of extra memory per (number of samples) squared, measured at n = 3000;
-        only where the memory grows so.
+    Small sets of points go another way in some libraries, in neurotopo below 1,000 points.
     """
-
-    make: Callable[[Case], tuple[Fit, Result]]
-    families: tuple[str, ...]
-    square_bytes: dict[str, float]
-
-
-ALL = ("dense", "sparse", "points")
-METHODS = {
-    "neurotopo NTC": Method(neurotopo_ntc, ALL, {}),
-    "sklearn HDBSCAN": Method(sklearn_hdbscan, ALL, {}),
-    "sklearn Agglomerative": Method(sklearn_agglomerative, ("dense", "points"), {}),
-    "sklearn DBSCAN": Method(sklearn_dbscan, ALL, {}),
-    "scipy linkage": Method(scipy_linkage, ("dense", "points"), {"points": 4.5}),
-    "scipy MST (floor)": Method(scipy_csgraph, ("sparse",), {}),
-    "gudhi Rips": Method(gudhi_rips, ALL, {"points": 54.0}),
-    "gudhi Tomato": Method(gudhi_tomato, ("dense", "points"), {}),
-    "ripser": Method(ripser_rips, ALL, {"points": 70.0}),
-    "hdbscan": Method(hdbscan_hdbscan, ALL, {}),
-    "fast_hdbscan": Method(fast_hdbscan_hdbscan, ("sparse", "points"), {}),
-}
-REFERENCE = "neurotopo NTC"
+    n = 1500 if case.family == "points" else 40
+    return Case(case.family, 400, n, case.dimension, metric=case.metric)

@@ -17,12 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from speed_cases import METHODS, Case, make_data, tiny
+import numpy as np
+from speed_cases import Case, make_data, tiny
+from speed_methods import METHODS
 
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
 SAMPLING = 0.002  # seconds between two looks of the fallback
-LONG = 10.0  # seconds; a fit this long is not repeated
+LONG = 3.0  # seconds; a fit this long is not repeated
 
 
 def resident_mb(field: str = "VmRSS") -> float:
@@ -50,29 +52,31 @@ def give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def timed(fit: Callable[[Any], Any], data: Any, limit: float) -> tuple[Any, float]:
-    """Fit; return the result and wall seconds. After `limit` seconds the process dies of SIGALRM.
+def timed(fit: Callable[[Any], Any], data: Any, limit: float) -> tuple[Any, dict[str, Any]]:
+    """Fit; return the result, and wall and CPU seconds.
 
-    The default action of the signal is kept, for a Python handler would wait for C code to end.
+    After `limit` seconds the process dies of SIGALRM. The default action of the signal is kept,
+    for a Python handler would wait for C code to end.
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limit)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     try:
-        return fit(data), time.perf_counter() - start
+        fitted = fit(data)
+        seconds = time.perf_counter() - start
+        return fitted, {"seconds": seconds, "cpu_seconds": time.process_time() - cpu}
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def run_measured(
-    fit: Callable[[Any], Any], data: Any, limit: float
-) -> tuple[Any, float, float, str]:
-    """Fit; return the result, wall seconds, extra peak MB, and how the memory was measured."""
+def run_measured(fit: Callable[[Any], Any], data: Any, limit: float) -> tuple[Any, dict[str, Any]]:
+    """Fit; return the result, wall and CPU seconds, extra peak MB and how it was measured."""
     give_memory_back()
     if reset_peak():
         before = resident_mb()
-        fitted, seconds = timed(fit, data, limit)
-        return fitted, seconds, resident_mb("VmHWM") - before, "VmHWM"
+        fitted, measured = timed(fit, data, limit)
+        extra_mb = resident_mb("VmHWM") - before
+        return fitted, measured | {"extra_mb": extra_mb, "memory_method": "VmHWM"}
     before = resident_mb()
     seen, done = [before], threading.Event()
 
@@ -82,46 +86,62 @@ def run_measured(
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    fitted, seconds = timed(fit, data, limit)
+    fitted, measured = timed(fit, data, limit)
     done.set()
     watcher.join()
-    return fitted, seconds, max(seen) - before, "sampled"
+    return fitted, measured | {"extra_mb": max(seen) - before, "memory_method": "sampled"}
 
 
 def measure(job: dict[str, Any]) -> None:
-    """Run one job and write the measurements to its file after each repetition."""
+    """Run one method on some cases; write what is measured of each to a file of its own."""
     warnings.simplefilter("ignore")
     limit = int(job["memory_gb"] * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (limit + 4 * 2**30, resource.RLIM_INFINITY))
-    out, case = Path(job["out"]), Case(**job["case"])
-    try:
-        _measure(job, case, out)
-    except Exception as error:
-        first_line = (str(error).strip().splitlines() or ["no message"])[0]
-        message = f"{type(error).__name__}: {first_line}"
-        _write(out, {"status": "failed", "message": message})
-    except BaseException as error:  # SystemExit of a library must not pass for success
-        _write(out, {"status": "failed", "message": type(error).__name__})
-        raise
+    cases = [Case(**case) for case in job["cases"]]
+    if cases[0].family != "cold":
+        _warm_up(job["method"], cases[0])
+    for i, case in enumerate(cases):
+        out = Path(job["folder"]) / f"{i}.json"
+        try:
+            (_measure_first_call if case.family == "cold" else _measure)(job, case, out)
+        except Exception as error:
+            first_line = (str(error).strip().splitlines() or ["no message"])[0]
+            message = f"{type(error).__name__}: {first_line}"
+            _write(out, {"status": "failed", "message": message})
+        except BaseException as error:  # SystemExit of a library must not pass for success
+            _write(out, {"status": "failed", "message": type(error).__name__})
+            raise
 
 
 def _measure(job: dict[str, Any], case: Case, out: Path) -> None:
     fit, result = METHODS[job["method"]].make(case)
-    _warm_up(job["method"], case)
     data = make_data(case)
-    record: dict[str, Any] = {"status": "running", "seconds": []}
+    record: dict[str, Any] = {"status": "running", "seconds": [], "cpu_seconds": []}
     for repetition in range(job["repeat"]):
         # Some methods write into what they are given.
         fresh = data.copy() if repetition + 1 < job["repeat"] else data
-        fitted, seconds, extra_mb, method = run_measured(fit, fresh, job["time_limit"])
+        fitted, measured = run_measured(fit, fresh, job["time_limit"])
         if not record["seconds"]:
-            record |= {"extra_mb": extra_mb, "memory_method": method, "result": result(fitted)}
-        record["seconds"].append(seconds)
+            record["result"] = result(fitted)
+            record |= {name: measured[name] for name in ("extra_mb", "memory_method")}
+            if METHODS[job["method"]].is_hdbscan:
+                np.save(out.with_suffix(".npy"), np.asarray(fitted.labels_))
+        for name in ("seconds", "cpu_seconds"):
+            record[name].append(measured[name])
         _write(out, record)
         del fitted
-        if seconds > LONG:
+        if measured["seconds"] > LONG:
             break
     _write(out, record | {"status": "ok"})
+
+
+def _measure_first_call(job: dict[str, Any], case: Case, out: Path) -> None:
+    """Time the import and the first two fits. The child has imported NumPy and SciPy before."""
+    data, limit = make_data(case), 10 * job["time_limit"]  # compiling takes long
+    (fit, _), imported = timed(METHODS[job["method"]].make, case, limit)
+    first, second = (timed(fit, data.copy(), limit)[1]["seconds"] for _ in range(2))
+    seconds = {"import": imported["seconds"], "first": first, "second": second}
+    _write(out, {"status": "ok", **seconds})
 
 
 def _warm_up(method: str, case: Case) -> None:

@@ -27,10 +27,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import make_results
 import quality
 import quality_methods
-import speed
-import speed_cases
-import speed_child
-import speed_report
 import studies
 import studies_report
 import studies_tables
@@ -253,99 +249,6 @@ def test_page_names_what_was_not_run(tmp_path: Path) -> None:
     text = make_results.assemble(tmp_path, tmp_path / "RESULTS.md")
     assert "there is no speed.json" in text
     assert "there is no quality.json" in text
-
-
-@pytest.mark.parametrize("n_parts", [1, 10])
-def test_sparse_input_of_the_speed_benchmark(n_parts: int) -> None:
-    graph = speed_cases.make_sparse(10_000, 1000, n_parts)
-    assert graph.shape == (1000, 1000)
-    assert (graph != graph.T).nnz == 0
-    assert graph.diagonal().sum() == 0
-    assert 8_000 < graph.nnz / 2 <= 10_000
-    assert connected_components(graph, directed=False)[0] == n_parts
-    assert np.diff(sp.csr_array(graph).indptr).min() >= 5  # neighbours that HDBSCAN asks for
-    assert (graph != speed_cases.make_sparse(10_000, 1000, n_parts)).nnz == 0
-
-
-def test_dense_and_point_input_of_the_speed_benchmark() -> None:
-    dense = speed_cases.make_dense(60, n_parts=3)
-    assert np.array_equal(dense, dense.T)
-    finite = np.isfinite(dense)
-    assert connected_components(sp.csr_array(finite), directed=False)[0] == 3
-    whole = speed_cases.make_dense(60)
-    assert np.array_equal(dense[finite], whole[finite])
-    assert speed_cases.make_points(100, 8).shape == (100, 8)
-
-
-@pytest.mark.parametrize("family", ["dense", "sparse", "points"])
-def test_methods_of_the_speed_benchmark_find_the_same_tree(family: str) -> None:
-    case = speed_cases.tiny(speed_cases.Case(family, 0, 0, dimension=3))
-    data = speed_cases.make_data(case)
-    sums = {}
-    for name, method in speed_cases.METHODS.items():
-        if family in method.families and "hdbscan" not in name:  # those may not be installed
-            fit, result = method.make(case)
-            summed = result(fit(data.copy()))
-            if "sum_of_heights" in summed:
-                sums[name] = (summed["merges"], summed["sum_of_heights"])
-    assert len(sums) >= 4
-    merges, total = sums.pop(speed_cases.REFERENCE)
-    assert merges == case.n_samples - 1
-    for name, other in sums.items():
-        assert other == (merges, pytest.approx(total, rel=1e-6)), name  # ripser: float32
-
-
-def test_how_a_child_ended() -> None:
-    done = {"status": "ok", "seconds": [1.0]}
-    assert speed.outcome(0, "", done, 120.0) == done
-    late = speed.outcome(-14, "", {"status": "running", "seconds": []}, 120.0)
-    assert (late["status"], late["message"]) == ("timeout", "> 120 s")
-    once = speed.outcome(-14, "", {"status": "running", "seconds": [100.0]}, 120.0)
-    assert once["status"] == "ok"
-    assert speed.outcome(-11, "", {}, 1.0)["message"] == "died of SIGSEGV"
-    assert "boom" in speed.outcome(1, "Traceback\nboom\n", {}, 1.0)["message"]
-
-
-def test_methods_that_are_not_run_say_why() -> None:
-    linkage = speed_cases.METHODS["scipy linkage"]
-    big = speed_cases.Case("points", 10**5, 10**5, dimension=2)
-    assert speed.refusal(big, linkage, memory_gb=10.0) == "not run: n^2 memory (42 GB)"
-    assert speed.refusal(big, linkage, memory_gb=100.0) is None
-    assert speed.refusal(speed_cases.Case("sparse", 10, 5), linkage, memory_gb=100.0) == "n/a"
-
-
-@pytest.mark.skipif(not speed_child.STATUS.exists(), reason="memory is read from /proc")
-def test_extra_memory_is_the_peak_of_the_fit() -> None:
-    def fit(size: int) -> int:
-        return int(np.ones(size, dtype=np.uint8).sum())  # written, summed and dropped
-
-    value, seconds, extra_mb, _ = speed_child.run_measured(fit, 64 * 2**20, limit=60.0)
-    assert value == 64 * 2**20
-    assert seconds > 0
-    assert 60 <= extra_mb <= 80
-
-
-def test_speed_tables_compare_with_the_reference() -> None:
-    case = speed_cases.Case("dense", 5000, 5000)
-
-    def row(method: str, **measured: object) -> dict:
-        return {"case": case.name, **vars(case), "method": method, **measured}
-
-    ran = {"status": "ok", "extra_mb": 1.0, "memory_method": "VmHWM", "result": {}}
-    rows = [
-        row(speed_cases.REFERENCE, **ran, seconds=[0.2, 0.1]),
-        row("scipy linkage", **ran, seconds=[0.5]),
-        row("gudhi Rips", status="timeout", message="> 120 s"),
-        row("fast_hdbscan", status="refused", message="n/a"),
-    ]
-    about = {"environment": "somewhere", "command": "c", "repeat": 2, "time_limit": 120.0}
-    record = {**about, "memory_gb": 8.0, "rows": rows}
-    text = speed_report.tables(record)
-    assert "| scipy linkage | 0.5 s (5x) |" in text
-    assert "| gudhi Rips | > 120 s |" in text
-    assert "Do not support this input: fast_hdbscan." in text
-    summary = speed_report.speed_summary(record)
-    assert "5.00 times (0.1 s, 0.5 s) | yes |" in summary
 
 
 def test_runs_of_the_benchmark_of_studies() -> None:
