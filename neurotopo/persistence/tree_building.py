@@ -41,23 +41,15 @@ def tree_of_forest(forest: SpanningForest) -> MergeTree:
     size = hg.accumulate_sequential(binary, np.ones(n, dtype=np.intp), hg.Accumulators.sum)
     smallest = hg.accumulate_sequential(binary, ids[:n], hg.Accumulators.min)
 
-    # A merge whose parent has the same height is a step of one simultaneous merge.
-    is_step = (height[above] == height) & (ids >= n) & (above < n + m) & (above > ids)
-    whole = hg.propagate_sequential(binary, ids, is_step).astype(np.intp, copy=False)
-    kept = n + np.flatnonzero(~is_step[n : n + m])
-    kept = _sort_ties(kept, height, above, size, smallest)
-    new_name = np.full(2 * n - 1, -1, dtype=np.intp)
-    new_name[:n] = ids[:n]
-    new_name[kept] = np.arange(n, n + len(kept))
-    nodes = np.append(ids[:n], kept)
-    parent = new_name[whole[above[nodes]]]
-    parent[above[nodes] == nodes] = -1  # higra's root is its own parent
-
-    birth = height[nodes]
+    if (height[n + 1 : n + m] > height[n : n + m - 1]).all():
+        nodes: Any = slice(n + m)
+        parent = np.where((above >= n + m) | (above == ids), -1, above)[nodes]
+    else:
+        nodes, parent = _join_equal_merges(n, m, binary, height, size, smallest)
+    birth, size, smallest = height[nodes], size[nodes], smallest[nodes]
     death = np.where(parent < 0, np.inf, birth[parent])
-    size, smallest = size[nodes], smallest[nodes]
     ahead = np.zeros(2 * n - 1, dtype=np.intp)
-    ahead[nodes] = _elder_siblings(parent, size, smallest)
+    ahead[nodes] = _elder_siblings(parent, size, smallest, of_two=isinstance(nodes, slice))
     start = hg.propagate_sequential_and_accumulate(binary, ahead, hg.Accumulators.sum)
     start = start[nodes].astype(np.intp, copy=False)
     leaf_order = np.empty(n, dtype=np.intp)
@@ -87,29 +79,47 @@ def _binary_tree(forest: SpanningForest) -> tuple[Any, NDArray[np.float64]]:
     return tree, np.append(np.zeros(n), length)
 
 
-def _sort_ties(
-    nodes: NDArray[np.intp],
+def _join_equal_merges(
+    n: int,
+    m: int,
+    binary: Any,
     height: NDArray[np.float64],
-    above: NDArray[np.intp],
     size: NDArray[np.intp],
     smallest: NDArray[np.intp],
-) -> NDArray[np.intp]:
-    """Order nodes of one height by death, size and smallest sample."""
-    same = np.diff(height[nodes]) == 0
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the nodes of the tree in which equal heights merge at once, and their parents.
+
+    A binary merge whose parent has the same height is a step of one simultaneous merge.
+    """
+    ids, above = np.arange(2 * n - 1), binary.parents()
+    is_step = (height[above] == height) & (ids >= n) & (above < n + m) & (above > ids)
+    whole = hg.propagate_sequential(binary, ids, is_step).astype(np.intp, copy=False)
+    kept = n + np.flatnonzero(~is_step[n : n + m])
+    # nodes of one height: by death, size and smallest sample
+    same = np.diff(height[kept]) == 0
     tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
-    some = nodes[tied]
+    some = kept[tied]
     end = np.where(above[some] == some, np.inf, height[above[some]])
-    nodes[tied] = some[np.lexsort((smallest[some], size[some], end, height[some]))]
-    return nodes
+    kept[tied] = some[np.lexsort((smallest[some], size[some], end, height[some]))]
+    new_name = np.full(2 * n - 1, -1, dtype=np.intp)
+    new_name[:n] = ids[:n]
+    new_name[kept] = np.arange(n, n + len(kept))
+    nodes = np.append(ids[:n], kept)
+    parent = new_name[whole[above[nodes]]]
+    parent[above[nodes] == nodes] = -1  # higra's root is its own parent
+    return nodes, parent
 
 
 def _elder_siblings(
-    parent: NDArray[np.intp], size: NDArray[np.intp], smallest: NDArray[np.intp]
+    parent: NDArray[np.intp], size: NDArray[np.intp], smallest: NDArray[np.intp], of_two: bool
 ) -> NDArray[np.intp]:
     """Count the samples of the siblings whose smallest sample is smaller."""
     ahead = np.where(smallest == smallest[parent], 0, size[parent] - size)
     # of two children this is the answer; roots and larger families are sorted
-    many = np.flatnonzero((parent < 0) | (np.bincount(parent + 1)[parent + 1] > 2))
+    sort = parent < 0
+    if not of_two:
+        sort |= np.bincount(parent + 1)[parent + 1] > 2
+    many = np.flatnonzero(sort)
     many = many[np.lexsort((smallest[many], parent[many]))]
     before = np.cumsum(size[many]) - size[many]
     is_first = np.append(True, np.diff(parent[many]) != 0)[: len(many)]
