@@ -243,10 +243,11 @@ class MergeTree(Explorable):
         -------
         ndarray of int, shape (n_nodes,)
         """
-        nodes = np.arange(self.n_nodes + 1)
+        tree, order = self._for_higra()
         passes = np.append(~condition, False)  # the virtual root answers for "none"
-        answer = hg.propagate_sequential(self._under_one_root(), nodes, passes)[:-1]
-        return np.where(answer == self.n_nodes, -1, answer).astype(np.intp, copy=False)
+        answer = np.empty(self.n_nodes + 1, dtype=np.intp)
+        answer[order] = hg.propagate_sequential(tree, order, passes[order])
+        return np.where(answer == self.n_nodes, -1, answer)[:-1]
 
     def subtree_minimum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return for every node the minimum of ``values`` over its subtree.
@@ -260,15 +261,25 @@ class MergeTree(Explorable):
         -------
         ndarray of float64, shape (n_nodes,)
         """
-        padded = np.append(values, np.inf)
-        tree, leaves = self._under_one_root(), padded[: self.n_samples]
-        return hg.accumulate_and_min_sequential(tree, padded, leaves, hg.Accumulators.min)[:-1]
+        tree, order = self._for_higra()
+        ordered = np.append(values, np.inf)[order]
+        leaves = ordered[: tree.num_leaves()]
+        lowest = np.empty(self.n_nodes + 1)
+        lowest[order] = hg.accumulate_and_min_sequential(tree, ordered, leaves, hg.Accumulators.min)
+        return lowest[:-1]
 
-    def _under_one_root(self) -> Any:
-        """Return the tree for higra; a virtual root joins the components."""
-        return hg.Tree(
-            np.append(np.where(self.parent < 0, self.n_nodes, self.parent), self.n_nodes)
-        )
+    def _for_higra(self) -> tuple[Any, NDArray[np.intp]]:
+        """Return the tree with a virtual root, and its order: nodes without children first.
+
+        In a part of a tree, clusters can be without children.
+        """
+        parent = np.append(np.where(self.parent < 0, self.n_nodes, self.parent), self.n_nodes)
+        has_children = np.zeros(self.n_nodes + 1, dtype=bool)
+        has_children[parent] = True
+        order = np.argsort(has_children, kind="stable")
+        place = np.empty(self.n_nodes + 1, dtype=np.intp)
+        place[order] = np.arange(self.n_nodes + 1)
+        return hg.Tree(place[parent[order]]), order
 
     def diagram(self, min_size: int = 2) -> NDArray[np.float64]:
         """Return the (R1, R2) pairs of all clusters of a size, in the order of the nodes.

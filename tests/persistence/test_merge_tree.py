@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -166,3 +168,17 @@ def test_arrays_cannot_be_changed_and_equality_is_by_content():
     assert tree != merge_tree(2 * X, metric="euclidean")
     assert tree != "a tree"
     assert repr(tree).startswith("MergeTree(n_samples=9, n_clusters=8, n_components=1")
+
+
+def test_parts_of_a_tree_can_have_clusters_without_children():
+    tree = merge_tree([[0.0], [1.0], [4.0], [6.0], [20.0]], metric="euclidean")
+    held = tree.parent >= 0
+    part = replace(tree, parent=np.where(held & (np.arange(tree.n_nodes) < 5), -1, tree.parent))
+    values = np.arange(tree.n_nodes, 0.0, -1.0)
+    expected = values.copy()
+    for node, parent in enumerate(part.parent):  # children come before their parents
+        if parent >= 0:
+            expected[parent] = min(expected[parent], expected[node])
+    assert np.array_equal(part.subtree_minimum(values), expected)
+    big = part.size >= 4
+    assert part.ancestor_where(big).tolist() == [-1, -1, -1, -1, -1, 7, 7, 7, 8]
