@@ -19,7 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 from sklearn.neighbors import KDTree
 
-__all__ = ["boruvka_tree", "general_lengths"]
+__all__ = ["binary_parents", "boruvka_tree", "general_lengths"]
 
 _CHUNK = 2048  # points per task: fixed, so that the result does not depend on the threads
 
@@ -420,3 +420,31 @@ def _join(
     for i in range(len(component)):
         component[i] = name[component[i]]
     return n_edges, count
+
+
+@compiled
+def binary_parents(n: int, source: Ints, target: Ints) -> Ints:
+    """Join the edges of a spanning tree in order; edge ``e`` makes node ``n + e``.
+
+    Return the parent of each node; the root is its own parent. ``up`` is a union-find: it leads to
+    another vertex or, at a representative, holds -1 - (the newest node).
+    """
+    up = np.empty(n, np.int32)
+    for i in range(n):
+        up[i] = -1 - i
+    parent = np.empty(2 * n - 1, np.int64)
+    for e in range(n - 1):
+        a, b = source[e], target[e]
+        while up[a] >= 0:
+            if up[up[a]] >= 0:
+                up[a] = up[up[a]]
+            a = up[a]
+        while up[b] >= 0:
+            if up[up[b]] >= 0:
+                up[b] = up[up[b]]
+            b = up[b]
+        parent[-1 - up[a]] = parent[-1 - up[b]] = n + e
+        up[max(a, b)] = min(a, b)
+        up[min(a, b)] = -1 - (n + e)
+    parent[2 * n - 2] = 2 * n - 2
+    return parent

@@ -17,6 +17,8 @@ __all__ = ["tree_of_forest"]
 
 hg = lazy.load("higra")  # it imports matplotlib
 
+_LARGE = 50_000  # vertices from which the time to load numba is soon regained
+
 
 def tree_of_forest(forest: SpanningForest) -> MergeTree:
     """Build the merge tree of a spanning forest (or of any forest with the same heights).
@@ -73,10 +75,14 @@ def _binary_tree(forest: SpanningForest) -> tuple[Any, NDArray[np.float64]]:
         _, member = np.unique(connected_components(graph, directed=False)[1], return_index=True)
         source, target = np.append(source, member[:-1]), np.append(target, member[1:])
         length = np.append(length, np.full(len(member) - 1, np.inf))
-    tree = hg.bpt_canonical(
-        (source, target, n), sorted_edge_indices=np.arange(n - 1), return_altitudes=False
-    )
-    return tree, np.append(np.zeros(n), length)
+    height = np.append(np.zeros(n), length)
+    if n > _LARGE:
+        from neurotopo.persistence.boruvka import binary_parents
+
+        return hg.Tree(binary_parents(n, source, target)), height
+    order = np.arange(n - 1)
+    tree = hg.bpt_canonical((source, target, n), sorted_edge_indices=order, return_altitudes=False)
+    return tree, height
 
 
 def _join_equal_merges(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import networkx as nx
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.cluster.hierarchy import cophenet, is_valid_linkage, leaves_list, lin
 from scipy.spatial.distance import squareform
 
 from neurotopo import merge_tree
+from neurotopo.persistence import tree_building
 from tests.support.checks import valid_merge_tree
 from tests.support.oracles import minimax, naive_clusters, symmetric, tree_clusters, weighted_graphs
 
@@ -182,3 +183,13 @@ def test_parts_of_a_tree_can_have_clusters_without_children():
     assert np.array_equal(part.subtree_minimum(values), expected)
     big = part.size >= 4
     assert part.ancestor_where(big).tolist() == [-1, -1, -1, -1, -1, 7, 7, 7, 8]
+
+
+@given(weighted_graphs())
+def test_trees_of_large_forests_are_the_same(graph):
+    tree = merge_tree(graph)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree_building, "_LARGE", 1)
+        other = merge_tree(graph)
+    for field in fields(tree):
+        assert np.array_equal(getattr(tree, field.name), getattr(other, field.name))
