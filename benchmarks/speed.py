@@ -23,10 +23,12 @@ python benchmarks/speed.py --only "dense n=5000" --only "sparse m=5000000" --out
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -124,14 +126,21 @@ class Measurer:
         paths = [folder / f"{i}.json" for i in range(len(cases))]
         for path in paths:
             path.unlink(missing_ok=True)
-        code, stderr = None, ""
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=patience, env=variables
+        code, late = None, ""
+        # a file, not a pipe: worker processes of a child that was killed would keep a pipe open
+        with tempfile.TemporaryFile() as log:
+            child = subprocess.Popen(
+                command, stdout=log, stderr=log, env=variables, start_new_session=True
             )
-            code, stderr = done.returncode, done.stderr
-        except subprocess.TimeoutExpired:
-            stderr = f"no answer within {patience:.0f} s"
+            try:
+                code = child.wait(patience)
+            except subprocess.TimeoutExpired:
+                late = f"no answer within {patience:.0f} s"
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # the workers too
+            child.wait()
+            log.seek(0)
+            stderr = late or log.read().decode(errors="replace")
         measured = []
         for path in paths:
             written = json.loads(path.read_text()) if path.exists() else {}
@@ -162,7 +171,7 @@ def outcome(
 
 
 def start_record(options: argparse.Namespace) -> dict[str, Any]:
-    """Return an empty record or, with --keep, the finished cases of the one in `--out`."""
+    """Return an empty record or, with --keep, the one in `--out`."""
     record: dict[str, Any] = {
         **environment.new_record("speed"),
         "repeat": options.repeat,
@@ -181,7 +190,6 @@ def start_record(options: argparse.Namespace) -> dict[str, Any]:
         for name in ("environment", "repeat", "time_limit", "memory_gb"):
             if old.get(name) != record[name]:
                 raise SystemExit(f"--keep: {path} differs in {name}: {old.get(name)}")
-        old["rows"] = [row for row in old["rows"] if row["case"] in old["finished"]]
         return old | {"runs": old["runs"] + 1}
     return record
 
@@ -196,6 +204,7 @@ def run_all(options: argparse.Namespace) -> dict[str, Any]:
     before = record["elapsed"]
     wanted = [case for case in wanted if case.name not in record["finished"]]
     record["missing"] = [case.name for case in wanted]
+    done = {(row["case"], row["method"], row["threads"]) for row in record["rows"]}
     for _, kind in itertools.groupby(wanted, lambda c: (c.family, c.dimension, c.metric)):
         alike = list(kind)
         for name, threads in runs(alike, options):
@@ -203,7 +212,12 @@ def run_all(options: argparse.Namespace) -> dict[str, Any]:
                 print(f"budget of {options.budget:g} s used up; continue with --keep")
                 return record
             load = os.getloadavg()[0]
-            todo = [case for case in alike if threads in thread_counts(case, METHODS[name])]
+            todo = [
+                case
+                for case in alike
+                if threads in thread_counts(case, METHODS[name])
+                and (case.name, name, threads) not in done
+            ]
             for case, measured in measure_kind(todo, name, threads, record["rows"], measurer):
                 about = {"method": name, "threads": threads, "load": load}
                 record["rows"].append({"case": case.name, **vars(case), **about, **measured})
