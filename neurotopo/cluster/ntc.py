@@ -24,7 +24,12 @@ from neurotopo.cluster.membership import (
 from neurotopo.cluster.selection import RULES, select_clusters
 from neurotopo.persistence.clusters import SCALES, CandidateClusters, candidate_clusters
 from neurotopo.persistence.engines import ENGINES, find_forest
-from neurotopo.persistence.inputs import EdgeList, check_distances, check_strata
+from neurotopo.persistence.inputs import (
+    EdgeList,
+    check_distances,
+    check_sparse_format,
+    check_strata,
+)
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.metrics import pairwise
 from neurotopo.persistence.significance import run_permutations
@@ -333,11 +338,12 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     def _checked(self, X: Any, *, reset: bool) -> Any:
         if self.metric != "precomputed":
             sparse = False if self.engine == "points" else "csr"
+            X = check_sparse_format(X)
             return validate_data(self, X, accept_sparse=sparse, dtype=np.float64, reset=reset)
         if not sp.issparse(X) and not hasattr(X, "columns"):
             X = np.asarray(X)
         validate_data(self, X, skip_check_array=True, reset=reset)
-        return X if sp.issparse(X) else np.asarray(X)
+        return check_sparse_format(X) if sp.issparse(X) else np.asarray(X)
 
     def _select(self) -> NTCClusterer:
         clusters = candidate_clusters(self._whole_tree, **self._candidate_options())

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neurotopo.persistence.conversions import DiagramList
 from neurotopo.persistence.diagrams import DIAGRAM_ENGINES, as_graph, persistence_diagrams
-from neurotopo.persistence.inputs import EdgeList
+from neurotopo.persistence.inputs import EdgeList, check_sparse_format
 from neurotopo.persistence.lengths import LENGTHS, edge_lengths
 
 __all__ = ["GraphPersistence"]
@@ -274,7 +274,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
             length = self._lengths(sample.length)
             return replace(sample, length=length).take(~np.isposinf(length))
         if sp.issparse(sample):
-            entries = sample.tocoo()
+            entries = check_sparse_format(sample).tocoo()
             held = entries.row != entries.col
             ends = (entries.row[held], entries.col[held])
             lengths = self._lengths(entries.data[held])

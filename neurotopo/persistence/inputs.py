@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["EdgeList", "canonical_csr", "check_distances", "check_strata"]
+__all__ = ["EdgeList", "canonical_csr", "check_distances", "check_sparse_format", "check_strata"]
 
 _TILE = 256
 
@@ -86,6 +86,10 @@ def check_distances(X: ArrayLike | sp.sparray | sp.spmatrix) -> NDArray[Any] | E
         explicit 0 is an edge of length 0, and repeated entries are parallel edges of which the
         shortest counts. The diagonal must be 0 (or ``inf``, or absent).
 
+        Rounding is allowed: relative to the largest length, 64 times the machine precision in
+        negative lengths, which count as 0, and 64 times its root on the diagonal; 1e-9 (single
+        precision: 1e-5) of its value, or as in negative lengths, between X[i, j] and X[j, i].
+
     Returns
     -------
     ndarray or EdgeList
@@ -109,6 +113,73 @@ def check_distances(X: ArrayLike | sp.sparray | sp.spmatrix) -> NDArray[Any] | E
     if sp.issparse(X):
         return _check_sparse(X)
     return _check_dense(np.asarray(X))
+
+
+def check_sparse_format(X: Any) -> Any:
+    """Check the index arrays of a sparse matrix before compiled code reads them; return X.
+
+    SciPy does not check them when a matrix is changed in place or made without checks, and reads
+    outside the arrays.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> from neurotopo.persistence.inputs import check_sparse_format
+    >>> X = sp.csr_array([[0.0, 1.0], [1.0, 0.0]])
+    >>> X.indices[0] = -7
+    >>> check_sparse_format(X)
+    Traceback (most recent call last):
+        ...
+    ValueError: X is a malformed sparse matrix: entry 0 of its indices is -7, not in 0..1.
+    """
+    if not sp.issparse(X) or X.format in ("dok", "lil"):  # these are Python objects
+        return X
+    try:
+        problem = _format_problem(X)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        problem = str(error)
+    if problem:
+        raise ValueError(f"X is a malformed sparse matrix: {problem}.")
+    return X
+
+
+def _format_problem(X: Any) -> str | None:
+    """Return what is wrong with the arrays of a sparse matrix, None if nothing is."""
+    data = X.data
+    if X.format == "coo":
+        for axis, (index, size) in enumerate(zip(X.coords, X.shape, strict=True)):
+            problem = _index_problem(f"coordinates {axis}", index, size)
+            if problem or len(index) != len(data):
+                return problem or f"{len(index)} coordinates for {len(data)} entries"
+        return None
+    if X.format == "dia":
+        return None if data.ndim == 2 and len(X.offsets) == len(data) else "its offsets"
+    rows, columns = X.shape if X.format != "csc" else X.shape[::-1]
+    if X.format == "bsr":
+        height, width = X.blocksize
+        rows, columns = rows // height, columns // width
+        if data.ndim != 3 or data.shape[1:] != (height, width):
+            return f"its blocks have shape {data.shape[1:]}, not {(height, width)}"
+    indptr, indices = X.indptr, X.indices
+    if indptr.shape != (rows + 1,):
+        return f"its indptr has shape {indptr.shape}, not ({rows + 1},)"
+    problem = _index_problem("indptr", indptr, min(len(indices), len(data)) + 1)
+    if problem:
+        return problem
+    falls = np.flatnonzero(np.diff(indptr) < 0)
+    if indptr[0] != 0 or len(falls):
+        at = int(falls[0]) + 1 if len(falls) else 0
+        return f"entry {at} of its indptr is {indptr[at]}; indptr starts at 0 and never falls"
+    return _index_problem("indices", indices[: indptr[-1]], columns)
+
+
+def _index_problem(name: str, index: NDArray[Any], size: int) -> str | None:
+    if index.ndim != 1 or index.dtype.kind not in "iu":
+        return f"its {name} are not integers in one dimension"
+    if len(index) and (index.min() < 0 or index.max() >= size):
+        at = int(((index < 0) | (index >= size)).argmax())
+        return f"entry {at} of its {name} is {index[at]}, not in 0..{size - 1}"
+    return None
 
 
 def check_strata(strata: ArrayLike, n_vertices: int) -> NDArray[np.intp]:
@@ -137,6 +208,20 @@ def _rounding_tolerance(dtype: np.dtype[Any]) -> float:
     return 1e-9 if dtype == np.float64 else 1e-5
 
 
+def _slack(lengths: NDArray[Any]) -> float:
+    """Rounding of a difference of numbers as large as the largest length."""
+    if lengths.dtype.kind != "f":
+        return 0.0
+    largest = np.abs(lengths[np.isfinite(lengths)]).max(initial=0.0)
+    return float(64 * np.finfo(lengths.dtype).eps * largest)
+
+
+def _without_small_negatives(lengths: NDArray[Any]) -> NDArray[Any]:
+    """Return 0 in place of negative lengths that are roundings of 0, as in ``1 - cosine``."""
+    small = (lengths < 0) & (lengths >= -_slack(lengths))
+    return np.where(small, lengths.dtype.type(0), lengths) if small.any() else lengths
+
+
 def _symmetry_error(i: int, j: int, upper: float, lower: float) -> ValueError:
     i, j, upper, lower = (i, j, upper, lower) if i < j else (j, i, lower, upper)
     return ValueError(
@@ -151,14 +236,20 @@ def _check_dense(X: NDArray[Any]) -> NDArray[Any]:
     if X.flags.f_contiguous and not X.flags.c_contiguous:
         X = X.T  # the same matrix, if it is valid
     X = np.ascontiguousarray(X)
-    if not _is_clean(X):
-        X = _explain_or_repair(X)
-    _check_diagonal(X.diagonal(), "inf", "a similarity matrix or a matrix of points")
-    return X
+    own = np.flatnonzero(np.isfinite(X.diagonal()) & (X.diagonal() != 0))
+    if len(own):
+        _check_diagonal(X.diagonal(), X, "inf", "a similarity matrix or a matrix of points")
+        X = X.copy()
+        X[own, own] = 0
+    return X if _is_clean(X) else _explain_or_repair(X)
 
 
-def _check_diagonal(diagonal: NDArray[Any], none: str, guess: str) -> None:
-    for i in np.flatnonzero(np.isfinite(diagonal) & (diagonal != 0)):
+def _check_diagonal(diagonal: NDArray[Any], lengths: NDArray[Any], none: str, guess: str) -> None:
+    """Raise an error unless the diagonal is 0, up to the root of a rounding of a difference."""
+    slack = _slack(lengths)
+    if slack:
+        slack /= float(np.finfo(lengths.dtype).eps) ** 0.5
+    for i in np.flatnonzero(np.isfinite(diagonal) & (np.abs(diagonal) > slack)):
         raise ValueError(
             f"A distance matrix has 0 (or {none}) on its diagonal, but X[{i}, {i}] = "
             f"{diagonal[i]}. Is X {guess}?"
@@ -182,12 +273,15 @@ def _explain_or_repair(X: NDArray[Any]) -> NDArray[Any]:
     if np.isnan(X).any():
         i, j = np.argwhere(np.isnan(X))[0]
         raise ValueError(f"X contains NaN, first at X[{i}, {j}].")
+    X = _without_small_negatives(X)
     if X.min() < 0:
         i, j = np.argwhere(X < 0)[0]
         raise ValueError(f"Distances must not be negative, but X[{i}, {j}] = {float(X[i, j])}.")
     low, high = np.minimum(X, X.T), np.maximum(X, X.T)
     with np.errstate(invalid="ignore"):
-        wrong = (low != high) & ~(high - low <= _rounding_tolerance(X.dtype) * high)
+        wrong = (low != high) & ~(
+            high - low <= np.maximum(_rounding_tolerance(X.dtype) * high, _slack(X))
+        )
     wrong |= np.isinf(high) & np.isfinite(low)
     if wrong.any():
         i, j = np.argwhere(wrong)[0]
@@ -197,8 +291,8 @@ def _explain_or_repair(X: NDArray[Any]) -> NDArray[Any]:
 
 def _check_sparse(X: sp.sparray | sp.spmatrix) -> EdgeList:
     _check_kind(X)
-    csr = canonical_csr(X)
-    _check_sparse_values(csr)
+    check_sparse_format(X)
+    csr = _check_sparse_values(canonical_csr(X))
     csc = csr.tocsc()
     parts = ("indptr", "indices", "data")
     if not all(np.array_equal(getattr(csr, part), getattr(csc, part)) for part in parts):
@@ -241,18 +335,24 @@ def _locate(csr: sp.csr_array, k: int) -> tuple[int, int]:
     return int(np.searchsorted(csr.indptr, k, side="right") - 1), int(csr.indices[k])
 
 
-def _check_sparse_values(csr: sp.csr_array) -> None:
+def _check_sparse_values(csr: sp.csr_array) -> sp.csr_array:
+    """Raise the error of a wrong value; replace negative lengths that are roundings."""
     if csr.nnz == 0:
-        return
+        return csr
     if not csr.data.min() >= 0:  # false for NaN too
         missing = np.isnan(csr.data) if csr.data.dtype.kind == "f" else np.zeros(csr.nnz, bool)
         if missing.any():
             i, j = _locate(csr, int(missing.argmax()))
             raise ValueError(f"X contains NaN, first at X[{i}, {j}].")
-        k = int((csr.data < 0).argmax())
-        i, j = _locate(csr, k)
-        raise ValueError(f"Distances must not be negative, but X[{i}, {j}] = {float(csr.data[k])}.")
-    _check_diagonal(csr.diagonal(), "no entry", "a similarity matrix")
+        data = _without_small_negatives(csr.data)
+        for k in np.flatnonzero(data < 0):
+            i, j = _locate(csr, k)
+            raise ValueError(f"Distances must not be negative, but X[{i}, {j}] = {float(data[k])}.")
+        csr = sp.csr_array((data, csr.indices, csr.indptr), shape=csr.shape)
+        csr.has_canonical_format = True
+    if csr.diagonal().any():
+        _check_diagonal(csr.diagonal(), csr.data, "no entry", "a similarity matrix")
+    return csr
 
 
 def _explain_or_repair_sparse(upper: EdgeList, lower: EdgeList, dtype: np.dtype[Any]) -> EdgeList:

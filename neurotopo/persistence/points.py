@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 
 from neurotopo.persistence.forest import SpanningForest
+from neurotopo.persistence.inputs import check_sparse_format
 from neurotopo.persistence.metrics import REDUCIBLE, Reduction, reduction
 from neurotopo.persistence.tiles import tiled_forest
 
@@ -34,7 +35,7 @@ def prefers_points_engine(space: Reduction | None) -> bool:
 
 def check_points(X: Any) -> Any:
     """Check a matrix of points: two-dimensional, finite, float64 (or sparse)."""
-    return check_array(X, accept_sparse="csr", dtype=np.float64)
+    return check_array(check_sparse_format(X), accept_sparse="csr", dtype=np.float64)
 
 
 def points_forest(

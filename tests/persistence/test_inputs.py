@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from neurotopo import merge_tree
+from neurotopo import NTCClusterer, merge_tree
 from neurotopo.persistence import EdgeList, check_distances
 from neurotopo.persistence.inputs import check_strata
 from tests.support.oracles import as_sparse, symmetric
@@ -156,3 +156,55 @@ def test_strata_are_checked():
     assert check_strata(["b", "a", "b"], 3).tolist() == [1, 0, 1]
     with pytest.raises(ValueError, match=r"expected shape \(4,\), got \(3,\)"):
         check_strata([0, 1, 2], 4)
+
+
+def test_rounding_of_computed_distances_is_allowed():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 5))
+    E = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+    single = 1 - E @ E.T
+    square = (X**2).sum(axis=1)
+    roots = np.sqrt(np.abs(square[:, None] + square - 2 * X @ X.T))
+    for matrix in (1 - np.corrcoef(X), single, roots, sp.csr_array(single)):
+        given = matrix.copy()
+        checked = check_distances(matrix)
+        assert abs(given - matrix).max() == 0  # the input is not changed
+        dense = checked if isinstance(checked, np.ndarray) else checked.to_dense()
+        assert (dense >= 0).all()
+        assert (dense.diagonal() == 0).all()
+
+
+@pytest.mark.parametrize("make", [np.array, sp.csr_array])
+def test_more_than_rounding_is_an_error(make):
+    with pytest.raises(ValueError, match="must not be negative"):
+        check_distances(make([[0.0, -1e-9], [-1e-9, 0.0]]))
+    with pytest.raises(ValueError, match="must not be negative"):
+        check_distances(make([[0, 10**9, -1], [10**9, 0, 5], [-1, 5, 0]]))
+    with pytest.raises(ValueError, match="similarity"):
+        check_distances(make([[1.0, 0.2], [0.2, 1.0]]))
+
+
+def _graph(form):
+    edges = ([1.0, 2.0, 1.0, 2.0], ([0, 1, 1, 2], [1, 2, 0, 1]))
+    return sp.coo_array(edges, shape=(4, 4)).asformat(form)
+
+
+@pytest.mark.parametrize(
+    ("form", "array", "at", "value", "message"),
+    [
+        ("csr", "indices", 0, -7, "entry 0 of its indices is -7, not in 0..3"),
+        ("csr", "indices", 1, 10**6, "entry 1 of its indices is 1000000, not in 0..3"),
+        ("csc", "indptr", 2, 10**6, "entry 2 of its indptr is 1000000"),
+        ("csr", "indptr", 2, 0, "entry 2 of its indptr is 0; indptr starts at 0 and never falls"),
+        ("csr", "indptr", 0, 1, "entry 0 of its indptr is 1"),
+        ("bsr", "indices", 0, 99, "entry 0 of its indices is 99"),
+        ("coo", "row", 0, 4, "entry 0 of its coordinates 0 is 4, not in 0..3"),
+        ("coo", "col", 2, -1, "entry 2 of its coordinates 1 is -1"),
+    ],
+)
+def test_a_malformed_sparse_matrix_is_an_error(form, array, at, value, message):
+    X = _graph(form)
+    getattr(X, array)[at] = value
+    for read in (check_distances, merge_tree, NTCClusterer(metric="precomputed").fit):
+        with pytest.raises(ValueError, match=message):
+            read(X)
