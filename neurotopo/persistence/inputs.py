@@ -209,7 +209,7 @@ def _rounding_tolerance(dtype: np.dtype[Any]) -> float:
 
 
 def _slack(lengths: NDArray[Any]) -> float:
-    """Rounding of a difference of numbers as large as the largest length."""
+    """Return the rounding of a difference of numbers as large as the largest length."""
     if lengths.dtype.kind != "f":
         return 0.0
     largest = np.abs(lengths[np.isfinite(lengths)]).max(initial=0.0)
