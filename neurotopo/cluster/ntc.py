@@ -180,7 +180,11 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         "condense": ["boolean"],
         "metric_params": [dict, None],
         "engine": [StrOptions(set(ENGINES))],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
         "random_state": ["random_state"],
     }
     _needs_refit: ClassVar[set[str]] = {"metric", "metric_params", "min_samples", "engine"}
@@ -276,13 +280,13 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         for name in sorted(self._needs_refit & set(params)):
             raise ValueError(f"{name} changes the tree: set it and call fit again.")
         before = {name: value for name, value in self.get_params().items() if name in params}
-        self.set_params(**params)
         try:
+            self.set_params(**params)
             self._validate_params()
-        except ValueError:
+            return self._select()
+        except BaseException:
             self.set_params(**before)
             raise
-        return self._select()
 
     def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> NDArray[np.intp]:
         """Cluster X and return ``labels_``.

@@ -124,7 +124,11 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         "max_radius": [Interval(Real, 0, None, closed="both"), None],
         "essential": [StrOptions({"keep", "drop", "cap"}), Interval(Real, 0, None, closed="left")],
         "coeff": [Interval(Integral, 2, 251, closed="both")],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
     }
 
     def __init__(

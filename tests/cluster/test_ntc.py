@@ -219,7 +219,10 @@ def test_recut_refuses_what_it_cannot_do():
         fitted.recut(tau=-1)
     assert fitted.tau == 0.5  # a refused call leaves no trace
     with pytest.raises(ValueError, match="Invalid parameter"):
-        fitted.recut(colour="red")
+        fitted.recut(tau=0.9, colour="red")
+    with pytest.raises(ValueError, match="n_jobs"):
+        fitted.recut(tau=0.9, n_jobs=0)
+    assert (fitted.tau, fitted.n_jobs) == (0.5, None)
 
 
 @pytest.mark.parametrize("min_samples", [1, 3])
