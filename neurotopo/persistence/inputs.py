@@ -346,7 +346,7 @@ def _check_sparse_values(csr: sp.csr_array) -> sp.csr_array:
             raise ValueError(f"X contains NaN, first at X[{i}, {j}].")
         data = _without_small_negatives(csr.data)
         for k in np.flatnonzero(data < 0):
-            i, j = _locate(csr, k)
+            i, j = _locate(csr, int(k))
             raise ValueError(f"Distances must not be negative, but X[{i}, {j}] = {float(data[k])}.")
         csr = sp.csr_array((data, csr.indices, csr.indptr), shape=csr.shape)
         csr.has_canonical_format = True
