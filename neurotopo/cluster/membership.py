@@ -15,7 +15,7 @@ from sklearn.utils import gen_batches
 
 from neurotopo.persistence.clusters import CandidateClusters, lifetime
 from neurotopo.persistence.engines import core_distances
-from neurotopo.persistence.inputs import canonical_csr, check_distances
+from neurotopo.persistence.inputs import canonical_csr, check_distances, check_sparse_format
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.metrics import Reduction, cross_distances, lengths, reduction
 from neurotopo.persistence.points import powers_are_normal
@@ -145,7 +145,7 @@ def _nearest_points(
 
 def _rows_of_distances(queries: Any) -> Callable[[slice], NDArray[np.float64]]:
     """Check distances to the samples; return them as a function of the rows."""
-    sparse = sp.issparse(queries)
+    sparse = sp.issparse(check_sparse_format(queries))
     matrix: NDArray[np.float64] = np.asarray(
         queries.tocoo().data if sparse else queries, np.float64
     )

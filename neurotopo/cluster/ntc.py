@@ -347,7 +347,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         if not sp.issparse(X) and not hasattr(X, "columns"):
             X = np.asarray(X)
         validate_data(self, X, skip_check_array=True, reset=reset)
-        return check_sparse_format(X) if sp.issparse(X) else np.asarray(X)
+        return X if sp.issparse(X) else np.asarray(X)
 
     def _select(self) -> NTCClusterer:
         clusters = candidate_clusters(self._whole_tree, **self._candidate_options())
