@@ -201,7 +201,7 @@ def clustered(
     if len(neurons) < 2:
         return 0.0, 0.0, 0
     graph = NeuronGraph.from_model(model, neurons)
-    ntc = NTCClusterer(metric="precomputed", **options).fit(graph.clustering_input())
+    ntc = NTCClusterer.paper(metric="precomputed", **options).fit(graph.clustering_input())
     truth = truth_of(neurons, groups)
     return ari(truth, ntc.labels_), strict_ari(truth, ntc.labels_), ntc.n_clusters_
 

@@ -79,7 +79,7 @@ def graph_rows(model: NeuronModel, sizes: list[int], naive_up_to: int) -> list[d
 
         def cluster(neurons: NeuronSet) -> NTCClusterer:
             graph = NeuronGraph.from_model(model, neurons)
-            return NTCClusterer(metric="precomputed").fit(graph.clustering_input())
+            return NTCClusterer.paper(metric="precomputed").fit(graph.clustering_input())
 
         cluster(sets[0])
         seconds = [timed(lambda s=s, f=cluster: f(s), 1)[0][0] for s in sets]

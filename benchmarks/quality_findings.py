@@ -227,7 +227,7 @@ def contains_hdbscan(counts: dict[str, int]) -> str:
 
 def _as_code(name: str) -> str:
     setting = next(variant.setting for variant in VARIANTS if variant.name == name)
-    return f"NTCClusterer({', '.join(f'{key}={value!r}' for key, value in setting.items())})"
+    return f"NTCClusterer.paper({', '.join(f'{key}={value!r}' for key, value in setting.items())})"
 
 
 def _setting(setting: dict[str, Any]) -> str:

@@ -87,9 +87,9 @@ def run_ntc(problem: Problem, setting: Setting) -> np.ndarray:
     if nearest is not None:
         setting["tau"] = nearest * median_nearest_distance(problem.distances)
     if min_samples not in problem.cache:
-        clusterer = NTCClusterer(metric="precomputed", min_samples=min_samples)
+        clusterer = NTCClusterer.paper(metric="precomputed", min_samples=min_samples)
         problem.cache[min_samples] = clusterer.fit(problem.distances)
-    defaults = NTCClusterer().get_params()
+    defaults = NTCClusterer.paper().get_params()
     chosen = {name: defaults[name] for name in ("tau", "rule", "scale", "min_cluster_size")}
     chosen["condense"] = False
     return problem.cache[min_samples].recut(**(chosen | setting)).labels_.copy()

@@ -71,7 +71,7 @@ def neurotopo_ntc(case: Case, **setting: Any) -> tuple[Fit, Result]:
 
     setting |= {"metric": metric_of(case), "n_jobs": threads()}
     return (
-        lambda data: NTCClusterer(**setting).fit(data),
+        lambda data: NTCClusterer.paper(**setting).fit(data),
         lambda fitted: _heights(fitted.h0_diagram_[:, 1]) | _clusters(fitted.labels_),
     )
 

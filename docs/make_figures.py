@@ -63,7 +63,7 @@ def draw_theorem(figure: Figure) -> None:
     for ax, (title, matrix) in zip(axes, matrices.items(), strict=False):
         _draw_matrix(ax, matrix, names, changed=matrix != direct)
         ax.set_title(title)
-    fitted = [nt.NTCClusterer(metric="precomputed").fit(m) for m in matrices.values()]
+    fitted = [nt.NTCClusterer.paper(metric="precomputed").fit(m) for m in matrices.values()]
     assert all(each.merge_tree_ == fitted[0].merge_tree_ for each in fitted)
     MergeTreeDisplay.from_estimator(fitted[0], ax=axes[3], names=names.tolist())
     axes[3].set_title("Merge tree of all three")
@@ -86,7 +86,7 @@ def draw_growth(figure: Figure) -> None:
     from neurotopo.plots import GrowthDisplay
 
     points = np.array([[0.0, 0.0], [1.0, 0.0], [1.6, 1.4], [4.6, -0.4]])
-    clusterer = nt.NTCClusterer().fit(points)
+    clusterer = nt.NTCClusterer.paper().fit(points)
     radii = [0.0, 1.0, float(np.hypot(0.6, 1.4)), float(np.hypot(3.6, 0.4))]
     display = GrowthDisplay.from_estimator(clusterer, radii=radii, ax=figure.add_subplot())
     for panel in display.panels_:
@@ -97,7 +97,7 @@ def draw_growth(figure: Figure) -> None:
 def small_example() -> nt.NTCClusterer:
     """Fit twelve points on a line: two tight groups, one loose group and a single point."""
     points = np.array([0.0, 0.4, 0.9, 1.5, 4.3, 4.6, 5.4, 9.0, 10.1, 11.4, 12.6, 17.0])
-    return nt.NTCClusterer(tau=0.5).fit(points[:, None])
+    return nt.NTCClusterer.paper(tau=0.5).fit(points[:, None])
 
 
 def draw_two_diagrams(figure: Figure) -> None:
@@ -198,7 +198,7 @@ def draw_noise(figure: Figure) -> None:
     }
     axes = figure.subplots(1, 3, sharey=True)
     for ax, (title, setting) in zip(axes, settings.items(), strict=True):
-        labels = nt.NTCClusterer(**setting).fit_predict(points)
+        labels = nt.NTCClusterer.paper(**setting).fit_predict(points)
         colors = [GREY if k < 0 else COLORS[k % len(COLORS)] for k in labels]
         ax.scatter(*points.T, s=7, c=colors)
         ax.set_title(title, fontsize=10)
@@ -302,7 +302,7 @@ def draw_neuron_graph(figure: Figure) -> None:
     model = PlantedRows(n_layers, group)
     neurons = [(layer, i) for layer in range(n_layers) for i in range(len(group))]
     graph = nt.NeuronGraph.from_model(model, neurons)
-    ntc = nt.NTCClusterer(metric="precomputed", condense=True, min_cluster_size=4)
+    ntc = nt.NTCClusterer.paper(metric="precomputed", condense=True, min_cluster_size=4)
     ntc.fit(graph.clustering_input(), strata=graph.layers)
     clusters = {frozenset(members.tolist()) for members in ntc.clusters_}
     planted = np.tile(group, n_layers)

@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
     graph = planted_layered_graph(seed=options.seed)
-    clusterer = NTCClusterer(metric="precomputed").fit(graph.lengths)
+    clusterer = NTCClusterer.paper(metric="precomputed").fit(graph.lengths)
     table = cluster_table(clusterer)
     table.to_csv(options.out / "clusters.csv", index=False)
     pictures = save_pictures(clusterer, options.out)

@@ -188,7 +188,7 @@ def test_cached_trees_give_what_a_fresh_fit_gives() -> None:
     for _ in range(2):  # the second round meets a clusterer that was cut otherwise before
         for variant in quality_methods.VARIANTS:
             if variant.run is quality_methods.run_ntc and "significance" not in variant.name:
-                fresh = NTCClusterer(metric="precomputed", **variant.setting)
+                fresh = NTCClusterer.paper(metric="precomputed", **variant.setting)
                 expected = fresh.fit_predict(problem.distances)
                 assert np.array_equal(variant.run(problem, variant.setting), expected)
 
@@ -198,7 +198,9 @@ def test_significance_is_that_of_the_clusterer() -> None:
 
     problem = quality.draw("graphs", "easy", 0)
     found = quality_methods.run_ntc(problem, {"rule": "significance", "tau": 0.2})
-    clusterer = NTCClusterer(metric="precomputed", rule="significance", tau=0.2, random_state=0)
+    clusterer = NTCClusterer.paper(
+        metric="precomputed", rule="significance", tau=0.2, random_state=0
+    )
     clusterer.fit(problem.edges, strata=problem.layer)
     assert np.array_equal(found, clusterer.labels_)
 

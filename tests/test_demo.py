@@ -28,7 +28,7 @@ def _agreement_with_the_planted_groups(contrast):
     scores = []
     for seed in range(10):
         graph = planted_layered_graph(contrast=contrast, seed=seed)
-        labels = NTCClusterer(metric="precomputed").fit_predict(graph.lengths)
+        labels = NTCClusterer.paper(metric="precomputed").fit_predict(graph.lengths)
         scores.append(adjusted_rand_score(graph.group, labels))
     return np.mean(scores)
 
@@ -48,7 +48,7 @@ def test_the_files_of_a_run(tmp_path, capsys):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "</svg>" in (out / f"{name}.svg").read_text(encoding="utf-8")
     table = pd.read_csv(out / "clusters.csv")
-    clusterer = NTCClusterer(metric="precomputed").fit(planted_layered_graph().lengths)
+    clusterer = NTCClusterer.paper(metric="precomputed").fit(planted_layered_graph().lengths)
     assert table["size"].tolist() == [len(members) for members in clusterer.clusters_]
     np.testing.assert_allclose(table["persistence"], clusterer.persistence_)
     printed = capsys.readouterr().out

@@ -88,9 +88,9 @@ def largest(given):
 def test_a_rule():
     X = [[0.0], [0.1], [0.3], [5.0], [5.05], [20.0]]
     with pytest.raises(ValueError, match="The 'rule' parameter of NTCClusterer"):
-        nt.NTCClusterer(rule="largest").fit(X)
+        nt.NTCClusterer.paper(rule="largest").fit(X)
     register_rule("largest", largest, of_persistence=False)
-    ntc = nt.NTCClusterer(rule="largest").fit(X)
+    ntc = nt.NTCClusterer.paper(rule="largest").fit(X)
     assert [cluster.tolist() for cluster in ntc.clusters_] == [[0, 1, 2, 3, 4]]
     assert ntc.threshold_ == 4.5
     assert ntc.recut(rule="relative", tau=0.0, nested=True).n_clusters_ > 1
@@ -107,7 +107,7 @@ def test_a_length(model):
     weight, length = graph.connections.weight, graph.edges.length
     np.testing.assert_array_equal(length, 1 / np.sqrt(np.abs(weight)))
     assert graph.options.length == "root"
-    assert nt.NTCClusterer(metric="precomputed").fit(graph.clustering_input()).n_clusters_ > 0
+    assert nt.NTCClusterer.paper(metric="precomputed").fit(graph.clustering_input()).n_clusters_ > 0
     tree = whole_model_tree(model, length="root")
     called = whole_model_tree(model, length=lambda w: 1 / np.sqrt(np.abs(w)))
     np.testing.assert_array_equal(tree.parent, called.parent)

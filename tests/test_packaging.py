@@ -161,7 +161,7 @@ main(["--out", "made"])
 lengths = np.array([[0, 1, 9], [1, 0, 9], [9, 9, 0]], dtype=float)
 tree = nt.merge_tree(lengths)
 nt.persistence_diagrams(lengths)
-fitted = nt.NTCClusterer(metric="precomputed", min_cluster_size=2).fit(lengths)
+fitted = nt.NTCClusterer.paper(metric="precomputed", min_cluster_size=2).fit(lengths)
 assert fitted.labels_.tolist() == [0, 0, -1], fitted.labels_
 plots.BarcodeDisplay.from_estimator(fitted)
 for name in ("load_model", "NeuronTuner"):

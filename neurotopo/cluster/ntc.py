@@ -154,7 +154,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     >>> import numpy as np
     >>> from neurotopo import NTCClusterer
     >>> X = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
-    >>> ntc = NTCClusterer().fit(X)
+    >>> ntc = NTCClusterer.paper().fit(X)
     >>> ntc.labels_.tolist()
     [0, 0, 0, 1, 1, -1]
     >>> np.column_stack([ntc.birth_, ntc.death_]).round(1).tolist()
@@ -164,7 +164,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
 
     >>> import scipy.sparse as sp
     >>> edges = sp.coo_array(([1.0, 2.0, 1.0], ([0, 1, 3], [1, 2, 4])), shape=(5, 5))
-    >>> NTCClusterer(metric="precomputed").fit_predict(edges + edges.T).tolist()
+    >>> NTCClusterer.paper(metric="precomputed").fit_predict(edges + edges.T).tolist()
     [0, 0, -1, 1, 1]
     """
 
@@ -220,6 +220,34 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @classmethod
+    def paper(cls, metric: Any = "euclidean", **changes: Any) -> NTCClusterer:
+        """Return a clusterer with the parameters of the paper [1]_.
+
+        They are ``rule="relative"``, ``tau=0.5``, ``min_cluster_size=2``, ``min_samples=1`` and
+        ``condense=False``.
+
+        Parameters
+        ----------
+        metric : str or callable, default="euclidean"
+            The metric.
+        **changes
+            Other parameters of the clusterer. They replace those of the paper.
+
+        Returns
+        -------
+        NTCClusterer
+
+        Examples
+        --------
+        >>> from neurotopo import NTCClusterer
+        >>> NTCClusterer.paper().fit([[0.0], [0.1], [5.0], [5.1], [9.0]]).labels_.tolist()
+        [0, 0, 1, 1, -1]
+        """
+        paper: dict[str, Any] = {"rule": "relative", "tau": 0.5, "min_cluster_size": 2}
+        paper |= {"min_samples": 1, "condense": False}
+        return cls(metric, **(paper | changes))
+
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
         self,
@@ -270,7 +298,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         Examples
         --------
         >>> from neurotopo import NTCClusterer
-        >>> ntc = NTCClusterer().fit([[0.0], [0.1], [5.0], [6.0], [20.0]])
+        >>> ntc = NTCClusterer.paper().fit([[0.0], [0.1], [5.0], [6.0], [20.0]])
         >>> ntc.n_clusters_, ntc.recut(tau=0.9).n_clusters_
         (1, 1)
         >>> ntc.recut(scale="log", tau=0.4).labels_.tolist()
@@ -327,7 +355,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         Examples
         --------
         >>> from neurotopo import NTCClusterer
-        >>> ntc = NTCClusterer().fit([[0.0], [0.1], [5.0], [5.1], [9.0]])
+        >>> ntc = NTCClusterer.paper().fit([[0.0], [0.1], [5.0], [5.1], [9.0]])
         >>> ntc.predict([[-1.0], [4.0], [12.0]]).tolist()
         [0, 1, -1]
         """

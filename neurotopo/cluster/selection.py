@@ -111,7 +111,7 @@ def register_rule(
     >>> def above_median(given):
     ...     return Eligible.above(given.persistence, np.median(given.persistence))
     >>> register_rule("median", above_median)
-    >>> NTCClusterer(rule="median").fit_predict([[0.0], [0.1], [5.0], [6.0], [20.0]]).tolist()
+    >>> NTCClusterer.paper(rule="median").fit_predict([[0.0], [0.1], [5.0], [6.0], [20.0]]).tolist()
     [0, 0, 0, 0, -1]
     >>> del RULES["median"]
     """

@@ -141,7 +141,7 @@ def fact_in_full(name: str = "testbed:planted", seed: int = 0) -> FactInFull:
 
     model = model_for(name, {})
     amig = AMIG.fast(scope=_SCOPE)
-    finder = DKNFinder(NTCClusterer(metric="precomputed"))
+    finder = DKNFinder(NTCClusterer.paper(metric="precomputed"))
     n_tried = 0
     for fact in facts_for("factworld:50", name, seed=seed):
         n_tried += 1
@@ -189,7 +189,7 @@ def _steps(
     from neurotopo.plots.attribution import AttributionDisplay
     from neurotopo.plots.suppression import SuppressionDisplay
 
-    ntc = NTCClusterer(metric="precomputed").fit(graph.clustering_input())
+    ntc = NTCClusterer.paper(metric="precomputed").fit(graph.clustering_input())
     controls = {"random groups": random.curve}
     pictures: dict[str, Picture] = {}
 

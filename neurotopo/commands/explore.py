@@ -85,7 +85,7 @@ def explore_file(options: ExploreOptions) -> tuple[str, Path]:
     precomputed = options.precomputed or options.metric == "precomputed"
     read = read_samples(options.file, distances=precomputed)
     check_writable(out.parent)
-    clusterer = NTCClusterer(
+    clusterer = NTCClusterer.paper(
         metric="precomputed" if precomputed or read.graph else options.metric,
         random_state=options.seed,
         **options.pick(

@@ -76,7 +76,7 @@ def explorer_data(
     --------
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.explore import explorer_data
-    >>> data = explorer_data(NTCClusterer().fit([[0.0], [0.1], [5.0], [5.2], [9.0]]))
+    >>> data = explorer_data(NTCClusterer.paper().fit([[0.0], [0.1], [5.0], [5.2], [9.0]]))
     >>> data["clusters"]["birth"], data["clusters"]["size"]
     ([0.1, 0.2, 3.8, 4.9], [2, 2, 3, 5])
     >>> [row["death"] for row in data["chosen"]]
@@ -161,7 +161,7 @@ def labels_at(data: Mapping[str, Any], radius: float) -> NDArray[np.intp]:
     --------
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.explore import explorer_data, labels_at
-    >>> data = explorer_data(NTCClusterer().fit([[0.0], [0.1], [5.0], [5.2], [9.0]]))
+    >>> data = explorer_data(NTCClusterer.paper().fit([[0.0], [0.1], [5.0], [5.2], [9.0]]))
     >>> labels_at(data, 0.15).tolist(), labels_at(data, 4.0).tolist()
     ([0, 0, -1, -1, -1], [0, 0, 2, 2, 2])
     """
@@ -258,7 +258,7 @@ def _about(
         metric = clusterer.metric
         rows.append(["metric", metric if isinstance(metric, str) else metric.__name__])
         shown = {"tau", "rule", "scale", "min_cluster_size"}
-        default = NTCClusterer().get_params()
+        default = NTCClusterer.paper().get_params()
         for name, value in clusterer.get_params().items():
             listed = name in shown or (value is not default[name] and value != default[name])
             if listed and name not in ("metric", "engine", "n_jobs"):

@@ -90,7 +90,7 @@ class NeuronGraph:
            [0.  , 4.  , 0.25, 0.  ]])
     >>> graph.distances()[0]
     array([0.  , 0.25, 2.  , 0.5 ])
-    >>> ntc = NTCClusterer(metric="precomputed").fit(graph.clustering_input())
+    >>> ntc = NTCClusterer.paper(metric="precomputed").fit(graph.clustering_input())
     >>> [graph.neurons[cluster] for cluster in ntc.clusters_]
     [NeuronSet([(0, 0), (1, 0), (2, 0)])]
     """
@@ -189,7 +189,7 @@ class NeuronGraph:
 
     @property
     def layers(self) -> NDArray[np.int64]:
-        """Layer of every neuron: the strata for ``NTCClusterer().fit(X, strata=...)``."""
+        """Layer of every neuron: the strata for ``NTCClusterer.paper().fit(X, strata=...)``."""
         return self.neurons.layers
 
     @cached_property

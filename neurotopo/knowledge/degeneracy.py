@@ -40,7 +40,7 @@ class DKNFinder:
 
     Parameters
     ----------
-    clusterer : estimator, str or callable, default=NTCClusterer()
+    clusterer : estimator, str or callable, default=NTCClusterer.paper()
         Finds the potential components from the distances between neurons:
 
         - an :class:`~neurotopo.NTCClusterer`, fitted on the graph; its ``metric`` is ignored;
@@ -108,7 +108,7 @@ class DKNFinder:
     >>> from neurotopo.models.examples import random_model
     >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
     >>> neurons = AMIG.fast(threshold=12, rule="top").locate(model, fact)
-    >>> dkn = DKNFinder(NTCClusterer(tau=0.2)).find(model, fact, neurons)
+    >>> dkn = DKNFinder(NTCClusterer.paper(tau=0.2)).find(model, fact, neurons)
     >>> all(component <= neurons for component in dkn.components)
     True
     >>> bool((dkn.probabilities >= 0.3 * dkn.base_probability).all())
@@ -121,7 +121,7 @@ class DKNFinder:
     array([2, 1])
     """
 
-    clusterer: Any = field(default_factory=lambda: NTCClusterer(metric="precomputed"))
+    clusterer: Any = field(default_factory=lambda: NTCClusterer.paper(metric="precomputed"))
     tau2: float = 0.3
     criterion: Literal["active", "dispensable"] = "active"
     relative: bool = True

@@ -72,7 +72,7 @@ def potential_components(
     if len(graph.neurons) == 0:
         return []
     if isinstance(clusterer, str) and clusterer == "ntc":
-        clusterer = NTCClusterer(metric="precomputed")
+        clusterer = NTCClusterer.paper(metric="precomputed")
     if isinstance(clusterer, NTCClusterer):
         fitted = clone(clusterer).set_params(metric="precomputed", **_seed(clusterer, random_state))
         fitted.fit(graph.clustering_input(), strata=graph.layers)

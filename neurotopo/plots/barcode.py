@@ -56,7 +56,7 @@ class BarcodeDisplay(IntervalDisplay):
     --------
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import BarcodeDisplay
-    >>> ntc = NTCClusterer().fit([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
+    >>> ntc = NTCClusterer.paper().fit([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
     >>> display = BarcodeDisplay.from_estimator(ntc)
     >>> display.diagram[display.rows_].round(1).tolist()
     [[0.1, 4.8], [0.1, 3.9], [3.9, 4.8], [4.8, inf]]

@@ -55,7 +55,7 @@ class GraphDisplay(Display):
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import GraphDisplay
     >>> edges = sp.coo_array(([1.0, 2.0, 9.0, 1.0], ([0, 1, 2, 3], [1, 2, 3, 4])), shape=(5, 5))
-    >>> ntc = NTCClusterer(metric="precomputed").fit(edges + edges.T)
+    >>> ntc = NTCClusterer.paper(metric="precomputed").fit(edges + edges.T)
     >>> display = GraphDisplay.from_estimator(ntc, strata=[0, 1, 2, 0, 1])
     >>> display.positions_[:, 0].tolist()
     [0.0, 1.0, 2.0, 0.0, 1.0]

@@ -71,7 +71,7 @@ class GrowthDisplay(Display):
 
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import GrowthDisplay
-    >>> ntc = NTCClusterer().fit([[0.0, 0.0], [1.0, 0.0], [1.0, 1.5], [5.0, 0.0]])
+    >>> ntc = NTCClusterer.paper().fit([[0.0, 0.0], [1.0, 0.0], [1.0, 1.5], [5.0, 0.0]])
     >>> display = GrowthDisplay.from_estimator(ntc)
     >>> display.radii_.tolist()
     [0.0, 1.5, 4.0]

@@ -62,7 +62,7 @@ class MergeTreeDisplay(Display):
     --------
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import MergeTreeDisplay
-    >>> ntc = NTCClusterer().fit([[0.0], [1.0], [5.0], [8.0]])
+    >>> ntc = NTCClusterer.paper().fit([[0.0], [1.0], [5.0], [8.0]])
     >>> display = MergeTreeDisplay.from_estimator(ntc)
     >>> [segment[0, 1].item() for segment in display.merges_.get_segments()]
     [1.0, 3.0, 4.0]

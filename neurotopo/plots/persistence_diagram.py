@@ -45,7 +45,7 @@ class PersistenceDiagramDisplay(IntervalDisplay):
     --------
     >>> from neurotopo import NTCClusterer
     >>> from neurotopo.plots import PersistenceDiagramDisplay
-    >>> ntc = NTCClusterer().fit([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
+    >>> ntc = NTCClusterer.paper().fit([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
     >>> display = PersistenceDiagramDisplay.from_estimator(ntc)
     >>> display.points_[1].get_offsets().round(1).tolist()  # the chosen clusters
     [[0.1, 3.9], [0.1, 4.8]]

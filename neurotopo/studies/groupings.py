@@ -105,7 +105,7 @@ class GroupingInput:
     @cached_property
     def tree(self) -> NTCClusterer:
         """A fitted clusterer, for cuts by any rule."""
-        clusterer = NTCClusterer(
+        clusterer = NTCClusterer.paper(
             metric="precomputed", min_cluster_size=self.min_cluster_size, random_state=self.seed
         )
         return clusterer.fit(self.graph.clustering_input(), strata=self.graph.layers)

@@ -108,7 +108,7 @@ class SearchOptions(StudyOptions):
 
     def clusterer(self) -> NTCClusterer:
         """Return the clusterer."""
-        return NTCClusterer(
+        return NTCClusterer.paper(
             metric="precomputed", tau=self.tau, min_cluster_size=self.min_cluster_size
         )
 

@@ -61,13 +61,13 @@ def test_equality_is_that_of_the_members():
 
 
 def test_a_changed_array_changes_neither_clusters_nor_tree():
-    ntc = NTCClusterer().fit([[0.0], [1.0], [9.0]])
+    ntc = NTCClusterer.paper().fit([[0.0], [1.0], [9.0]])
     ntc.clusters_[0][:] = 7
     assert ntc.clusters_ == [[0, 1]]
 
 
 def test_repr_is_short_for_many_clusters():
-    ntc = NTCClusterer("precomputed", nested=True, tau=0.0).fit(path(50))
+    ntc = NTCClusterer.paper("precomputed", nested=True, tau=0.0).fit(path(50))
     assert repr(ntc.clusters_) == "ClusterMembers(n_clusters=48, sizes=[49, 2, 3, 4, 5, 6, ...])"
 
 
@@ -75,7 +75,7 @@ def test_nested_clusters_of_a_long_path_take_linear_memory():
     n = 20_000
     X = path(n)
     tracemalloc.start()
-    ntc = NTCClusterer("precomputed", nested=True, tau=0.0).fit(X)
+    ntc = NTCClusterer.paper("precomputed", nested=True, tau=0.0).fit(X)
     again = pickle.loads(pickle.dumps(ntc))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -29,7 +29,7 @@ def points():
     X, _ = make_blobs(
         n_samples=60, centers=[[0, 0], [8, 0], [0, 8]], cluster_std=0.8, random_state=0
     )
-    return nt.NTCClusterer().fit(X)
+    return nt.NTCClusterer.paper().fit(X)
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +240,7 @@ def test_the_clusters_grow_and_pause(still, opened):
 
 
 def test_names_from_data_are_text(browser, tmp_path):
-    clusterer = nt.NTCClusterer().fit([[0.0], [1.0], [5.0], [6.5]])
+    clusterer = nt.NTCClusterer.paper().fit([[0.0], [1.0], [5.0], [6.5]])
     title = "</title><script>alert(3)</script>"
     browser.open(clusterer.explore(tmp_path / "page.html", names=HOSTILE, title=title))
     browser.hover('.ntx-bar[data-bar="0"]')
@@ -266,7 +266,7 @@ def test_the_policy_of_the_page_stops_what_would_leave_it(browser, page):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_sticks_out_at_the_side(width, browser, tmp_path):
     graph = planted_layered_graph()
-    clusterer = nt.NTCClusterer(metric="precomputed", scale="log")
+    clusterer = nt.NTCClusterer.paper(metric="precomputed", scale="log")
     clusterer.fit(graph.lengths, strata=[f"layer {layer}" for layer in graph.layer])
     names = [f"a-rather-long-name-without-any-space-{i:03}" for i in range(len(graph.layer))]
     browser.resize(width)
@@ -328,7 +328,7 @@ def test_odd_graphs(kind, browser, tmp_path):
         "zeros": np.zeros((3, 3)),
         "parts": sp.coo_array(([1.0, 2, 1, 2], ([0, 2, 1, 3], [1, 3, 0, 2])), shape=(5, 5)),
     }
-    clusterer = nt.NTCClusterer(metric="precomputed").fit(graph[kind])
+    clusterer = nt.NTCClusterer.paper(metric="precomputed").fit(graph[kind])
     browser.resize(1280)
     data = explorer_data(clusterer)
     browser.open(write_page(data, tmp_path / "page.html"))
@@ -346,7 +346,7 @@ def test_odd_graphs(kind, browser, tmp_path):
 def test_twenty_thousand_points_stay_quick(browser, tmp_path):
     X = np.random.default_rng(0).normal(size=(20_000, 2))
     browser.resize(1280)
-    browser.open(nt.NTCClusterer().fit(X).explore(tmp_path / "page.html"))
+    browser.open(nt.NTCClusterer.paper().fit(X).explore(tmp_path / "page.html"))
     # a hundred times what it takes: a page that hangs fails, a busy machine does not
     took = browser.evaluate(
         "(() => { const t = performance.now(); for (const r of [0.01, 0.03, 0.1, 1]) {"

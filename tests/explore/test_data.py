@@ -47,7 +47,7 @@ def _members(data, start, count):
     ties=st.booleans(),
 )
 def test_the_clusters_at_a_radius_are_those_of_the_tree(seed, n, share, ties):
-    clusterer = nt.NTCClusterer(metric="precomputed").fit(_graph(seed, n, share, ties))
+    clusterer = nt.NTCClusterer.paper(metric="precomputed").fit(_graph(seed, n, share, ties))
     tree = clusterer.merge_tree_
     data = explorer_data(clusterer)
     births = data["clusters"]["birth"]
@@ -67,7 +67,7 @@ def test_the_clusters_at_a_radius_are_those_of_the_tree(seed, n, share, ties):
 
 
 def test_the_numbers_of_a_small_tree():
-    data = explorer_data(nt.NTCClusterer().fit(LINE))
+    data = explorer_data(nt.NTCClusterer.paper().fit(LINE))
     assert data["clusters"] == {
         "birth": [0.5, 1.0, 2.0, 7.0, 19.5],
         "parent": [3, 2, 3, 4, -1],
@@ -85,7 +85,9 @@ def test_the_numbers_of_a_small_tree():
 
 
 def test_a_chosen_cluster_has_the_colour_of_its_number():
-    clusterer = nt.NTCClusterer(tau=0.2).fit([[0.0], [1.0], [10.0], [10.5], [30.0], [30.2], [30.4]])
+    clusterer = nt.NTCClusterer.paper(tau=0.2).fit(
+        [[0.0], [1.0], [10.0], [10.5], [30.0], [30.2], [30.4]]
+    )
     data = explorer_data(clusterer)
     assert clusterer.n_clusters_ == 3
     for row in data["chosen"]:
@@ -99,7 +101,7 @@ def test_a_chosen_cluster_has_the_colour_of_its_number():
 
 
 def test_clusters_that_live_at_one_radius_have_different_numbers():
-    data = explorer_data(nt.NTCClusterer().fit(np.random.default_rng(0).normal(size=(80, 2))))
+    data = explorer_data(nt.NTCClusterer.paper().fit(np.random.default_rng(0).normal(size=(80, 2))))
     for radius in np.linspace(0.01, data["end"], 25):
         alive = set(labels_at(data, radius).tolist()) - {-1}
         numbers = [data["clusters"]["color"][k] for k in alive]
@@ -121,7 +123,7 @@ def test_the_larger_branch_hands_its_colour_on_and_of_equal_ones_the_older():
 def test_radii_that_differ_late_stay_different():
     lengths = 1000.0 + 1e-6 * np.arange(1, 5)
     upper = sp.coo_array((lengths, (range(4), range(1, 5))), shape=(5, 5))
-    clusterer = nt.NTCClusterer(metric="precomputed").fit(upper + upper.T)
+    clusterer = nt.NTCClusterer.paper(metric="precomputed").fit(upper + upper.T)
     births = explorer_data(clusterer)["clusters"]["birth"]
     assert len(set(births)) == 4
     many = explorer_data(nt.merge_tree([[0.0], [1 / 3], [1.0]], metric="euclidean"))
@@ -131,7 +133,7 @@ def test_radii_that_differ_late_stay_different():
 def test_of_a_large_tree_an_even_part_is_shown(monkeypatch):
     monkeypatch.setattr(data_module, "_MOST_SAMPLES", 40)
     X = np.random.default_rng(1).normal(size=(150, 2))
-    clusterer = nt.NTCClusterer().fit(X)
+    clusterer = nt.NTCClusterer.paper().fit(X)
     data = explorer_data(clusterer, names=[f"point {i}" for i in range(150)])
     shown = np.array(data["vertices"]["id"])
     assert len(shown) == 40
@@ -150,7 +152,7 @@ def test_of_a_large_tree_an_even_part_is_shown(monkeypatch):
 
 def test_twenty_thousand_points_make_a_page_that_a_browser_can_read(tmp_path):
     X = np.random.default_rng(0).normal(size=(20_000, 2))
-    clusterer = nt.NTCClusterer().fit(X)
+    clusterer = nt.NTCClusterer.paper().fit(X)
     data = explorer_data(clusterer)
     assert len(data["vertices"]["id"]) == 20_000
     assert len(data["bars"]["birth"]) == 500
@@ -174,7 +176,7 @@ def test_twenty_thousand_points_make_a_page_that_a_browser_can_read(tmp_path):
 )
 def test_every_way_of_choosing(options):
     X = np.random.default_rng(2).normal(size=(40, 3))
-    clusterer = nt.NTCClusterer(**options).fit(X)
+    clusterer = nt.NTCClusterer.paper(**options).fit(X)
     data = explorer_data(clusterer)
     json.dumps(data, allow_nan=False)
     assert not data["discs"]
@@ -198,7 +200,7 @@ def test_every_way_of_choosing(options):
 
 def test_an_observation_that_ends_early_is_told():
     X = np.random.default_rng(2).normal(size=(300, 2))
-    clusterer = nt.NTCClusterer(condense=True, min_cluster_size=50).fit(X)
+    clusterer = nt.NTCClusterer.paper(condense=True, min_cluster_size=50).fit(X)
     assert clusterer.end_of_observation_ < clusterer.merge_tree_.last_merge
     notes = explorer_data(clusterer)["notes"]
     assert any(note.startswith("The observation ends at R = ") for note in notes)
@@ -220,7 +222,7 @@ def test_a_small_bare_tree_grows_inside_a_circle():
     assert data["circle"]
     assert data["edges"]["length"] == []
     assert np.allclose(np.hypot(data["vertices"]["x"], data["vertices"]["y"]), 1)
-    assert not explorer_data(nt.NTCClusterer().fit(LINE))["circle"]
+    assert not explorer_data(nt.NTCClusterer.paper().fit(LINE))["circle"]
 
 
 def test_the_lines_of_a_larger_bare_tree_join_neighbours_when_they_merge(monkeypatch):
@@ -241,7 +243,7 @@ def test_the_lines_of_a_larger_bare_tree_join_neighbours_when_they_merge(monkeyp
 
 def test_layers_are_drawn_from_left_to_right():
     strata = ["b", "a", "c", "a", "b", "c"]
-    for source in (nt.NTCClusterer().fit(LINE), nt.merge_tree(LINE, metric="euclidean")):
+    for source in (nt.NTCClusterer.paper().fit(LINE), nt.merge_tree(LINE, metric="euclidean")):
         data = explorer_data(source, strata=strata)
         assert data["layers"] == ["a", "b", "c"]
         named = [data["layers"][layer] for layer in data["vertices"]["layer"]]
@@ -252,7 +254,7 @@ def test_layers_are_drawn_from_left_to_right():
 
 def test_positions_that_are_given():
     positions = np.arange(12.0).reshape(6, 2)
-    for source in (nt.NTCClusterer().fit(LINE), nt.merge_tree(LINE, metric="euclidean")):
+    for source in (nt.NTCClusterer.paper().fit(LINE), nt.merge_tree(LINE, metric="euclidean")):
         data = explorer_data(source, positions=positions, strata=[0] * 6)
         assert data["layers"] is None
         assert data["vertices"]["x"] == [2.0 * i for i in data["vertices"]["id"]]
@@ -278,7 +280,7 @@ def test_samples_in_leaf_order_have_places_of_their_own(n):
     ],
 )
 def test_mistakes(arguments, error):
-    for source in (nt.NTCClusterer().fit(LINE), nt.merge_tree(LINE, metric="euclidean")):
+    for source in (nt.NTCClusterer.paper().fit(LINE), nt.merge_tree(LINE, metric="euclidean")):
         with pytest.raises(ValueError, match=error):
             explorer_data(source, **arguments)
 
@@ -287,7 +289,7 @@ def test_what_is_no_clustering():
     with pytest.raises(TypeError, match="expected a fitted NTCClusterer or a MergeTree, got list"):
         explorer_data([1, 2])
     with pytest.raises(ValueError, match="not fitted"):
-        explorer_data(nt.NTCClusterer())
+        explorer_data(nt.NTCClusterer.paper())
 
 
 def test_the_data_cannot_end_their_script():
@@ -299,7 +301,7 @@ def test_the_data_cannot_end_their_script():
 
 def test_the_page_names_nothing_outside_itself(tmp_path):
     X = np.random.default_rng(0).normal(size=(200, 2))
-    path = nt.NTCClusterer().fit(X).explore(tmp_path / "page.html", title="A < B & \ud800")
+    path = nt.NTCClusterer.paper().fit(X).explore(tmp_path / "page.html", title="A < B & \ud800")
     text = path.read_text(encoding="utf-8")
     assert "<title>A &lt; B &amp; ?</title>" in text
     assert path.stat().st_size < 300_000
@@ -322,7 +324,7 @@ def test_a_page_takes_the_place_of_another_only_when_it_is_written(tmp_path):
 
 
 def test_samples_have_a_name_and_chosen_clusters_a_remark():
-    clusterer = nt.NTCClusterer().fit([[0.0], [0.1], [5.0], [5.2], [9.0]])
+    clusterer = nt.NTCClusterer.paper().fit([[0.0], [0.1], [5.0], [5.2], [9.0]])
     plain = explorer_data(clusterer)
     assert (plain["unit"], plain["remark"]) == (["sample", "samples"], None)
     assert "remark" not in plain["chosen"][0]

@@ -159,7 +159,7 @@ def test_the_page_shows_what_the_clusterer_finds(tmp_path, capsys):
     file.write_text("\n".join(["name,x,y", *rows]))
     assert main(["explore", str(file), "--tau", "0.3", "--nested", "--scale", "log"]) == 0
     page = tmp_path / "points.explore.html"
-    clusterer = nt.NTCClusterer(tau=0.3, nested=True, scale="log").fit(X)
+    clusterer = nt.NTCClusterer.paper(tau=0.3, nested=True, scale="log").fit(X)
     said = capsys.readouterr().out
     none = int((clusterer.labels_ < 0).sum())
     assert said == f"{clusterer.n_clusters_} clusters of 50 samples; {none} in none\nwrote {page}\n"

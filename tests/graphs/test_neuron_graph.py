@@ -173,7 +173,7 @@ def test_strongest_edges_of_length_0_stay_edges():
     tree = graph.merge_tree()
     assert tree.members(4).tolist() == [0, 1, 2]
     assert (tree.birth[4], tree.death[4]) == (0.0, far)
-    ntc = nt.NTCClusterer(metric="precomputed").fit(graph.clustering_input())
+    ntc = nt.NTCClusterer.paper(metric="precomputed").fit(graph.clustering_input())
     assert ntc.labels_.tolist() == [0, 0, 0, -1]
 
 
@@ -238,9 +238,9 @@ def test_no_neurons_and_one():
     one = NeuronGraph.from_model(model, [(2, 3)])
     assert one.distances().tolist() == [[0.0]]
     assert one.merge_tree().n_nodes == 1
-    assert nt.NTCClusterer(metric="precomputed").fit(one.clustering_input()).labels_.tolist() == [
-        -1
-    ]
+    assert nt.NTCClusterer.paper(metric="precomputed").fit(
+        one.clustering_input()
+    ).labels_.tolist() == [-1]
 
 
 @pytest.mark.parametrize("rule", ["relative", "significance"])
@@ -248,7 +248,7 @@ def test_the_clusterer_takes_the_graph(rule):
     rng = np.random.default_rng(1)
     neurons = NeuronSet.from_arrays(rng.integers(0, 6, 80), rng.integers(0, 40, 80))
     graph = NeuronGraph.from_model(ArrayModel(6, 40, 16), neurons)
-    ntc = nt.NTCClusterer(metric="precomputed", rule=rule, random_state=0)
+    ntc = nt.NTCClusterer.paper(metric="precomputed", rule=rule, random_state=0)
     ntc.fit(graph.clustering_input(), strata=graph.layers)
     valid_clustering(ntc, len(neurons))
     assert ntc.merge_tree_ == graph.merge_tree()

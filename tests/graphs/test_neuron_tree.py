@@ -185,7 +185,7 @@ def test_strata_fit_the_permutation_test():
         lengths[layer * 6 : layer * 6 + 6, layer * 6 + 6 : layer * 6 + 12] = block
     lengths = np.minimum(lengths, lengths.T)
     np.fill_diagonal(lengths, 0)
-    clusterer = NTCClusterer(metric="precomputed").fit(lengths, strata=tree.layers)
+    clusterer = NTCClusterer.paper(metric="precomputed").fit(lengths, strata=tree.layers)
     assert np.array_equal(clusterer.merge_tree_.parent, tree.parent)
 
 

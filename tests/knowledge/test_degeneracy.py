@@ -51,7 +51,7 @@ def test_the_toy_network_by_hand():
 
 def test_two_components_by_hand():
     model = Toy(GROUPS[:2], (0.05, 0.45, 0.5))
-    dkn = DKNFinder(NTCClusterer(tau=0.0)).find(model, FACT, GROUPS[0] | GROUPS[1])
+    dkn = DKNFinder(NTCClusterer.paper(tau=0.0)).find(model, FACT, GROUPS[0] | GROUPS[1])
     np.testing.assert_allclose(dkn.curve, [0.1, 0.9])
     assert dkn.gcr == pytest.approx(0.8)
     assert math.isnan(dkn.gcr_floor)
@@ -219,7 +219,7 @@ def test_against_one_forward_per_set(name, relative, criterion, positions):
 
 
 def test_nested_clusters_are_all_judged():
-    finder = DKNFinder(NTCClusterer(tau=0.0, nested=True))
+    finder = DKNFinder(NTCClusterer.paper(tau=0.0, nested=True))
     model = random_model("gpt2")
     neurons = AMIG.fast(threshold=12, rule="top").locate(model, FACT)
     dkn = finder.find(model, FACT, neurons)

@@ -29,8 +29,8 @@ def true_labels(distances):
 @pytest.mark.parametrize(
     "clusterer",
     [
-        NTCClusterer(),
-        NTCClusterer(metric="precomputed", rule="gap"),
+        NTCClusterer.paper(),
+        NTCClusterer.paper(metric="precomputed", rule="gap"),
         "ntc",
         DBSCAN(eps=0.15, min_samples=2, metric="precomputed"),
         AgglomerativeClustering(
@@ -50,7 +50,7 @@ def test_a_clusterer_of_any_kind(clusterer):
 
 
 def test_the_clusterer_is_left_as_it_is():
-    ntc = NTCClusterer(rule="significance", tau=1.0)
+    ntc = NTCClusterer.paper(rule="significance", tau=1.0)
     first, second = (DKNFinder(ntc, random_state=2).find(Toy(), FACT, ALL) for _ in range(2))
     assert first.potential == second.potential
     assert (ntc.metric, ntc.random_state) == ("euclidean", None)

@@ -205,6 +205,6 @@ def _graph(form):
 def test_a_malformed_sparse_matrix_is_an_error(form, array, at, value, message):
     X = _graph(form)
     getattr(X, array)[at] = value
-    for read in (check_distances, merge_tree, NTCClusterer(metric="precomputed").fit):
+    for read in (check_distances, merge_tree, NTCClusterer.paper(metric="precomputed").fit):
         with pytest.raises(ValueError, match=message):
             read(X)

@@ -96,7 +96,7 @@ def test_predict(metric, params, min_samples):
     rng = np.random.default_rng(0)
     X, queries = cloud(rng, 60, metric), cloud(rng, 40, metric)
     options = {"metric": metric, "metric_params": params, "min_samples": min_samples}
-    ntc = NTCClusterer(tau=0.2, **options).fit(X)
+    ntc = NTCClusterer.paper(tau=0.2, **options).fit(X)
     assert np.array_equal(ntc.set_params(engine="prim").fit(X).labels_, ntc.labels_)
     given_params = dict(params or {})
     if params is None and metric == "seuclidean":
@@ -105,7 +105,7 @@ def test_predict(metric, params, min_samples):
         given_params = {"VI": np.linalg.inv(np.cov(X.T))}
     across = pairwise_distances(queries, X, metric=metric, **given_params)
     assert np.allclose(cross_distances(queries, X, metric, params), across, rtol=1e-9, atol=1e-14)
-    same = NTCClusterer(metric="precomputed", tau=0.2, min_samples=min_samples)
+    same = NTCClusterer.paper(metric="precomputed", tau=0.2, min_samples=min_samples)
     same.fit(pairwise(X, metric, params))
     assert np.array_equal(same.labels_, ntc.labels_)
     expected = same.predict(cross_distances(queries, X, metric, params))
@@ -139,7 +139,7 @@ def test_extreme_scales_do_not_matter(metric, exponent):
 
 def test_extreme_scales_in_predict():
     X = np.random.default_rng(0).normal(size=(30, 2)) * 1e-220
-    ntc = NTCClusterer(tau=0.2).fit(X)
+    ntc = NTCClusterer.paper(tau=0.2).fit(X)
     assert ntc.n_clusters_ > 1
     clustered = ntc.labels_ >= 0
     assert np.array_equal(ntc.predict(X)[clustered], ntc.labels_[clustered])
@@ -174,8 +174,8 @@ def test_other_metrics_get_their_parameters():
     assert np.allclose(
         persistence_diagrams(X, max_dimension=0, **double)[0][:-1, 1].max(), expected.max()
     )
-    ntc = NTCClusterer(rule="gap", **double).fit(X)
-    other = NTCClusterer(metric="manhattan", rule="gap").fit(2 * X)
+    ntc = NTCClusterer.paper(rule="gap", **double).fit(X)
+    other = NTCClusterer.paper(metric="manhattan", rule="gap").fit(2 * X)
     assert np.array_equal(ntc.labels_, other.labels_)
     for min_samples in (1, 3):
         ntc.set_params(min_samples=min_samples).fit(X)
@@ -184,7 +184,7 @@ def test_other_metrics_get_their_parameters():
     with pytest.raises(ValueError, match="metric_params changes the tree"):
         ntc.recut(metric_params=None)
     with pytest.raises(ValueError, match="metric_params"):
-        NTCClusterer(metric_params=3).fit(X)
+        NTCClusterer.paper(metric_params=3).fit(X)
 
 
 @pytest.mark.parametrize(

@@ -129,9 +129,9 @@ def test_the_tree_depends_neither_on_jobs_nor_on_the_order():
     for name in ("source", "target", "length"):
         assert np.array_equal(getattr(first, name), getattr(second, name))
     assert same_heights(first, tiled_forest(X[order], 3, tile=64))
-    labels = NTCClusterer(min_samples=3).fit(X).labels_
+    labels = NTCClusterer.paper(min_samples=3).fit(X).labels_
     assert np.array_equal(
-        NTCClusterer(min_samples=3, n_jobs=2).fit(X[order]).labels_, labels[order]
+        NTCClusterer.paper(min_samples=3, n_jobs=2).fit(X[order]).labels_, labels[order]
     )
 
 

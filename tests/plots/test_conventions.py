@@ -199,7 +199,7 @@ def test_artists_promised_are_there(make):
 @by_name
 def test_a_clusterer_that_is_not_fitted(display):
     with pytest.raises(NotFittedError):
-        display.from_estimator(NTCClusterer(), ax=new_axes())
+        display.from_estimator(NTCClusterer.paper(), ax=new_axes())
 
 
 @by_name
@@ -267,7 +267,9 @@ def test_legends_name_a_few_clusters_and_count_the_rest():
 
 def test_collections_are_few_however_many_clusters_there_are():
     rng = np.random.default_rng(0)
-    clusterer = NTCClusterer(rule="absolute", tau=0.0, nested=True).fit(rng.normal(size=(2000, 2)))
+    clusterer = NTCClusterer.paper(rule="absolute", tau=0.0, nested=True).fit(
+        rng.normal(size=(2000, 2))
+    )
     assert clusterer.n_clusters_ > 1500
     for display in DISPLAYS:
         drawn = display.from_estimator(clusterer, ax=new_axes())

@@ -44,7 +44,7 @@ def test_all_edges_of_a_small_graph_are_drawn_the_forest_apart():
     assert len(display.edges_.get_segments()) == 0
     assert display.n_edges_left_out_ == 0
     triangle = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0.0]])
-    display = graph(NTCClusterer("precomputed").fit(triangle))
+    display = graph(NTCClusterer.paper("precomputed").fit(triangle))
     assert ends_of(display, display.forest_) == {frozenset({0, 1}), frozenset({0, 2})}
     assert ends_of(display, display.edges_) == {frozenset({1, 2})}
 
@@ -139,9 +139,9 @@ def test_positions_given_are_used_and_those_of_points_are_their_columns():
     pos = np.random.default_rng(0).normal(size=(7, 2))
     np.testing.assert_array_equal(graph(fitted("forest"), pos=pos).positions_, pos)
     np.testing.assert_array_equal(graph(fitted("blobs")).positions_, blobs())
-    wide = NTCClusterer().fit(np.column_stack([blobs(), blobs()[:, :1]]))
+    wide = NTCClusterer.paper().fit(np.column_stack([blobs(), blobs()[:, :1]]))
     np.testing.assert_array_equal(graph(wide).positions_, blobs())
-    sparse = NTCClusterer().fit(sp.csr_array(blobs()))
+    sparse = NTCClusterer.paper().fit(sp.csr_array(blobs()))
     np.testing.assert_array_equal(graph(sparse).positions_, blobs())
     for wrong, message in [
         (pos[:3], r"pos must have shape \(7, 2\), got \(3, 2\)"),
@@ -187,15 +187,15 @@ def test_components_are_drawn_apart():
 
 
 def test_a_graph_without_edges():
-    display = graph(NTCClusterer("precomputed").fit(sp.csr_array((4, 4))))
+    display = graph(NTCClusterer.paper("precomputed").fit(sp.csr_array((4, 4))))
     assert len(np.unique(display.positions_, axis=0)) == 4
     assert len(display.forest_.get_segments()) == 0
 
 
 def test_the_graph_is_the_one_the_clusterer_saw():
-    cut = NTCClusterer("precomputed", max_radius=1.5).fit(forest())
+    cut = NTCClusterer.paper("precomputed", max_radius=1.5).fit(forest())
     assert sorted(graph(cut).graph.edges.length) == [1.0, 1.0]
-    smooth = NTCClusterer(min_samples=3).fit(blobs())
+    smooth = NTCClusterer.paper(min_samples=3).fit(blobs())
     display = graph(smooth)
     heights = np.sort(display.graph.edges.length[display.graph.in_forest])
     tree = smooth.merge_tree_
@@ -204,7 +204,7 @@ def test_the_graph_is_the_one_the_clusterer_saw():
 
 def test_above_two_thousand_points_only_the_forest_is_drawn():
     X = np.random.default_rng(0).normal(size=(2100, 2))
-    display = graph(NTCClusterer().fit(X))
+    display = graph(NTCClusterer.paper().fit(X))
     assert len(display.forest_.get_segments()) == 2099
     assert display.graph.edges.n_edges == 2099
 
@@ -240,6 +240,6 @@ def test_every_vertex_lies_inside_the_picture():
 
 def test_layers_keep_the_names_that_fit_was_given():
     lengths = np.array([[0.0, 1.0, 9.0], [1.0, 0.0, 2.0], [9.0, 2.0, 0.0]])
-    clusterer = NTCClusterer(metric="precomputed").fit(lengths, strata=[2, 5, 9])
+    clusterer = NTCClusterer.paper(metric="precomputed").fit(lengths, strata=[2, 5, 9])
     ticks = graph(clusterer).ax_.get_xticklabels()
     assert [tick.get_text() for tick in ticks] == ["2", "5", "9"]

@@ -24,7 +24,7 @@ def tone(label):
 
 
 def test_discs_have_radius_half_r_and_touch_when_their_points_are_joined():
-    display = growth(NTCClusterer().fit(PAPER), radii=[0.5, 1.0, 1.5, 4.0])
+    display = growth(NTCClusterer.paper().fit(PAPER), radii=[0.5, 1.0, 1.5, 4.0])
     assert display.radii_.tolist() == [0.5, 1.0, 1.5, 4.0]
     for radius, discs, panel in zip(display.radii_, display.shades_, display.panels_, strict=True):
         assert set(discs.get_widths()) == set(discs.get_heights()) == {radius}
@@ -35,7 +35,7 @@ def test_discs_have_radius_half_r_and_touch_when_their_points_are_joined():
 
 
 def test_discs_are_coloured_while_the_chosen_cluster_exists():
-    clusterer = NTCClusterer().fit(PAPER)
+    clusterer = NTCClusterer.paper().fit(PAPER)
     assert clusterer.labels_.tolist() == [0, 0, 0, -1]  # from 1.5 to 4, as in the paper
     display = growth(clusterer, radii=[0.0, 1.0, 1.5, 3.9, 4.0])
     for radius, discs in zip(display.radii_, display.shades_, strict=True):
@@ -53,7 +53,7 @@ def test_discs_are_coloured_while_the_chosen_cluster_exists():
 
 
 def test_nested_clusters_are_coloured_one_after_the_other():
-    clusterer = NTCClusterer(nested=True, tau=0.1).fit(PAPER)
+    clusterer = NTCClusterer.paper(nested=True, tau=0.1).fit(PAPER)
     assert clusterer.clusters_[1].tolist() == [0, 1]
     display = growth(clusterer, radii=[1.2, 2.0])
     for discs, label in zip(display.shades_, [1, 0], strict=True):
@@ -89,10 +89,10 @@ def test_shades_of_a_graph_have_the_colours_of_the_clusters_that_exist():
 def test_points_whose_drawing_is_not_to_scale_get_edges():
     X = blobs()
     for clusterer, options in [
-        (NTCClusterer().fit(np.column_stack([X, X])), {}),
-        (NTCClusterer(metric="manhattan").fit(X), {}),
-        (NTCClusterer(min_samples=3).fit(X), {}),
-        (NTCClusterer().fit(X), {"pos": X}),
+        (NTCClusterer.paper().fit(np.column_stack([X, X])), {}),
+        (NTCClusterer.paper(metric="manhattan").fit(X), {}),
+        (NTCClusterer.paper(min_samples=3).fit(X), {}),
+        (NTCClusterer.paper().fit(X), {"pos": X}),
     ]:
         display = growth(clusterer, **options)
         assert len(display.edges_[-1].get_segments()) > 0
@@ -100,7 +100,7 @@ def test_points_whose_drawing_is_not_to_scale_get_edges():
 
 
 def test_one_dimensional_points_lie_on_a_line():
-    display = growth(NTCClusterer().fit([[0.0], [1.0], [4.0]]))
+    display = growth(NTCClusterer.paper().fit([[0.0], [1.0], [4.0]]))
     np.testing.assert_array_equal(offsets(display.nodes_[0]), [[0.0, 0.0], [1.0, 0.0], [4.0, 0.0]])
 
 
@@ -122,7 +122,7 @@ def test_radii_are_zero_and_births_and_deaths_of_chosen_clusters(name):
 def test_few_panels_show_where_most_of_the_chosen_clusters_exist():
     # {0, 1} lives from 1 to 9, {10, 12} from 2 to 9, {30, 33} from 3 to 18
     X = np.array([[0.0], [1.0], [10.0], [12.0], [30.0], [33.0]])
-    clusterer = NTCClusterer(tau=0.4).fit(X)
+    clusterer = NTCClusterer.paper(tau=0.4).fit(X)
     assert sorted(clusterer.birth_) == [1.0, 2.0, 3.0]
     for max_panels, expected in [
         (1, [3.0]),
@@ -131,7 +131,7 @@ def test_few_panels_show_where_most_of_the_chosen_clusters_exist():
         (9, [0.0, 1.0, 2.0, 3.0, 9.0, 18.0]),
     ]:
         assert growth(clusterer, max_panels=max_panels).radii_.tolist() == expected
-    one = NTCClusterer().fit([[0.0], [1.0], [3.0]])
+    one = NTCClusterer.paper().fit([[0.0], [1.0], [3.0]])
     assert growth(one, max_panels=2).radii_.tolist() == [0.0, 1.0]
 
 

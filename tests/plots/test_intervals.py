@@ -73,7 +73,7 @@ def test_the_threshold_is_a_line_of_constant_difference():
 
 @pytest.mark.parametrize("scale", ["difference", "log"])
 def test_the_threshold_line_separates_the_chosen_from_the_others(scale):
-    clusterer = NTCClusterer(nested=True, tau=0.2, scale=scale).fit(blobs())
+    clusterer = NTCClusterer.paper(nested=True, tau=0.2, scale=scale).fit(blobs())
     display = diagram_of(clusterer)
     x, y = display.threshold_line_.get_data()
     others, chosen = (
@@ -93,7 +93,7 @@ def _read_logarithmically(at, x, y):
 
 
 def test_the_threshold_on_a_logarithmic_scale_is_a_constant_ratio_above_the_unit():
-    clusterer = NTCClusterer(scale="log").fit([[1.0], [2.0], [4.0], [9.0], [20.0], [45.0]])
+    clusterer = NTCClusterer.paper(scale="log").fit([[1.0], [2.0], [4.0], [9.0], [20.0], [45.0]])
     display = diagram_of(clusterer)
     x, y = display.threshold_line_.get_data()
     unit = clusterer.candidates.unit

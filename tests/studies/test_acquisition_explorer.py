@@ -47,7 +47,7 @@ def test_the_tree_and_the_clusters_of_what_is_stored_are_those_of_the_whole_grap
     )
     assert graph.direct_edges_suffice == (aggregation == "sum" or n <= 2)
     stored = from_text(to_text(stored_graph(graph, tau=0.3, min_cluster_size=2)))
-    whole = nt.NTCClusterer(metric="precomputed", tau=0.3)
+    whole = nt.NTCClusterer.paper(metric="precomputed", tau=0.3)
     whole.fit(graph.clustering_input(), strata=graph.layers)
     found = clusterer_of(stored, neurons.layers)
     assert _partition(found.labels_) == _partition(whole.labels_)

@@ -143,7 +143,7 @@ def test_some_neurons_of_a_tree_are_as_far_apart_as_in_it(seed):
     found = among(tree, gaps(tree), neurons)
     assert found.nnz <= 2 * (len(chosen) - 1)
     assert nt.merge_tree(found) == nt.merge_tree(expected)
-    one, other = (nt.NTCClusterer(metric="precomputed").fit(x) for x in (found, expected))
+    one, other = (nt.NTCClusterer.paper(metric="precomputed").fit(x) for x in (found, expected))
     np.testing.assert_array_equal(one.labels_, other.labels_)
 
 
@@ -241,7 +241,7 @@ def groups_of(result):
 def expected_groups(model, neurons, lengths=None, *, cluster=None, **given):
     neurons = nt.NeuronSet(neurons)
     graph = nt.NeuronGraph.from_model(model, neurons, **given)
-    clusterer = nt.NTCClusterer(metric="precomputed", **(cluster or {}))
+    clusterer = nt.NTCClusterer.paper(metric="precomputed", **(cluster or {}))
     clusterer.fit(graph.lengths if lengths is None else lengths(graph), strata=neurons.layers)
     return {frozenset(neurons[cluster]) for cluster in clusterer.clusters_}
 
@@ -277,7 +277,7 @@ def test_clusters_by_the_tree_of_all_neurons(model, payload):
     tree = nt.whole_model_tree(model)
     neurons = nt.NeuronSet(payload["fact"]["neurons"])
     vertex = tree.vertex(neurons.layers, neurons.indices)
-    clusterer = nt.NTCClusterer(metric="precomputed").fit(merge_radii(tree, vertex))
+    clusterer = nt.NTCClusterer.paper(metric="precomputed").fit(merge_radii(tree, vertex))
     expected = {frozenset(neurons[cluster]) for cluster in clusterer.clusters_}
     assert groups_of(payload["variations"]["whole-model"]) == expected
 

@@ -125,7 +125,7 @@ def test_the_sweep_is_the_finder_at_other_thresholds(model):
         sweep = work(fact)["sweep"]
         neurons = nt.AMIG().locate(model, fact)
         for i, (tau1, tau2) in enumerate(zip(sweep["tau1"], sweep["tau2"], strict=True)):
-            finder = nt.DKNFinder(nt.NTCClusterer(metric="precomputed", tau=tau1), tau2=tau2)
+            finder = nt.DKNFinder(nt.NTCClusterer.paper(metric="precomputed", tau=tau1), tau2=tau2)
             expected = finder.find(model, fact, neurons)
             assert sweep["n"][i] == expected.n
             assert sweep["reason"][i] == expected.reason

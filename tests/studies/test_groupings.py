@@ -87,7 +87,7 @@ def test_the_rules_of_ntc_on_two_blocks():
 def test_ntc_is_the_clusterer(rule):
     method = "ntc" if rule == "relative" else f"ntc-{rule}"
     graph = NeuronGraph.from_model(MODEL, NEURONS)
-    expected = NTCClusterer(metric="precomputed", rule=rule).fit(graph.lengths).clusters_
+    expected = NTCClusterer.paper(metric="precomputed", rule=rule).fit(graph.lengths).clusters_
     found = groups_by([method], searched())[method]
     assert found == [graph.neurons[cluster] for cluster in expected]
 

@@ -43,13 +43,13 @@ def read(X: sp.sparray) -> None:
     """Give a matrix to every reader."""
     n = X.shape[0]
     good = np.abs(np.subtract.outer(np.arange(n), np.arange(n))).astype(float)
-    fitted = NTCClusterer(metric="precomputed").fit(good)
+    fitted = NTCClusterer.paper(metric="precomputed").fit(good)
     readers = [
-        lambda: NTCClusterer(metric="precomputed").fit(X),
-        lambda: NTCClusterer(metric="precomputed", min_samples=2).fit(X),
+        lambda: NTCClusterer.paper(metric="precomputed").fit(X),
+        lambda: NTCClusterer.paper(metric="precomputed", min_samples=2).fit(X),
         lambda: fitted.predict(X),
-        lambda: NTCClusterer().fit(X),
-        lambda: NTCClusterer().fit(good).predict(X),
+        lambda: NTCClusterer.paper().fit(X),
+        lambda: NTCClusterer.paper().fit(good).predict(X),
         lambda: merge_tree(X),
         lambda: merge_tree(X, engine="ripser"),
         lambda: persistence_diagrams(X),

@@ -51,34 +51,34 @@ def forest():
 def fitted(name):
     """A fitted clusterer by its name in CASES."""
     if name == "blobs":
-        return NTCClusterer().fit(blobs())
+        return NTCClusterer.paper().fit(blobs())
     if name == "nested":
-        return NTCClusterer(nested=True, tau=0.2).fit(blobs())
+        return NTCClusterer.paper(nested=True, tau=0.2).fit(blobs())
     if name == "condensed":
-        return NTCClusterer(condense=True, min_cluster_size=4, rule="mass").fit(blobs())
+        return NTCClusterer.paper(condense=True, min_cluster_size=4, rule="mass").fit(blobs())
     if name == "layered":
         graph = planted_layered_graph(group_sizes=(6, 5), n_background=4, n_layers=3)
-        return NTCClusterer("precomputed").fit(graph.lengths, strata=graph.layer)
+        return NTCClusterer.paper("precomputed").fit(graph.lengths, strata=graph.layer)
     if name == "forest":
-        return NTCClusterer("precomputed").fit(forest())
+        return NTCClusterer.paper("precomputed").fit(forest())
     if name == "one":
-        return NTCClusterer().fit([[1.0, 2.0]])
+        return NTCClusterer.paper().fit([[1.0, 2.0]])
     if name == "one_precomputed":
-        return NTCClusterer("precomputed").fit([[0.0]])
+        return NTCClusterer.paper("precomputed").fit([[0.0]])
     if name == "none_chosen":
-        return NTCClusterer(rule="absolute", tau=100.0).fit(blobs())
+        return NTCClusterer.paper(rule="absolute", tau=100.0).fit(blobs())
     if name == "duplicates":
-        return NTCClusterer(scale="log").fit([[0.0], [0.0], [0.0], [1.0], [1.0], [5.0]])
+        return NTCClusterer.paper(scale="log").fit([[0.0], [0.0], [0.0], [1.0], [1.0], [5.0]])
     if name == "singles":
-        return NTCClusterer(min_cluster_size=1).fit(blobs())
+        return NTCClusterer.paper(min_cluster_size=1).fit(blobs())
     if name == "huge":
         lengths = 10.0 ** np.random.default_rng(0).uniform(-300, 300, size=(12, 12))
         lengths = np.triu(lengths, 1)
-        return NTCClusterer("precomputed", scale="log").fit(lengths + lengths.T)
+        return NTCClusterer.paper("precomputed", scale="log").fit(lengths + lengths.T)
     if name == "huge_linear":
-        return NTCClusterer().fit([[0.0, 0.0], [1e300, 0.0], [1e-300, 0.0], [0.0, 3e300]])
+        return NTCClusterer.paper().fit([[0.0, 0.0], [1e300, 0.0], [1e-300, 0.0], [0.0, 3e300]])
     assert name == "min_samples"
-    return NTCClusterer(min_samples=3, max_radius=5.0).fit(blobs())
+    return NTCClusterer.paper(min_samples=3, max_radius=5.0).fit(blobs())
 
 
 CASES = (

@@ -68,7 +68,7 @@ def mean_weights(model):
 def agreement(model, neurons, **options):
     """ARI of NTC's clusters with the groups; a neuron in no cluster stands by itself."""
     graph = NeuronGraph.from_model(model, neurons)
-    clusterer = NTCClusterer(metric="precomputed", **options)
+    clusterer = NTCClusterer.paper(metric="precomputed", **options)
     labels = clusterer.fit(graph.clustering_input()).labels_.copy()
     alone = np.flatnonzero(labels < 0)
     labels[alone] = labels.max(initial=-1) + 1 + np.arange(len(alone))

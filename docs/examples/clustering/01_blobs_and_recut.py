@@ -20,7 +20,7 @@ X, truth = make_blobs(
     cluster_std=[0.4, 0.4, 1.5],
     random_state=3,
 )
-clusterer = nt.NTCClusterer(condense=True, min_cluster_size=8).fit(X)
+clusterer = nt.NTCClusterer.paper(condense=True, min_cluster_size=8).fit(X)
 print([len(members) for members in clusterer.clusters_])
 
 # %%

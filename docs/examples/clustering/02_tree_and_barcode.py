@@ -15,7 +15,7 @@ import neurotopo as nt
 from neurotopo.plots import BarcodeDisplay, MergeTreeDisplay, PersistenceDiagramDisplay
 
 places = np.array([0.0, 0.4, 0.9, 1.5, 4.3, 4.6, 5.4, 9.0, 10.1, 11.4, 12.6, 17.0])
-clusterer = nt.NTCClusterer(tau=0.5).fit(places[:, None])
+clusterer = nt.NTCClusterer.paper(tau=0.5).fit(places[:, None])
 tree = clusterer.merge_tree_
 print(tree.to_pandas().iloc[12:].to_string())
 

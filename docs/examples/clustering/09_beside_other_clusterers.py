@@ -30,8 +30,8 @@ methods = {
     "K-Means, 3": lambda: KMeans(3, n_init=10, random_state=0),
     "DBSCAN": lambda: DBSCAN(eps=0.3),
     "HDBSCAN": lambda: HDBSCAN(min_cluster_size=15, min_samples=5, copy=True),
-    "NTC (paper)": lambda: nt.NTCClusterer(),
-    "NTC, mass": lambda: nt.NTCClusterer(
+    "NTC (paper)": lambda: nt.NTCClusterer.paper(),
+    "NTC, mass": lambda: nt.NTCClusterer.paper(
         rule="mass", condense=True, min_cluster_size=15, min_samples=5
     ),
 }

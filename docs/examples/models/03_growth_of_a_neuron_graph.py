@@ -16,7 +16,7 @@ import neurotopo as nt
 from neurotopo.plots import GraphDisplay, GrowthDisplay, MergeTreeDisplay
 
 points = np.array([[0.0, 0.0], [1.0, 0.0], [1.6, 1.4], [4.6, -0.4]])
-clusterer = nt.NTCClusterer().fit(points)
+clusterer = nt.NTCClusterer.paper().fit(points)
 print("chosen:", ["".join("abcd"[i] for i in members) for members in clusterer.clusters_])
 display = GrowthDisplay.from_estimator(clusterer, radii=[0.0, 1.0, 1.53, 3.63])
 display.figure_.set_size_inches(9, 2.8)
@@ -29,7 +29,7 @@ model = nt.load_model("testbed:planted", device="cpu")
 few = [pair for group in model.planted_groups for pair in list(group)[::16]]
 neurons = nt.NeuronSet(few)
 graph = nt.NeuronGraph.from_model(model, neurons)
-ntc = nt.NTCClusterer(metric="precomputed")
+ntc = nt.NTCClusterer.paper(metric="precomputed")
 ntc.fit(graph.clustering_input(), strata=graph.layers)
 for members in ntc.clusters_:
     groups = [

@@ -112,7 +112,7 @@ def clusterer_of(stored: Mapping[str, Any], layers: Any) -> NTCClusterer:
     length = np.asarray(stored["length"], dtype=np.float64)
     ends = np.concatenate([source, target]), np.concatenate([target, source])
     lengths = sp.coo_array((np.concatenate([length, length]), ends), shape=(n, n)).tocsr()
-    clusterer = NTCClusterer(
+    clusterer = NTCClusterer.paper(
         metric="precomputed", tau=stored["tau"], min_cluster_size=stored["min_cluster_size"]
     )
     return clusterer.fit(lengths, strata=layers)

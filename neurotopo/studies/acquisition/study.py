@@ -114,7 +114,7 @@ class AcquisitionOptions(SearchOptions):
                 raise ValueError(f"{name} must be {limit}, got {value}.")
         super().__post_init__()
         for tau in self.sweep_tau1:
-            NTCClusterer(tau=tau, min_cluster_size=self.min_cluster_size)._validate_params()
+            NTCClusterer.paper(tau=tau, min_cluster_size=self.min_cluster_size)._validate_params()
         for tau2 in self.sweep_tau2:
             replace(self.finder(), tau2=tau2)
 

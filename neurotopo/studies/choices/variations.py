@@ -106,7 +106,7 @@ class ChoicesOptions(SearchOptions):
             if not (math.isfinite(threshold) and threshold >= 0):
                 raise ValueError(f"thresholds must be finite and at least 0, got {threshold}.")
         for tau in self.taus:
-            NTCClusterer(tau=tau)._validate_params()
+            NTCClusterer.paper(tau=tau)._validate_params()
 
     @property
     def varied(self) -> tuple[str, ...]:

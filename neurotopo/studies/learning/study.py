@@ -163,7 +163,7 @@ class LearningOptions(StudyOptions):
 
     def finder(self) -> DKNFinder:
         """Return the search for the degenerate ones among them."""
-        return DKNFinder(NTCClusterer(metric="precomputed", tau=self.tau), tau2=self.tau2)
+        return DKNFinder(NTCClusterer.paper(metric="precomputed", tau=self.tau), tau2=self.tau2)
 
 
 @dataclass(frozen=True)
