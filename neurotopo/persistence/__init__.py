@@ -12,6 +12,7 @@ from neurotopo.persistence.conversions import (
     to_gudhi,
     to_ripser,
 )
+from neurotopo.persistence.cycles import RepresentativeCycle, representative_cycles
 from neurotopo.persistence.diagram_distances import (
     bottleneck_distance,
     bottleneck_distances,
@@ -38,6 +39,7 @@ __all__ = [
     "GraphPersistence",
     "MergeTree",
     "PermutationTest",
+    "RepresentativeCycle",
     "SpanningForest",
     "benjamini_hochberg",
     "bottleneck_band",
@@ -54,6 +56,7 @@ __all__ = [
     "persistence_diagrams",
     "persistence_image",
     "persistence_landscape",
+    "representative_cycles",
     "sliced_wasserstein",
     "to_giotto",
     "to_gudhi",

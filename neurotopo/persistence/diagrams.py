@@ -106,17 +106,17 @@ def persistence_diagrams(
     >>> h1
     array([[1.        , 1.41421356]])
     """
-    _check_options(max_dimension, engine, max_radius, coeff)
-    radius = np.inf if max_radius is None else float(max_radius)
+    _check_options(max_dimension, engine, coeff)
+    radius = check_radius(max_radius)
     if engine == "tree" or (engine == "auto" and max_dimension == 0):
         return [_components_diagram(X, metric, metric_params, radius, n_jobs)]
-    graph = _within(as_graph(X, metric, metric_params, n_jobs=n_jobs), radius)
+    graph = within(as_graph(X, metric, metric_params, n_jobs=n_jobs), radius)
     if engine == "auto":
         engine = _fastest(graph, max_dimension)
     return rips_diagrams(graph, engine, max_dimension, coeff)
 
 
-def _check_options(max_dimension: int, engine: str, max_radius: float | None, coeff: int) -> None:
+def _check_options(max_dimension: int, engine: str, coeff: int) -> None:
     if engine not in DIAGRAM_ENGINES:
         raise ValueError(f"engine must be one of {', '.join(DIAGRAM_ENGINES)}, got {engine!r}.")
     if isinstance(max_dimension, bool) or not isinstance(max_dimension, int | np.integer):
@@ -127,10 +127,15 @@ def _check_options(max_dimension: int, engine: str, max_radius: float | None, co
         raise ValueError(
             f'engine="tree" supports dimension 0 only, but max_dimension is {max_dimension}.'
         )
-    if max_radius is not None and not max_radius >= 0:
-        raise ValueError(f"max_radius must be a non-negative number or None, got {max_radius}.")
     if not 2 <= coeff <= _LARGEST_COEFF or any(coeff % k == 0 for k in range(2, coeff)):
         raise ValueError(f"coeff must be a prime of at most {_LARGEST_COEFF}, got {coeff}.")
+
+
+def check_radius(max_radius: float | None) -> float:
+    """Return the largest radius, ``inf`` for None."""
+    if max_radius is not None and not max_radius >= 0:
+        raise ValueError(f"max_radius must be a non-negative number or None, got {max_radius}.")
+    return np.inf if max_radius is None else float(max_radius)
 
 
 def edge_list_to_sparse(edges: EdgeList) -> sp.coo_array:
@@ -154,7 +159,7 @@ def as_graph(
     return pairwise(check_points(X), metric, metric_params, n_jobs=n_jobs)
 
 
-def _within(graph: Graph, radius: float) -> Graph:
+def within(graph: Graph, radius: float) -> Graph:
     """Leave out long edges; a dense matrix with edges missing becomes a list of edges."""
     if isinstance(graph, EdgeList):
         return graph if radius == np.inf else graph.take(graph.length <= radius)
