@@ -10,16 +10,15 @@ import scipy.sparse as sp
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
 from neurotopo.persistence.clusters import CandidateClusters, lifetime
 from neurotopo.persistence.engines import core_distances
 from neurotopo.persistence.inputs import canonical_csr, check_distances, check_sparse_format
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.persistence.metrics import Reduction, cross_distances, lengths, reduction
+from neurotopo.persistence.metrics import cross_distances, lengths, reduction
 from neurotopo.persistence.points import powers_are_normal
-from neurotopo.persistence.tiles import core_distances_of_points
+from neurotopo.persistence.vertex_births import core_distances_of_samples
 
 __all__ = [
     "attachment_radii",
@@ -132,7 +131,7 @@ def _nearest_points(
         return space.height_of(lengths(new, there[nearest], space.order)), nearest
     if sp.issparse(samples) != sp.issparse(queries):
         samples, queries = sp.csr_array(samples), sp.csr_array(queries)
-    core = _core_distances_of_points(samples, space, metric, metric_params, min_samples, n_jobs)
+    core = core_distances_of_samples(samples, space, metric, metric_params, min_samples, n_jobs)
 
     def rows(part: slice) -> NDArray[np.float64]:
         if space is None:
@@ -162,33 +161,6 @@ def _rows_of_distances(queries: Any) -> Callable[[slice], NDArray[np.float64]]:
         return block
 
     return rows
-
-
-def _core_distances_of_points(
-    samples: Any,
-    space: Reduction | None,
-    metric: Any,
-    metric_params: Mapping[str, Any] | None,
-    min_samples: int,
-    n_jobs: int | None,
-) -> NDArray[np.float64]:
-    n = samples.shape[0]
-    if min_samples == 1 or min_samples > n:
-        return np.full(n, 0.0 if min_samples == 1 else np.inf)
-    search = NearestNeighbors(n_neighbors=min_samples, n_jobs=n_jobs)
-    if space is None:
-        search.set_params(metric=metric, metric_params=metric_params).fit(samples)
-        core: NDArray[np.float64] = search.kneighbors(samples)[0][:, -1]
-        return core
-    points = space.points
-    if space.order == 2.0:
-        return space.height_of(core_distances_of_points(points, min_samples, n_jobs))
-    search.set_params(p=space.order, n_neighbors=min_samples - 1).fit(points)
-    nearest = search.kneighbors(return_distance=False)  # without the sample itself
-    core = np.zeros(n)
-    for column in nearest.T:
-        np.maximum(core, lengths(points, points[column], space.order), out=core)
-    return space.height_of(core)
 
 
 def _nearest_in_blocks(

@@ -89,6 +89,11 @@ def explorer_data(
     n_chosen = 0 if clusterer is None else clusterer.n_clusters_
     if remarks is not None and len(remarks[1]) != n_chosen:
         raise ValueError(f"remarks must hold {n_chosen} texts, got {len(remarks[1])}.")
+    if tree.birth.min(initial=0.0) < 0:
+        raise ValueError(
+            "the page shows radii from 0 on, but the tree has negative births. Build it with "
+            "births - min(births)."
+        )
     shown = shown_tree(tree, _MOST_SAMPLES)
     if clusterer is None:
         drawing = drawing_of_tree(tree, shown, positions, strata)
@@ -270,6 +275,11 @@ def _about(
 def _notes(tree: MergeTree, shown: SampledTree, end: float, many: str) -> list[str]:
     n, drawn = tree.n_samples, len(shown.sample)
     notes = []
+    if tree.has_births:
+        notes.append(
+            f"The {many} are born at radii of their own. Until one is in a cluster it is shown as "
+            "single, also before its birth."
+        )
     if drawn < n:
         notes.append(
             f"Shown are {drawn:,} of {n:,} {many}, taken evenly over the clusters. Clusters at R "

@@ -28,6 +28,7 @@ from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.significance import PermutationTest, benjamini_hochberg, permutation_test
 from neurotopo.persistence.vectorize import persistence_image, persistence_landscape
+from neurotopo.persistence.vertex_births import distance_to_measure
 
 __all__ = [
     "DIAGRAM_ENGINES",
@@ -47,6 +48,7 @@ __all__ = [
     "bottleneck_distances",
     "candidate_clusters",
     "check_distances",
+    "distance_to_measure",
     "from_giotto",
     "from_gudhi",
     "from_ripser",

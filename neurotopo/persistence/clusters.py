@@ -84,7 +84,13 @@ class CandidateClusters:
 
     def persistence(self, scale: str = "difference") -> NDArray[np.float64]:
         """R2 - R1 (``"difference"``) or log(R2 / R1) (``"log"``), up to the end of observation."""
+        if scale == "log":
+            self._check_not_negative('scale="log"')
         return lifetime(self.birth, self.observed_death, scale, self.unit)
+
+    def _check_not_negative(self, what: str) -> None:
+        if self.tree.birth.min(initial=0.0) < 0:
+            raise ValueError(f"{what} needs a tree without negative births.")
 
     def mass(self) -> NDArray[np.float64]:
         """Excess of mass: the integral of the cluster's size over 1/R during its life.
@@ -93,6 +99,7 @@ class CandidateClusters:
         that never merges counts down to 1/R = 0, or has mass 0 if it is the only one.
         """
         tree = self.tree
+        self._check_not_negative("the excess of mass")
         big = np.flatnonzero(self.cluster_of >= 0)
         cluster = self.cluster_of[big]
         below = big[tree.parent[big] >= 0]

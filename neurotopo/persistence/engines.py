@@ -98,8 +98,12 @@ def find_forest(
     min_samples: int,
     n_jobs: int | None,
     as_path: bool,
+    births: NDArray[np.float64] | None = None,
 ) -> SpanningForest:
-    """Find a minimum spanning forest; ``as_path``: or Prim's path, with the same merge tree."""
+    """Find a minimum spanning forest; ``as_path``: or Prim's path, with the same merge tree.
+
+    With ``births``, edges are at least as long as those of their ends.
+    """
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}.")
     if min_samples < 1:
@@ -109,8 +113,11 @@ def find_forest(
         space = reduction(X, metric, metric_params)
         if engine == "points" and space is None:
             raise no_points_engine(metric)
+        if engine == "points" and births is not None:
+            raise ValueError('engine="points" does not take births: use engine="auto".')
         if space is not None and (
-            engine == "points" or (engine == "auto" and prefers_points_engine(space))
+            engine == "points"
+            or (engine == "auto" and births is None and prefers_points_engine(space))
         ):
             return reduced_forest(space, min_samples, n_jobs)
         if space is not None:
@@ -121,14 +128,21 @@ def find_forest(
         raise ValueError('engine="points" needs points; X was given with metric="precomputed".')
     else:
         graph = check_distances(X)
-    return graph_forest(graph, engine, min_samples=min_samples, as_path=as_path)
+    return graph_forest(graph, engine, min_samples=min_samples, as_path=as_path, births=births)
 
 
 def graph_forest(
-    graph: Graph, engine: str = "auto", *, min_samples: int = 1, as_path: bool = False
+    graph: Graph,
+    engine: str = "auto",
+    *,
+    min_samples: int = 1,
+    as_path: bool = False,
+    births: NDArray[np.float64] | None = None,
 ) -> SpanningForest:
     """Find a minimum spanning forest of a graph in canonical form."""
     core = core_distances(graph, min_samples) if min_samples > 1 else None
+    if births is not None:
+        core = births if core is None else np.maximum(core, births)
     if engine == "auto":
         engine = "scipy" if isinstance(graph, EdgeList) else "prim"
     if engine == "prim":

@@ -29,13 +29,16 @@ class MergeTree(Explorable):
     may have more than two children and the tree does not depend on the order of the input. The tree
     of a disconnected graph is a forest.
 
+    Samples are born at radius 0, or at births of their own (``births`` of :func:`merge_tree`); then
+    a sample can be born and merge at the same radius.
+
     Attributes
     ----------
     n_samples : int
         Number of samples.
     birth, death : ndarray of float64, shape (n_nodes,)
-        R1 and R2: the radii at which the cluster forms (0 for single samples) and at which it
-        merges (``inf``: never).
+        R1 and R2: the radii at which the cluster forms (for single samples: is born, 0 unless
+        births are given) and at which it merges (``inf``: never).
     parent : ndarray of int, shape (n_nodes,)
         The cluster it merges into, else -1.
     size : ndarray of int, shape (n_nodes,)
@@ -112,7 +115,12 @@ class MergeTree(Explorable):
     @property
     def last_merge(self) -> float:
         """Radius of the last merge (0 without merges)."""
-        return float(self.birth[-1]) if self.n_nodes else 0.0
+        return float(self.birth[-1]) if self.n_clusters else 0.0
+
+    @property
+    def has_births(self) -> bool:
+        """Whether a sample has a birth other than 0."""
+        return bool(self.birth[: self.n_samples].any())
 
     def members(self, node: int) -> NDArray[np.intp]:
         """Return the sorted sample indices of one node.
@@ -148,6 +156,10 @@ class MergeTree(Explorable):
             raise IndexError(f"node {node} is not in 0..{self.n_nodes - 1}.")
         return int(node)
 
+    def _check_radius(self, radius: float) -> None:
+        if np.isnan(radius) or (radius < 0 and not self.birth.min(initial=0.0) < 0):
+            raise ValueError(f"radius must be a non-negative number, got {radius}.")
+
     def alive(self, radius: float) -> NDArray[np.intp]:
         """Return the nodes with birth <= radius < death.
 
@@ -160,7 +172,7 @@ class MergeTree(Explorable):
         -------
         ndarray of int
         """
-        _check_radius(radius)
+        self._check_radius(radius)
         return np.flatnonzero(
             (self.birth <= radius) & ((self.death > radius) | np.isinf(self.death))
         )
@@ -177,6 +189,7 @@ class MergeTree(Explorable):
         -------
         labels : ndarray of int, shape (n_samples,)
             0, 1, 2, ... in order of each component's smallest sample; single samples included.
+            -1 for samples that are born later.
 
         Examples
         --------
@@ -299,18 +312,56 @@ class MergeTree(Explorable):
         return np.column_stack([self.birth[chosen], self.death[chosen]])
 
     def h0_diagram(self) -> NDArray[np.float64]:
-        """Return the 0-dimensional Vietoris-Rips diagram: births 0, deaths the merge heights.
+        """Return the usual 0-dimensional diagram: where components merge, the oldest survives.
 
+        For samples born at 0 it is the Vietoris-Rips diagram: births 0, deaths the merge heights.
         One infinite bar per component. Bars of length zero are left out, as gudhi and ripser do.
 
         Returns
         -------
         ndarray of float64, shape (n_bars, 2)
+            Sorted by birth, then death.
         """
+        if self.has_births:
+            bars = np.column_stack([self.birth[: self.n_samples], self.elder_deaths()])
+            bars = bars[bars[:, 0] < bars[:, 1]]
+            return bars[np.lexsort((bars[:, 1], bars[:, 0]))]
         n_children = np.bincount(self.parent[self.parent >= 0], minlength=self.n_nodes)
         deaths = np.repeat(self.birth, np.maximum(n_children - 1, 0))
         deaths = np.append(deaths[deaths > 0], np.full(self.n_components, np.inf))
         return np.column_stack([np.zeros(len(deaths)), deaths])
+
+    def elder_deaths(self) -> NDArray[np.float64]:
+        """Return the radius at which each sample's component merges with an older one.
+
+        This is the elder rule: a component is as old as its oldest sample; of samples born
+        together, the first is the oldest. A sample that merges when it is born dies at its birth.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,)
+            ``inf`` for the oldest sample of each connected part.
+
+        Examples
+        --------
+        >>> from neurotopo import merge_tree
+        >>> lengths = [[0, 1, 4], [1, 0, 2], [4, 2, 0]]
+        >>> merge_tree(lengths, births=[0.5, 0.2, 0.0]).elder_deaths().tolist()
+        [1.0, 2.0, inf]
+        """
+        eldest, age = self._eldest()
+        last = self.parent < 0
+        last |= eldest[self.parent] != eldest  # the stage at which the component merges
+        deaths = np.empty(self.n_samples)
+        deaths[age[eldest[last]]] = self.death[last]
+        return deaths
+
+    def _eldest(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the rank in age of the oldest sample of every node, and the samples by age."""
+        age = np.argsort(self.birth[: self.n_samples], kind="stable")
+        ranks = np.full(self.n_nodes, np.inf)
+        ranks[age] = np.arange(self.n_samples)
+        return self.subtree_minimum(ranks).astype(np.intp), age
 
     def truncate(self, radius: float) -> MergeTree:
         """Return the tree of the graph without edges longer than ``radius``.
@@ -324,8 +375,9 @@ class MergeTree(Explorable):
         -------
         MergeTree
         """
-        _check_radius(radius)
-        n_nodes = max(int(np.searchsorted(self.birth, radius, side="right")), self.n_samples)
+        self._check_radius(radius)
+        n = self.n_samples
+        n_nodes = n + int(np.searchsorted(self.birth[n:], radius, side="right"))
         gone = self.parent[:n_nodes] >= n_nodes
         return MergeTree(
             self.n_samples,
@@ -338,7 +390,7 @@ class MergeTree(Explorable):
         )
 
     def to_linkage(self, disconnected: Literal["raise", "inf"] = "raise") -> NDArray[np.float64]:
-        """Return the tree as a scipy linkage matrix.
+        """Return the tree as a scipy linkage matrix, which has no births of samples.
 
         Parameters
         ----------
@@ -365,6 +417,11 @@ class MergeTree(Explorable):
             raise ValueError(
                 f"the graph has {self.n_components} components, and a linkage matrix holds one "
                 "tree. Pass disconnected='inf' to join them by rows of height inf."
+            )
+        if self.birth.min() < 0:
+            raise ValueError(
+                f"a linkage matrix has no negative heights, but a birth is {self.birth.min():.6g}. "
+                "Build the tree with births from 0 on, for example births - min(births)."
             )
         # one virtual root above the components: its rows are the ones of height inf
         virtual = self.n_nodes
@@ -422,8 +479,3 @@ class MergeTree(Explorable):
         held = np.flatnonzero(self.parent >= 0)
         graph.add_edges_from(zip(self.parent[held].tolist(), held.tolist(), strict=True))
         return graph
-
-
-def _check_radius(radius: float) -> None:
-    if np.isnan(radius) or radius < 0:
-        raise ValueError(f"radius must be a non-negative number, got {radius}.")

@@ -20,8 +20,10 @@ hg = lazy.load("higra")  # it imports matplotlib
 _LARGE = 50_000  # vertices from which the time to load numba is soon regained
 
 
-def tree_of_forest(forest: SpanningForest) -> MergeTree:
+def tree_of_forest(forest: SpanningForest, births: NDArray[np.float64] | None = None) -> MergeTree:
     """Build the merge tree of a spanning forest (or of any forest with the same heights).
+
+    The samples are born at 0, or at ``births``, which no edge of the forest precedes.
 
     higra [1]_ joins the sorted edges one by one into a binary tree. Merges of equal height then
     become one node, so the tree does not depend on the order of the edges.
@@ -32,13 +34,14 @@ def tree_of_forest(forest: SpanningForest) -> MergeTree:
        "Higra: Hierarchical Graph Analysis", SoftwareX 10, 2019.
     """
     n, m = forest.n_vertices, len(forest.length)
+    births = np.zeros(n) if births is None else births
     if n == 0:
         nothing = np.empty(0, dtype=np.intp)
         return MergeTree(0, np.empty(0), np.empty(0), *[nothing] * 4)
     if n == 1:  # higra needs an edge
         zero, one = np.zeros(1, dtype=np.intp), np.ones(1, dtype=np.intp)
-        return MergeTree(1, np.zeros(1), np.full(1, np.inf), zero - 1, one, zero, zero)
-    binary, height = _binary_tree(forest)
+        return MergeTree(1, births.copy(), np.full(1, np.inf), zero - 1, one, zero, zero)
+    binary, height = _binary_tree(forest, births)
     ids, above = np.arange(2 * n - 1), binary.parents()
     size = hg.accumulate_sequential(binary, np.ones(n, dtype=np.intp), hg.Accumulators.sum)
     smallest = hg.accumulate_sequential(binary, ids[:n], hg.Accumulators.min)
@@ -59,7 +62,9 @@ def tree_of_forest(forest: SpanningForest) -> MergeTree:
     return MergeTree(n, birth, death, parent, size, leaf_order, start)
 
 
-def _binary_tree(forest: SpanningForest) -> tuple[Any, NDArray[np.float64]]:
+def _binary_tree(
+    forest: SpanningForest, births: NDArray[np.float64]
+) -> tuple[Any, NDArray[np.float64]]:
     """Join the edges in order of length; node ``n + i`` is the merge at the i-th shortest edge.
 
     Extra nodes of infinite height at the end join the components: higra takes connected graphs.
@@ -75,7 +80,7 @@ def _binary_tree(forest: SpanningForest) -> tuple[Any, NDArray[np.float64]]:
         _, member = np.unique(connected_components(graph, directed=False)[1], return_index=True)
         source, target = np.append(source, member[:-1]), np.append(target, member[1:])
         length = np.append(length, np.full(len(member) - 1, np.inf))
-    height = np.append(np.zeros(n), length)
+    height = np.append(births, length)
     if n > _LARGE:
         from neurotopo.persistence.boruvka import binary_parents
 

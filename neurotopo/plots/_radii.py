@@ -41,6 +41,8 @@ class RadiusAxis:
         values = np.asarray(radii, dtype=np.float64).ravel()
         finite = values[np.isfinite(values)]
         has_infinity, has_zero = len(finite) < len(values), bool((finite == 0).any())
+        if log and (finite < 0).any():
+            raise ValueError("a logarithmic axis has no place for negative radii: pass log=False.")
         shown = np.log10(finite[finite > 0]) if log else finite
         low, high = (-1.0, 1.0) if log else (0.0, 1.0)
         if len(shown):
@@ -50,7 +52,7 @@ class RadiusAxis:
                 low, high = low - 0.5, high + 0.5
         else:
             if from_zero or low < 0.5 * high or low == high:
-                low = 0.0
+                low = min(low, 0.0)
             high = high if high > low else 1.0
         gap = _GAP * (high - low)
         below = low - (2 * gap if log and has_zero else gap)

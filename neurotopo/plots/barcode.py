@@ -103,7 +103,8 @@ class BarcodeDisplay(IntervalDisplay):
         """Radius at which infinite bars end."""
         if self.end_of_observation is not None:
             return self.end_of_observation
-        return float(self.diagram[np.isfinite(self.diagram)].max(initial=0.0))
+        finite = self.diagram[np.isfinite(self.diagram)]
+        return float(finite.max()) if len(finite) else 0.0
 
     @property
     def _text_size(self) -> float:
