@@ -1,0 +1,298 @@
+"""Chance prominence of modes: its null distribution for points of one smooth density.
+
+The relative error of a density estimated from k nearest neighbours depends on k, not on the
+density. So the most prominent false mode has, in units of log density (dimension times log
+radius), nearly the same distribution for all densities without a second mode. That distribution
+was simulated once, and a formula was fitted to it (``benchmarks/structure.py``). No simulation
+is needed to test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from neurotopo.persistence.engines import find_forest
+from neurotopo.persistence.forest import SpanningForest
+from neurotopo.persistence.inputs import EdgeList, check_distances
+from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.persistence.metrics import pairwise, reduction
+from neurotopo.persistence.points import check_points
+
+__all__ = [
+    "SmoothedPoints",
+    "effective_dimension",
+    "largest_prominence",
+    "prominence_p_value",
+    "structure_threshold",
+]
+
+_SMALLEST_K = 5  # fewer neighbours: the estimate of a density is too noisy to show anything
+_FEWEST_PER_K = 4  # samples per neighbour, below which the formula was not fitted
+_QUERIES = 1000  # samples whose neighbours give the dimension
+# Gumbel distribution of the largest prominence times sqrt(k - offset), fitted to simulations
+_OFFSET = 3.2
+_LOCATION = ((-1.943, -0.795), (0.852, 1.815), (-0.089, -0.168))
+_SCALE = ((-0.177, 0.737), (0.12, -0.19))
+_MARGIN = 1.2  # covers densities of heavy tails and sharp peaks, see the benchmark
+
+
+def structure_threshold(
+    n_samples: int, dimension: float, min_samples: int, level: float = 0.05
+) -> float:
+    """Return the prominence that chance alone exceeds with a small probability.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of points.
+    dimension : float
+        Their intrinsic dimension, see :func:`effective_dimension`.
+    min_samples : int
+        Core-distance smoothing of the merge tree, at least 5 and at most a quarter of the points.
+    level : float, default=0.05
+        The probability, in (0, 1).
+
+    Returns
+    -------
+    float
+        A logarithm of a ratio of radii; compare it with :func:`largest_prominence` of the merge
+        tree of the same ``min_samples``. ``inf`` where no test is possible: ``min_samples`` below
+        5, or fewer than ``4 * min_samples`` points.
+
+    Notes
+    -----
+    If the largest prominence exceeds the threshold, the points have more than one mode. The
+    probability is that of any false mode in the whole sample, so it bounds the probability that
+    any one of the clusters of any selection rule is falsely found separate.
+
+    Examples
+    --------
+    >>> from neurotopo.persistence.point_null import structure_threshold
+    >>> round(structure_threshold(1000, 2.0, 10), 1), structure_threshold(1000, 2.0, 1)
+    (0.7, inf)
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level}.")
+    if not _can_test(n_samples, min_samples) or not dimension > 0:
+        return float("inf")
+    location, scale = _gumbel(n_samples, dimension, min_samples)
+    return max(location - scale * float(np.log(-np.log1p(-level))), 0.0) / dimension
+
+
+def prominence_p_value(
+    prominence: ArrayLike, n_samples: int, dimension: float, min_samples: int
+) -> NDArray[np.float64]:
+    """Return the probability that chance alone gives a mode at least as prominent.
+
+    Parameters
+    ----------
+    prominence : array-like of float
+        Logarithms of ratios of radii.
+    n_samples, dimension, min_samples
+        As for :func:`structure_threshold`, its inverse.
+
+    Returns
+    -------
+    ndarray of float64
+        1 where no test is possible.
+
+    Examples
+    --------
+    >>> from neurotopo.persistence.point_null import prominence_p_value, structure_threshold
+    >>> threshold = structure_threshold(1000, 2.0, 10, level=0.01)
+    >>> prominence_p_value([0.0, threshold], 1000, 2.0, 10).round(3).tolist()
+    [1.0, 0.01]
+    """
+    values = np.asarray(prominence, dtype=np.float64)
+    if not _can_test(n_samples, min_samples) or not dimension > 0:
+        return np.ones(values.shape)
+    location, scale = _gumbel(n_samples, dimension, min_samples)
+    chance = -np.expm1(-np.exp(-(values * dimension - location) / scale))
+    return np.where(values > 0, chance, 1.0)
+
+
+def _can_test(n_samples: int, min_samples: int) -> bool:
+    return _SMALLEST_K <= min_samples <= n_samples / _FEWEST_PER_K
+
+
+def _gumbel(n_samples: int, dimension: float, min_samples: int) -> tuple[float, float]:
+    """Location and scale of the largest chance prominence, in units of log density."""
+    places = np.log(n_samples / min_samples)
+    parts = [
+        sum((a + b / dimension) * places**power for power, (a, b) in enumerate(terms))
+        for terms in (_LOCATION, _SCALE)
+    ]
+    unit = _MARGIN / np.sqrt(min_samples - _OFFSET)
+    return float(parts[0] * unit), float(max(parts[1], 0.05) * unit)
+
+
+def largest_prominence(tree: MergeTree) -> float:
+    """Return the prominence of the second mode of a merge tree.
+
+    Where components merge, all but the one with the earliest first merge end. The prominence of
+    one that ends is the logarithm of that radius over the radius of its first merge (the elder
+    rule, with births at the first merge of a sample).
+
+    Parameters
+    ----------
+    tree : MergeTree
+        A merge tree of points, smoothed by core distances.
+
+    Returns
+    -------
+    float
+        The largest one, 0 for a tree of one mode. Radii below the smallest positive one count as
+        that one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo import merge_tree
+    >>> from neurotopo.persistence.point_null import largest_prominence
+    >>> tree = merge_tree([[0.0], [1.0], [9.0], [11.0]], metric="euclidean")
+    >>> float(np.exp(largest_prominence(tree)).round(6))  # born at 2, ends at 8
+    4.0
+    """
+    if tree.n_clusters == 0:
+        return 0.0
+    inside = tree.subtree_minimum(_first_merges(tree))
+    child = np.flatnonzero(tree.parent >= 0)
+    child = child[np.lexsort((inside[child], tree.parent[child]))]
+    parent = tree.parent[child]
+    same = np.append(False, parent[1:] == parent[:-1])  # all but the eldest of each family
+    births = np.maximum(inside[child[same]], _unit(tree))
+    deaths = np.maximum(tree.birth[parent[same]], _unit(tree))
+    return float(np.log(deaths / births).max(initial=0.0))
+
+
+def _first_merges(tree: MergeTree) -> NDArray[np.float64]:
+    """Radius at which each sample first merges; ``inf`` for the clusters."""
+    return np.append(tree.death[: tree.n_samples], np.full(tree.n_clusters, np.inf))
+
+
+def _unit(tree: MergeTree) -> float:
+    """Smallest positive merge radius: the resolution of rounded data."""
+    heights = tree.birth[tree.n_samples :]
+    return float(heights[heights > 0].min(initial=np.inf))
+
+
+class SmoothedPoints:
+    """Points whose forests of several smoothings are needed, and whose dimension.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix
+        Points, or with ``metric="precomputed"`` all their distances.
+    metric, metric_params, n_jobs
+        As for :class:`neurotopo.NTCClusterer`.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        metric: Any = "euclidean",
+        metric_params: Mapping[str, Any] | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self._of_metric: tuple[Any, Any] = metric, metric_params
+        self._n_jobs = n_jobs
+        self._space = None
+        self.most_dimensions = np.inf
+        if isinstance(metric, str) and metric == "precomputed":
+            matrix = check_distances(X)
+            if isinstance(matrix, EdgeList) or not np.isfinite(matrix).all():
+                raise ValueError(
+                    "The distances of points are a dense matrix of finite numbers; "
+                    "edges that are absent or infinite have no null for points."
+                )
+            self._data = matrix
+        else:
+            self._data = check_points(X)
+            self.most_dimensions = self._data.shape[1]
+            self._space = reduction(self._data, metric, metric_params)
+            if self._space is None:
+                self._data = pairwise(self._data, metric, metric_params, n_jobs=n_jobs)
+                self._of_metric = "precomputed", None
+        self.n_samples = self._data.shape[0]
+
+    def forest(self, min_samples: int) -> SpanningForest:
+        """Find the minimum spanning forest of one smoothing."""
+        metric, params = self._of_metric
+        return find_forest(
+            self._data, metric, params, "auto", min_samples, self._n_jobs, as_path=False
+        )
+
+    def dimension(self, min_samples: int) -> float:
+        """Estimate the dimension at the scale of some nearest neighbours."""
+        k = max(min_samples, _SMALLEST_K)
+        if self.n_samples <= k:
+            return float(self.most_dimensions)
+        if self._space is None:
+            radii = np.partition(self._data, np.arange(k + 1), axis=1)[:, : k + 1]
+        else:
+            points = self._space.points
+            # the sample of queries does not depend on the order of the rows
+            order = np.lexsort(points.T[::-1])
+            queries = points[order[:: -(-len(order) // _QUERIES)]]
+            workers = effective_n_jobs(self._n_jobs)
+            radii, _ = cKDTree(points).query(queries, k + 1, p=self._space.order, workers=workers)
+            radii = self._space.height_of(radii)
+        inner, outer = radii[:, 1:k], np.broadcast_to(radii[:, k, None], radii[:, 1:k].shape)
+        inner, outer = inner[inner > 0], outer[inner > 0]
+        growth = float(np.sort(np.log(outer / inner)).mean()) if len(inner) else 0.0
+        most = float(self.most_dimensions)
+        return min(1 / growth, most) if growth > 0 else most
+
+
+def effective_dimension(
+    X: Any,
+    metric: Any = "euclidean",
+    *,
+    metric_params: Mapping[str, Any] | None = None,
+    min_samples: int = 10,
+    n_jobs: int | None = None,
+) -> float:
+    """Estimate the intrinsic dimension of points from the distances of their neighbours.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix
+        Points, or with ``metric="precomputed"`` all their distances.
+    metric : str or callable, default="euclidean"
+        The metric.
+    metric_params : mapping, optional
+        Its parameters.
+    min_samples : int, default=10
+        Number of neighbours, at least 5 are used.
+    n_jobs : int or None, default=None
+        Threads of the neighbour search.
+
+    Returns
+    -------
+    float
+        At most the number of features.
+
+    Notes
+    -----
+    The maximum-likelihood estimate of [1]_, with the harmonic mean over (at most 1,000) samples.
+
+    References
+    ----------
+    .. [1] E. Levina and P. J. Bickel, "Maximum likelihood estimation of intrinsic dimension",
+       NIPS 2004.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.persistence.point_null import effective_dimension
+    >>> plane = np.random.default_rng(0).random((500, 2)) @ np.eye(2, 5)
+    >>> 1.8 < effective_dimension(plane) < 2.2
+    True
+    """
+    return SmoothedPoints(X, metric, metric_params, n_jobs).dimension(min_samples)
