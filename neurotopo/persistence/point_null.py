@@ -33,13 +33,14 @@ __all__ = [
 ]
 
 _SMALLEST_K = 5  # fewer neighbours: the estimate of a density is too noisy to show anything
-_FEWEST_PER_K = 4  # samples per neighbour, below which the formula was not fitted
+_FEWEST_PER_K = 6  # samples per neighbour, below which the formula was not fitted
 _QUERIES = 1000  # samples whose neighbours give the dimension
-# Gumbel distribution of the largest prominence times sqrt(k - offset), fitted to simulations
-_OFFSET = 3.2
-_LOCATION = ((-1.943, -0.795), (0.852, 1.815), (-0.089, -0.168))
-_SCALE = ((-0.177, 0.737), (0.12, -0.19))
-_MARGIN = 1.2  # covers densities of heavy tails and sharp peaks, see the benchmark
+# The largest prominence by chance, times sqrt(k - offset), has a Gumbel distribution whose
+# location is (1, sqrt(L), L) @ LOCATION @ (1, 1/dimension) with L = log(n/k), and whose scale is
+# SCALE @ (1, 1/dimension). Fitted to the largest quantiles of several families of densities.
+_OFFSET = 3.5
+_LOCATION = ((-0.652, -6.896), (-0.537, 9.422), (0.62, -2.291))
+_SCALE = (0.15, 0.282)
 
 
 def structure_threshold(
@@ -54,7 +55,7 @@ def structure_threshold(
     dimension : float
         Their intrinsic dimension, see :func:`effective_dimension`.
     min_samples : int
-        Core-distance smoothing of the merge tree, at least 5 and at most a quarter of the points.
+        Core-distance smoothing of the merge tree, at least 5 and at most a sixth of the points.
     level : float, default=0.05
         The probability, in (0, 1).
 
@@ -63,7 +64,7 @@ def structure_threshold(
     float
         A logarithm of a ratio of radii; compare it with :func:`largest_prominence` of the merge
         tree of the same ``min_samples``. ``inf`` where no test is possible: ``min_samples`` below
-        5, or fewer than ``4 * min_samples`` points.
+        5, or fewer than ``6 * min_samples`` points.
 
     Notes
     -----
@@ -124,12 +125,10 @@ def _can_test(n_samples: int, min_samples: int) -> bool:
 def _gumbel(n_samples: int, dimension: float, min_samples: int) -> tuple[float, float]:
     """Location and scale of the largest chance prominence, in units of log density."""
     places = np.log(n_samples / min_samples)
-    parts = [
-        sum((a + b / dimension) * places**power for power, (a, b) in enumerate(terms))
-        for terms in (_LOCATION, _SCALE)
-    ]
-    unit = _MARGIN / np.sqrt(min_samples - _OFFSET)
-    return float(parts[0] * unit), float(max(parts[1], 0.05) * unit)
+    by_dimension = np.array([1.0, 1.0 / dimension])
+    location = np.array([1.0, np.sqrt(places), places]) @ np.array(_LOCATION) @ by_dimension
+    unit = 1 / np.sqrt(min_samples - _OFFSET)
+    return float(location * unit), float(_SCALE @ by_dimension * unit)
 
 
 def largest_prominence(tree: MergeTree) -> float:
@@ -179,7 +178,8 @@ def _first_merges(tree: MergeTree) -> NDArray[np.float64]:
 def _unit(tree: MergeTree) -> float:
     """Smallest positive merge radius: the resolution of rounded data."""
     heights = tree.birth[tree.n_samples :]
-    return float(heights[heights > 0].min(initial=np.inf))
+    positive = heights[heights > 0]
+    return float(positive[0]) if len(positive) else 1.0
 
 
 class SmoothedPoints:
