@@ -146,6 +146,8 @@ def files(tmp_path_factory):
     (folder / "counterfact.json").write_text(f"[{line(case)}]", encoding="utf-8")
     points = np.random.default_rng(0).normal(size=(12, 3)) + np.repeat([[3.0], [9.0]], 6, axis=0)
     np.savetxt(folder / "points.csv", points, delimiter=",")
+    plants = [f"plant {k},1999,{x},{y},{z}" for k, (x, y, z) in enumerate(points.tolist())]
+    (folder / "plants.csv").write_text("\n".join(["species,year,x,y,z", *plants]))
     lengths = np.linalg.norm(points[:, None] - points[None], axis=2)
     np.savetxt(folder / "distances.csv", lengths, delimiter=",")
     scipy.sparse.save_npz(folder / "graph.npz", scipy.sparse.csr_array(lengths))

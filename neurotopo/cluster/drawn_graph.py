@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.cluster.layout import layered_positions, scaled_positions
+from neurotopo.cluster.layout import layered_positions, principal_positions, scaled_positions
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.persistence.engines import core_distances, minimum_spanning_forest, smooth_edges
 from neurotopo.persistence.forest import spanning_edges
@@ -30,6 +30,7 @@ class DrawnGraph:
     positions: NDArray[np.float64]
     layers: NDArray[Any] | None  # names of the layers at x = 0, 1, 2, ..., if any
     true_distances: bool  # whether distances in the drawing are the lengths of the edges
+    variance: tuple[float, float] | None = None  # shares of the principal components drawn
 
     def shortest(self, most: int | None, max_length: float = np.inf) -> NDArray[np.bool_]:
         """Mark the edges to draw: the forest, and the shortest others up to ``most`` in all."""
@@ -48,11 +49,12 @@ def drawn_graph(
     """Collect the edges of a fitted clusterer's graph and place its vertices.
 
     Positions are those given as ``pos``; else layers, if there are ``strata`` (given here or to
-    ``fit``); else the first two columns of points; else computed from the lengths.
+    ``fit``); else one or two columns of points, or the first two principal components of more;
+    else computed from the lengths.
     """
     edges, in_forest = _edges(ntc)
     n = ntc.merge_tree_.n_samples
-    layers, true_distances = None, False
+    layers, true_distances, variance = None, False, None
     if strata is None and ntc.metric == "precomputed":
         strata = ntc._strata
     if pos is not None:
@@ -63,14 +65,14 @@ def drawn_graph(
             raise ValueError(f"strata must have shape ({n},), got {groups.shape}.")
         layers, layer = np.unique(groups, return_inverse=True)
         positions = layered_positions(layer, ntc.merge_tree_.leaf_order)
-    elif ntc.metric != "precomputed":
-        positions = _first_columns(ntc._fit_X)
+    elif ntc.metric != "precomputed" and _has_coordinates(ntc._fit_X):
+        positions, variance = _points_in_plane(ntc._fit_X)
         true_distances = (
             ntc.metric in ("euclidean", "l2") and ntc._fit_X.shape[1] <= 2 and ntc.min_samples == 1
         )
     else:
         positions = scaled_positions(edges)
-    return DrawnGraph(edges, in_forest, positions, layers, true_distances)
+    return DrawnGraph(edges, in_forest, positions, layers, true_distances, variance)
 
 
 def _edges(ntc: NTCClusterer) -> tuple[EdgeList, NDArray[np.bool_]]:
@@ -107,8 +109,18 @@ def checked_positions(pos: ArrayLike, n: int) -> NDArray[np.float64]:
     return positions
 
 
-def _first_columns(X: Any) -> NDArray[np.float64]:
-    columns = X[:, :2].toarray() if sp.issparse(X) else np.asarray(X)[:, :2]
-    if columns.shape[1] == 1:
-        columns = np.column_stack([columns, np.zeros(len(columns))])
-    return columns.astype(np.float64)
+def _has_coordinates(X: Any) -> bool:
+    """Return whether X has points, not strings, series or missing values of a metric for them."""
+    if sp.issparse(X):
+        return True
+    return getattr(X, "ndim", 0) == 2 and X.dtype.kind in "fiub" and bool(np.isfinite(X).all())
+
+
+def _points_in_plane(X: Any) -> tuple[NDArray[np.float64], tuple[float, float] | None]:
+    """Return up to two columns as they are; of more, the first two principal components."""
+    if X.shape[1] > 2:
+        return principal_positions(X)
+    columns = X.toarray() if sp.issparse(X) else X
+    positions = np.zeros((X.shape[0], 2))
+    positions[:, : X.shape[1]] = columns
+    return positions, None

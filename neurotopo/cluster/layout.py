@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components, dijkstra
+from sklearn.decomposition import PCA
 
 from neurotopo.persistence.inputs import EdgeList
 
-__all__ = ["MOST_ON_CIRCLE", "layered_positions", "leaf_positions", "scaled_positions"]
+__all__ = [
+    "MOST_ON_CIRCLE",
+    "layered_positions",
+    "leaf_positions",
+    "principal_positions",
+    "scaled_positions",
+]
 
 MOST_ON_CIRCLE = 300
 _PIVOTS = 250
 _CONTRAST = 30.0  # largest ratio of lengths in a drawing, so that short edges are visible
+_MOST_DENSE = 4_000_000  # entries of a sparse matrix that is made dense
 
 
 def layered_positions(layer: NDArray[np.intp], order: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -53,6 +63,37 @@ def scaled_positions(edges: EdgeList) -> NDArray[np.float64]:
         for members in groups
     ]
     return _pack(placed, groups, n)
+
+
+def principal_positions(X: Any) -> tuple[NDArray[np.float64], tuple[float, float]]:
+    """Place points by their first two principal components; return also the shares of variance.
+
+    Examples
+    --------
+    >>> from neurotopo.cluster.layout import principal_positions
+    >>> at, shares = principal_positions([[0.0, 0.0, 5.0], [3.0, 4.0, 5.0], [6.0, 8.0, 5.0]])
+    >>> at.round(9).tolist(), shares
+    ([[-5.0, 0.0], [0.0, 0.0], [5.0, 0.0]], (1.0, 0.0))
+    """
+    if sp.issparse(X) and (min(X.shape) <= 2 or X.shape[0] * X.shape[1] <= _MOST_DENSE):
+        X = X.toarray()
+    if not sp.issparse(X):
+        X = np.asarray(X, dtype=np.float64)
+        size = float(np.abs(X).max()) or 1.0
+        X = X / size  # no overflow, no cancellation
+        X = X - X.mean(axis=0)
+        spread = float(np.abs(X).max())
+        if spread <= X.shape[0] * np.finfo(float).eps:  # all points are equal
+            return np.zeros((len(X), 2)), (0.0, 0.0)
+        X, size = X / spread, size * spread
+    else:
+        size = 1.0
+    pca = PCA(n_components=min(2, *X.shape), random_state=0)
+    at = np.zeros((X.shape[0], 2))
+    at[:, : pca.n_components] = pca.fit_transform(X) * size
+    shares = np.zeros(2)
+    shares[: pca.n_components] = np.clip(pca.explained_variance_ratio_, 0.0, 1.0)
+    return at, (float(shares[0]), float(shares[1]))
 
 
 def _compressed(length: NDArray[np.float64]) -> NDArray[np.float64]:

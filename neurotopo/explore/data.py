@@ -45,8 +45,9 @@ def explorer_data(
     source : NTCClusterer or MergeTree
         A fitted clusterer, or a tree, which has no edges and no chosen clusters.
     positions : array-like, shape (n_samples, 2), optional
-        Positions of the samples. None: by layer if there are strata, else points by their first
-        two columns, graphs by scaling of their shortest paths, and trees in leaf order.
+        Positions of the samples. None: by layer if there are strata, else points by their columns
+        or by the first two principal components of more than two (a note has their share of the
+        variance), graphs by scaling of their shortest paths, and trees in leaf order.
     strata : array-like, shape (n_samples,), optional
         Layer of each sample. None: as given to ``fit``.
     names : sequence, optional
@@ -109,7 +110,7 @@ def explorer_data(
         "version": 1,
         "title": "Clusters by persistence" if title is None else str(title),
         "unit": list(unit),
-        "about": _about(tree, clusterer, about, unit[1]),
+        "about": _about(tree, clusterer, about, unit[1], drawing.projection),
         "notes": _notes(tree, shown, candidates.end, unit[1]) + drawing.notes + bar_notes,
         "n": tree.n_samples,
         "end": radii(candidates.end),
@@ -254,22 +255,40 @@ def _tree_and_candidates(source: NTCClusterer | MergeTree) -> tuple[MergeTree, C
 
 
 def _about(
-    tree: MergeTree, clusterer: NTCClusterer | None, more: Mapping[str, Any] | None, many: str
+    tree: MergeTree,
+    clusterer: NTCClusterer | None,
+    more: Mapping[str, Any] | None,
+    many: str,
+    projection: str | None,
 ) -> list[list[str]]:
     rows: list[list[str]] = [[many, f"{tree.n_samples:,}"]]
     if tree.n_components > 1:
         rows.append(["connected parts", f"{tree.n_components:,}"])
     if clusterer is not None:
         metric = clusterer.metric
-        rows.append(["metric", metric if isinstance(metric, str) else metric.__name__])
+        rows.append(["metric", getattr(metric, "__name__", str(metric))])
         shown = {"tau", "rule", "scale", "min_cluster_size"}
         default = NTCClusterer.paper().get_params()
         for name, value in clusterer.get_params().items():
             listed = name in shown or (value is not default[name] and value != default[name])
             if listed and name not in ("metric", "engine", "n_jobs"):
-                rows.append([name, f"{value:g}" if isinstance(value, float) else str(value)])
+                rows.append([name, _setting_text(clusterer, name)])
         rows.append(["chosen clusters", f"{clusterer.n_clusters_:,}"])
+    if projection is not None:
+        rows.append(["drawn by", projection])
     return rows + [[str(name), str(value)] for name, value in (more or {}).items()]
+
+
+def _decided(clusterer: NTCClusterer, name: str) -> Any:
+    """Return a parameter, or what the clusterer decided where it is "auto"."""
+    value = getattr(clusterer, name)
+    return getattr(clusterer, f"{name}_", value) if isinstance(value, str) else value
+
+
+def _setting_text(clusterer: NTCClusterer, name: str) -> str:
+    given, value = getattr(clusterer, name), _decided(clusterer, name)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{text} (auto)" if value is not given and value != given else text
 
 
 def _notes(tree: MergeTree, shown: SampledTree, end: float, many: str) -> list[str]:
@@ -363,7 +382,7 @@ def _threshold(
     clusterer: NTCClusterer | None, candidates: CandidateClusters
 ) -> dict[str, Any] | None:
     """Return the threshold of the persistence, None without one."""
-    if clusterer is None or not RULES[clusterer.rule].of_persistence:
+    if clusterer is None or not RULES[_decided(clusterer, "rule")].of_persistence:
         return None
     if not np.isfinite(clusterer.threshold_):
         return None

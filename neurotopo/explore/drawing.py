@@ -33,6 +33,7 @@ class Drawing:
     target: NDArray[np.intp]
     length: NDArray[np.float64]
     notes: list[str]
+    projection: str | None = None  # what places samples that have more than two columns
 
 
 def drawing_of_clusterer(
@@ -54,7 +55,16 @@ def drawing_of_clusterer(
     n_left = len(drawn) - np.count_nonzero(drawn)
     source, target = at[graph.edges.source[drawn]], at[graph.edges.target[drawn]]
     both = (source >= 0) & (target >= 0)
-    notes = []
+    notes, projection = [], None
+    if graph.variance is not None:
+        share = f"{100 * sum(graph.variance):.1f} % of the variance"
+        projection = f"two principal components, {share}"
+        notes.append(
+            f"Samples are drawn by the first two principal components of the "
+            f"{clusterer._fit_X.shape[1]:,} columns, which hold {share} "
+            f"({' and '.join(f'{100 * part:.1f}' for part in graph.variance)}). Lengths and "
+            "clusters use all columns."
+        )
     if n_left:
         notes.append(
             f"Drawn are {np.count_nonzero(drawn):,} edges, those of a minimum spanning forest and "
@@ -71,6 +81,7 @@ def drawing_of_clusterer(
         target[both],
         graph.edges.length[drawn][both],
         notes,
+        projection,
     )
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +12,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-__all__ = ["Read", "read_samples"]
+from neurotopo.explore.columns import ChosenColumns, ColumnChoice, choose_columns, columns_named
+from neurotopo.explore.text_tables import read_text_table
+
+__all__ = ["Read", "read_samples", "standardized", "with_coordinates"]
 
 KINDS = (".csv", ".tsv", ".npy", ".npz")
 _SPARSE = {"format", "shape"}  # in files of scipy.sparse.save_npz, besides the entries
-_NAMES = ("", "id", "index", "label", "name")  # headings of a column of names
-_TOO_LONG = 30
+_ALL = ColumnChoice()
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,24 @@ class Read:
     samples: Any  # points, one per row, or a square matrix of lengths, dense or sparse
     names: list[str] | None
     graph: bool  # whether it is a sparse graph, whose entries are lengths
+    summary: str  # what was read, in one sentence
+    columns: str | None = None  # the columns used, if samples are points
+    coordinates: NDArray[np.float64] | None = None  # positions in the plane
+    drawn_by: str | None = None  # the columns or the file of the positions
 
 
-def read_samples(path: Path, *, distances: bool = False) -> Read:
+def read_samples(
+    path: Path,
+    *,
+    distances: bool = False,
+    choice: ColumnChoice = _ALL,
+    separator: str | None = None,
+    decimal: str | None = None,
+) -> Read:
     """Read points, or a matrix of distances.
 
-    A text file may have a line of headings, and a first column of names: one that holds text, or
-    whose heading is empty or ``id``, ``index``, ``label`` or ``name``.
+    A text file may have a line of headings, and a first column of names: one that holds only text,
+    or whose heading is empty or ``id``, ``index``, ``label`` or ``name``.
 
     Parameters
     ----------
@@ -44,6 +54,11 @@ def read_samples(path: Path, *, distances: bool = False) -> Read:
         A .csv, .tsv, .npy or .npz file.
     distances : bool, default=False
         Whether a dense file is a matrix of distances, in which ``inf`` is allowed.
+    choice : ColumnChoice, optional
+        Columns to use, all by default.
+    separator, decimal : str, optional
+        Of a text file: ``"comma"``, ``"semicolon"``, ``"tab"``, ``"bar"`` or ``"space"``, and
+        ``"point"`` or ``"comma"``. None: recognised.
 
     Returns
     -------
@@ -59,99 +74,111 @@ def read_samples(path: Path, *, distances: bool = False) -> Read:
     kind = path.suffix.lower()
     if kind not in KINDS:
         raise ValueError(f"{path}: expected a file that ends in {', '.join(KINDS)}.")
-    if kind in (".csv", ".tsv"):
-        return _read_text(path, distances)
+    text = kind in (".csv", ".tsv")
+    for option, given in (("--separator", separator), ("--decimal", decimal)):
+        if given is not None and not text:
+            raise ValueError(f"{option} is for .csv and .tsv files, not for {path}.")
+    unfit = [name for name in choice.given() if not (name == "--names" and text)]
+    if distances and unfit:
+        raise ValueError(f"{unfit[0]} is for points; {path} is a matrix of distances.")
+    if text:
+        return _read_text(path, distances, choice, separator, decimal)
     if kind == ".npy":
         with path.open("rb") as file:
-            return Read(_checked(_loaded(path, file), path, distances), None, False)
-    return _read_npz(path, distances)
-
-
-def _read_text(path: Path, distances: bool) -> Read:
-    lines = list(_lines(path))
-    if not lines:
-        raise ValueError(f"{path} is empty.")
-    headed = _is_heading(lines)
-    heading = lines[0][1] if headed else None
-    lines = lines[1:] if headed else lines
-    if not lines:
-        raise ValueError(f"{path} has a line of headings and nothing below it.")
-    width = len(lines[0][1]) if heading is None else len(heading)
-    named = _number(lines[0][1][0]) is None and bool(lines[0][1][0].strip())
-    named = named or (heading is not None and heading[0].strip().lower() in _NAMES)
-    first = 1 if named else 0
-    if width <= first:
-        raise ValueError(f"{path}: there is no column of numbers.")
-    rows = np.empty((len(lines), width - first))
-    for k, (line, cells) in enumerate(lines):
-        if len(cells) != width:
-            raise ValueError(f"{path}, line {line}: {len(cells)} cells, expected {width}.")
-        for column in range(first, width):
-            value = _number(cells[column])
-            if value is None or math.isnan(value) or (math.isinf(value) and not distances):
-                raise ValueError(
-                    f"{path}, line {line}, column {_column(column, heading)}: "
-                    f"{_shown(cells[column])} is not a {'' if distances else 'finite '}number."
-                )
-            rows[k, column - first] = value
-    names = [cells[0] for _, cells in lines] if named else None
-    return Read(rows, names, False)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the cells of every line that is not empty."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            start = file.readline()
-            semicolons = "," not in start and ";" in start
-            tabs = path.suffix.lower() == ".tsv"
-            file.seek(0)
-            reader = csv.reader(
-                file, delimiter="\t" if tabs else ";" if semicolons else ",", strict=True
+            return _of_array(
+                _checked(_loaded(path, file), path, distances), path, distances, choice
             )
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    yield reader.line_num, cells
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not text in UTF-8: {error.reason}.") from error
-        except csv.Error as error:
-            raise ValueError(f"{path}, line {reader.line_num}: {error}.") from error
+    return _read_npz(path, distances, choice)
 
 
-def _is_heading(lines: list[tuple[int, list[str]]]) -> bool:
-    """Return whether the first line has headings: text in place of numbers."""
-    cells = lines[0][1]
-    if not any(_number(cell) is None for cell in cells[1:]):
-        # one cell of text before numbers is a name; alone above a number it is a heading
-        below = lines[1][1] if len(lines) > 1 else cells
-        return len(cells) == 1 and _number(cells[0]) is None and _number(below[0]) is not None
-    # a faulty first line has numbers, headings have none
-    return not any(_number(cell) is not None for cell in cells[1:])
+def with_coordinates(samples: Read, path: Path) -> Read:
+    """Add positions in the plane from a file of two columns, one row for each sample."""
+    read, n = read_samples(path), samples.samples.shape[0]
+    if read.graph or read.samples.shape != (n, 2):
+        shape = " x ".join(f"{size:,}" for size in read.samples.shape)
+        raise ValueError(f"{path} (--coordinates) must hold {n:,} rows of 2 columns, got {shape}.")
+    if read.names is not None and samples.names is not None and read.names != samples.names:
+        row = next(k for k in range(n) if read.names[k] != samples.names[k])
+        raise ValueError(
+            f"{path} (--coordinates): row {row + 1} is named {read.names[row]!r}, but that of the "
+            f"samples {samples.names[row]!r}."
+        )
+    summary = f"{samples.summary}; drawn by {path}"
+    return replace(samples, coordinates=read.samples, drawn_by=str(path), summary=summary)
 
 
-def _number(cell: str) -> float | None:
-    """Return the number in a cell, None where there is none."""
-    text = cell.strip()
-    if "_" in text:  # Python would read 1_000
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def standardized(samples: Read, path: Path) -> Read:
+    """Give every column of points mean 0 and variance 1."""
+    from sklearn.preprocessing import StandardScaler
+
+    if samples.columns is None:
+        raise ValueError(f"--standardize is for points; {path} holds lengths.")
+    scaled = StandardScaler().fit_transform(samples.samples)
+    columns, summary = f"{samples.columns} (standardized)", f"{samples.summary}; standardized"
+    return replace(samples, samples=scaled, columns=columns, summary=summary)
 
 
-def _column(column: int, heading: list[str] | None) -> str:
-    name = "" if heading is None else heading[column].strip()
-    return f"{column + 1} ({name})" if name else str(column + 1)
+def _read_text(
+    path: Path, distances: bool, choice: ColumnChoice, separator: str | None, decimal: str | None
+) -> Read:
+    table = read_text_table(path, separator)
+    chosen = choose_columns(
+        choice, table.n_columns, table.headings, path, first_has_names=table.looks_like_names()
+    )
+    asked = [*chosen.used, *chosen.coordinates]
+    values, sign = table.numbers(asked, decimal=decimal, infinite=distances)
+    shown = f"separator {table.separator}, decimal {sign}, "
+    shown += "no headings" if table.headings is None else f"headings in line {table.heading_line}"
+    names = None if chosen.names is None else table.column(chosen.names)
+    return _read_of(values, chosen, table.headings, names, shown, path, distances)
 
 
-def _shown(cell: str) -> str:
-    if not cell.strip():
-        return "an empty cell"
-    return repr(cell if len(cell) <= _TOO_LONG else f"{cell[:_TOO_LONG]}...")
+def _of_array(
+    values: NDArray[np.float64], path: Path, distances: bool, choice: ColumnChoice
+) -> Read:
+    """Choose columns of an array."""
+    chosen = choose_columns(choice, values.shape[1], None, path)
+    names = None
+    if chosen.names is not None:
+        names = [f"{value:.17g}" for value in values[:, chosen.names].tolist()]
+    asked = values[:, [*chosen.used, *chosen.coordinates]]
+    return _read_of(asked, chosen, None, names, "", path, distances)
 
 
-def _read_npz(path: Path, distances: bool) -> Read:
+def _read_of(
+    values: NDArray[np.float64],
+    chosen: ChosenColumns,
+    headings: list[str] | None,
+    names: list[str] | None,
+    shown: str,
+    path: Path,
+    distances: bool,
+) -> Read:
+    """Split what was read, and say it."""
+    width, used = len(chosen.used), columns_named(chosen.used, headings)
+    rows, columns = _counted(len(values), "row"), _counted(width, "column")
+    parts = [f"read {path}: {rows}, {columns}{'' if distances or not headings else f' ({used})'}"]
+    parts += [shown] if shown else []
+    if chosen.names is not None:
+        parts.append(f"names from column {columns_named([chosen.names], headings)}")
+    else:
+        parts.append("no names")
+    drawn_by = columns_named(chosen.coordinates, headings) if chosen.coordinates else None
+    if drawn_by is not None:
+        parts.append(f"drawn by {drawn_by}")
+    if chosen.unused:
+        parts.append(f"left out {columns_named(chosen.unused, headings)}")
+    at = values[:, width:] if chosen.coordinates else None
+    return Read(
+        values[:, :width], names, False, "; ".join(parts), None if distances else used, at, drawn_by
+    )
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
+def _read_npz(path: Path, distances: bool, choice: ColumnChoice) -> Read:
     if not zipfile.is_zipfile(path):
         path.open("rb").close()  # a file that cannot be opened raises its OSError
         raise ValueError(f"{path} is not an .npz file.")
@@ -160,14 +187,19 @@ def _read_npz(path: Path, distances: bool) -> Read:
         try:
             names = set(arrays.files)
             if names >= _SPARSE:
-                return Read(_sparse(path), None, True)
+                if choice.given():
+                    raise ValueError(f"{choice.given()[0]} is for points; {path} is a graph.")
+                graph = _sparse(path)
+                size = f"{graph.shape[0]:,} vertices, {graph.nnz:,} entries"
+                return Read(graph, None, True, f"read {path}: a graph of {size}")
             if len(names) != 1:
                 held = ", ".join(sorted(names)) or "nothing"
                 raise ValueError(
                     f"{path} holds {held}: expected one array, or a graph written by "
                     "scipy.sparse.save_npz."
                 )
-            return Read(_checked(_member(path, arrays, *names), path, distances), None, False)
+            values = _checked(_member(path, arrays, *names), path, distances)
+            return _of_array(values, path, distances, choice)
         finally:
             arrays.close()
 

@@ -50,8 +50,8 @@ _PARTS = {
     "    Radii of the panels. None: births and deaths of the chosen clusters.",
     "strata": "strata : array-like, shape (n_samples,), optional\n"
     "    Layer of each sample, drawn from left to right. None: the layers given to ``fit``;\n"
-    "    without any, points are drawn by their first two columns and graphs by classical\n"
-    "    scaling of their shortest paths.",
+    "    without any, points are drawn by their columns, or by the first two principal\n"
+    "    components of more than two, and graphs by classical scaling of their shortest paths.",
     "tree": "tree : MergeTree\n    The tree, as :func:`neurotopo.merge_tree` returns it.",
     "xylabel": 'xlabel, ylabel : str, default=""\n    Labels of the axes.',
     "paper": "References\n----------\n"

@@ -60,8 +60,8 @@ def test_tabs_and_a_single_column(tmp_path):
         ("\n \n", " is empty."),
         ("x,y\n", " has a line of headings and nothing below it."),
         ("name\na\nb\n", ": there is no column of numbers."),
-        ("x,y\n0,0\n1\n", ", line 3: 1 cells, expected 2."),
-        ("x,y\n0,0\n\n1,2,3\n", ", line 4: 3 cells, expected 2."),
+        ("x,y\n0,0\n1\n", ", line 3: 1 cells, expected 2; the separator is a comma."),
+        ("x,y\n0,0\n\n1,2,3\n", ", line 4: 3 cells, expected 2; the separator is a comma."),
         ("x,y\n0,0\n1,two\n", ", line 3, column 2 (y): 'two' is not a finite number."),
         ("0,0\n1,two\n", ", line 2, column 2: 'two' is not a finite number."),
         ("0,0\nb,1\n", ", line 2, column 1: 'b' is not a finite number."),
@@ -133,7 +133,7 @@ def test_faulty_files_end_in_one_sentence(name, write, error, tmp_path, capsys):
         (["--precomputed"], "must be square"),
         (["--out", "points.csv"], "is the file to be read"),
         (["--out", "."], "is a folder"),
-        (["--min-cluster-size", "0"], "min-cluster-size"),
+        (["--min-cluster-size", "0"], "'min_cluster_size' parameter"),
     ],
 )
 def test_faulty_options_end_in_one_sentence(options, error, tmp_path, capsys, monkeypatch):
@@ -157,12 +157,17 @@ def test_the_page_shows_what_the_clusterer_finds(tmp_path, capsys):
     file = tmp_path / "points.csv"
     rows = [f"<b>{i}</b>,{x!r},{y!r}" for i, (x, y) in enumerate(X.tolist())]
     file.write_text("\n".join(["name,x,y", *rows]))
-    assert main(["explore", str(file), "--tau", "0.3", "--nested", "--scale", "log"]) == 0
+    options = ["--paper", "--tau", "0.3", "--nested", "--scale", "log"]
+    assert main(["explore", str(file), *options]) == 0
     page = tmp_path / "points.explore.html"
     clusterer = nt.NTCClusterer.paper(tau=0.3, nested=True, scale="log").fit(X)
-    said = capsys.readouterr().out
     none = int((clusterer.labels_ < 0).sum())
-    assert said == f"{clusterer.n_clusters_} clusters of 50 samples; {none} in none\nwrote {page}\n"
+    assert capsys.readouterr().out.splitlines() == [
+        f"read {file}: 50 rows, 2 columns (x, y); separator comma, decimal point, headings in line "
+        "1; names from column name",
+        f"{clusterer.n_clusters_} clusters of 50 samples; {none} in none",
+        f"wrote {page}",
+    ]
     data = _data(page)
     assert data["title"] == "points.csv"
     assert [row["size"] for row in data["chosen"]] == [len(m) for m in clusterer.clusters_]

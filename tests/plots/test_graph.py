@@ -139,8 +139,11 @@ def test_positions_given_are_used_and_those_of_points_are_their_columns():
     pos = np.random.default_rng(0).normal(size=(7, 2))
     np.testing.assert_array_equal(graph(fitted("forest"), pos=pos).positions_, pos)
     np.testing.assert_array_equal(graph(fitted("blobs")).positions_, blobs())
-    wide = NTCClusterer.paper().fit(np.column_stack([blobs(), blobs()[:, :1]]))
-    np.testing.assert_array_equal(graph(wide).positions_, blobs())
+    wide = np.column_stack([blobs(), blobs() @ [[0.5], [2.0]], np.sin(blobs())])
+    u, s, _ = np.linalg.svd(wide - wide.mean(axis=0), full_matrices=False)
+    for X in (wide, sp.csr_array(wide)):
+        at = graph(NTCClusterer.paper().fit(X)).positions_
+        np.testing.assert_allclose(np.abs(at), np.abs(u[:, :2] * s[:2]), atol=1e-8)
     sparse = NTCClusterer.paper().fit(sp.csr_array(blobs()))
     np.testing.assert_array_equal(graph(sparse).positions_, blobs())
     for wrong, message in [
