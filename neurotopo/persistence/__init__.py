@@ -26,7 +26,9 @@ from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.graph_persistence import GraphPersistence
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.persistence.prominence import prominences, prominent_clusters
 from neurotopo.persistence.significance import PermutationTest, benjamini_hochberg, permutation_test
+from neurotopo.persistence.tomato import DensityPeaks, tomato
 from neurotopo.persistence.vectorize import persistence_image, persistence_landscape
 from neurotopo.persistence.vertex_births import distance_to_measure
 
@@ -35,6 +37,7 @@ __all__ = [
     "ENGINES",
     "CandidateClusters",
     "ConfidenceBand",
+    "DensityPeaks",
     "DiagramList",
     "EdgeList",
     "GraphPersistence",
@@ -58,11 +61,14 @@ __all__ = [
     "persistence_diagrams",
     "persistence_image",
     "persistence_landscape",
+    "prominences",
+    "prominent_clusters",
     "representative_cycles",
     "sliced_wasserstein",
     "to_giotto",
     "to_gudhi",
     "to_ripser",
+    "tomato",
     "wasserstein_distance",
     "wasserstein_distances",
 ]

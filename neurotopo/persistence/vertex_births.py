@@ -25,20 +25,20 @@ __all__ = [
 ]
 
 
-def check_births(births: ArrayLike, n_samples: int) -> NDArray[np.float64]:
+def check_births(births: ArrayLike, n_samples: int, name: str = "births") -> NDArray[np.float64]:
     """Return births as float64, one finite number per sample."""
     array = np.asarray(births)
     if array.shape != (n_samples,):
         raise ValueError(
-            f"births must hold one number per sample, shape ({n_samples},), got {array.shape}."
+            f"{name} must hold one number per sample, shape ({n_samples},), got {array.shape}."
         )
     if array.dtype.kind not in "fiub":
-        raise ValueError(f"births must be real numbers, got {array.dtype}.")
+        raise ValueError(f"{name} must be real numbers, got {array.dtype}.")
     values = array.astype(np.float64)
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         raise ValueError(
-            f"births must be finite, but births[{wrong[0]}] is {values[wrong[0]]}. Leave out "
+            f"{name} must be finite, but {name}[{wrong[0]}] is {values[wrong[0]]}. Leave out "
             "samples that are never born."
         )
     return values
@@ -54,7 +54,7 @@ def adjacency_edges(X: Any) -> EdgeList:
         X = np.asarray(X)
         if X.dtype.kind != "b":
             raise ValueError(
-                'metric="lower-star" takes a graph: a sparse matrix, whose stored entries are the '
+                "a graph without lengths is a sparse matrix, whose stored entries are the "
                 f"edges, or a dense boolean one; got a dense matrix of {X.dtype}. "
                 "Pass X != 0, or np.isfinite(X) if inf is no edge."
             )
