@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from neurotopo.persistence.merge_tree import MergeTree
 
-__all__ = ["largest_prominences", "prominences", "prominent_clusters"]
+__all__ = ["n_prominent", "prominences", "prominent_clusters"]
 
 
 def prominences(tree: MergeTree) -> NDArray[np.float64]:
@@ -35,7 +35,7 @@ def prominences(tree: MergeTree) -> NDArray[np.float64]:
     return tree.elder_deaths() - tree.birth[: tree.n_samples]
 
 
-def largest_prominences(
+def n_prominent(
     prominence: NDArray[np.float64], n_parts: int, n_clusters: int | None, threshold: float | None
 ) -> int:
     """Return how many of some prominences, in descending order, are clusters; 0 counts as none."""
@@ -91,7 +91,7 @@ def prominent_clusters(
     [0, 0, 0, 1, 1, 1]
     """
     peaks, prominence = ranked_peaks(tree)
-    kept = largest_prominences(prominence, tree.n_components, n_clusters, threshold)
+    kept = n_prominent(prominence, tree.n_components, n_clusters, threshold)
     return labels_of_peaks(tree, peaks[:kept])
 
 

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.inputs import EdgeList
-from neurotopo.persistence.prominence import largest_prominences
+from neurotopo.persistence.prominence import n_prominent
 from neurotopo.persistence.tree_building import tree_of_forest
 from neurotopo.persistence.vertex_births import adjacency_edges, check_births
 
@@ -74,7 +74,7 @@ class DensityPeaks:
             Cluster k is the one of ``peaks[k]``. Every sample is in a cluster.
         """
         n, n_parts = len(self.peaks), int(np.isinf(self.prominence).sum())
-        kept = largest_prominences(self.prominence, n_parts, n_clusters, threshold)
+        kept = n_prominent(self.prominence, n_parts, n_clusters, threshold)
         ends = self.bridge[kept:]
         joined = sp.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(n, n))
         part = connected_components(joined, directed=False)[1]
