@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
@@ -125,10 +126,7 @@ def wasserstein_distance(
     >>> wasserstein_distance([[0, 4], [1, 2]], [[0, 5]])
     1.5
     """
-    _check_delta(delta)
-    for name, value in (("order", order), ("internal_p", internal_p)):
-        if not value >= 1 or (name == "order" and np.isinf(value)):
-            raise ValueError(f"{name} must be at least 1 (and order finite), got {value}.")
+    _check_wasserstein(order, internal_p, delta)
     a, b, infinite = _split(a, b)
     if infinite is None:
         return float("inf")
@@ -206,50 +204,124 @@ def sliced_wasserstein(a: ArrayLike, b: ArrayLike, *, n_directions: int = 50) ->
 
 
 def bottleneck_distances(
-    a: Sequence[ArrayLike], b: Sequence[ArrayLike], *, delta: float = 0.0
+    X: Sequence[ArrayLike],
+    Y: Sequence[ArrayLike] | None = None,
+    *,
+    delta: float = 0.0,
+    n_jobs: int | None = None,
 ) -> NDArray[np.float64]:
-    """Return the bottleneck distances of two lists of diagrams, dimension by dimension.
+    """Compute the matrix of bottleneck distances between diagrams of one dimension.
+
+    Parameters
+    ----------
+    X : sequence of array-like of shape (n_bars, 2)
+        Diagrams, for example the result of :class:`neurotopo.GraphPersistence` with a number for
+        ``homology_dimensions``.
+    Y : sequence of array-like of shape (n_bars, 2) or None, default=None
+        Further diagrams. None: those of X.
+    delta : float, default=0.0
+        Relative error allowed, see :func:`bottleneck_distance`.
+    n_jobs : int or None, default=None
+        Threads. The result does not depend on it.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_diagrams_X, n_diagrams_Y)
+        The distances. Without Y the matrix is symmetric with zeros on its diagonal: a
+        ``metric="precomputed"`` of a clusterer or a kernel. ``inf`` where the numbers of bars that
+        never die differ.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from neurotopo import persistence_diagrams
-    >>> from neurotopo.persistence.diagram_distances import bottleneck_distances
-    >>> square = np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
-    >>> one, other = (persistence_diagrams(k * square, "manhattan") for k in (1, 2))
-    >>> bottleneck_distances(one, other)
-    array([1., 1.])
+    >>> from neurotopo.persistence import bottleneck_distances
+    >>> diagrams = [[[0, 2]], [[0, 5]], []]
+    >>> bottleneck_distances(diagrams)
+    array([[0. , 2.5, 1. ],
+           [2.5, 0. , 2.5],
+           [1. , 2.5, 0. ]])
+    >>> bottleneck_distances(diagrams, [[[0, 6]]]).ravel()
+    array([3., 1., 3.])
     """
-    return _by_dimension(bottleneck_distance, a, b, delta=delta)
+    _check_delta(delta)
+    return _distances(bottleneck_distance, X, Y, n_jobs, delta=delta)
 
 
 def wasserstein_distances(
-    a: Sequence[ArrayLike],
-    b: Sequence[ArrayLike],
+    X: Sequence[ArrayLike],
+    Y: Sequence[ArrayLike] | None = None,
     order: float = 1.0,
     internal_p: float = np.inf,
     *,
     delta: float = 0.0,
+    n_jobs: int | None = None,
 ) -> NDArray[np.float64]:
-    """Return the Wasserstein distances of two lists of diagrams, dimension by dimension.
+    """Compute the matrix of Wasserstein distances between diagrams of one dimension.
+
+    Parameters
+    ----------
+    X : sequence of array-like of shape (n_bars, 2)
+        Diagrams.
+    Y : sequence of array-like of shape (n_bars, 2) or None, default=None
+        Further diagrams. None: those of X.
+    order, internal_p, delta : float
+        See :func:`wasserstein_distance`.
+    n_jobs : int or None, default=None
+        Threads. The result does not depend on it.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_diagrams_X, n_diagrams_Y)
+        The distances, as by :func:`bottleneck_distances`.
 
     Examples
     --------
     >>> from neurotopo.persistence import wasserstein_distances
-    >>> wasserstein_distances([[[0, 4]], [[1, 2]]], [[[0, 5]], [[1, 2]]])
-    array([1., 0.])
+    >>> wasserstein_distances([[[0, 4]], [[1, 2]]], [[[0, 5], [1, 2]]])
+    array([[1.5],
+           [2.5]])
     """
-    return _by_dimension(
-        wasserstein_distance, a, b, order=order, internal_p=internal_p, delta=delta
-    )
+    _check_wasserstein(order, internal_p, delta)
+    options = {"order": order, "internal_p": internal_p, "delta": delta}
+    return _distances(wasserstein_distance, X, Y, n_jobs, **options)
 
 
-def _by_dimension(
-    distance: Callable[..., float], a: Sequence[ArrayLike], b: Sequence[ArrayLike], **options: Any
+def _distances(
+    distance: Callable[..., float],
+    X: Sequence[ArrayLike],
+    Y: Sequence[ArrayLike] | None,
+    n_jobs: int | None,
+    **options: Any,
 ) -> NDArray[np.float64]:
-    if len(a) != len(b):
-        raise ValueError(f"the lists hold {len(a)} and {len(b)} diagrams: give as many of each.")
-    return np.array([distance(x, y, **options) for x, y in zip(a, b, strict=True)])
+    rows = _check_diagrams(X, "X")
+    columns = rows if Y is None else _check_diagrams(Y, "Y")
+
+    def row(i: int) -> list[float]:
+        others = columns[i + 1 :] if Y is None else columns
+        return [distance(rows[i], other, **options) for other in others]
+
+    matrix = np.zeros((len(rows), len(columns)))
+    parts = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(row)(i) for i in range(len(rows)))
+    for i, values in enumerate(parts):
+        matrix[i, len(columns) - len(values) :] = values
+    return matrix if Y is not None else np.maximum(matrix, matrix.T)
+
+
+def _check_diagrams(diagrams: Sequence[ArrayLike], name: str) -> list[Diagram]:
+    """Check a list of diagrams of one dimension each."""
+    for k, entry in enumerate(diagrams):
+        if isinstance(entry, list | tuple) and any(np.ndim(part) == 2 for part in entry):
+            raise ValueError(
+                f"{name}[{k}] has several diagrams, one per dimension; compare one dimension at a "
+                f"time, for example [entry[0] for entry in {name}]."
+            )
+    return [check_diagram(entry, f"{name}[{k}]") for k, entry in enumerate(diagrams)]
+
+
+def _check_wasserstein(order: float, internal_p: float, delta: float) -> None:
+    _check_delta(delta)
+    for name, value in (("order", order), ("internal_p", internal_p)):
+        if not value >= 1 or (name == "order" and np.isinf(value)):
+            raise ValueError(f"{name} must be at least 1 (and order finite), got {value}.")
 
 
 def _check_delta(delta: float) -> None:
