@@ -17,6 +17,7 @@ from .persistence.build import merge_tree as merge_tree
 from .persistence.diagrams import persistence_diagrams as persistence_diagrams
 from .persistence.graph_persistence import GraphPersistence as GraphPersistence
 from .persistence.merge_tree import MergeTree as MergeTree
+from .persistence.point_cloud_persistence import PointCloudPersistence as PointCloudPersistence
 from .tuning.tuner import NeuronTuner as NeuronTuner
 
 __version__: str

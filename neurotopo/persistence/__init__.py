@@ -26,6 +26,7 @@ from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.graph_persistence import GraphPersistence
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.persistence.point_cloud_persistence import PointCloudPersistence
 from neurotopo.persistence.prominence import prominences, prominent_clusters
 from neurotopo.persistence.significance import PermutationTest, benjamini_hochberg, permutation_test
 from neurotopo.persistence.tomato import DensityPeaks, tomato
@@ -43,6 +44,7 @@ __all__ = [
     "GraphPersistence",
     "MergeTree",
     "PermutationTest",
+    "PointCloudPersistence",
     "RepresentativeCycle",
     "SpanningForest",
     "benjamini_hochberg",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -97,6 +97,7 @@ def bottleneck_band(
     n_resamples: int = 200,
     mass: float = 0.1,
     subsample_size: int | None = None,
+    metric_params: Mapping[str, Any] | None = None,
     random_state: int | np.random.RandomState | None = None,
     n_jobs: int | None = None,
 ) -> ConfidenceBand:
@@ -121,6 +122,9 @@ def bottleneck_band(
         Smaller groups cannot be detected; a larger share is less noisy.
     subsample_size : int or None, default=None
         For ``method="subsample"``: points of a subsample. None: ``n ** (2 / 3)``, rounded up.
+    metric_params : mapping, optional
+        Parameters of the metric, see :func:`neurotopo.persistence_diagrams`. Variances that the
+        metric takes from the data are those of the whole sample, in every resample.
     random_state : int, RandomState or None, default=None
         Seed of the resamples.
     n_jobs : int or None, default=None
@@ -198,6 +202,8 @@ def bottleneck_band(
         raise ValueError(f"mass must be a positive share of at most 1, got {mass}.")
     if method != "subsample" and subsample_size is not None:
         raise ValueError('subsample_size is for method="subsample".')
+    if metric_params:
+        X, metric = _matrix(X, metric, metric_params), "precomputed"
     diagram, distance = _RESAMPLING[method](X, metric, dimension, mass, subsample_size)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
     results = Parallel(n_jobs=n_jobs, prefer="threads")(
@@ -318,8 +324,10 @@ _RESAMPLING: dict[str, Callable[[Any, Any, int, float, int | None], _Resampling]
 }
 
 
-def _matrix(X: Any, metric: Any) -> NDArray[np.float64]:
-    graph = as_graph(X, metric)
+def _matrix(
+    X: Any, metric: Any, metric_params: Mapping[str, Any] | None = None
+) -> NDArray[np.float64]:
+    graph = as_graph(X, metric, metric_params)
     dense = graph.to_dense() if isinstance(graph, EdgeList) else graph.astype(np.float64)
     np.fill_diagonal(dense, 0.0)
     return dense

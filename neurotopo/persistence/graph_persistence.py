@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -56,11 +56,17 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     max_radius : float or None, default=None
         Longer edges are left out.
     essential : {"keep", "drop", "cap"} or float, default="keep"
-        Bars that never die keep the death ``inf``, are left out, or end at ``max_radius`` (None: at
-        the longest edge of their graph) or at the number given. Bars that would end at or before
-        their birth are left out. Most of ``gudhi.representations`` takes finite bars only.
+        Bars that never die keep the death ``inf``, are left out, or end at a cap or at the number
+        given. The cap is ``max_radius``; if it is None, the largest distance of a point cloud, but
+        twice the longest edge of a graph, so that loops born with this edge (in an unweighted graph
+        all of them) keep a positive length. Bars that would end at or before their birth are left
+        out: with ``"cap"`` those born at ``max_radius``, and all that never die in a graph without
+        edges of positive length. Most of ``gudhi.representations`` takes finite bars only.
     coeff : int, default=2
         Prime order of the field of coefficients.
+    metric_params : mapping or None, default=None
+        Parameters of the metric, see :func:`neurotopo.persistence_diagrams`. By default
+        ``"seuclidean"`` and ``"mahalanobis"`` take the variances of each point cloud by itself.
     n_jobs : int or None, default=None
         Threads; one graph is one task.
 
@@ -76,6 +82,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     See Also
     --------
     neurotopo.persistence_diagrams : The diagrams of one graph.
+    neurotopo.PointCloudPersistence : The same for point clouds only.
 
     Notes
     -----
@@ -124,6 +131,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         "max_radius": [Interval(Real, 0, None, closed="both"), None],
         "essential": [StrOptions({"keep", "drop", "cap"}), Interval(Real, 0, None, closed="left")],
         "coeff": [Interval(Integral, 2, 251, closed="both")],
+        "metric_params": [Mapping, None],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
             Interval(Integral, None, -1, closed="right"),
@@ -141,6 +149,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         max_radius: float | None = None,
         essential: str | float = "keep",
         coeff: int = 2,
+        metric_params: Mapping[str, Any] | None = None,
         n_jobs: int | None = None,
     ):
         self.metric = metric
@@ -150,6 +159,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         self.max_radius = max_radius
         self.essential = essential
         self.coeff = coeff
+        self.metric_params = metric_params
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
@@ -170,6 +180,8 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         """
         if self.weight_map is not None and self._takes_points():
             raise ValueError("weight_map is for graphs, but a metric says that X holds points.")
+        if self.metric_params and not self._takes_points():
+            raise ValueError("metric_params is for points, but without a metric X holds graphs.")
         self.homology_dimensions_ = _check_dimensions(self.homology_dimensions)
         self._one_diagram = isinstance(self.homology_dimensions, Integral)
         self._samples(X, reset=True)
@@ -236,8 +248,8 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     def _rows(self, X: Any, *, reset: bool) -> tuple[Iterable[Any], int]:
         if self._takes_points():
             raise ValueError(
-                "With a metric X is a list of point clouds or a three-dimensional array. For one "
-                "cloud pass [X]."
+                "Point clouds are a list of arrays of points, or a three-dimensional array. For "
+                "one cloud pass [X]."
             )
         _refuse_one_matrix(X)
         table = validate_data(self, X, reset=reset, dtype=np.float64)
@@ -264,6 +276,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
                 self.engine,
                 max_radius=self.max_radius,
                 coeff=self.coeff,
+                metric_params=self.metric_params,
             )
             return self._end([diagrams[d] for d in self.homology_dimensions_], sample)
         except (TypeError, ValueError) as error:
@@ -313,7 +326,9 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         elif self.max_radius is not None and np.isfinite(self.max_radius):
             cap = float(self.max_radius)
         else:
-            cap = _longest(sample, self._metric())
+            graph = as_graph(sample, self._metric(), self.metric_params)
+            cap = _longest(graph) * (1.0 if self._takes_points() else 2.0)
+            cap = min(cap, np.finfo(np.float64).max)
         ended = [np.where(np.isinf(diagram), cap, diagram) for diagram in diagrams]
         ended = [diagram[diagram[:, 0] < diagram[:, 1]] for diagram in ended]
         return [diagram[np.lexsort((diagram[:, 1], diagram[:, 0]))] for diagram in ended]
@@ -354,9 +369,8 @@ def _refuse_one_matrix(X: Any) -> None:
         )
 
 
-def _longest(sample: Any, metric: Any) -> float:
+def _longest(graph: EdgeList | NDArray[np.floating[Any]]) -> float:
     """Length of the longest edge, 0 if there is none."""
-    graph = as_graph(sample, metric)
     if isinstance(graph, EdgeList):
         return float(graph.length.max(initial=0.0))
     return float(graph[np.isfinite(graph)].max(initial=0.0))

@@ -272,3 +272,14 @@ def test_components_that_a_resample_may_miss():
 def test_options(options, message):
     with pytest.raises(ValueError, match=message):
         bottleneck_band(circle(10, 0), **options)
+
+
+@pytest.mark.parametrize("method", ["dtm", "bootstrap", "subsample"])
+def test_metric_params(method):
+    X = circle(30, 0)
+    options = {"method": method, "n_resamples": 10, "random_state": 0}
+    band = bottleneck_band(X, "minkowski", metric_params={"p": 1}, **options)
+    same = bottleneck_band(squareform(pdist(X, "cityblock")), "precomputed", **options)
+    np.testing.assert_allclose(band.distances, same.distances, rtol=1e-9)
+    np.testing.assert_allclose(band.diagram, same.diagram, rtol=1e-9)
+    assert band.radius != bottleneck_band(X, **options).radius

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
@@ -253,9 +254,30 @@ class TestEssential:
     def test_drop(self):
         assert self.diagrams("drop") == [[[0, 1], [0, 1], [0, 1]], []]
 
-    def test_cap_at_the_longest_edge(self):
-        # the loop is born there
-        assert self.diagrams("cap") == [[[0, 1], [0, 1], [0, 1], [0, 2]], []]
+    def test_cap_at_twice_the_longest_edge(self):
+        # the loop is born with the longest edge
+        assert self.diagrams("cap") == [[[0, 1], [0, 1], [0, 1], [0, 4]], [[2, 4]]]
+
+    @pytest.mark.parametrize("length", [1.0, 0.25, 1e300])
+    def test_cap_of_unweighted_graphs(self, length):
+        n = 6
+        cycle, path = nx.cycle_graph(n), nx.path_graph(n)
+        graphs = [nx.to_scipy_sparse_array(g) * length for g in (cycle, path, nx.complete_graph(n))]
+        capped = GraphPersistence(essential="cap").fit_transform(graphs)
+        for h0, _ in capped:
+            assert h0.tolist() == [[0, length]] * (n - 1) + [[0, 2 * length]]
+        assert [h1.tolist() for _, h1 in capped] == [[[length, 2 * length]], [], []]
+        theta = nx.compose(cycle, nx.Graph([(0, 3), (8, 9)]))  # two loops, two components
+        (entry,) = GraphPersistence(essential="cap").fit_transform(
+            [nx.to_scipy_sparse_array(theta)]
+        )
+        assert [sum(diagram[:, 1] == 2) for diagram in entry] == [2, 2]
+
+    def test_cap_of_the_longest_lengths(self):
+        graph = np.where(np.isinf(self.ring), np.inf, self.ring * 8e307)
+        h0, h1 = GraphPersistence(essential="cap").fit_transform([graph])[0]
+        assert np.isfinite(h0).all()
+        assert (len(h0), len(h1)) == (4, 1)
 
     def test_cap_at_max_radius(self):
         assert self.diagrams("cap", max_radius=3.0) == [[[0, 1], [0, 1], [0, 1], [0, 3]], [[2, 3]]]
@@ -267,7 +289,7 @@ class TestEssential:
     @pytest.mark.parametrize("form", [np.asarray, as_sparse, EdgeList.from_dense])
     def test_cap_of_every_form(self, form):
         (entry,) = GraphPersistence(essential="cap").fit_transform([form(self.ring)])
-        assert entry[0][-1].tolist() == [0, 2]
+        assert entry[0][-1].tolist() == [0, 4]
 
     def test_cap_of_points(self):
         persistence = GraphPersistence("euclidean", 0, essential="cap")
@@ -376,6 +398,7 @@ class TestErrors:
             {"essential": -1.0},
             {"coeff": 1},
             {"n_jobs": 1.5},
+            {"metric_params": 2},
         ],
     )
     def test_parameters(self, options):
@@ -390,3 +413,7 @@ class TestErrors:
             strict=True,
         ):
             assert_same(a, b)
+
+    def test_metric_params_of_graphs(self):
+        with pytest.raises(ValueError, match="metric_params is for points"):
+            GraphPersistence(metric_params={"p": 1}).fit(graphs())
