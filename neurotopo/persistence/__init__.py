@@ -32,6 +32,7 @@ from neurotopo.persistence.significance import PermutationTest, benjamini_hochbe
 from neurotopo.persistence.tomato import DensityPeaks, tomato
 from neurotopo.persistence.vectorize import persistence_image, persistence_landscape
 from neurotopo.persistence.vertex_births import distance_to_measure
+from neurotopo.persistence.vineyard import Vineyard, vineyard
 
 __all__ = [
     "DIAGRAM_ENGINES",
@@ -47,6 +48,7 @@ __all__ = [
     "PointCloudPersistence",
     "RepresentativeCycle",
     "SpanningForest",
+    "Vineyard",
     "benjamini_hochberg",
     "bottleneck_band",
     "bottleneck_distance",
@@ -71,6 +73,7 @@ __all__ = [
     "to_gudhi",
     "to_ripser",
     "tomato",
+    "vineyard",
     "wasserstein_distance",
     "wasserstein_distances",
 ]

@@ -16,8 +16,9 @@ from matplotlib.colors import to_rgb
 from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 
-from neurotopo import plots
+from neurotopo import merge_tree, plots
 from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.persistence import vineyard
 from neurotopo.plots._palette import OKABE_ITO, UNCLUSTERED, colors_of, swatches
 from neurotopo.plots._series import columns_for, look, short
 from neurotopo.plots.effects import EffectsDisplay
@@ -26,6 +27,7 @@ from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.plots.suppression import SuppressionDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.plots.sweep import SweepDisplay
+from neurotopo.plots.vineyard import VineyardDisplay
 from tests.support.plots import CASES, assert_artists, fitted, new_axes
 
 NAN = float("nan")
@@ -90,7 +92,15 @@ def scaling(ax=None, ugly=False):
     return ScalingDisplay.from_means([1e5, 1e6], means, xlabel="weights", log=True, ax=ax)
 
 
-STUDY = (suppression, grid, layers, sweep, effects, scaling)
+def vines(ax=None, ugly=False):
+    if ugly:
+        alone = vineyard([[0.0]], [-1e300, 1], tree_of=lambda X, k: merge_tree(X), name=UGLY)
+        return VineyardDisplay.from_vineyard(alone, ax=ax)
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    return VineyardDisplay.from_vineyard(vineyard(X, [2, 4, 8]), ax=ax)
+
+
+STUDY = (suppression, grid, layers, sweep, effects, scaling, vines)
 DISPLAYS = [getattr(plots, name) for name in plots.__all__]
 by_name = pytest.mark.parametrize("display", DISPLAYS, ids=lambda each: each.__name__)
 of_a_study = pytest.mark.parametrize("make", STUDY, ids=lambda each: each.__name__)
@@ -239,7 +249,7 @@ def test_legends_and_texts_stay_inside_the_figure(make, ugly):
 
 
 def test_imports_load_neither_matplotlib_nor_pyplot_nor_torch_before_they_are_needed():
-    names = ("suppression", "suppression_grid", "layers", "sweep", "effects")
+    names = ("suppression", "suppression_grid", "layers", "sweep", "effects", "vineyard")
     script = (
         "import sys, neurotopo; assert 'matplotlib' not in sys.modules; import neurotopo.plots; "
         + "".join(f"import neurotopo.plots.{name}; " for name in names)
