@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from neurotopo.persistence.conversions import check_diagram
 
@@ -22,6 +25,8 @@ __all__ = [
 
 Diagram = NDArray[np.float64]
 
+_DENSE_PAIRS = 2**22  # pairs of points of which a matrix is made, of 32 MB
+
 
 def bottleneck_distance(a: ArrayLike, b: ArrayLike, *, delta: float = 0.0) -> float:
     """Return the bottleneck distance of two diagrams of one dimension.
@@ -34,8 +39,7 @@ def bottleneck_distance(a: ArrayLike, b: ArrayLike, *, delta: float = 0.0) -> fl
         Diagrams. Bars that never die are matched in order of birth; if their numbers differ, the
         distance is ``inf``.
     delta : float, default=0.0
-        Relative error allowed, to be faster on diagrams of thousands of points. 0: exact up to
-        rounding, relative to the largest coordinate.
+        Relative error allowed, to be faster on diagrams of thousands of points. 0: exact.
 
     Returns
     -------
@@ -44,9 +48,13 @@ def bottleneck_distance(a: ArrayLike, b: ArrayLike, *, delta: float = 0.0) -> fl
 
     Notes
     -----
-    Computed by Hera, in gudhi's build of it [1]_ (BSD licence; gudhi's own
-    ``bottleneck_distance`` is under the GPL and is not used). Diagrams whose points are all born
-    at one radius, as in dimension 0, are matched by sorting.
+    Computed by a search for the smallest radius at which the long bars of each diagram can be
+    matched into the other (:func:`scipy.sparse.csgraph.maximum_bipartite_matching`). Diagrams whose
+    points are all born at one radius, as in dimension 0, are matched by sorting.
+
+    With ``delta``, and for thousands of points, Hera is used, in gudhi's build of it [1]_ (BSD
+    licence; gudhi's own ``bottleneck_distance`` is under the GPL and is not used). It rounds,
+    relative to the largest coordinate.
 
     References
     ----------
@@ -69,12 +77,49 @@ def bottleneck_distance(a: ArrayLike, b: ArrayLike, *, delta: float = 0.0) -> fl
     births = np.append(a[:, 0], b[:, 0])
     if (births == births[0]).all():
         return max(essential, _from_one_birth(np.diff(a).ravel(), np.diff(b).ravel()))
-    from gudhi import hera
-
     # Hera compares with absolute tolerances; a power of two brings lengths near 1 and back exactly
     exponent = int(np.frexp(max(a.max(initial=0.0), b.max(initial=0.0), -births.min()))[1])
-    scaled = hera.bottleneck_distance(np.ldexp(a, -exponent), np.ldexp(b, -exponent), delta)
-    return max(essential, float(np.ldexp(scaled, exponent)))
+    scaled_a, scaled_b = np.ldexp(a, -exponent), np.ldexp(b, -exponent)
+    if delta > 0 or len(a) * len(b) > _DENSE_PAIRS:
+        from gudhi import hera
+
+        distance = hera.bottleneck_distance(scaled_a, scaled_b, delta)
+    else:
+        distance = _by_matchings(scaled_a, scaled_b)
+    return max(essential, float(np.ldexp(distance, exponent)))
+
+
+def _by_matchings(a: Diagram, b: Diagram) -> float:
+    """Bottleneck distance as the smallest radius that suffices, by bisection.
+
+    A radius t suffices if bars longer than 2t have partners within t. It is enough to match those
+    of a and those of b apart: then some matching covers both (Mendelsohn and Dulmage).
+    """
+    alone_a, alone_b = ((x[:, 1] - x[:, 0]) / 2 for x in (a, b))
+    moves = np.maximum(np.abs(a[:, None, 0] - b[None, :, 0]), np.abs(a[:, None, 1] - b[None, :, 1]))
+
+    def suffices(t: float) -> bool:
+        near = moves <= t
+        return _rows_can_be_matched(near[alone_a > t]) and _rows_can_be_matched(near.T[alone_b > t])
+
+    low = max(
+        np.minimum(alone_a, moves.min(axis=1, initial=np.inf)).max(initial=0.0),
+        np.minimum(alone_b, moves.min(axis=0, initial=np.inf)).max(initial=0.0),
+    )
+    radii = np.concatenate([moves.ravel(), alone_a, alone_b])
+    high = max(alone_a.max(initial=0.0), alone_b.max(initial=0.0))
+    radii = np.unique(radii[(radii >= low) & (radii <= high)])
+    return float(radii[bisect_left(radii, True, key=suffices)])
+
+
+def _rows_can_be_matched(near: NDArray[np.bool_]) -> bool:
+    """Whether all rows of a bipartite graph can be matched, each to another column."""
+    if len(near) == 0:
+        return True
+    rows, columns = np.nonzero(near)
+    start = np.searchsorted(rows, np.arange(len(near) + 1))
+    graph = sp.csr_array((np.ones(len(rows), np.int8), columns, start), shape=near.shape)
+    return bool((maximum_bipartite_matching(graph, perm_type="column") >= 0).all())
 
 
 def _from_one_birth(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

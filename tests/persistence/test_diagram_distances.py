@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import pdist, squareform
 
 from neurotopo import GraphPersistence, merge_tree, persistence_diagrams
+from neurotopo.persistence import diagram_distances
 from neurotopo.persistence.diagram_distances import (
     bottleneck_distance,
     bottleneck_distances,
@@ -82,6 +83,14 @@ def test_bottleneck_equals_persim_on_larger_diagrams(born_together):
             x[:, 0] *= not born_together
             x[:, 1] += x[:, 0]
         assert bottleneck_distance(a, b) == pytest.approx(persim.bottleneck(a, b), rel=1e-12)
+
+
+def test_hera_where_a_matrix_of_pairs_would_be_large(monkeypatch):
+    rng = np.random.default_rng(2)
+    a, b = (np.sort(rng.uniform(size=(n, 2)), axis=1) for n in (60, 45))
+    exact = bottleneck_distance(a, b)
+    monkeypatch.setattr(diagram_distances, "_DENSE_PAIRS", 0)
+    assert bottleneck_distance(a, b) == pytest.approx(exact, rel=1e-12)
 
 
 @settings(max_examples=200)
