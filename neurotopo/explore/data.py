@@ -19,7 +19,7 @@ from neurotopo.explore.sampled_tree import SampledTree, branch_colors, shown_tre
 from neurotopo.persistence.clusters import CandidateClusters, candidate_clusters
 from neurotopo.persistence.merge_tree import MergeTree
 
-__all__ = ["explore", "explorer_data", "labels_at"]
+__all__ = ["RadiusRounding", "explore", "explorer_data", "labels_at"]
 
 _MOST_SAMPLES, _MOST_BARS, _MOST_CHOSEN = 20_000, 500, 500
 _LONGEST_NAME = 200
@@ -100,7 +100,7 @@ def explorer_data(
         drawing = drawing_of_tree(tree, shown, positions, strata)
     else:
         drawing = drawing_of_clusterer(clusterer, shown, positions, strata)
-    radii = _Rounding.of(tree.birth)
+    radii = RadiusRounding.of(tree.birth)
     chosen = np.zeros(0, dtype=np.intp) if clusterer is None else clusterer.nodes_
     starts, counts = shown.ranges(tree, chosen)
     color = branch_colors(shown, shown.clusters_at(starts, counts))
@@ -210,14 +210,15 @@ def explore(source: NTCClusterer | MergeTree, path: str | os.PathLike[str], **op
     return write_page(explorer_data(source, **options), path)
 
 
-class _Rounding:
+class RadiusRounding:
     """Rounds radii to the fewest significant digits that keep different ones different."""
 
     def __init__(self, digits: int) -> None:
         self.digits = digits
 
     @classmethod
-    def of(cls, radii: NDArray[np.float64]) -> _Rounding:
+    def of(cls, radii: NDArray[np.float64]) -> RadiusRounding:
+        """Return the rounding for some radii."""
         values = np.unique(radii)
         for digits in _DIGITS[:-1]:
             if len(np.unique(cls(digits).list(values))) == len(values):
@@ -225,12 +226,15 @@ class _Rounding:
         return cls(_DIGITS[-1])
 
     def __call__(self, radius: float) -> float:
+        """Round a radius."""
         return float(f"{radius:.{self.digits}g}")
 
     def list(self, radii: ArrayLike) -> list[float]:
+        """Round several radii."""
         return [self(radius) for radius in np.asarray(radii).tolist()]
 
     def death(self, radius: float) -> float | None:
+        """Round a death; None if it is infinite."""
         return self(radius) if np.isfinite(radius) else None
 
 
@@ -323,7 +327,7 @@ def _bars(
     clusterer: NTCClusterer | None,
     shown: SampledTree,
     color: NDArray[np.intp],
-    radii: _Rounding,
+    radii: RadiusRounding,
 ) -> tuple[dict[str, list[Any]], list[str]]:
     """Return the most persistent clusters, chosen ones first, column by column."""
     scale = "difference" if clusterer is None else clusterer.scale
@@ -357,7 +361,7 @@ def _chosen(
     clusterer: NTCClusterer | None,
     starts: NDArray[np.intp],
     counts: NDArray[np.intp],
-    radii: _Rounding,
+    radii: RadiusRounding,
     remarks: tuple[str, Sequence[str]] | None,
 ) -> list[dict[str, Any]] | None:
     if clusterer is None:

@@ -349,12 +349,20 @@ class MergeTree(Explorable):
         >>> merge_tree(lengths, births=[0.5, 0.2, 0.0]).elder_deaths().tolist()
         [1.0, 2.0, inf]
         """
+        return self.death[self.elder_nodes()]
+
+    def elder_nodes(self) -> NDArray[np.intp]:
+        """Return the largest node of which each sample is the oldest, see :meth:`elder_deaths`.
+
+        Returns
+        -------
+        ndarray of int, shape (n_samples,)
+        """
         eldest, age = self._eldest()
-        last = self.parent < 0
-        last |= eldest[self.parent] != eldest  # the stage at which the component merges
-        deaths = np.empty(self.n_samples)
-        deaths[age[eldest[last]]] = self.death[last]
-        return deaths
+        last = np.flatnonzero((self.parent < 0) | (eldest[self.parent] != eldest))
+        nodes = np.empty(self.n_samples, dtype=np.intp)
+        nodes[age[eldest[last]]] = last
+        return nodes
 
     def _eldest(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the rank in age of the oldest sample of every node, and the samples by age."""

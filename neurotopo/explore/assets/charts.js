@@ -156,7 +156,7 @@ class Charts {
 
   describe(bar) {
     const { bars } = this.data;
-    const name = bars.chosen[bar] >= 0 ? `chosen cluster ${bars.chosen[bar]}, ` : "";
+    const name = bars.chosen[bar] >= 0 ? `${chosenName(this.data)} ${bars.chosen[bar]}, ` : "";
     return (
       `${name}${countedOf(this.data, bars.size[bar])}, born at ${radiusText(bars.birth[bar])}, ` +
       (bars.death[bar] === null ? "never dies" : `dies at ${radiusText(bars.death[bar])}`)

@@ -20,6 +20,11 @@ function counted(n, one, many) {
   return n.toLocaleString("en") + " " + (n === 1 ? one : many);
 }
 
+/** Name what the colours of chosen clusters stand for. */
+function chosenName(data) {
+  return data.chosen_name || "chosen cluster";
+}
+
 /** Count the samples of a clustering by the name they have there. */
 function countedOf(data, n) {
   return counted(n, data.unit[0], data.unit[1]);

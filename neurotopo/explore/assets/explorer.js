@@ -36,6 +36,7 @@ class Explorer {
       this.stop();
       this.setRadius(this.scale.radius(Number(this.slider.value) / STEPS));
     });
+    this.sliceSlider.addEventListener("input", () => this.showSlice(Number(this.sliceSlider.value)));
     this.before.addEventListener("click", () => this.step(-1));
     this.after.addEventListener("click", () => this.step(1));
     this.play.addEventListener("click", () => (this.playing ? this.stop() : this.start()));
@@ -66,8 +67,32 @@ class Explorer {
     this.sized.observe(this.element);
   }
 
-  /** Take other data. */
+  /** Take other data: of one clustering, or of slices with a slider over them. */
   show(data) {
+    this.series = data.slices ? data : null;
+    this.sliceLine.hidden = !this.series;
+    if (!this.series) {
+      this.showOne(data);
+      return;
+    }
+    this.sliceSlider.max = data.slices.length - 1;
+    this.mode = "chosen";
+    this.showSlice(0);
+  }
+
+  /** Show a slice, in the same colours as the one before. */
+  showSlice(k) {
+    const { slices, slice_names: names, title } = this.series;
+    const { mode } = this;
+    this.slice = k;
+    this.sliceSlider.value = String(k);
+    this.sliceName.textContent = names[k];
+    this.sliceSlider.setAttribute("aria-valuetext", names[k]);
+    this.showOne({ ...slices[k], title });
+    this.setMode(mode);
+  }
+
+  showOne(data) {
     this.stop();
     this.data = data;
     this.hovered = null;
@@ -91,6 +116,7 @@ class Explorer {
     this.mode = "radius";
     this.modes.inputs.radius.checked = true;
     this.modes.field.hidden = data.vertices.label === null;
+    this.modes.inputs.chosen.nextSibling.textContent = `${chosenName(data)}s`;
     this.below.hidden = data.chosen === null;
     this.leftHead.textContent = data.chosen === null ? upperFirst(data.unit[1]) : "Graph";
     const wide = data.low !== null && data.end / data.low > 100;
@@ -340,7 +366,7 @@ class Explorer {
     if (this.mode !== "chosen") return this.alive.map((k) => [clusters.color[k], clusters.size[k], ""]);
     const count = new Map();
     for (const k of vertices.label) if (k >= 0) count.set(k, (count.get(k) || 0) + 1);
-    return Array.from(count, ([k, size]) => [k, size, `cluster ${k}: `]);
+    return Array.from(count, ([k, size]) => [k, size, `${this.series ? "vine" : "cluster"} ${k}: `]);
   }
 
   /** Return what is shown, in the order of the samples: for tests and for other scripts. */
@@ -361,6 +387,7 @@ class Explorer {
       colors,
       lit: lit ? id.slice(lit.start, lit.start + lit.count).sort((a, b) => a - b) : [],
       pinned: this.pinned !== null,
+      slice: this.series ? this.slice : null,
       playing: this.playing !== null,
     };
   }

@@ -14,6 +14,11 @@ function buildParts(element, prefix, heading) {
   parts.title = add(element, level(0), "ntx-title");
   parts.about = add(element, "dl", "ntx-about");
 
+  parts.sliceLine = add(element, "div", "ntx-line ntx-slices");
+  parts.sliceName = add(parts.sliceLine, "label", "ntx-name");
+  parts.sliceName.htmlFor = `${prefix}-slice`;
+  parts.sliceSlider = add(parts.sliceLine, "input", "ntx-slice");
+  Object.assign(parts.sliceSlider, { id: `${prefix}-slice`, type: "range", min: 0, step: 1 });
   const controls = add(element, "div", "ntx-controls");
   controls.setAttribute("role", "group");
   controls.setAttribute("aria-label", "Radius");

@@ -19,7 +19,7 @@ function legendItems(entries, mode, data) {
   });
   const rest = sorted.length - items.length;
   if (rest > 0) items.push(make("li", "", `and ${counted(rest, "other", "others")}`));
-  const none = mode === "chosen" ? "no chosen cluster" : `only single ${data.unit[1]}`;
+  const none = mode === "chosen" ? `no ${chosenName(data)}` : `only single ${data.unit[1]}`;
   return sorted.length ? items : [make("li", "", none)];
 }
 
@@ -29,7 +29,7 @@ function detailText(lit, data, nameOf, kept) {
   const sample = lit.sample === undefined ? null : nameOf(lit.sample);
   if (sample !== null && lit.birth === undefined) return `${upperFirst(data.unit[0])} ${sample} is single at this radius.`;
   const chosen = lit.bar >= 0 ? data.bars.chosen[lit.bar] : -1;
-  const kind = chosen >= 0 ? `chosen cluster ${chosen}` : "cluster";
+  const kind = chosen >= 0 ? `${chosenName(data)} ${chosen}` : "cluster";
   return [
     sample === null ? upperFirst(kind) : `${upperFirst(data.unit[0])} ${sample}, in the ${kind}`,
     ` of ${countedOf(data, lit.size)}: born at ${radiusText(lit.birth)}, `,
