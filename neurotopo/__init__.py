@@ -16,7 +16,7 @@ from neurotopo._version import __version__ as __version__
 _install()
 _attribute, __dir__, __all__ = _lazy_loader.attach_stub(__name__, __file__)
 _names = frozenset(__all__)
-__all__ = [name for name in __all__ if name not in ("datasets", "explore", "studies")]
+__all__ = [name for name in __all__ if name not in ("datasets", "explore", "metrics", "studies")]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 from . import datasets as datasets
 from . import explore as explore
+from . import metrics as metrics
 from . import studies as studies
 from .cluster.ntc import NTCClusterer as NTCClusterer
 from .graphs.neuron_graph import NeuronGraph as NeuronGraph

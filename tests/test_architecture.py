@@ -15,6 +15,7 @@ LAYERS = (
     ("_version",),
     ("_codec", "_extras", "_files", "_moved", "_registry", "_upward"),
     ("persistence", "neurons"),
+    ("metrics",),
     ("cluster", "graphs"),
     ("models",),
     ("knowledge",),

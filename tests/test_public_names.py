@@ -22,6 +22,7 @@ PACKAGES = (
     "neurotopo.explore",
     "neurotopo.graphs",
     "neurotopo.knowledge",
+    "neurotopo.metrics",
     "neurotopo.models",
     "neurotopo.persistence",
     "neurotopo.plots",

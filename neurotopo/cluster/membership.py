@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,22 +12,17 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from sklearn.utils import gen_batches
 
+from neurotopo.cluster.fitted_input import FittedInput
 from neurotopo.persistence.clusters import CandidateClusters, lifetime
-from neurotopo.persistence.engines import core_distances
-from neurotopo.persistence.inputs import canonical_csr, check_distances, check_sparse_format
+from neurotopo.persistence.inputs import canonical_csr, check_sparse_format
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.persistence.metrics import cross_distances, lengths, reduction
+from neurotopo.persistence.metrics import Reduction, cross_distances, lengths
 from neurotopo.persistence.points import powers_are_normal
-from neurotopo.persistence.vertex_births import core_distances_of_samples
 
-__all__ = [
-    "attachment_radii",
-    "membership_strengths",
-    "nearest_member_labels",
-    "tree_outlier_scores",
-]
+__all__ = ["attachment_radii", "membership_strengths", "nearest_members", "tree_outlier_scores"]
 
 _AT_ONCE = 8_000_000  # distances at once: 64 MB
+_FEW = (4, 32, 256)  # nearest members that are searched for, until the answer is sure
 
 
 def attachment_radii(tree: MergeTree, min_cluster_size: int) -> NDArray[np.float64]:
@@ -77,69 +72,101 @@ def tree_outlier_scores(
     return scores
 
 
-def nearest_member_labels(
+def nearest_members(
     queries: Any,
-    samples: Any,
-    labels: NDArray[np.intp],
-    reach: NDArray[np.float64],
-    *,
-    metric: Any,
-    metric_params: Mapping[str, Any] | None = None,
+    kept: FittedInput,
+    members: NDArray[np.intp],
     min_samples: int = 1,
     n_jobs: int | None = None,
-) -> NDArray[np.intp]:
-    """Label of the nearest clustered sample, if it is nearer than its cluster's reach, else -1.
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return the smoothed distance and the nearest of some samples, for each new point.
 
-    ``queries`` are new points, or their distances to the samples; ``samples`` is the X of ``fit``;
-    ``reach`` is the death radius of each label. The other parameters are those of the clusterer.
+    ``queries`` are new points, or their distances to all samples. Of equally near samples the
+    first in the order of ``members`` counts.
     """
-    members = np.flatnonzero(labels >= 0)
-    n_queries = queries.shape[0]
-    if len(members) == 0 or n_queries == 0:
-        return np.full(n_queries, -1, dtype=np.intp)
-    if metric == "precomputed":
+    if kept.precomputed:
         rows = _rows_of_distances(queries)
-        core = np.zeros(0)
-        if min_samples > 1:
-            core = core_distances(check_distances(samples), min_samples)
-        distance, nearest = _nearest_in_blocks(rows, queries.shape, core, members, min_samples)
+        core = kept.core(min_samples) if min_samples > 1 else np.zeros(0)
+        distance, place = _nearest_in_blocks(rows, queries.shape, core, members, min_samples)
     else:
-        distance, nearest = _nearest_points(
-            queries, samples, members, metric, metric_params, min_samples, n_jobs
-        )
-    nearest_label = labels[members[nearest]]
-    return np.where(distance < reach[nearest_label], nearest_label, -1)
+        distance, place = _nearest_points(queries, kept, members, min_samples, n_jobs)
+    return distance, members[place]
 
 
 def _nearest_points(
-    queries: Any,
-    samples: Any,
-    members: NDArray[np.intp],
-    metric: Any,
-    metric_params: Mapping[str, Any] | None,
-    min_samples: int,
-    n_jobs: int | None,
+    queries: Any, kept: FittedInput, members: NDArray[np.intp], min_samples: int, n_jobs: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return the distance and the place of the nearest member of each new point."""
-    space = reduction(samples, metric, metric_params)
+    samples, space, core = kept.samples, kept.space(), kept.core(min_samples, n_jobs)
     if space is not None and sp.issparse(queries):
         queries = queries.toarray()
-    if space is not None and min_samples == 1 and powers_are_normal(space):
-        new, there = space.transform(queries), space.points[members]
-        nearest = cKDTree(there).query(new, p=space.order, workers=effective_n_jobs(n_jobs))[1]
-        nearest = np.minimum(nearest, len(members) - 1)  # too far away for its powers
-        return space.height_of(lengths(new, there[nearest], space.order)), nearest
     if sp.issparse(samples) != sp.issparse(queries):
         samples, queries = sp.csr_array(samples), sp.csr_array(queries)
-    core = core_distances_of_samples(samples, space, metric, metric_params, min_samples, n_jobs)
+    n_queries, n_samples = queries.shape[0], samples.shape[0]
+    distance, place = np.full(n_queries, np.inf), np.zeros(n_queries, dtype=np.intp)
+    left = np.arange(n_queries)
+    if space is not None and min_samples <= n_samples and powers_are_normal(space):
+        left = _search_in_space(space, queries, core, members, min_samples, n_jobs, distance, place)
 
     def rows(part: slice) -> NDArray[np.float64]:
         if space is None:
-            return cross_distances(queries[part], samples, metric, metric_params)
-        return space.cross(queries[part])
+            return cross_distances(queries[left[part]], samples, kept.metric, kept.metric_params)
+        return space.cross(queries[left[part]])
 
-    shape = queries.shape[0], samples.shape[0]
-    return _nearest_in_blocks(rows, shape, core, members, min_samples)
+    if len(left):
+        shape = len(left), n_samples
+        distance[left], place[left] = _nearest_in_blocks(rows, shape, core, members, min_samples)
+    return distance, place
+
+
+def _search_in_space(
+    space: Reduction,
+    queries: NDArray[np.float64],
+    core: NDArray[np.float64],
+    members: NDArray[np.intp],
+    min_samples: int,
+    n_jobs: int | None,
+    distance: NDArray[np.float64],
+    place: NDArray[np.intp],
+) -> NDArray[np.intp]:
+    """Fill in answers from the few nearest members in a k-d tree; return the queries left.
+
+    No other member is nearer, or as near, if the answer is below the distance of the last of the
+    few. The distances of the tree round: they only find the few.
+    """
+    new, workers = space.transform(queries), effective_n_jobs(n_jobs)
+
+    def nearest(
+        tree: cKDTree, points: NDArray[np.float64], some: NDArray[np.intp], k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        k = min(k, len(points))
+        found = tree.query(new[some], k=k, p=space.order, workers=workers)[1].reshape(-1, k)
+        there = points[np.minimum(found, len(points) - 1)]
+        gaps = space.height_of(lengths(new[some][:, None], there, space.order))
+        return found, np.where(found < len(points), gaps, np.inf)  # inf: too far for the tree
+
+    left = np.arange(len(new))
+    own = np.zeros(len(new))
+    if min_samples > 1:
+        near = nearest(cKDTree(space.points), space.points, left, min_samples + 2)[1]
+        own = np.sort(near, axis=1)[:, min_samples - 1]
+        own[np.isinf(near).any(axis=1)] = np.inf
+    points, cores = space.points[members], core[members]
+    tree = cKDTree(points)
+    for k in _FEW:
+        found, gaps = nearest(tree, points, left, k)
+        smooth = np.maximum(gaps, own[left, None])
+        known = np.minimum(found, len(points) - 1)
+        smooth = np.maximum(smooth, cores[known])
+        least = smooth.min(axis=1)
+        first = np.where(smooth == least[:, None], known, len(points)).min(axis=1)
+        sure = (least < gaps.max(axis=1) * (1 - 1e-9)) | (k >= len(points))
+        sure &= np.isfinite(gaps).all(axis=1) & np.isfinite(own[left])
+        distance[left[sure]], place[left[sure]] = least[sure], first[sure]
+        left = left[~sure]
+        if len(left) == 0:
+            break
+    return left
 
 
 def _rows_of_distances(queries: Any) -> Callable[[slice], NDArray[np.float64]]:

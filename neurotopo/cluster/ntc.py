@@ -15,12 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neurotopo._upward import Explorable
 from neurotopo.cluster.members import ClusterMembers
-from neurotopo.cluster.membership import (
-    attachment_radii,
-    membership_strengths,
-    nearest_member_labels,
-    tree_outlier_scores,
-)
+from neurotopo.cluster.membership import attachment_radii, membership_strengths, tree_outlier_scores
+from neurotopo.cluster.questions import TreeQuestions
 from neurotopo.cluster.selection import RULES, select_clusters
 from neurotopo.persistence.clusters import SCALES, CandidateClusters, candidate_clusters
 from neurotopo.persistence.engines import ENGINES, find_forest
@@ -38,7 +34,7 @@ from neurotopo.persistence.tree_building import tree_of_forest
 __all__ = ["NTCClusterer"]
 
 
-class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
+class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
     """Cluster points, distances or a weighted graph by the persistence of its components.
 
     As a radius R grows from 0, samples at distance R or less are joined. Every connected
@@ -125,6 +121,16 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     outlier_scores_ : ndarray of float64, shape (n_samples,)
         In [0, 1]: 1 - (birth of the densest part of the first cluster that the sample joins) /
         (radius at which it joins). 1 for a sample that never joins one.
+    membership_vectors_ : ndarray of float64, shape (n_samples, number of labels)
+        Soft membership of the samples in the clusters of ``labels_``.
+    exemplars_, medoids_ : list of ndarray, ndarray of int, shape (n_clusters,)
+        Of each cluster, the members that join first, and the one with the least total distance.
+    cluster_layers_ : list of ClusterLayer
+        Clusters at the persistent resolutions (:mod:`neurotopo.cluster.layers`).
+    cluster_tree_ : DataFrame
+        All candidate clusters.
+    validity_, cluster_validity_ : float, ndarray of float64, shape (n_clusters,)
+        Density-based validity from the tree, of all clusters and of each.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of str
@@ -139,6 +145,9 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     -----
     All equal lengths act at once, so the result does not depend on the order of the samples.
     Radii are pair distances (diameters), as in Vietoris-Rips complexes of gudhi and ripser.
+    The attributes from ``membership_vectors_`` to ``cluster_validity_`` are computed at first use.
+    Points, sparse graphs and dense distances up to 32 MiB are copied in :meth:`fit`. Larger dense
+    matrices are not: where they are needed again, one that was changed is an error.
     With ``condense=True``, ``rule="mass"`` and the same ``min_samples`` and ``min_cluster_size``
     the labels are those of :class:`sklearn.cluster.HDBSCAN`, also for disconnected graphs.
 
@@ -276,7 +285,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         if strata is not None:
             check_strata(strata, X.shape[0])
         self._strata = None if strata is None else np.array(strata)
-        self._fit_X = X
+        self._keep_input(X)
         options = self.metric, self.metric_params, self.engine, self.min_samples, self.n_jobs
         self._whole_tree = tree_of_forest(find_forest(X, *options, as_path=True))
         self._fitted_with = {name: getattr(self, name) for name in self._needs_refit}
@@ -335,38 +344,6 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
         labels: NDArray[np.intp] = self.fit(X, **kwargs).labels_
         return labels
 
-    def predict(self, X: Any) -> NDArray[np.intp]:
-        """Assign new points to the clusters.
-
-        A point belongs to the cluster of its nearest clustered sample if their distance is less
-        than the cluster's death radius, else to none.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_queries, n_features)
-            New points; with ``metric="precomputed"`` their distances to the samples of
-            :meth:`fit`, shape (n_queries, n_samples), ``inf`` (or absent) for no edge.
-
-        Returns
-        -------
-        labels : ndarray of int, shape (n_queries,)
-            -1 = in no cluster.
-
-        Examples
-        --------
-        >>> from neurotopo import NTCClusterer
-        >>> ntc = NTCClusterer.paper().fit([[0.0], [0.1], [5.0], [5.1], [9.0]])
-        >>> ntc.predict([[-1.0], [4.0], [12.0]]).tolist()
-        [0, 1, -1]
-        """
-        check_is_fitted(self, "merge_tree_")
-        X = self._checked(X, reset=False)
-        n_labels = self.labels_.max(initial=-1) + 1
-        reach = self._clusters.observed_death[self._selection.chosen[:n_labels]]
-        names = ("metric", "metric_params", "min_samples", "n_jobs")
-        options = {name: getattr(self, name) for name in names}
-        return nearest_member_labels(X, self._fit_X, self.labels_, reach, **options)
-
     def _checked(self, X: Any, *, reset: bool) -> Any:
         if self.metric != "precomputed":
             sparse = False if self.engine == "points" else "csr"
@@ -404,6 +381,7 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
             clusters, chosen[: selection.n_disjoint], self.labels_, radii, self.scale
         )
         self.outlier_scores_ = tree_outlier_scores(tree, radii, self.min_cluster_size)
+        self._new_answers()
         return self
 
     def _p_values_of(self, clusters: CandidateClusters) -> NDArray[np.float64]:
@@ -425,12 +403,6 @@ class NTCClusterer(Explorable, ClusterMixin, BaseEstimator):
     def _candidate_options(self) -> dict[str, Any]:
         names = ("min_cluster_size", "condense", "max_radius")
         return {name: getattr(self, name) for name in names}
-
-    @property
-    def candidates(self) -> CandidateClusters:
-        """All candidate clusters, with births, deaths and masses."""
-        check_is_fitted(self, "merge_tree_")
-        return self._clusters
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

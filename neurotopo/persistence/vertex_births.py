@@ -24,6 +24,8 @@ __all__ = [
     "distance_to_measure",
 ]
 
+_MOST_DIMENSIONS = 12  # of a k-d tree; in more, matrix products are faster
+
 
 def check_births(births: ArrayLike, n_samples: int, name: str = "births") -> NDArray[np.float64]:
     """Return births as float64, one finite number per sample."""
@@ -112,14 +114,13 @@ def core_distances_of_samples(
         core: NDArray[np.float64] = search.kneighbors(samples)[0][:, -1]
         return core
     points = space.points
-    if space.order == 2.0:
+    if space.order == 2.0 and points.shape[1] > _MOST_DIMENSIONS:
         return space.height_of(core_distances_of_points(points, min_samples, n_jobs))
-    search.set_params(p=space.order, n_neighbors=min_samples - 1).fit(points)
-    nearest = search.kneighbors(return_distance=False)  # without the sample itself
-    core = np.zeros(n)
-    for column in nearest.T:
-        np.maximum(core, lengths(points, points[column], space.order), out=core)
-    return space.height_of(core)
+    # a few more than needed: the search may order by rounded distances
+    search.set_params(p=space.order, n_neighbors=min(min_samples + 2, n)).fit(points)
+    nearest = search.kneighbors(points, return_distance=False)
+    near = [lengths(points, points[column], space.order) for column in nearest.T]
+    return space.height_of(np.sort(near, axis=0)[min_samples - 1])
 
 
 def distance_to_measure(

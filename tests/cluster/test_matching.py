@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from neurotopo.cluster.matching import jaccard, match_clusters
+from neurotopo.cluster.matching import jaccard, match_clusters, match_labels
 
 
 def test_by_hand():
@@ -55,3 +55,33 @@ def test_nothing_to_match():
     assert match_clusters([[1], []], [[2], []]) == []
     assert math.isnan(jaccard([], []))
     assert jaccard([1], []) == 0.0
+
+
+def test_labels_against_sets():
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        n = int(rng.integers(1, 20))
+        a, b = rng.integers(-1, 5, size=(2, n))
+        frame = match_labels(a, b)
+        sets = [[set(np.flatnonzero(x == k)) for k in np.unique(x[x >= 0])] for x in (a, b)]
+        pairs = frame[frame["overlap"] > 0]
+        total = sum(index for *_, index in match_clusters(*sets))
+        assert pairs["jaccard"].sum() == pytest.approx(total)
+        for row in frame.itertuples():
+            inside, there = set(np.flatnonzero(a == row.a)), set(np.flatnonzero(b == row.b))
+            inside, there = inside if row.a >= 0 else set(), there if row.b >= 0 else set()
+            assert (row.size_a, row.size_b) == (len(inside), len(there))
+            assert row.overlap == len(inside & there)
+            assert row.jaccard == pytest.approx(len(inside & there) / len(inside | there))
+        for column, labels in (("a", a), ("b", b)):
+            named = sorted(frame[column][frame[column] >= 0])
+            assert named == np.unique(labels[labels >= 0]).tolist()
+
+
+def test_labels_of_the_wrong_kind():
+    with pytest.raises(ValueError, match="same length"):
+        match_labels([0, 1], [0])
+    with pytest.raises(ValueError, match="integers"):
+        match_labels([0.5], [0])
+    assert len(match_labels([], [])) == 0
+    assert match_labels([-1], [-1]).empty

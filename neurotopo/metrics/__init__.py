@@ -1,0 +1,5 @@
+"""Measures of clusterings."""
+
+from neurotopo.metrics.validity import dbcv
+
+__all__ = ["dbcv"]
