@@ -36,7 +36,7 @@ class FittedInput:
         self.metric_params = copy.deepcopy(metric_params)
         self.precomputed = isinstance(metric, str) and metric == "precomputed"
         by_reference = self.precomputed and not sp.issparse(X) and X.nbytes > _COPIED
-        self._samples = X if by_reference else X.copy()
+        self._samples = X if by_reference else copy.deepcopy(X)  # with the objects inside
         self._checksum = checksum(X) if by_reference else None
         self._core: dict[int, NDArray[np.float64]] = {}
 

@@ -92,3 +92,11 @@ def test_every_entry_counts_in_the_checksum(dtype, order):
     kept = FittedInput(X, "precomputed", None)
     assert kept.n_samples == 7
     assert kept.samples is not X
+
+
+def test_objects_are_copied_with_what_is_inside():
+    series = np.empty(2, dtype=object)
+    series[:] = [np.array([1.0, 2.0]), np.array([3.0])]
+    kept = FittedInput(series, len, None)
+    series[0][:] = 9.0
+    assert kept.samples[0].tolist() == [1.0, 2.0]
