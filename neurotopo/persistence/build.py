@@ -64,7 +64,8 @@ def merge_tree(
 
     Notes
     -----
-    Given births of points take a matrix of all distances; ``"core"`` does not.
+    Given births of points take all distances one by one: in time of the square of the number of
+    points, in memory too up to 10,000 points and with ``min_samples`` above 1. ``"core"`` does not.
 
     Examples
     --------

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,16 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import gen_batches
 
-from neurotopo.persistence.forest import SpanningForest, kruskal_forest, prim_forest, spanning_edges
+from neurotopo.persistence.forest import (
+    SpanningForest,
+    kruskal_forest,
+    path_of_visit,
+    prim_forest,
+    prim_visit,
+    spanning_edges,
+)
 from neurotopo.persistence.inputs import EdgeList, check_distances
-from neurotopo.persistence.metrics import pairwise, reduction
+from neurotopo.persistence.metrics import Reduction, lengths, pairwise, reduction
 from neurotopo.persistence.points import (
     check_points,
     no_points_engine,
@@ -33,6 +41,7 @@ __all__ = ["ENGINES", "find_forest", "minimum_spanning_forest"]
 ENGINES = ("auto", "scipy", "prim", "gudhi", "ripser", "points")
 
 Graph = EdgeList | NDArray[np.floating[Any]]
+_MATRIX = 10_000  # points with births, above which their distances are computed row by row
 _AT_ONCE = 2**18  # lengths that are partitioned at once: they fit into the cache
 
 
@@ -120,15 +129,23 @@ def find_forest(
             or (engine == "auto" and births is None and prefers_points_engine(space))
         ):
             return reduced_forest(space, min_samples, n_jobs)
-        if space is not None:
-            graph: Graph = space.pairwise()
+        by_rows = births is not None and min_samples == 1 and as_path and engine in ("auto", "prim")
+        if space is None:
+            graph: Graph = pairwise(X, metric, metric_params, n_jobs=n_jobs)
+        elif by_rows and len(space.points) > _MATRIX:
+            return path_of_visit(*prim_visit(len(space.points), partial(_row, space), births))
         else:
-            graph = pairwise(X, metric, metric_params, n_jobs=n_jobs)
+            graph = space.pairwise()
     elif engine == "points":
         raise ValueError('engine="points" needs points; X was given with metric="precomputed".')
     else:
         graph = check_distances(X)
     return graph_forest(graph, engine, min_samples=min_samples, as_path=as_path, births=births)
+
+
+def _row(space: Reduction, i: int) -> NDArray[np.float64]:
+    """Return the distances of one point to all."""
+    return space.height_of(lengths(space.points[i], space.points, space.order))
 
 
 def graph_forest(

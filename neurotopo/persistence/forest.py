@@ -13,7 +13,14 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from neurotopo.persistence.inputs import EdgeList
 
-__all__ = ["SpanningForest", "kruskal_forest", "prim_forest", "prim_visit", "spanning_edges"]
+__all__ = [
+    "SpanningForest",
+    "kruskal_forest",
+    "path_of_visit",
+    "prim_forest",
+    "prim_visit",
+    "spanning_edges",
+]
 
 Rows = Callable[[int], NDArray[np.floating[Any]]]
 
@@ -172,6 +179,12 @@ def prim_visit(
     return order, heights
 
 
+def path_of_visit(order: NDArray[np.intp], heights: NDArray[np.float64]) -> SpanningForest:
+    """Return the path in the order of :func:`prim_visit`, with the merge tree of the graph."""
+    reached = np.flatnonzero(np.isfinite(heights))
+    return SpanningForest(len(order), order[reached - 1], order[reached], heights[reached])
+
+
 def prim_forest(
     distances: NDArray[np.floating[Any]],
     core: NDArray[np.float64] | None = None,
@@ -186,10 +199,10 @@ def prim_forest(
     """
     n = distances.shape[0]
     order, heights = prim_visit(n, distances.__getitem__, core)
+    if as_path:
+        return path_of_visit(order, heights)
     reached = np.flatnonzero(np.isfinite(heights))
     target, length = order[reached], heights[reached]
-    if as_path:
-        return SpanningForest(n, order[reached - 1], target, length)
     rank = np.empty(n, dtype=np.intp)
     rank[order] = np.arange(n)
     source = np.empty_like(target)

@@ -15,7 +15,7 @@ from sklearn.neighbors import kneighbors_graph
 
 from neurotopo import merge_tree
 from neurotopo.explore import explorer_data, labels_at
-from neurotopo.persistence import candidate_clusters, distance_to_measure
+from neurotopo.persistence import candidate_clusters, distance_to_measure, engines
 from neurotopo.persistence.vertex_births import core_births
 from neurotopo.plots import BarcodeDisplay, MergeTreeDisplay, PersistenceDiagramDisplay
 from tests.support.checks import valid_merge_tree
@@ -168,6 +168,17 @@ def test_core_births_are_a_slice_of_the_degree_rips_bifiltration(metric, n, k):
     # a sample is born as soon as k - 1 others are within reach
     births = core_births(X, k, metric)
     assert np.array_equal(tree.birth[:n], births)
+    assert tree == merge_tree(X, metric, births=births)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine"])
+def test_many_points_need_no_matrix(metric, monkeypatch):
+    X = np.random.default_rng(5).normal(size=(200, 3))
+    X[:20] = X[20:40]
+    births = distance_to_measure(X, 5, metric)
+    tree = merge_tree(X, metric, births=births)
+    monkeypatch.setattr(engines, "_MATRIX", 100)
+    monkeypatch.setattr(engines.Reduction, "pairwise", lambda _: pytest.fail("a matrix was made"))
     assert tree == merge_tree(X, metric, births=births)
 
 
