@@ -64,8 +64,7 @@ def test_memberships_and_exemplars_against_the_definition(lengths, params, spars
     reach = minimax(smoothed(lengths, params["min_samples"], params["max_radius"]))
     size = max(params["min_cluster_size"], 2)
     joins = np.sort(reach, axis=1)[:, size - 1] if size <= n else np.full(n, np.inf)
-    unit = min(reach[reach > 0].min(initial=np.inf), 1e308)
-    unit = unit if unit < 1e308 else 1.0
+    unit = ntc.candidates.unit
 
     def life(a, b):
         if params["scale"] == "difference":
