@@ -52,6 +52,8 @@ def read(X: sp.sparray) -> None:
         lambda: NTCClusterer.paper().fit(good).predict(X),
         lambda: merge_tree(X),
         lambda: merge_tree(X, engine="ripser"),
+        lambda: merge_tree(X, metric="lower-star", births=np.arange(n)),
+        lambda: merge_tree(X, min_samples=2, births="core"),
         lambda: persistence_diagrams(X),
         lambda: GraphPersistence().fit_transform([X]),
         lambda: GraphPersistence(weight_map="inverse").fit_transform([X]),
