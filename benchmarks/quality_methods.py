@@ -106,7 +106,7 @@ def _significant(problem: Problem, level: float, **setting: Any) -> np.ndarray:
         )
     test = problem.cache[key]
     selection = select_clusters(
-        test.clusters, rule="significance", tau=level, p_values_of=lambda _: test.p_values
+        test.clusters, rule="significance", tau=level, test_of=lambda _: test
     )
     nodes = test.clusters.node[selection.chosen[: selection.n_disjoint]]
     return test.clusters.tree.label_in_order(nodes)

@@ -14,27 +14,21 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neurotopo._upward import Explorable
+from neurotopo.cluster.cluster_tests import WithClusterTest
 from neurotopo.cluster.members import ClusterMembers
 from neurotopo.cluster.membership import attachment_radii, membership_strengths, tree_outlier_scores
 from neurotopo.cluster.questions import TreeQuestions
 from neurotopo.cluster.selection import RULES, select_clusters
-from neurotopo.persistence.clusters import SCALES, CandidateClusters, candidate_clusters
+from neurotopo.persistence.clusters import SCALES, candidate_clusters
 from neurotopo.persistence.engines import ENGINES, find_forest
-from neurotopo.persistence.inputs import (
-    EdgeList,
-    check_distances,
-    check_sparse_format,
-    check_strata,
-)
+from neurotopo.persistence.inputs import check_sparse_format, check_strata
 from neurotopo.persistence.merge_tree import MergeTree
-from neurotopo.persistence.metrics import pairwise
-from neurotopo.persistence.significance import run_permutations
 from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["NTCClusterer"]
 
 
-class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
+class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
     """Cluster points, distances or a weighted graph by the persistence of its components.
 
     As a radius R grows from 0, samples at distance R or less are joined. Every connected
@@ -54,8 +48,7 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         - ``"relative"``: persistence above ``tau`` times the largest one (the paper);
         - ``"absolute"``: persistence above ``tau``;
         - ``"gap"``: above the largest gap of the sorted persistences (no ``tau``);
-        - ``"significance"``: significant by :func:`~neurotopo.persistence.permutation_test` at the
-          false-discovery rate ``tau`` (use 0.05, not the default);
+        - ``"significance"``: ``significant_`` at the level ``tau`` (use 0.05, not the default);
         - ``"mass"``: the disjoint family of largest excess of mass, as HDBSCAN (no ``tau``);
         - or a name added by :func:`~neurotopo.cluster.selection.register_rule`.
     scale : {"difference", "log"}, default="difference"
@@ -82,7 +75,7 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
     n_jobs : int or None, default=None
         Workers for the neighbour search among points and for permutations.
     random_state : int, RandomState or None, default=None
-        Seed of ``rule="significance"``; nothing else is random.
+        Seed of the permutations for ``p_values_`` of a precomputed graph; nothing else is random.
 
     Attributes
     ----------
@@ -101,7 +94,15 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
     nodes_ : ndarray of int, shape (n_clusters,)
         The nodes of ``merge_tree_`` of the clusters.
     p_values_ : ndarray of float64, shape (n_clusters,)
-        With ``rule="significance"`` only.
+        P-value of each cluster, computed at the first access. For points, by
+        :func:`~neurotopo.persistence.mode_test`: whether the cluster and the rest are
+        separate modes, adjusted for all clusters. For ``metric="precomputed"``, by
+        :func:`~neurotopo.persistence.permutation_test`: whether lengths placed at random have such
+        a cluster; distances of points have no valid p-values of this kind, and cause a warning.
+    significant_ : ndarray of bool, shape (n_clusters,)
+        For points, whether the p-value is at most 0.05, so that any false one has probability
+        0.05; for ``metric="precomputed"``, at a false-discovery rate of 0.05. With
+        ``rule="significance"``, ``tau`` in place of 0.05.
     threshold_ : float
         tau1: the clusters kept have a larger persistence (mass with ``rule="mass"``). With
         ``rule="significance"``, the smallest persistence among them, or ``inf``.
@@ -274,8 +275,8 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         y : None
             Not used.
         strata : array-like, shape (n_samples,), optional
-            Group of each sample, for example the layer of a neuron. ``rule="significance"``
-            shuffles lengths only between edges that join the same pair of groups.
+            Group of each sample, for example the layer of a neuron. Permutations of a precomputed
+            graph move lengths only between edges that join the same pair of groups.
 
         Returns
         -------
@@ -355,9 +356,10 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         return X if sp.issparse(X) else np.asarray(X)
 
     def _select(self) -> NTCClusterer:
+        self._forget_test()
         clusters = candidate_clusters(self._whole_tree, **self._candidate_options())
         options = {name: getattr(self, name) for name in ("rule", "tau", "scale", "nested")}
-        selection = select_clusters(clusters, **options, p_values_of=self._p_values_of)
+        selection = select_clusters(clusters, **options, test_of=self._test_of)
         tree, chosen = clusters.tree, selection.chosen
         self._clusters, self._selection = clusters, selection
         self.merge_tree_: MergeTree = tree
@@ -372,10 +374,6 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         self.persistence_ = clusters.persistence(self.scale)[chosen]
         self.threshold_ = selection.threshold
         self.end_of_observation_ = clusters.end
-        if selection.p_values is not None:
-            self.p_values_ = selection.p_values[chosen]
-        elif hasattr(self, "p_values_"):
-            del self.p_values_
         radii = attachment_radii(tree, self.min_cluster_size)
         self.probabilities_ = membership_strengths(
             clusters, chosen[: selection.n_disjoint], self.labels_, radii, self.scale
@@ -383,22 +381,6 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         self.outlier_scores_ = tree_outlier_scores(tree, radii, self.min_cluster_size)
         self._new_answers()
         return self
-
-    def _p_values_of(self, clusters: CandidateClusters) -> NDArray[np.float64]:
-        if self.metric == "precomputed":
-            graph = check_distances(self._fit_X)
-        else:
-            graph = pairwise(self._fit_X, self.metric, self.metric_params, n_jobs=self.n_jobs)
-        return run_permutations(
-            clusters,
-            graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph),
-            strata=self._strata,
-            scale=self.scale,
-            min_samples=self.min_samples,
-            random_state=self.random_state,
-            n_jobs=self.n_jobs,
-            **self._candidate_options(),
-        ).p_values
 
     def _candidate_options(self) -> dict[str, Any]:
         names = ("min_cluster_size", "condense", "max_radius")

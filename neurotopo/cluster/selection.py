@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo._registry import add_entry
+from neurotopo.cluster.cluster_tests import DEFAULT_LEVEL, ClusterTest
 from neurotopo.persistence.clusters import CandidateClusters
-from neurotopo.persistence.significance import benjamini_hochberg
 
 __all__ = [
     "RULES",
@@ -24,7 +24,7 @@ __all__ = [
     "select_clusters",
 ]
 
-PValues = Callable[[CandidateClusters], NDArray[np.float64]]
+TestOf = Callable[[CandidateClusters], ClusterTest]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RuleInput:
     clusters: CandidateClusters
     persistence: NDArray[np.float64]  # of the clusters, on the scale of the clusterer
     tau: float
-    p_values_of: PValues | None = None  # computes the p-values of the clusters
+    test_of: TestOf | None = None  # tests the clusters
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,6 @@ class Eligible:
     positions: NDArray[np.intp]  # of the eligible clusters, ascending
     weight: NDArray[np.float64]  # of each cluster, not negative; the family maximizes their sum
     threshold: float  # the attribute threshold_ of the clusterer
-    p_values: NDArray[np.float64] | None = None  # of each cluster, for rules that test
 
     @classmethod
     def above(cls, weight: NDArray[np.float64], threshold: float) -> Eligible:
@@ -61,12 +60,12 @@ class Rule:
 
 
 def _significant(given: RuleInput) -> Eligible:
-    if given.p_values_of is None:
-        raise ValueError('rule="significance" needs p_values_of.')
-    p_values = given.p_values_of(given.clusters)
-    positions = np.flatnonzero(benjamini_hochberg(p_values, given.tau))
+    if given.test_of is None:
+        raise ValueError('rule="significance" needs test_of.')
+    level = DEFAULT_LEVEL if given.tau is None else given.tau
+    positions = np.flatnonzero(given.test_of(given.clusters).discoveries(level))
     threshold = float(given.persistence[positions].min(initial=np.inf))
-    return Eligible(positions, given.persistence, threshold, p_values)
+    return Eligible(positions, given.persistence, threshold)
 
 
 def _below_largest_gap(weight: NDArray[np.float64]) -> float:
@@ -127,7 +126,6 @@ class Selection:
     chosen: NDArray[np.intp]
     n_disjoint: int  # size of the disjoint family
     threshold: float  # the attribute threshold_ of the clusterer
-    p_values: NDArray[np.float64] | None = None  # of each candidate, with rule="significance"
 
 
 def select_clusters(
@@ -137,19 +135,19 @@ def select_clusters(
     tau: float = 0.5,
     scale: str = "difference",
     nested: bool = False,
-    p_values_of: PValues | None = None,
+    test_of: TestOf | None = None,
 ) -> Selection:
     """Choose the stable clusters by a key of ``RULES``, with the parameters of NTCClusterer."""
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}.")
     persistence = clusters.persistence(scale)
-    eligible = RULES[rule].choose(RuleInput(clusters, persistence, tau, p_values_of))
+    eligible = RULES[rule].choose(RuleInput(clusters, persistence, tau, test_of))
     family = best_disjoint_family(clusters.parent, eligible.weight, eligible.positions)
     ranked = _most_persistent_first(clusters, persistence, family)
     if nested:
         others = np.setdiff1d(eligible.positions, family)
         ranked = np.append(ranked, _most_persistent_first(clusters, persistence, others))
-    return Selection(ranked, len(family), eligible.threshold, eligible.p_values)
+    return Selection(ranked, len(family), eligible.threshold)
 
 
 def best_disjoint_family(

@@ -26,6 +26,7 @@ from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.graph_persistence import GraphPersistence
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.persistence.modes import ModeTest, mode_test
 from neurotopo.persistence.point_cloud_persistence import PointCloudPersistence
 from neurotopo.persistence.prominence import prominences, prominent_clusters
 from neurotopo.persistence.significance import PermutationTest, benjamini_hochberg, permutation_test
@@ -44,6 +45,7 @@ __all__ = [
     "EdgeList",
     "GraphPersistence",
     "MergeTree",
+    "ModeTest",
     "PermutationTest",
     "PointCloudPersistence",
     "RepresentativeCycle",
@@ -61,6 +63,7 @@ __all__ = [
     "from_ripser",
     "merge_tree",
     "minimum_spanning_forest",
+    "mode_test",
     "permutation_test",
     "persistence_diagrams",
     "persistence_image",

@@ -17,15 +17,16 @@ from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from neurotopo.persistence.engines import find_forest
+from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.metrics import pairwise, reduction
-from neurotopo.persistence.points import check_points
+from neurotopo.persistence.points import check_points, prefers_points_engine, reduced_forest
 
 __all__ = [
     "SmoothedPoints",
+    "can_test",
     "effective_dimension",
     "largest_prominence",
     "prominence_p_value",
@@ -38,9 +39,9 @@ _QUERIES = 1000  # samples whose neighbours give the dimension
 # The largest prominence by chance, times sqrt(k - offset), has a Gumbel distribution whose
 # location is (1, sqrt(L), L) @ LOCATION @ (1, 1/dimension) with L = log(n/k), and whose scale is
 # SCALE @ (1, 1/dimension). Fitted to the largest quantiles of several families of densities.
-_OFFSET = 3.5
-_LOCATION = ((-0.652, -6.896), (-0.537, 9.422), (0.62, -2.291))
-_SCALE = (0.15, 0.282)
+_OFFSET = 3.8
+_LOCATION = ((-1.334, -5.347), (0.286, 7.455), (0.373, -1.633))
+_SCALE = (0.16, 0.281)
 
 
 def structure_threshold(
@@ -80,7 +81,7 @@ def structure_threshold(
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}.")
-    if not _can_test(n_samples, min_samples) or not dimension > 0:
+    if not can_test(n_samples, min_samples) or not dimension > 0:
         return float("inf")
     location, scale = _gumbel(n_samples, dimension, min_samples)
     return max(location - scale * float(np.log(-np.log1p(-level))), 0.0) / dimension
@@ -111,14 +112,15 @@ def prominence_p_value(
     [1.0, 0.01]
     """
     values = np.asarray(prominence, dtype=np.float64)
-    if not _can_test(n_samples, min_samples) or not dimension > 0:
+    if not can_test(n_samples, min_samples) or not dimension > 0:
         return np.ones(values.shape)
     location, scale = _gumbel(n_samples, dimension, min_samples)
     chance = -np.expm1(-np.exp(-(values * dimension - location) / scale))
     return np.where(values > 0, chance, 1.0)
 
 
-def _can_test(n_samples: int, min_samples: int) -> bool:
+def can_test(n_samples: int, min_samples: int) -> bool:
+    """Return whether the null distribution is known for this smoothing."""
     return _SMALLEST_K <= min_samples <= n_samples / _FEWEST_PER_K
 
 
@@ -200,41 +202,41 @@ class SmoothedPoints:
         metric_params: Mapping[str, Any] | None = None,
         n_jobs: int | None = None,
     ) -> None:
-        self._of_metric: tuple[Any, Any] = metric, metric_params
         self._n_jobs = n_jobs
-        self._space = None
-        self.most_dimensions = np.inf
+        self._space: Any = None
+        self._graph: Any = None
         if isinstance(metric, str) and metric == "precomputed":
-            matrix = check_distances(X)
-            if isinstance(matrix, EdgeList) or not np.isfinite(matrix).all():
+            self.most_dimensions = np.inf
+            graph = check_distances(X)
+            if isinstance(graph, EdgeList) or not np.isfinite(graph).all():
                 raise ValueError(
                     "The distances of points are a dense matrix of finite numbers; "
                     "edges that are absent or infinite have no null for points."
                 )
-            self._data = matrix
+            self._graph = graph
         else:
-            self._data = check_points(X)
-            self.most_dimensions = self._data.shape[1]
-            self._space = reduction(self._data, metric, metric_params)
-            if self._space is None:
-                self._data = pairwise(self._data, metric, metric_params, n_jobs=n_jobs)
-                self._of_metric = "precomputed", None
-        self.n_samples = self._data.shape[0]
+            points = check_points(X)
+            self.most_dimensions = float(points.shape[1])
+            space = reduction(points, metric, metric_params)
+            if space is not None and prefers_points_engine(space):
+                self._space = space
+            else:
+                self._graph = pairwise(points, metric, metric_params, n_jobs=n_jobs)
+        self.n_samples = len(self._graph if self._space is None else self._space.points)
 
     def forest(self, min_samples: int) -> SpanningForest:
         """Find the minimum spanning forest of one smoothing."""
-        metric, params = self._of_metric
-        return find_forest(
-            self._data, metric, params, "auto", min_samples, self._n_jobs, as_path=False
-        )
+        if self._space is not None:
+            return reduced_forest(self._space, min_samples, self._n_jobs)
+        return graph_forest(self._graph, min_samples=min_samples)
 
     def dimension(self, min_samples: int) -> float:
         """Estimate the dimension at the scale of some nearest neighbours."""
         k = max(min_samples, _SMALLEST_K)
         if self.n_samples <= k:
-            return float(self.most_dimensions)
+            return self.most_dimensions
         if self._space is None:
-            radii = np.partition(self._data, np.arange(k + 1), axis=1)[:, : k + 1]
+            radii = np.sort(np.partition(self._graph, k, axis=1)[:, : k + 1], axis=1)
         else:
             points = self._space.points
             # the sample of queries does not depend on the order of the rows
@@ -246,8 +248,7 @@ class SmoothedPoints:
         inner, outer = radii[:, 1:k], np.broadcast_to(radii[:, k, None], radii[:, 1:k].shape)
         inner, outer = inner[inner > 0], outer[inner > 0]
         growth = float(np.sort(np.log(outer / inner)).mean()) if len(inner) else 0.0
-        most = float(self.most_dimensions)
-        return min(1 / growth, most) if growth > 0 else most
+        return min(1 / growth, self.most_dimensions) if growth > 0 else self.most_dimensions
 
 
 def effective_dimension(

@@ -18,6 +18,8 @@ from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["PermutationTest", "benjamini_hochberg", "permutation_test"]
 
+_TRIPLES = 20_000  # that are checked for the triangle inequality
+
 
 @dataclass(frozen=True)
 class PermutationTest:
@@ -113,7 +115,7 @@ def permutation_test(
     Under the hypothesis the graph and its permutations are exchangeable, hence so are all their
     clusters together, and the pooled p-value is uniform for a cluster drawn at random.
     Distances of points are never exchangeable, because of the triangle inequality: for points see
-    :func:`neurotopo.persistence.bottleneck_band`.
+    :func:`neurotopo.persistence.mode_test`.
 
     References
     ----------
@@ -212,6 +214,28 @@ def _as_extreme(a: NDArray[np.float64], b: NDArray[np.intp]) -> NDArray[np.float
         larger = np.sort(np.append(larger, a[here]), kind="stable")
         count[here] = len(larger) - np.searchsorted(larger, a[here], side="left")
     return count
+
+
+def are_distances_of_points(graph: EdgeList | NDArray[np.floating[Any]]) -> bool:
+    """Return whether lengths obey the triangle inequality that shuffled ones would break.
+
+    Then they are not exchangeable. Lengths that all lie between x and 2 x obey it in any order;
+    absent edges are no distances.
+    """
+    if isinstance(graph, EdgeList) or len(graph) < 3:
+        return False
+    rng = np.random.default_rng(0)
+    a, b, c = rng.integers(len(graph), size=(3, _TRIPLES))
+    different = (a != b) & (b != c) & (a != c)
+    sides = np.array([graph[a, b], graph[b, c], graph[a, c]])[:, different]
+    shuffled = rng.permuted(sides, axis=1)
+    breaks = [float(np.mean(_breaks_triangle(three))) for three in (sides, shuffled)]
+    return breaks[0] == 0.0 and breaks[1] > 0.01
+
+
+def _breaks_triangle(sides: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    longest = sides.max(axis=0)
+    return longest > (sides.sum(axis=0) - longest) * (1 + 1e-6)
 
 
 def edge_groups(edges: EdgeList, strata: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -206,8 +206,6 @@ def test_recut_equals_a_new_fit():
         for name in ("labels_", "persistence_", "diagram_", "probabilities_", "outlier_scores_"):
             assert np.array_equal(getattr(fitted, name), getattr(new, name)), (params, name)
         assert fitted.merge_tree_ == new.merge_tree_
-    assert hasattr(fitted, "p_values_")
-    assert not hasattr(fitted.recut(rule="gap"), "p_values_")
 
 
 def test_recut_refuses_what_it_cannot_do():

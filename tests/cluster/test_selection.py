@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from neurotopo import merge_tree
 from neurotopo.cluster.selection import RULES, best_disjoint_family, select_clusters
+from neurotopo.persistence import ModeTest
 from neurotopo.persistence.clusters import candidate_clusters
 from tests.support.oracles import weighted_graphs
 
@@ -96,18 +97,21 @@ def test_mass_weighs_size_and_density():
     assert selection.threshold == 0.0
 
 
-def test_significance_uses_the_p_values_it_is_given():
+def test_significance_uses_the_test_it_is_given():
     clusters = candidate_clusters(TREE)
     options = {"rule": "significance", "tau": 0.05, "nested": True}
-    selection = select_clusters(
-        clusters, p_values_of=lambda c: np.array([0.01, 0.5, 1.0]), **options
-    )
+
+    def test_of(p_values):
+        test = ModeTest(np.array(p_values), np.zeros((3, 0)), (), np.zeros(0))
+        return lambda given: test
+
+    selection = select_clusters(clusters, test_of=test_of([0.01, 0.5, 1.0]), **options)
     assert selection.chosen.tolist() == [0]
     assert selection.threshold == 2.0
-    selection = select_clusters(clusters, p_values_of=lambda c: np.ones(3), **options)
+    selection = select_clusters(clusters, test_of=test_of([1.0, 1.0, 1.0]), **options)
     assert len(selection.chosen) == 0
     assert selection.threshold == np.inf
-    with pytest.raises(ValueError, match="needs p_values_of"):
+    with pytest.raises(ValueError, match="needs test_of"):
         select_clusters(clusters, rule="significance")
 
 
