@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Vineyard", "vineyard"]
 
+_COLUMNS = ("slice", "vine", "peak", "birth", "death", "prominence", "size")
+
 
 @dataclass(frozen=True, eq=False)
 class Vineyard:
@@ -74,6 +76,10 @@ class Vineyard:
     size: NDArray[np.intp]
     labels: NDArray[np.intp]
 
+    def __post_init__(self) -> None:
+        if self.name in _COLUMNS:
+            raise ValueError(f"name must not be one of the columns {', '.join(_COLUMNS)}.")
+
     @property
     def n_slices(self) -> int:
         """Number of slices."""
@@ -93,8 +99,7 @@ class Vineyard:
         """
         import pandas as pd
 
-        names = ("slice", "vine", "peak", "birth", "death", "prominence", "size")
-        columns = {name: getattr(self, name) for name in names}
+        columns = {name: getattr(self, name) for name in _COLUMNS}
         return pd.DataFrame({self.name: self.parameters[self.slice], **columns})
 
 

@@ -19,6 +19,7 @@ from neurotopo.persistence import candidate_clusters, distance_to_measure, engin
 from neurotopo.persistence.vertex_births import core_births
 from neurotopo.plots import BarcodeDisplay, MergeTreeDisplay, PersistenceDiagramDisplay
 from tests.support.checks import valid_merge_tree
+from tests.support.exact_trees import smoothed
 from tests.support.oracles import as_sparse, minimax, weighted_graphs
 
 REAL = [-2.0, -0.5, 0.0, 0.25, 1.0, 1.5, 3.0]
@@ -129,6 +130,14 @@ def test_truncation_is_the_tree_of_the_truncated_graph(drawn, cut):
     values = later(lengths, births)
     short = np.where(values <= radius, lengths, np.inf)
     assert tree.truncate(radius) == merge_tree(short, births=births)
+
+
+@given(drawn=graphs_with_births(), min_samples=st.integers(2, 4))
+def test_births_and_core_distances_together(drawn, min_samples):
+    lengths, births = drawn
+    tree = merge_tree(lengths, births=births, min_samples=min_samples)
+    assert tree == merge_tree(smoothed(lengths, min_samples), births=births)
+    assert tree == merge_tree(as_sparse(lengths), births=births, min_samples=min_samples)
 
 
 def test_births_of_0_change_nothing():

@@ -130,6 +130,7 @@ def test_graphs_in_parts_keep_a_bar_for_every_part():
         ([3, 2], {}, ValueError, "must ascend"),
         ([2, 2], {}, ValueError, "must ascend"),
         ([0.5], {}, ValueError, "whole numbers from 1 on"),
+        ([2], {"name": "vine"}, ValueError, "must not be one of the columns slice, vine"),
         ([2], {"max_bars": 0}, ValueError, "max_bars must be at least 1"),
         ([2], {"tree_of": lambda X, k: X}, TypeError, "must return a MergeTree, got list"),
         ([9], {}, ValueError, "fewer than 9 neighbours"),
