@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 OF_A_MACHINE = re.compile(r"(?<!\w)/(?:root|work|home|tmp|Users)\b|\b[A-Z]:\\\\")
 LIMIT_S = 600
 MOST_BYTES = 1_000_000
+_IMPORTS = (ast.Import, ast.ImportFrom)
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -27,6 +29,7 @@ def _outputs(path):
     return [output for cell in _code(path) for output in cell["outputs"]]
 
 
+@pytest.mark.slow
 def test_it_runs(path, tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat", reason="notebooks are run with nbclient")
     nbclient = pytest.importorskip("nbclient", reason="notebooks are run with nbclient")
@@ -65,6 +68,14 @@ def _manager(folder):
     (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
     specs = KernelSpecManager(kernel_dirs=[str(folder / "kernels")], ensure_native_kernel=False)
     return AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs)
+
+
+def test_what_it_imports_exists(path):
+    lines = (line for cell in _code(path) for line in [*cell["source"], "\n"])
+    code = ast.parse("".join(line for line in lines if not line.startswith("%")))
+    imports = [node for node in code.body if isinstance(node, _IMPORTS)]
+    assert imports
+    exec(compile(ast.Module(imports, type_ignores=[]), path.name, "exec"), {})
 
 
 def test_outputs_are_stored(path):

@@ -70,6 +70,7 @@ def test_a_model_of_a_file_of_facts(arch, facts_file, tmp_path, capsys):
     assert json.loads((out / "recipe.json").read_text())["recipe"]["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_a_model_of_the_world(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(RECIPES, "tiny", RECIPES["tiny"].changed(batch_size=256))

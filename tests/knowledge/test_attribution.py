@@ -254,8 +254,7 @@ def test_sentences_that_share_a_pass_are_those_computed_one_by_one():
                 np.testing.assert_allclose(mine, layer.keys, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [None, 30, 1])
-def test_facts_together_are_facts_one_by_one(model, batch_size):
+def test_facts_together_are_facts_one_by_one(model):
     """Several facts of different lengths in one call, in any order."""
     facts = [
         Fact("The capital of France is _X_", "Paris"),
@@ -267,9 +266,10 @@ def test_facts_together_are_facts_one_by_one(model, batch_size):
     for baseline in ("mean", "per-token"):
         amig = AMIG(steps=2, baseline=baseline)
         wanted = [amig.attribute(model, fact) for fact in facts]
-        many = AMIG(steps=2, baseline=baseline, batch_size=batch_size)
-        for one, other in zip(many.attribute_many(model, facts), wanted, strict=True):
-            assert_close(one.scores, other.scores)
-            np.testing.assert_allclose(one.start_values, other.start_values, rtol=1e-3)
-            assert one.value == pytest.approx(other.value, rel=1e-3)
-            assert (one.answer, one.n_paths) == (other.answer, other.n_paths)
+        for batch_size, n in ((None, 5), (30, 5), (1, 2)):  # one row at a time is slow
+            many = AMIG(steps=2, baseline=baseline, batch_size=batch_size)
+            for one, other in zip(many.attribute_many(model, facts[:n]), wanted[:n], strict=True):
+                assert_close(one.scores, other.scores)
+                np.testing.assert_allclose(one.start_values, other.start_values, rtol=1e-3)
+                assert one.value == pytest.approx(other.value, rel=1e-3)
+                assert (one.answer, one.n_paths) == (other.answer, other.n_paths)

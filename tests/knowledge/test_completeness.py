@@ -30,12 +30,19 @@ def taught(name: str) -> tuple[NeuronModel, tuple[Fact, ...]]:
         for i, subject in enumerate(SUBJECTS)
     )
     optimizer = torch.optim.Adam(hf_model.parameters(), lr=0.01)
-    rows = [row for fact in facts for row in rows_of(model, fact)]
+    by_length: dict[int, list] = {}  # rows of one length need no padding
+    for fact in facts:
+        for row in rows_of(model, fact):
+            by_length.setdefault(len(row[0]), []).append(row)
     for _ in range(50 if model.is_causal else 150):
         optimizer.zero_grad()
-        for ids, positions, targets in rows:
-            logits = hf_model(input_ids=torch.tensor([ids])).logits[0, list(positions)]
-            torch.nn.functional.cross_entropy(logits, torch.tensor(targets)).backward()
+        for rows in by_length.values():
+            logits = hf_model(input_ids=torch.tensor([ids for ids, _, _ in rows])).logits
+            losses = [
+                torch.nn.functional.cross_entropy(one[list(positions)], torch.tensor(targets))
+                for one, (_, positions, targets) in zip(logits, rows, strict=True)
+            ]
+            torch.stack(losses).sum().backward()
         optimizer.step()
     return NeuronModel(hf_model.eval(), model.tokenizer, family=model.family), facts
 

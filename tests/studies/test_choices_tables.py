@@ -319,6 +319,7 @@ def test_a_run_of_a_random_model(whole):
     assert {"gate", "both"} <= set(whole.tables["choices"]["variation"])
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_comes_to_the_same(whole, tmp_path):
     assert run(FACTS[:2], tmp_path).outcome.n_done == 2
     rest = run(FACTS, tmp_path)

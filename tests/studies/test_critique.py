@@ -403,6 +403,7 @@ def test_nothing_is_claimed_of_a_random_model():
     assert "No fact could be edited." in result.findings
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_more_facts(tmp_path, facts):
     given = {"model": "testbed:gpt2", "n_pairs": 10, "n_edits": 1, "steps": 4}
     nt.studies.run("critique", facts=facts[:3], out=tmp_path / "a", **given)

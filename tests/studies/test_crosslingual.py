@@ -264,6 +264,7 @@ def given(**more):
     return {"quick": True, "threshold": 0.1, **more}
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_is_the_same(model, tmp_path):
     facts = both()
     whole = run("crosslingual", model=model, facts=facts, out=tmp_path / "whole", **given())

@@ -264,6 +264,7 @@ def world():
     return kept
 
 
+@pytest.mark.slow
 def test_resumed_a_run_comes_to_the_same(null, world, tmp_path):
     half = run(model=null, facts=world[:12], out=tmp_path / "parts")
     assert half.outcome.n_done == 1

@@ -22,7 +22,7 @@ from neurotopo.studies import read_run
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
 
 ROOT = Path(neurotopo.__file__).parents[1]
-N = 12
+N = 6
 
 
 def words(out, n, *more):
@@ -115,7 +115,7 @@ def kill_at_random(start, out, n, times, seed):
     left, n_there = [{}], []
     for i in range(times):
         process = start(*words(out, n))
-        room = (n - 6 - len(left[-1])) // (times - i)  # leave some for each of the others
+        room = (n - n // 3 - len(left[-1])) // (times - i)  # leave some for each of the others
         wait_for(process, out, len(left[-1]) + int(rng.integers(1, max(room, 1) + 1)))
         time.sleep(rng.uniform(0, np.mean(list(stored(out).values()))))  # amid a fact
         assert process.poll() is None
@@ -143,10 +143,10 @@ def same_in_the_end(out, before, whole, n):
     )
 
 
-def test_killed_three_times_it_comes_to_the_same_files(start, whole, tmp_path):
+def test_killed_it_comes_to_the_same_files(start, whole, tmp_path):
     out = tmp_path / "killed"
-    before = kill_at_random(start, out, N, 3, seed=4)
-    assert 3 <= len(before) < N
+    before = kill_at_random(start, out, N, 1, seed=4)
+    assert 1 <= len(before) < N
     assert main(words(out, N)) == 0
     same_in_the_end(out, before, whole, N)
 
@@ -172,6 +172,7 @@ def test_interrupted_it_leaves_a_report_of_what_there_is(start, whole, tmp_path)
     assert "The run was interrupted" not in page
 
 
+@pytest.mark.slow
 def test_two_processes_of_ray_come_to_the_same_rows(tmp_path):
     pytest.importorskip("ray")
     from neurotopo.studies import RayEngine, run

@@ -182,6 +182,7 @@ def test_other_architectures(kind):
     assert set(work(facts[0])) == {"fact", "arms", "subsets"}
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was(facts, tmp_path):
     def run(some, out):
         return nt.studies.run(

@@ -89,8 +89,8 @@ def kept_shares(model, facts, positions):
 @pytest.mark.parametrize("positions", ["all", "last"])
 def test_every_group_is_enough_and_none_is_not(shipped, positions):
     facts = facts_of(name_of(shipped))
-    least, none = kept_shares(shipped, facts, positions)
     assert len(facts) >= 100
+    least, none = kept_shares(shipped, facts[::3], positions)
     assert np.mean((least >= 0.8) & (none <= 0.05)) >= 0.95
 
 
