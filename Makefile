@@ -40,9 +40,10 @@ lint: $(READY)
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then $(BIN)/mypy; \
 	else echo 'types are checked on Python 3.11 and later'; fi
 
-# Workers share the cores, so none of them starts threads of its own.
+# Workers share the cores, so none of them starts threads of its own. Tests of one module stay
+# together as far as possible, so that its fixtures are made once.
 test: lint
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
