@@ -132,9 +132,9 @@ class NeuronGraph:
             Whether to multiply the in-rows by the gain of the norm before the MLP.
         signed : bool, default=False
             Only positive weights are edges.
-        length : {"inverse", "power", "neglog"}, str or callable, default="inverse"
-            Length of a weight: ``|1/w|``, ``|w| ** -power``, ``-log(|w| / largest)``, or a
-            function of an array of non-zero weights, see :func:`neurotopo.graphs.edge_lengths`.
+        length : {"inverse", "power", "neglog", "one_minus"}, str or callable, default="inverse"
+            Length of a weight: ``|1/w|``, ``|w| ** -power``, ``-log(|w| / largest)``, ``1 - w``, or
+            a function of an array of non-zero weights, see :func:`neurotopo.graphs.edge_lengths`.
         power : float, default=1.0
             Exponent of ``length="power"``.
         aggregation : {"sum", "product", "max"}, default="sum"

@@ -75,7 +75,7 @@ def whole_model_tree(
         Whether to multiply in-rows by the gain of the norm before the MLP.
     signed : bool, default=False
         Only positive weights are edges.
-    length : {"inverse", "power", "neglog"}, str or callable, default="inverse"
+    length : {"inverse", "power", "neglog", "one_minus"}, str or callable, default="inverse"
         Edge lengths, as for :func:`~neurotopo.graphs.edge_lengths`. A callable is slow: it is
         called with all weights.
     power : float, default=1.0

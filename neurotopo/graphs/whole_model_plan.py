@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurotopo.graphs.connections import PATHS_IN, RowSource
 from neurotopo.graphs.products import HostProducts, Products
 from neurotopo.graphs.row_pairs import RowPair, checked_activations, row_pairs
-from neurotopo.persistence.lengths import Length, check_length
+from neurotopo.persistence.lengths import Length, check_length, signed_function
 
 __all__ = ["Plan"]
 
@@ -57,6 +57,7 @@ class Plan:
         if path not in PATHS_IN:
             raise ValueError(f"path must be one of {', '.join(PATHS_IN)}, got {path!r}.")
         check_length(length, power, signed=signed, path=path)
+        length = signed_function(length)
         device = None if device is None or str(device) == "cpu" else str(device)
         known = _HOST_DTYPES if device is None else _DEVICE_DTYPES
         if dtype not in known:

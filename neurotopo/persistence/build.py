@@ -11,6 +11,8 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from neurotopo.persistence.engines import ENGINES, find_forest, graph_forest
+from neurotopo.persistence.inputs import Symmetrize, as_matrix, is_precomputed
+from neurotopo.persistence.lengths import Length
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.tree_building import tree_of_forest
 from neurotopo.persistence.vertex_births import adjacency_edges, check_births, core_births
@@ -19,7 +21,7 @@ __all__ = ["merge_tree"]
 
 
 def merge_tree(
-    X: ArrayLike | sp.sparray | sp.spmatrix,
+    X: Any,
     metric: str | Callable[..., float] = "precomputed",
     engine: str = "auto",
     *,
@@ -27,16 +29,18 @@ def merge_tree(
     metric_params: Mapping[str, Any] | None = None,
     min_samples: int = 1,
     n_jobs: int | None = None,
+    lengths: Length | None = None,
+    symmetrize: Symmetrize = None,
 ) -> MergeTree:
     """Build the merge tree of points, of a distance matrix or of a sparse weighted graph.
 
     Parameters
     ----------
-    X : array-like or sparse matrix
-        With ``metric="precomputed"`` a symmetric matrix of lengths ("no edge" is ``inf`` in a dense
-        one, an absent entry in a sparse one). With ``metric="lower-star"`` a graph without lengths:
-        every entry of a sparse matrix is an edge, whatever its value and in one direction or both,
-        or every True of a dense boolean one. Otherwise points, one per row.
+    X : array-like, sparse matrix or graph
+        With ``metric="precomputed"`` lengths or a graph, in any form that
+        :func:`~neurotopo.persistence.check_distances` takes. With ``metric="lower-star"`` a graph
+        without lengths: every entry of a sparse matrix is an edge, whatever its value and in one
+        direction or both, or every True of a dense boolean one. Otherwise points, one per row.
     metric : str or callable, default="precomputed"
         A metric of :func:`sklearn.metrics.pairwise_distances`, ``"precomputed"``, or
         ``"lower-star"``: an edge appears when both ends are born. It needs births.
@@ -56,6 +60,10 @@ def merge_tree(
         ``min_samples``-th nearest sample, themselves included. 1: no smoothing.
     n_jobs : int or None, default=None
         Threads for the neighbour search among points.
+    lengths : str, callable or None, default=None
+        Lengths of the weights in X, see :func:`~neurotopo.persistence.check_distances`.
+    symmetrize : {"max", "min", "mean", "mutual"} or None, default=None
+        How to combine the two directions of an edge, see there.
 
     Returns
     -------
@@ -84,6 +92,8 @@ def merge_tree(
            [ 1.,  3.],
            [ 2.,  4.]])
     """
+    if is_precomputed(metric, lengths, symmetrize):
+        X = as_matrix(X, lengths=lengths, symmetrize=symmetrize)
     if births is not None or (isinstance(metric, str) and metric == "lower-star"):
         return _tree_with_births(X, metric, engine, births, metric_params, min_samples, n_jobs)
     return tree_of_forest(

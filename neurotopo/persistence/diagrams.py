@@ -11,11 +11,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from neurotopo.persistence.engines import minimum_spanning_forest
-from neurotopo.persistence.inputs import EdgeList, check_distances
+from neurotopo.persistence.inputs import (
+    EdgeList,
+    Symmetrize,
+    as_matrix,
+    check_distances,
+    is_precomputed,
+)
+from neurotopo.persistence.lengths import Length
 from neurotopo.persistence.metrics import pairwise
 from neurotopo.persistence.points import check_points
 from neurotopo.persistence.rips import n_vertices, rips_diagrams, tidy_diagram
@@ -31,7 +37,7 @@ _LARGEST_COEFF = 251
 
 
 def persistence_diagrams(
-    X: ArrayLike | sp.sparray | sp.spmatrix | EdgeList,
+    X: Any,
     metric: str | Callable[..., float] = "precomputed",
     max_dimension: int = 1,
     engine: str = "auto",
@@ -40,6 +46,8 @@ def persistence_diagrams(
     coeff: int = 2,
     metric_params: Mapping[str, Any] | None = None,
     n_jobs: int | None = None,
+    lengths: Length | None = None,
+    symmetrize: Symmetrize = None,
 ) -> list[Diagram]:
     """Compute the persistence diagrams of the Vietoris-Rips filtration.
 
@@ -48,10 +56,9 @@ def persistence_diagrams(
 
     Parameters
     ----------
-    X : array-like, sparse matrix or EdgeList
-        With ``metric="precomputed"`` a symmetric matrix of lengths. "No edge" is ``inf`` in a dense
-        matrix and an absent entry in a sparse one; an explicit 0 is an edge of length 0. Otherwise
-        points, one per row.
+    X : array-like, sparse matrix or graph
+        With ``metric="precomputed"`` lengths or a graph, in any form that
+        :func:`~neurotopo.persistence.check_distances` takes. Otherwise points, one per row.
     metric : str or callable, default="precomputed"
         A metric of :func:`sklearn.metrics.pairwise_distances`.
     max_dimension : int, default=1
@@ -70,6 +77,10 @@ def persistence_diagrams(
         of another metric of scikit-learn.
     n_jobs : int or None, default=None
         Jobs for the distances between points.
+    lengths : str, callable or None, default=None
+        Lengths of the weights in X, see :func:`~neurotopo.persistence.check_distances`.
+    symmetrize : {"max", "min", "mean", "mutual"} or None, default=None
+        How to combine the two directions of an edge, see there.
 
     Returns
     -------
@@ -107,6 +118,8 @@ def persistence_diagrams(
     array([[1.        , 1.41421356]])
     """
     _check_options(max_dimension, engine, coeff)
+    if is_precomputed(metric, lengths, symmetrize):
+        X = as_matrix(X, lengths=lengths, symmetrize=symmetrize)
     radius = check_radius(max_radius)
     if engine == "tree" or (engine == "auto" and max_dimension == 0):
         return [_components_diagram(X, metric, metric_params, radius, n_jobs)]
@@ -138,14 +151,6 @@ def check_radius(max_radius: float | None) -> float:
     return np.inf if max_radius is None else float(max_radius)
 
 
-def edge_list_to_sparse(edges: EdgeList) -> sp.coo_array:
-    """Write a list of edges as a symmetric sparse matrix, zero lengths as explicit zeros."""
-    rows = np.append(edges.source, edges.target)
-    columns = np.append(edges.target, edges.source)
-    shape = (edges.n_vertices, edges.n_vertices)
-    return sp.coo_array((np.tile(edges.length, 2), (rows, columns)), shape=shape)
-
-
 def as_graph(
     X: Any,
     metric: str | Callable[..., float] = "precomputed",
@@ -155,8 +160,8 @@ def as_graph(
 ) -> Graph:
     """Check points, distances or a sparse graph: a dense matrix of lengths or a list of edges."""
     if isinstance(metric, str) and metric == "precomputed":
-        return check_distances(edge_list_to_sparse(X) if isinstance(X, EdgeList) else X)
-    return pairwise(check_points(X), metric, metric_params, n_jobs=n_jobs)
+        return check_distances(X)
+    return pairwise(check_points(X, metric), metric, metric_params, n_jobs=n_jobs)
 
 
 def within(graph: Graph, radius: float) -> Graph:
@@ -177,8 +182,6 @@ def _components_diagram(
     n_jobs: int | None,
 ) -> Diagram:
     """Dimension 0 from a minimum spanning forest: its lengths are the deaths."""
-    if isinstance(X, EdgeList):
-        X = edge_list_to_sparse(X)
     forest = minimum_spanning_forest(X, metric, metric_params=metric_params, n_jobs=n_jobs)
     deaths = forest.length[forest.length <= radius]
     deaths = np.append(deaths, np.full(forest.n_vertices - len(deaths), np.inf))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
 from neurotopo.persistence.forest import (
@@ -26,7 +26,14 @@ from neurotopo.persistence.forest import (
     prim_visit,
     spanning_edges,
 )
-from neurotopo.persistence.inputs import EdgeList, check_distances
+from neurotopo.persistence.inputs import (
+    EdgeList,
+    Symmetrize,
+    as_matrix,
+    check_distances,
+    is_precomputed,
+)
+from neurotopo.persistence.lengths import Length
 from neurotopo.persistence.metrics import Reduction, lengths, pairwise, reduction
 from neurotopo.persistence.points import (
     check_points,
@@ -46,21 +53,23 @@ _AT_ONCE = 2**18  # lengths that are partitioned at once: they fit into the cach
 
 
 def minimum_spanning_forest(
-    X: ArrayLike | sp.sparray | sp.spmatrix,
+    X: Any,
     metric: str | Callable[..., float] = "precomputed",
     engine: str = "auto",
     *,
     metric_params: Mapping[str, Any] | None = None,
     min_samples: int = 1,
     n_jobs: int | None = None,
+    lengths: Length | None = None,
+    symmetrize: Symmetrize = None,
 ) -> SpanningForest:
     """Find a minimum spanning forest.
 
     Parameters
     ----------
-    X : array-like or sparse matrix
-        Distances (``metric="precomputed"``; "no edge" is ``inf`` in a dense matrix, absent in a
-        sparse one) or points, one per row.
+    X : array-like, sparse matrix or graph
+        With ``metric="precomputed"`` lengths or a graph, in any form that
+        :func:`~neurotopo.persistence.check_distances` takes. Otherwise points, one per row.
     metric : str or callable, default="precomputed"
         A metric of :func:`sklearn.metrics.pairwise_distances`.
     engine : {"auto", "scipy", "prim", "gudhi", "ripser", "points"}, default="auto"
@@ -78,6 +87,10 @@ def minimum_spanning_forest(
         Core-distance smoothing of the lengths. 1: no smoothing.
     n_jobs : int or None, default=None
         Threads for the neighbour search of ``"points"``.
+    lengths : str, callable or None, default=None
+        Lengths of the weights in X, see :func:`~neurotopo.persistence.check_distances`.
+    symmetrize : {"max", "min", "mean", "mutual"} or None, default=None
+        How to combine the two directions of an edge, see there.
 
     Returns
     -------
@@ -96,6 +109,8 @@ def minimum_spanning_forest(
     [1. 2.]
     [1. 2.]
     """
+    if is_precomputed(metric, lengths, symmetrize):
+        X = as_matrix(X, lengths=lengths, symmetrize=symmetrize)
     return find_forest(X, metric, metric_params, engine, min_samples, n_jobs, as_path=False)
 
 
@@ -118,7 +133,7 @@ def find_forest(
     if min_samples < 1:
         raise ValueError(f"min_samples must be at least 1, got {min_samples}.")
     if not isinstance(metric, str) or metric != "precomputed":
-        X = check_points(X)
+        X = check_points(X, metric)
         space = reduction(X, metric, metric_params)
         if engine == "points" and space is None:
             raise no_points_engine(metric)

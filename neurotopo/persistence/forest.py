@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-from neurotopo.persistence.inputs import EdgeList
+from neurotopo.persistence.edge_list import EdgeList
 
 __all__ = [
     "SpanningForest",

@@ -12,6 +12,8 @@ from neurotopo._registry import add_entry
 
 __all__ = ["LENGTHS", "Length", "check_length", "edge_lengths", "register_length", "strength"]
 
+_ROUNDED = 1e-5  # a similarity of computed vectors may be so much larger than 1
+
 Length = str | Callable[[NDArray[Any]], ArrayLike]
 
 
@@ -30,10 +32,27 @@ def _negative_logs(strong: NDArray[np.float64], scale: float | None) -> NDArray[
     return lengths + 0.0  # the strongest edge: 0, not -0
 
 
+def _one_minus(weights: NDArray[Any]) -> NDArray[np.float64]:
+    if weights.size and weights.max() > 1 + _ROUNDED:
+        raise ValueError(
+            f'the length "one_minus" takes weights of at most 1, but one is {weights.max()}.'
+        )
+    return np.maximum(1.0 - weights.astype(np.float64), 0.0)
+
+
+def signed_function(length: Length) -> Length:
+    """Return the function of a length that depends on the sign of the weight, others as they are.
+
+    Such a length is treated as a callable: it is not a function of the strength alone.
+    """
+    return _one_minus if isinstance(length, str) and length == "one_minus" else length
+
+
 LENGTHS: dict[str, Callable[[NDArray[np.float64], float, float | None], NDArray[np.float64]]] = {
     "inverse": lambda strong, power, scale: 1.0 / strong,
     "power": lambda strong, power, scale: strong**-power,
     "neglog": lambda strong, power, scale: _negative_logs(strong, scale),
+    "one_minus": lambda strong, power, scale: _one_minus(strong),
 }
 """The lengths by name: functions of the strengths (0: no edge), ``power`` and ``scale``."""
 
@@ -63,14 +82,19 @@ def register_length(name: str, function: Callable[[NDArray[np.float64]], ArrayLi
 
 
 def check_length(
-    length: Length = "inverse", power: float = 1.0, *, signed: bool = False, path: str = "up"
+    length: Length = "inverse",
+    power: float = 1.0,
+    *,
+    signed: bool = False,
+    path: str = "up",
+    name: str = "length",
 ) -> None:
     """Raise a ValueError for unknown or contradictory options of :func:`edge_lengths`.
 
     ``path`` is the in-projection: ``"both"`` gives means of absolute values, without signs.
     """
     if not callable(length) and length not in LENGTHS:
-        raise ValueError(f"length must be one of {', '.join(LENGTHS)} or callable, got {length!r}.")
+        raise ValueError(f"{name} must be one of {', '.join(LENGTHS)} or callable, got {length!r}.")
     if not (np.ndim(power) == 0 and np.isfinite(power) and power > 0):
         raise ValueError(f"power must be a positive number, got {power!r}.")
     if power != 1.0 and length != "power":
@@ -98,7 +122,7 @@ def strength(
     signed : bool, default=False
         Only positive weights are edges.
     length : str or callable, default="inverse"
-        As for :func:`edge_lengths`. All names give the same order.
+        As for :func:`edge_lengths`. All names but ``"one_minus"`` give the same order.
     out : ndarray, optional
         Array for the result, for example ``weights`` itself.
 
@@ -116,6 +140,7 @@ def strength(
     values = np.asarray(weights)
     if values.dtype.kind != "f":
         values = values.astype(np.float64)
+    length = signed_function(length)
     if callable(length):
         longer = _called(length, values, signed)
         return np.negative(longer, out=out, casting="same_kind")
@@ -144,11 +169,13 @@ def edge_lengths(
     ----------
     weights : array-like of float
         Connection weights. A weight of 0 is no edge.
-    length : {"inverse", "power", "neglog"} or callable, default="inverse"
+    length : {"inverse", "power", "neglog", "one_minus"} or callable, default="inverse"
         - ``"inverse"``: :math:`|1/w|`, Eq 4 of the paper;
         - ``"power"``: :math:`|w|^{-p}` with p = ``power``;
         - ``"neglog"``: :math:`-\log(|w| / s)` with s = ``scale``. The strongest edge has length
           0, and a sum along a path is the logarithm of a product of weights;
+        - ``"one_minus"``: :math:`1 - w`, for similarities of at most 1. Unlike those above it keeps
+          the sign: a similarity of -1 has length 2;
         - a name added by :func:`register_length`;
         - a callable from an array of non-zero signed weights to an array of lengths, entry by
           entry: finite and not negative, or ``inf`` for no edge.
@@ -187,6 +214,7 @@ def edge_lengths(
     values = np.asarray(weights, dtype=np.float64)
     if np.isnan(values).any():
         raise ValueError("a weight is NaN.")
+    length = signed_function(length)
     if callable(length):
         return _called(length, values, signed)
     strong = np.maximum(values, 0.0) if signed else np.abs(values)

@@ -18,6 +18,8 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import pairwise_distances
 
+from neurotopo.persistence.sample_distances import own_distances
+
 __all__ = [
     "REDUCIBLE",
     "Reduction",
@@ -194,6 +196,9 @@ def pairwise(
     if space is not None:
         return space.pairwise()
     params = dict(metric_params or {})
+    own = own_distances(X, None, metric, params)
+    if own is not None:
+        return own
     distances = np.array(pairwise_distances(X, metric=metric, n_jobs=n_jobs, **params))
     if np.isnan(distances).any() or (distances < 0).any():
         raise ValueError(f"metric {metric!r} gave NaN or negative distances.")
@@ -209,6 +214,9 @@ def cross_distances(
     if space is not None:
         return space.cross(A)
     params = dict(metric_params or {})
+    own = own_distances(A, B, metric, params)
+    if own is not None:
+        return own
     return np.asarray(pairwise_distances(A, B, metric=metric, **params), dtype=np.float64)
 
 

@@ -13,6 +13,7 @@ from sklearn.utils import check_array
 from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.inputs import check_sparse_format
 from neurotopo.persistence.metrics import REDUCIBLE, Reduction, reduction
+from neurotopo.persistence.sample_distances import as_objects, takes_nan
 from neurotopo.persistence.tiles import tiled_forest
 
 __all__ = [
@@ -33,9 +34,20 @@ def prefers_points_engine(space: Reduction | None) -> bool:
     return space is not None and len(space.points) > _SMALL
 
 
-def check_points(X: Any) -> Any:
-    """Check a matrix of points: two-dimensional, finite, float64 (or sparse)."""
-    return check_array(check_sparse_format(X), accept_sparse="csr", dtype=np.float64)
+def check_points(X: Any, metric: Any = None) -> Any:
+    """Check a matrix of points: two-dimensional, finite, float64 (or sparse).
+
+    With a callable metric, objects are returned as an array of one dimension.
+    """
+    objects = as_objects(X, metric)
+    if objects is not None:
+        return objects
+    return check_array(
+        check_sparse_format(X),
+        accept_sparse="csr",
+        dtype=np.float64,
+        ensure_all_finite="allow-nan" if takes_nan(metric) else True,
+    )
 
 
 def points_forest(

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse as sp
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from neurotopo.persistence.clusters import CandidateClusters, candidate_clusters
 from neurotopo.persistence.engines import graph_forest
-from neurotopo.persistence.inputs import EdgeList, check_distances, check_strata
+from neurotopo.persistence.inputs import EdgeList, Symmetrize, check_distances, check_strata
+from neurotopo.persistence.lengths import Length
 from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["PermutationTest", "benjamini_hochberg", "permutation_test"]
@@ -63,8 +63,10 @@ class PermutationTest:
 
 
 def permutation_test(
-    X: ArrayLike | sp.sparray | sp.spmatrix,
+    X: Any,
     *,
+    lengths: Length | None = None,
+    symmetrize: Symmetrize = None,
     strata: ArrayLike | None = None,
     n_permutations: int = 199,
     statistic: Literal["auto", "joint", "persistence"] = "auto",
@@ -84,8 +86,11 @@ def permutation_test(
 
     Parameters
     ----------
-    X : array-like or sparse matrix, shape (n, n)
-        Edge lengths; dense ``inf`` and absent sparse entries are no edges and stay so.
+    X : array-like, sparse matrix or graph
+        Lengths or a graph, in any form that :func:`~neurotopo.persistence.check_distances` takes.
+        Pairs without an edge stay so.
+    lengths, symmetrize
+        See :func:`~neurotopo.persistence.check_distances`.
     strata : array-like, shape (n,), optional
         Group of each vertex, for example its layer.
     n_permutations : int, default=199
@@ -139,7 +144,7 @@ def permutation_test(
     ... ]
     [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]
     """
-    graph = check_distances(X)
+    graph = check_distances(X, lengths=lengths, symmetrize=symmetrize)
     edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
     tree = tree_of_forest(graph_forest(graph, min_samples=min_samples, as_path=True))
     options: dict[str, Any] = {"min_cluster_size": min_cluster_size, "condense": condense}

@@ -14,7 +14,6 @@ from scipy.spatial.distance import pdist, squareform
 from neurotopo.persistence import rips as module
 from neurotopo.persistence.diagrams import (
     DIAGRAM_ENGINES,
-    edge_list_to_sparse,
     neighbour_agreement,
     persistence_diagrams,
 )
@@ -448,11 +447,3 @@ class TestErrors:
     def test_edge_list_out_of_range(self):
         with pytest.raises(ValueError, match="exceeds"):
             persistence_diagrams(EdgeList(2, np.array([0]), np.array([5]), np.array([1.0])))
-
-
-def test_edge_list_to_sparse_keeps_zeros_and_isolated_vertices():
-    edges = EdgeList(4, np.array([0, 1]), np.array([1, 2]), np.array([0.0, 2.0]))
-    matrix = edge_list_to_sparse(edges)
-    assert matrix.shape == (4, 4)
-    assert matrix.nnz == 4
-    np.testing.assert_array_equal(matrix.toarray()[1], [0, 0, 2, 0])
