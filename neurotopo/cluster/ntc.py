@@ -6,22 +6,23 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from neurotopo._upward import Explorable
 from neurotopo.cluster.cluster_tests import WithClusterTest
+from neurotopo.cluster.fit_input import checked_input
 from neurotopo.cluster.members import ClusterMembers
 from neurotopo.cluster.membership import attachment_radii, membership_strengths, tree_outlier_scores
 from neurotopo.cluster.questions import TreeQuestions
 from neurotopo.cluster.selection import RULES, select_clusters
 from neurotopo.persistence.clusters import SCALES, candidate_clusters
 from neurotopo.persistence.engines import ENGINES, find_forest
-from neurotopo.persistence.inputs import check_sparse_format, check_strata
+from neurotopo.persistence.inputs import SYMMETRIZE, Symmetrize, check_strata
+from neurotopo.persistence.lengths import LENGTHS, Length
 from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.tree_building import tree_of_forest
 
@@ -38,8 +39,10 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
     Parameters
     ----------
     metric : str or callable, default="euclidean"
-        A metric of :func:`sklearn.metrics.pairwise_distances`, or ``"precomputed"``: X is then a
-        symmetric matrix of lengths, dense (``inf`` = no edge) or sparse (absent = no edge).
+        A metric of :func:`sklearn.metrics.pairwise_distances`, or ``"precomputed"``: X then has
+        lengths or is a graph, in any form that :func:`~neurotopo.persistence.check_distances`
+        takes. A callable also takes samples that are no rows of numbers: strings, series of
+        different lengths.
     tau : float, default=0.5
         Parameter of the rule.
     rule : {"relative", "absolute", "gap", "significance", "mass"}, default="relative"
@@ -66,6 +69,13 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
         ``min_samples``-th nearest sample, themselves included. 1: no smoothing.
     condense : bool, default=False
         Whether clusters survive merges with fewer than ``min_cluster_size`` samples.
+    symmetrize : {"max", "min", "mean", "mutual"} or None, default=None
+        With ``metric="precomputed"``, how to combine the two directions of an edge, before
+        ``lengths``: the larger of both, the smaller, or the mean, or the one there is;
+        ``"mutual"`` keeps edges of both directions only. None: an asymmetric X is an error.
+    lengths : {"inverse", "neglog", "one_minus"}, str, callable or None, default=None
+        With ``metric="precomputed"``, the length of a weight or similarity, as for
+        :func:`neurotopo.graphs.edge_lengths`. None: X has lengths.
     metric_params : mapping or None, default=None
         Parameters of the metric: ``p`` and ``w`` of ``"minkowski"``, ``V`` of ``"seuclidean"``,
         ``V`` or ``VI`` of ``"mahalanobis"`` (by default both take the variances of X), or those
@@ -133,7 +143,7 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
     validity_, cluster_validity_ : float, ndarray of float64, shape (n_clusters,)
         Density-based validity from the tree, of all clusters and of each.
     n_features_in_ : int
-        Number of columns of X.
+        Number of columns of X, or of vertices of a graph. Not for objects.
     feature_names_in_ : ndarray of str
         Column names of X, if any.
 
@@ -188,6 +198,8 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
         "max_radius": [Interval(Real, 0, None, closed="left"), None],
         "min_samples": [Interval(Integral, 1, None, closed="left")],
         "condense": ["boolean"],
+        "symmetrize": [StrOptions(set(SYMMETRIZE)), None],
+        "lengths": [StrOptions(LENGTHS.keys()), callable, None],
         "metric_params": [dict, None],
         "engine": [StrOptions(set(ENGINES))],
         "n_jobs": [
@@ -197,7 +209,14 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
         ],
         "random_state": ["random_state"],
     }
-    _needs_refit: ClassVar[set[str]] = {"metric", "metric_params", "min_samples", "engine"}
+    _needs_refit: ClassVar[set[str]] = {
+        "metric",
+        "symmetrize",
+        "lengths",
+        "metric_params",
+        "min_samples",
+        "engine",
+    }
 
     def __init__(
         self,
@@ -211,6 +230,8 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
         max_radius: float | None = None,
         min_samples: int = 1,
         condense: bool = False,
+        symmetrize: Symmetrize = None,
+        lengths: Length | None = None,
         metric_params: dict[str, Any] | None = None,
         engine: str = "auto",
         n_jobs: int | None = None,
@@ -225,6 +246,8 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
         self.max_radius = max_radius
         self.min_samples = min_samples
         self.condense = condense
+        self.symmetrize = symmetrize
+        self.lengths = lengths
         self.metric_params = metric_params
         self.engine = engine
         self.n_jobs = n_jobs
@@ -259,19 +282,15 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
         return cls(metric, **(paper | changes))
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(
-        self,
-        X: ArrayLike | sp.sparray | sp.spmatrix,
-        y: Any = None,
-        *,
-        strata: ArrayLike | None = None,
-    ) -> NTCClusterer:
+    def fit(self, X: Any, y: Any = None, *, strata: ArrayLike | None = None) -> NTCClusterer:
         """Cluster X.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features) or (n_samples, n_samples)
-            Points, or lengths with ``metric="precomputed"``.
+            Points, or lengths with ``metric="precomputed"``; then also a graph of networkx or
+            igraph, arrays of nearest neighbours and others, see
+            :func:`~neurotopo.persistence.check_distances`.
         y : None
             Not used.
         strata : array-like, shape (n_samples,), optional
@@ -346,14 +365,7 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
         return labels
 
     def _checked(self, X: Any, *, reset: bool) -> Any:
-        if self.metric != "precomputed":
-            sparse = False if self.engine == "points" else "csr"
-            X = check_sparse_format(X)
-            return validate_data(self, X, accept_sparse=sparse, dtype=np.float64, reset=reset)
-        if not sp.issparse(X) and not hasattr(X, "columns"):
-            X = np.asarray(X)
-        validate_data(self, X, skip_check_array=True, reset=reset)
-        return X if sp.issparse(X) else np.asarray(X)
+        return checked_input(self, X, reset=reset)
 
     def _select(self) -> NTCClusterer:
         self._forget_test()
@@ -389,5 +401,6 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self.engine != "points"
+        tags.input_tags.allow_nan = self.metric == "nan_euclidean"
         tags.input_tags.pairwise = self.metric == "precomputed"
         return tags

@@ -71,13 +71,14 @@ class EdgeList:
 
     @classmethod
     def from_array(cls, edges: ArrayLike, n_vertices: int | None = None) -> EdgeList:
-        """Read an array of edges: source, target and length (or weight) in each row.
+        """Read an array of edges: source, target and length (or positive weight) in each row.
 
         Parameters
         ----------
         edges : array-like, shape (n_edges, 2) or (n_edges, 3)
             The edges, in any order and direction. Without the third column all lengths are 1. An
-            edge may be repeated with the same length. Loops are left out.
+            edge may be repeated with the same length. Loops are left out, and an edge of length
+            ``inf`` is no edge.
         n_vertices : int or None, default=None
             Number of vertices. None: one more than the largest end.
 
@@ -106,8 +107,11 @@ class EdgeList:
             n_vertices = int(ends.max(initial=-1)) + 1
         length = table[:, 2] if table.shape[1] == 3 else np.ones(len(table))
         source, target = ends.astype(np.int64).T
-        held = (source != target) & ~np.isposinf(length)
-        return _canonical(cls(n_vertices, source[held], target[held], length[held]))
+        if len(table) and ends.max() >= n_vertices:
+            raise ValueError(
+                f"an edge ends at vertex {int(ends.max())}, but n_vertices is {n_vertices}."
+            )
+        return check_edge_list(cls(n_vertices, source, target, length))
 
     @classmethod
     def from_linkage(cls, Z: ArrayLike) -> EdgeList:
@@ -187,10 +191,6 @@ def _canonical(edges: EdgeList) -> EdgeList:
     """Order the ends of each edge, and the edges; leave out loops and equal copies."""
     low = np.minimum(edges.source, edges.target)
     high = np.maximum(edges.source, edges.target)
-    if len(high) and int(high.max()) >= edges.n_vertices:
-        raise ValueError(
-            f"an edge ends at vertex {high.max()}, but n_vertices is {edges.n_vertices}."
-        )
     key = low.astype(np.int64) * edges.n_vertices + high
     if (np.diff(key) > 0).all() and (low < high).all():
         return EdgeList(edges.n_vertices, low, high, edges.length)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from neurotopo.persistence.conversions import DiagramList
 from neurotopo.persistence.diagrams import DIAGRAM_ENGINES, as_graph, persistence_diagrams
-from neurotopo.persistence.inputs import EdgeList, check_sparse_format
+from neurotopo.persistence.inputs import SYMMETRIZE, EdgeList, Symmetrize, as_matrix, is_graph
 from neurotopo.persistence.lengths import LENGTHS, edge_lengths
 
 __all__ = ["GraphPersistence"]
@@ -51,6 +50,9 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         ``"signed"`` is 1/w for positive w; ``"neglog"`` is -log(w) for w in (0, 1]; for these two
         negative w are no edges. Other names are those of :func:`neurotopo.graphs.edge_lengths`. A
         callable takes an array of non-zero weights and returns lengths, ``inf`` for "no edge".
+    symmetrize : {"max", "min", "mean", "mutual"} or None, default=None
+        How to combine the two directions of an edge, before ``weight_map``; see
+        :func:`~neurotopo.persistence.check_distances`.
     engine : {"auto", "gudhi", "gudhi-simplextree", "ripser", "tree"}, default="auto"
         See :func:`neurotopo.persistence_diagrams`.
     max_radius : float or None, default=None
@@ -88,8 +90,10 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     -----
     *Input.* Graphs may differ in size. X is
 
-    - a list of square matrices, dense (``inf`` means "no edge") or sparse (absent means "no edge"),
-      or of :class:`~neurotopo.persistence.EdgeList`; or, with a ``metric``, of arrays of points;
+    - a list of graphs: square matrices, dense (``inf`` means "no edge") or sparse (absent means
+      "no edge"), graphs of networkx or igraph, or other forms that
+      :func:`~neurotopo.persistence.check_distances` takes; or, with a ``metric``, of arrays of
+      points;
     - a three-dimensional array: such matrices, or points, of equal shape;
     - a table (a two-dimensional array or a data frame) of graphs on the same vertices, one per
       row: the lengths or weights of the edges in the order of
@@ -127,6 +131,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         "metric": [str, callable, None],
         "homology_dimensions": [Interval(Integral, 0, None, closed="left"), "array-like"],
         "weight_map": [StrOptions(set(_WEIGHT_MAPS)), StrOptions(LENGTHS.keys()), callable, None],
+        "symmetrize": [StrOptions(set(SYMMETRIZE)), None],
         "engine": [StrOptions(set(DIAGRAM_ENGINES))],
         "max_radius": [Interval(Real, 0, None, closed="both"), None],
         "essential": [StrOptions({"keep", "drop", "cap"}), Interval(Real, 0, None, closed="left")],
@@ -145,6 +150,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         homology_dimensions: int | Sequence[int] = (0, 1),
         *,
         weight_map: str | Callable[..., ArrayLike] | None = None,
+        symmetrize: Symmetrize = None,
         engine: str = "auto",
         max_radius: float | None = None,
         essential: str | float = "keep",
@@ -155,6 +161,7 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         self.metric = metric
         self.homology_dimensions = homology_dimensions
         self.weight_map = weight_map
+        self.symmetrize = symmetrize
         self.engine = engine
         self.max_radius = max_radius
         self.essential = essential
@@ -178,8 +185,9 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
         self : GraphPersistence
             The transformer itself.
         """
-        if self.weight_map is not None and self._takes_points():
-            raise ValueError("weight_map is for graphs, but a metric says that X holds points.")
+        for name in ("weight_map", "symmetrize"):
+            if self._takes_points() and getattr(self, name) is not None:
+                raise ValueError(f"{name} is for graphs, but a metric says that X holds points.")
         if self.metric_params and not self._takes_points():
             raise ValueError("metric_params is for points, but without a metric X holds graphs.")
         self.homology_dimensions_ = _check_dimensions(self.homology_dimensions)
@@ -231,9 +239,8 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
 
     def _samples(self, X: Any, *, reset: bool) -> tuple[Iterable[Any], int | None]:
         """Return the samples of X; for a table also the number of vertices of its graphs."""
-        if sp.issparse(X) or isinstance(X, EdgeList):
-            kind = "Sparse input" if sp.issparse(X) else "An EdgeList"
-            raise TypeError(f"{kind} is one graph: pass a list of graphs, [X].")
+        if sp.issparse(X) or (is_graph(X) and not isinstance(X, tuple)):
+            raise TypeError(f"X is one graph ({type(X).__name__}): pass a list of graphs, [X].")
         listed = _as_list(X)
         if listed is None:
             return self._rows(X, reset=reset)
@@ -284,29 +291,11 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
             raise kind(f"Sample {k}: {error}") from error
 
     def _graph(self, sample: Any) -> Any:
-        """Turn weights into lengths."""
-        if self.weight_map is None:
-            return sample
-        if isinstance(sample, EdgeList):
-            length = self._lengths(sample.length)
-            return replace(sample, length=length).take(~np.isposinf(length))
-        if sp.issparse(sample):
-            entries = check_sparse_format(sample).tocoo()
-            held = entries.row != entries.col
-            ends = (entries.row[held], entries.col[held])
-            lengths = self._lengths(entries.data[held])
-            return sp.coo_array((lengths, ends), shape=entries.shape)
-        weights = np.asarray(sample)
-        if weights.ndim != 2 or weights.shape[0] != weights.shape[1]:
-            raise ValueError(f"A matrix of weights must be square, got shape {weights.shape}.")
-        lengths = np.zeros(weights.shape)
-        off_diagonal = ~np.eye(len(weights), dtype=bool)
-        lengths[off_diagonal] = self._lengths(weights[off_diagonal])
-        return lengths
+        """Turn a graph of any kind into a matrix of lengths."""
+        lengths = None if self.weight_map is None else self._lengths
+        return as_matrix(sample, lengths=lengths, symmetrize=self.symmetrize)
 
     def _lengths(self, weights: NDArray[Any]) -> NDArray[np.float64]:
-        if np.isnan(weights).any():
-            raise ValueError("the weights contain NaN.")
         name, signed = _WEIGHT_MAPS.get(self.weight_map, (self.weight_map, False))
         if name == "neglog" and (weights > 1).any():
             raise ValueError(
@@ -348,9 +337,9 @@ def _check_dimensions(asked: int | Sequence[int]) -> tuple[int, ...]:
 def _as_list(X: Any) -> list[Any] | None:
     """Return the samples of X as a list, None if X is a table."""
     if isinstance(X, list | tuple):
-        if not len(X) or isinstance(X[0], EdgeList) or sp.issparse(X[0]) or np.ndim(X[0]) == 2:
+        if not len(X) or is_graph(X[0]) or sp.issparse(X[0]) or np.ndim(X[0]) == 2:
             return list(X)
-        return None
+        return list(X) if len({np.size(row) for row in X}) > 1 else None
     shape = getattr(X, "shape", ())
     holds_objects = isinstance(X, np.ndarray) and X.dtype.kind == "O"
     return list(X) if len(shape) == 3 or (len(shape) == 1 and holds_objects) else None

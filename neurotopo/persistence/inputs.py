@@ -235,7 +235,7 @@ def _from_condensed(X: NDArray[Any], absent: float) -> NDArray[Any]:
 
 def _lengths_of(weights: NDArray[Any], lengths: Length) -> NDArray[np.float64]:
     if np.isinf(weights).any():
-        raise ValueError("the weights must be finite: with lengths=..., X has no lengths.")
+        raise ValueError("with lengths, X has weights, which must be finite, but one is inf.")
     return edge_lengths(weights, length=lengths)
 
 
@@ -251,6 +251,10 @@ def _refuse_wrong(X: NDArray[Any], as_lengths: bool, place: Any) -> None:
     """Raise an error for NaN and negative lengths, which symmetrizing could hide."""
     if np.isnan(X).any():
         raise ValueError(f"X contains NaN, first at {place(np.isnan(X))}.")
+    if not as_lengths and np.isinf(X).any():
+        raise ValueError(
+            f"with lengths, X has weights, which must be finite, but {place(np.isinf(X))} = inf."
+        )
     if as_lengths:
         negative = -slack(X) > X
         if negative.any():

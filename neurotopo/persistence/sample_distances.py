@@ -24,8 +24,10 @@ def as_objects(X: Any, metric: Any, *, always: bool = False) -> NDArray[Any] | N
     Objects need a callable metric. They are strings, series of different lengths, or anything else
     that is not a row of a numeric table. With ``always``, rows of numbers are objects too.
     """
-    if not callable(metric) or isinstance(X, str | bytes):
+    if not callable(metric):
         return None
+    if isinstance(X, str | bytes):
+        raise ValueError(f"X is one sample, {X!r}: pass a list of samples, [X].")
     if isinstance(X, list | tuple):
         if not always and not _holds_objects(X):
             return None

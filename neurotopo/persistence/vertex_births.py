@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from neurotopo.persistence.engines import core_distances
+from neurotopo.persistence.graph_inputs import is_graph, read_arcs
 from neurotopo.persistence.inputs import EdgeList, check_distances, check_sparse_format
-from neurotopo.persistence.metrics import Reduction, lengths, reduction
+from neurotopo.persistence.metrics import Reduction, lengths, pairwise, reduction
 from neurotopo.persistence.points import check_points
+from neurotopo.persistence.sample_distances import takes_nan
 from neurotopo.persistence.tiles import core_distances_of_points
 
 __all__ = [
@@ -50,8 +52,10 @@ def adjacency_edges(X: Any) -> EdgeList:
     """Return the edges of an adjacency matrix, of length 0; one direction is enough.
 
     Every stored entry of a sparse matrix is an edge, whatever its value, and every True of a dense
-    boolean one. The diagonal is ignored.
+    boolean one. The diagonal is ignored. Graphs of networkx and others have edges of their own.
     """
+    if is_graph(X):
+        X = read_arcs(X, "weight", as_lengths=True).to_csr()
     if not sp.issparse(X):
         X = np.asarray(X)
         if X.dtype.kind != "b":
@@ -83,7 +87,7 @@ def core_births(
     if isinstance(metric, str) and metric == "precomputed":
         core = core_distances(check_distances(X), min_samples)
     else:
-        X = check_points(X)
+        X = check_points(X, metric)
         space = reduction(X, metric, metric_params)
         core = core_distances_of_samples(X, space, metric, metric_params, min_samples, n_jobs)
     late = np.flatnonzero(np.isinf(core))
@@ -110,6 +114,8 @@ def core_distances_of_samples(
     n = samples.shape[0]
     if min_samples == 1 or min_samples > n:
         return np.full(n, 0.0 if min_samples == 1 else np.inf)
+    if samples.ndim == 1 or takes_nan(metric):
+        return core_distances(pairwise(samples, metric, metric_params), min_samples)
     search = NearestNeighbors(n_neighbors=min_samples, n_jobs=n_jobs)
     if space is None:
         search.set_params(metric=metric, metric_params=metric_params).fit(samples)

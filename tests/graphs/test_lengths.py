@@ -144,7 +144,10 @@ def test_a_function_that_does_not_return_lengths(function, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"length": "inverted"}, "length must be one of inverse, power, neglog or callable"),
+        (
+            {"length": "inverted"},
+            "length must be one of inverse, power, neglog, one_minus or callable",
+        ),
         ({"length": "power", "power": 0}, "power must be a positive number, got 0"),
         ({"length": "power", "power": math.nan}, "power must be a positive number, got nan"),
         ({"length": "power", "power": [2]}, "power must be a positive number"),

@@ -445,5 +445,5 @@ class TestErrors:
             persistence_diagrams(distances, engine="ripser")
 
     def test_edge_list_out_of_range(self):
-        with pytest.raises(ValueError, match="exceeds"):
+        with pytest.raises(ValueError, match=r"target must hold vertices 0\.\.1"):
             persistence_diagrams(EdgeList(2, np.array([0]), np.array([5]), np.array([1.0])))

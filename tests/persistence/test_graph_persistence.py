@@ -176,9 +176,9 @@ class TestTable:
                 GraphPersistence().fit(X)
         with pytest.raises(ValueError, match="one graph"):
             GraphPersistence(weight_map="reciprocal").fit(matrix + np.eye(8))
-        with pytest.raises(TypeError, match=r"Sparse input is one graph: pass .* \[X\]"):
+        with pytest.raises(TypeError, match=r"X is one graph .*: pass a list of graphs, \[X\]"):
             GraphPersistence().fit(as_sparse(matrix))
-        with pytest.raises(TypeError, match="An EdgeList is one graph"):
+        with pytest.raises(TypeError, match=r"one graph \(EdgeList\): pass a list of graphs"):
             GraphPersistence().fit(EdgeList.from_dense(matrix))
 
     def test_one_cloud_is_refused(self):
@@ -233,7 +233,7 @@ class TestWeightMap:
     def test_nan(self):
         weights = self.weights.copy()
         weights[0, 1] = weights[1, 0] = np.nan
-        with pytest.raises(ValueError, match="Sample 0: the weights contain NaN"):
+        with pytest.raises(ValueError, match=r"Sample 0: X contains NaN, first at X\[0, 1\]"):
             GraphPersistence(weight_map="signed").fit_transform([weights])
 
     def test_not_for_points(self):
