@@ -39,10 +39,11 @@ def checked_input(estimator: Any, X: Any, *, reset: bool) -> Any:
                 if hasattr(estimator, name):
                     delattr(estimator, name)
             return objects
+    takes_sparse = estimator.engine != "points" and not takes_nan(estimator.metric)
     return validate_data(
         estimator,
         check_sparse_format(X),
-        accept_sparse=False if estimator.engine == "points" else "csr",
+        accept_sparse="csr" if takes_sparse else False,
         dtype=np.float64,
         ensure_all_finite="allow-nan" if takes_nan(estimator.metric) else True,
         reset=reset,

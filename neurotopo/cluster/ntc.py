@@ -400,7 +400,7 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.engine != "points"
+        tags.input_tags.sparse = self.engine != "points" and self.metric != "nan_euclidean"
         tags.input_tags.allow_nan = self.metric == "nan_euclidean"
         tags.input_tags.pairwise = self.metric == "precomputed"
         return tags

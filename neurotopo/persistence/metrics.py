@@ -198,6 +198,7 @@ def pairwise(
     params = dict(metric_params or {})
     own = own_distances(X, None, metric, params)
     if own is not None:
+        np.fill_diagonal(own, 0.0)
         return own
     distances = np.array(pairwise_distances(X, metric=metric, n_jobs=n_jobs, **params))
     if np.isnan(distances).any() or (distances < 0).any():

@@ -42,12 +42,9 @@ def check_points(X: Any, metric: Any = None) -> Any:
     objects = as_objects(X, metric)
     if objects is not None:
         return objects
-    return check_array(
-        check_sparse_format(X),
-        accept_sparse="csr",
-        dtype=np.float64,
-        ensure_all_finite="allow-nan" if takes_nan(metric) else True,
-    )
+    missing: dict[str, Any] = {"accept_sparse": False, "ensure_all_finite": "allow-nan"}
+    options = missing if takes_nan(metric) else {"accept_sparse": "csr"}
+    return check_array(check_sparse_format(X), dtype=np.float64, **options)
 
 
 def points_forest(

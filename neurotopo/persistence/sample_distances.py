@@ -99,21 +99,17 @@ def _nan_euclidean(A: NDArray[Any], B: NDArray[Any] | None) -> Distances:
     """Euclidean distances over the columns that both rows have, scaled up to all columns.
 
     As :func:`sklearn.metrics.pairwise.nan_euclidean_distances`, but without the expansion of the
-    square, so that a distance depends on its two rows only.
+    square, so that a distance depends on its two rows only. Without a common column it is ``inf``:
+    no edge.
     """
     others = A if B is None else B
     d = A.shape[1]
-    total = np.zeros((len(A), len(others)))
+    total = np.zeros((A.shape[0], others.shape[0]))
     present = np.zeros(total.shape, dtype=np.intp)
     for k in range(d):
         gap = A[:, k, None] - others[None, :, k]
         there = ~np.isnan(gap)
         present += there
         total += np.where(there, gap * gap, 0.0)
-    for i, j in np.argwhere(present == 0):
-        other = "sample" if B is None else "fitted sample"
-        raise ValueError(
-            f'metric "nan_euclidean": sample {i} and {other} {j} have no column in common. Leave '
-            "one out, or fill in missing values."
-        )
-    return np.sqrt(total * d / present)
+    apart = present == 0
+    return np.where(apart, np.inf, np.sqrt(total * d / np.where(apart, 1, present)))

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from neurotopo import NTCClusterer, merge_tree, persistence_diagrams
@@ -163,15 +164,18 @@ def test_a_distance_depends_on_its_two_rows_only():
     np.testing.assert_array_equal(tree.birth, permuted.birth)
 
 
-def test_rows_without_a_common_column_are_an_error():
-    X = [[1.0, np.nan], [2.0, 3.0], [np.nan, 4.0]]
-    with pytest.raises(ValueError, match="sample 0 and sample 2 have no column in common"):
-        merge_tree(X, metric="nan_euclidean")
-    ntc = NTCClusterer.paper(metric="nan_euclidean").fit(
-        [[1.0, np.nan], [1.1, np.nan], [9.0, 3.0], [9.2, 3.0]]
-    )
-    with pytest.raises(ValueError, match="sample 0 and fitted sample 0 have no column"):
-        ntc.predict([[np.nan, 4.0]])
+def test_rows_without_a_common_column_have_no_edge():
+    X = np.array([[1.0, np.nan], [2.0, 3.0], [np.nan, 4.0], [np.nan, np.nan]])
+    D = np.array([[0, 1, np.inf], [1, 0, 1], [np.inf, 1, 0]]) * np.sqrt(2)
+    tree = merge_tree(X[:3], metric="nan_euclidean")
+    np.testing.assert_allclose(tree.birth, merge_tree(np.where(D > 0, D, 0)).birth)
+    assert merge_tree(X, metric="nan_euclidean").n_components == 2
+    ntc = NTCClusterer.paper(metric="nan_euclidean").fit(np.repeat(X[1:3], 3, axis=0))
+    assert ntc.predict([[np.nan, np.nan], [2.0, 3.0]])[0] == -1
+    h0 = persistence_diagrams(X, metric="nan_euclidean", max_dimension=0)[0]
+    assert np.isinf(h0[:, 1]).sum() == 2
+    with pytest.raises(TypeError, match="dense data is required"):
+        NTCClusterer(metric="nan_euclidean").fit(sp.csr_array(np.eye(3)))
     for metric in ("euclidean", "cosine", "canberra"):
         with pytest.raises(ValueError, match="NaN"):
             NTCClusterer(metric=metric).fit(X)
