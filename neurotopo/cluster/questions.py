@@ -242,7 +242,8 @@ class TreeQuestions:
         ----------
         X : array-like or sparse matrix, shape (n_queries, n_features)
             New points; with ``metric="precomputed"`` their distances to the samples of
-            :meth:`fit`, shape (n_queries, n_samples), ``inf`` (or absent) for no edge.
+            :meth:`fit`, shape (n_queries, n_samples), ``inf`` (or absent) for no edge (weights
+            with ``lengths``), or a tuple of arrays of ``kneighbors``.
         return_probabilities : bool, default=False
             Whether to return strengths of membership as well.
 
