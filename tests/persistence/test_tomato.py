@@ -87,9 +87,10 @@ def ordered(diagram):
     return diagram[np.lexsort(diagram.T)]
 
 
-def test_clusters_and_diagrams_equal_gudhi_on_500_graphs():
+@pytest.mark.parametrize("n_graphs", [50, pytest.param(500, marks=pytest.mark.slow)])
+def test_clusters_and_diagrams_equal_gudhi_on_random_graphs(n_graphs):
     compared = seed = n_free = n_labels = 0
-    while compared < 500:
+    while compared < n_graphs:
         graph, density = random_graph(seed)
         seed += 1
         found, near = tomato(graph, density), neighbours(graph, density)
@@ -114,12 +115,12 @@ def test_clusters_and_diagrams_equal_gudhi_on_500_graphs():
             labels = found.labels(threshold=threshold)
             assert same_partition(labels.tolist(), gudhi.labels_.tolist())
     assert n_free < 0.4 * seed
-    assert n_labels > 2000
+    assert n_labels > 4 * n_graphs
 
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_every_threshold_equals_the_algorithm_of_the_paper(tied):
-    for seed in range(120):
+    for seed in range(60):
         graph, density = random_graph(seed, tied)
         found, near = tomato(graph, density), neighbours(graph, density)
         for threshold in np.unique(np.append(found.prominence, 0.0)):
@@ -130,7 +131,7 @@ def test_every_threshold_equals_the_algorithm_of_the_paper(tied):
             assert labels[found.peaks[kept]].tolist() == list(range(kept.sum()))
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(seed=st.integers(0, 2**32 - 1), tied=st.booleans())
 def test_a_permutation_of_the_samples_permutes_the_result(seed, tied):
     graph, density = random_graph(seed, tied)
@@ -147,7 +148,7 @@ def test_a_permutation_of_the_samples_permutes_the_result(seed, tied):
     assert np.array_equal(same.bridge, found.bridge)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(seed=st.integers(0, 2**32 - 1), tied=st.booleans())
 def test_the_merge_tree_has_the_same_bars(seed, tied):
     graph, density = random_graph(seed, tied)

@@ -65,7 +65,7 @@ def rest(tree):
     return tree.death, tree.parent, tree.size, tree.leaf_order, tree.start
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(drawn=graphs_with_births(negative=True), engine=st.sampled_from(["scipy", "prim", "gudhi"]))
 def test_a_graph_with_lengths_and_births_equals_the_simplex_tree(drawn, engine):
     lengths, births = drawn
@@ -84,7 +84,7 @@ def test_a_graph_with_lengths_and_births_equals_the_simplex_tree(drawn, engine):
         assert np.array_equal(labels[born][:, None] == labels[born][None, :], together)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.integers(1, 30), st.integers(0, 60), st.integers(0, 2**32 - 1), st.booleans())
 def test_lower_star_filtrations_equal_the_simplex_tree(n, m, seed, tied):
     rng = np.random.default_rng(seed)
@@ -121,7 +121,7 @@ def test_clusters_are_those_of_the_later_lengths(drawn):
     assert (single.persistence() >= 0).all()
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(drawn=graphs_with_births(negative=True), cut=st.floats(-0.5, 1.2))
 def test_truncation_is_the_tree_of_the_truncated_graph(drawn, cut):
     lengths, births = drawn
