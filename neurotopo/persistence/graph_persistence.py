@@ -240,7 +240,8 @@ class GraphPersistence(TransformerMixin, BaseEstimator):
     def _samples(self, X: Any, *, reset: bool) -> tuple[Iterable[Any], int | None]:
         """Return the samples of X; for a table also the number of vertices of its graphs."""
         if sp.issparse(X) or (is_graph(X) and not isinstance(X, tuple)):
-            raise TypeError(f"X is one graph ({type(X).__name__}): pass a list of graphs, [X].")
+            kind = "sparse input" if sp.issparse(X) else type(X).__name__
+            raise TypeError(f"X is one graph ({kind}): pass a list of graphs, [X].")
         listed = _as_list(X)
         if listed is None:
             return self._rows(X, reset=reset)
