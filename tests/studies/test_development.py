@@ -240,20 +240,28 @@ def test_a_folder_stands_for_its_snapshots(trained, tmp_path):
     ]
 
 
+def _given(trained):
+    return {"model": trained.folder, "quick": True, "threshold": 0.05}
+
+
 def test_the_whole_on_a_training(trained, tmp_path):
     facts = lessons().facts
-    given = {"model": trained.folder, "quick": True, "threshold": 0.05}
-    result = nt.studies.run("development", facts=facts, out=tmp_path / "run", **given)
+    result = nt.studies.run("development", facts=facts, out=tmp_path, **_given(trained))
     assert str(result.outcome) == "development: 18 of 18 questions done."
     assert result.tables["development"]["step"].tolist() == [20, 40, 60]
     assert result.tables["development"]["known"].iloc[-1] == 1.0
     assert set(result.figures) >= {"knowledge", "components"}
-    again = nt.studies.run("development", facts=facts, out=tmp_path / "run", **given)
+    again = nt.studies.run("development", facts=facts, out=tmp_path, **_given(trained))
     assert again.outcome.n_there == 18
     pd.testing.assert_frame_equal(again.rows, result.rows)
-    half = tmp_path / "half"
-    assert nt.studies.run("development", facts=facts[:3], out=half, **given).outcome.n_done == 9
-    rest = nt.studies.run("development", facts=facts, out=half, **given)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_more_facts(trained, tmp_path):
+    facts, given = lessons().facts, _given(trained)
+    result = nt.studies.run("development", facts=facts, **given)
+    assert nt.studies.run("development", facts=facts[:3], out=tmp_path, **given).outcome.n_done == 9
+    rest = nt.studies.run("development", facts=facts, out=tmp_path, **given)
     assert rest.outcome.n_there == 9
     for name, table in result.tables.items():
         pd.testing.assert_frame_equal(rest.tables[name], table)

@@ -448,6 +448,7 @@ def start(folder, n):
     return python(ALONE, *paths, n, env=environment, start_new_session=True)
 
 
+@pytest.mark.slow
 def test_it_starts_a_ray_and_ends_it_and_is_quiet(tmp_path):
     process = start(tmp_path, 4)
     out, err = process.communicate(timeout=120)
@@ -460,6 +461,7 @@ def test_it_starts_a_ray_and_ends_it_and_is_quiet(tmp_path):
     assert wait_until_dead(prepared(tmp_path))
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(tmp_path):
     process = start(tmp_path, 1000)
     assert process.stdout.readline() == "begins\n"
