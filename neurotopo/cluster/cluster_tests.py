@@ -37,6 +37,8 @@ class WithClusterTest:
     The clusterer calls ``_forget_test`` before it selects clusters.
     """
 
+    _test: ClusterTest | None
+
     @property
     def p_values_(self) -> NDArray[np.float64]:
         """P-value of each cluster."""
@@ -55,7 +57,7 @@ class WithClusterTest:
         return self
 
     def _forget_test(self: Any) -> None:
-        self._test: ClusterTest | None = None
+        self._test = None
         has_level = self.rule == "significance" and self.tau is not None
         self._test_options = {
             **self._candidate_options(),
@@ -64,7 +66,8 @@ class WithClusterTest:
         }
 
     def _kept_test(self: Any) -> ClusterTest:
-        return self._test_of(self._clusters) if self._test is None else self._test
+        test: ClusterTest = self._test_of(self._clusters) if self._test is None else self._test
+        return test
 
     def _test_of(self: Any, clusters: CandidateClusters) -> ClusterTest:
         options = {name: value for name, value in self._test_options.items() if name != "level"}

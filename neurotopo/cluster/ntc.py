@@ -13,7 +13,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from neurotopo._upward import Explorable
-from neurotopo.cluster.cluster_tests import WithClusterTest
 from neurotopo.cluster.fit_input import checked_input
 from neurotopo.cluster.members import ClusterMembers
 from neurotopo.cluster.membership import attachment_radii, membership_strengths, tree_outlier_scores
@@ -29,7 +28,7 @@ from neurotopo.persistence.tree_building import tree_of_forest
 __all__ = ["NTCClusterer"]
 
 
-class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
+class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
     """Cluster points, distances or a weighted graph by the persistence of its components.
 
     As a radius R grows from 0, samples at distance R or less are joined. Every connected
@@ -343,6 +342,7 @@ class NTCClusterer(WithClusterTest, TreeQuestions, Explorable, ClusterMixin, Bas
             return self._select()
         except BaseException:
             self.set_params(**before)
+            self._forget_test()
             raise
 
     def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> NDArray[np.intp]:

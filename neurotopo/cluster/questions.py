@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from neurotopo.cluster.cluster_tests import WithClusterTest
 from neurotopo.cluster.fitted_input import FittedInput
 from neurotopo.cluster.layers import ClusterLayer, cluster_layers
 from neurotopo.cluster.medoids import medoid, nearest_clusters
@@ -44,7 +45,7 @@ def _answer(method: Callable[[Any], Any]) -> Any:
     return property(answer)
 
 
-class TreeQuestions:
+class TreeQuestions(WithClusterTest):
     """Adds attributes and methods that are computed from the fitted tree when they are used."""
 
     if TYPE_CHECKING:
@@ -389,7 +390,6 @@ class TreeQuestions:
             "validity": self.cluster_validity_,
             "node": self.nodes_,
         }
-        for name, attribute in {"p_value": "p_values_", "significant": "significant_"}.items():
-            if attribute in vars(self):
-                columns[name] = vars(self)[attribute]
+        if self._test is not None:
+            columns["p_value"], columns["significant"] = self.p_values_, self.significant_
         return pd.DataFrame(columns, index=pd.RangeIndex(len(self.nodes_), name="cluster"))

@@ -65,7 +65,13 @@ def test_values_are_kept_and_forgotten_by_recut_and_fit(monkeypatch):
     assert ntc.significant_.all()
     assert not calls
     monkeypatch.undo()
+    with pytest.raises(ValueError, match="scale"):
+        ntc.recut(scale="sqrt", rule="significance", tau=1e-9)
+    assert np.array_equal(ntc.p_values_, first)
+    assert ntc.significant_.all()
+    assert ntc.to_frame()["p_value"].tolist() == first.tolist()
     ntc.recut(nested=True, tau=0.1)
+    assert "p_value" not in ntc.to_frame()
     assert len(ntc.p_values_) == ntc.n_clusters_ > 2
     with pytest.raises(NotFittedError):
         clone(ntc).p_values_  # noqa: B018
