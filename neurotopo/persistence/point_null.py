@@ -215,8 +215,8 @@ class SmoothedPoints:
                 )
             self._graph = graph
         else:
-            points = check_points(X)
-            self.most_dimensions = float(points.shape[1])
+            points = check_points(X, metric)
+            self.most_dimensions = float(points.shape[1]) if points.ndim == 2 else np.inf
             space = reduction(points, metric, metric_params)
             if space is not None and prefers_points_engine(space):
                 self._space = space

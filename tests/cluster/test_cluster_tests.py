@@ -92,6 +92,17 @@ def test_order_of_the_points_does_not_matter():
     assert np.array_equal(np.sort(one.p_values_), np.sort(other.p_values_))
 
 
+def test_objects_and_missing_values_are_points():
+    X, _ = three_blobs()
+    words = ["a" * int(10 * abs(x)) + "b" * int(10 * abs(y)) for x, y in X[:60]]
+    ntc = NTCClusterer.paper(lambda a, b: abs(len(a) - len(b))).fit(words)
+    assert len(ntc.p_values_) == ntc.n_clusters_
+    holes = X.copy()
+    holes[0, 0] = np.nan
+    ntc = NTCClusterer.paper("nan_euclidean").fit(holes)
+    assert ntc.significant_.any()
+
+
 def test_graphs_are_tested_by_permutations_with_any_rule():
     rng = np.random.default_rng(4)
     weights = np.abs(rng.normal(size=(40, 40)))
