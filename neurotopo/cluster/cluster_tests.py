@@ -13,6 +13,7 @@ from neurotopo.persistence.clusters import CandidateClusters
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.modes import test_clusters
 from neurotopo.persistence.point_null import SmoothedPoints
+from neurotopo.persistence.sample_distances import takes_nan
 from neurotopo.persistence.significance import are_distances_of_points, run_permutations
 
 __all__ = ["DEFAULT_LEVEL", "ClusterTest", "WithClusterTest"]
@@ -90,6 +91,11 @@ class WithClusterTest:
                 **options,
             )
         else:
+            if self._fit_X.ndim == 1 or takes_nan(metric):
+                raise ValueError(
+                    "Significance needs samples that are rows of numbers without missing values. "
+                    'For a graph, use metric="precomputed".'
+                )
             points = SmoothedPoints(self._fit_X, metric, metric_params, self.n_jobs)
             self._test = test_clusters(clusters, points)
         return self._test

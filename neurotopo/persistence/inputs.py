@@ -14,6 +14,7 @@ from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.graph_inputs import Arcs, both_ways, is_graph, neighbour_rows, read_arcs
 from neurotopo.persistence.lengths import Length, check_length, edge_lengths
 from neurotopo.persistence.matrices import (
+    above_diagonal,
     canonical_csr,
     check_diagonal,
     check_kind,
@@ -146,6 +147,8 @@ def as_matrix(
         entries = csr.tocoo()
         arcs = Arcs(len(csr.indptr) - 1, entries.row, entries.col, entries.data)
         arcs = arcs.without(arcs.row == arcs.column)
+        return _sparse_lengths(arcs, lengths, symmetrize)
+    arcs = arcs.one_of_parallel(shortest=lengths is None)
     return _sparse_lengths(arcs, lengths, symmetrize)
 
 
@@ -300,9 +303,8 @@ def _sparse_lengths(arcs: Arcs, lengths: Length | None, symmetrize: Symmetrize) 
         arcs = Arcs(arcs.n_vertices, arcs.row, arcs.column, arcs.value.astype(np.float64))
     _refuse_wrong(arcs.value, lengths is None, place)
     arcs = arcs.without(arcs.value == (np.inf if lengths is None else 0.0))
-    arcs = arcs.one_of_parallel(shortest=lengths is None)
     if symmetrize is not None:
-        arcs = _both_directions(arcs, symmetrize, lengths is None)
+        arcs = both_ways(_both_directions(arcs.to_csr(), symmetrize, lengths is None))
     if lengths is None:
         return arcs.to_csr()
     if symmetrize is None:
@@ -312,17 +314,24 @@ def _sparse_lengths(arcs: Arcs, lengths: Length | None, symmetrize: Symmetrize) 
     return arcs.without(np.isinf(length)).to_csr()
 
 
-def _both_directions(arcs: Arcs, symmetrize: str, as_lengths: bool) -> Arcs:
-    """Combine the two directions of each edge, and return both."""
-    low, high = np.minimum(arcs.row, arcs.column), np.maximum(arcs.row, arcs.column)
-    key = low.astype(np.int64) * arcs.n_vertices + high
-    order = np.argsort(key, kind="stable")
-    low, high, value = low[order], high[order], arcs.value[order]
-    again = np.append(False, np.diff(key[order]) == 0)[: len(key)]
-    first = np.append(again[1:], False)[: len(key)]  # of two directions
-    joined = value.astype(np.float64)
-    joined[first] = _combine(value[first], value[again], symmetrize, as_lengths)
-    kept = first if symmetrize == "mutual" else ~again
-    low, high, joined = low[kept], high[kept], joined[kept]
-    ends = np.append(low, high), np.append(high, low)
-    return Arcs(arcs.n_vertices, *ends, np.tile(joined, 2))
+def _both_directions(csr: sp.csr_array, symmetrize: str, as_lengths: bool) -> EdgeList:
+    """Combine the two directions of each edge."""
+    n = csr.shape[0]
+    upper, lower = above_diagonal(csr), above_diagonal(csr.tocsc())
+    keys = [edges.source.astype(np.int64) * n + edges.target for edges in (upper, lower)]
+    at = np.searchsorted(keys[1], keys[0])
+    at[at == len(keys[1])] = 0
+    both = keys[1][at] == keys[0] if len(keys[1]) else np.zeros(len(at), dtype=bool)
+    joined = _combine(upper.length[both], lower.length[at[both]], symmetrize, as_lengths)
+    if symmetrize == "mutual":
+        return EdgeList(n, upper.source[both], upper.target[both], joined)
+    length = upper.length.copy()
+    length[both] = joined
+    rest = np.ones(len(keys[1]), dtype=bool)
+    rest[at[both]] = False
+    return EdgeList(
+        n,
+        np.append(upper.source, lower.source[rest]),
+        np.append(upper.target, lower.target[rest]),
+        np.append(length, lower.length[rest]),
+    )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neurotopo.persistence.edge_list import EdgeList
 
 __all__ = [
+    "above_diagonal",
     "canonical_csr",
     "check_diagonal",
     "check_kind",
@@ -194,6 +195,8 @@ def _explain_or_repair(X: NDArray[Any]) -> NDArray[Any]:
 
 def require_symmetric(X: NDArray[Any]) -> NDArray[Any]:
     """Raise the error of an asymmetric matrix, or take the smaller of entries that are rounded."""
+    if np.array_equal(X, X.T):
+        return X
     low, high = np.minimum(X, X.T), np.maximum(X, X.T)
     with np.errstate(invalid="ignore"):
         largest = np.maximum(np.abs(low), np.abs(high))
@@ -218,12 +221,12 @@ def edges_of_symmetric(csr: sp.csr_array) -> EdgeList:
     csc = csr.tocsc()
     parts = ("indptr", "indices", "data")
     if not all(np.array_equal(getattr(csr, part), getattr(csc, part)) for part in parts):
-        return _explain_or_repair_sparse(_above_diagonal(csr), _above_diagonal(csc), csr.dtype)
+        return _explain_or_repair_sparse(above_diagonal(csr), above_diagonal(csc), csr.dtype)
     del csc  # frees a copy of the graph before the next one is made
-    return _above_diagonal(csr)
+    return above_diagonal(csr)
 
 
-def _above_diagonal(compressed: sp.csr_array | sp.csc_array) -> EdgeList:
+def above_diagonal(compressed: sp.csr_array | sp.csc_array) -> EdgeList:
     """Entries (i, j), i < j, of a CSR matrix; of a CSC one those of its transpose."""
     indptr, minor, data = compressed.indptr, compressed.indices, compressed.data
     major = np.repeat(np.arange(len(indptr) - 1, dtype=minor.dtype), np.diff(indptr))
