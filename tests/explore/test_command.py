@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -164,3 +165,15 @@ def test_a_graph_has_no_columns(options, error, tmp_path, capsys):
     sp.save_npz(tmp_path / "graph.npz", sp.csr_array([[0.0, 1], [1, 0]]))
     assert main(["explore", str(tmp_path / "graph.npz"), *options]) == 2
     assert error in capsys.readouterr().err
+
+
+def test_a_warning_is_one_line(iris, capsys, monkeypatch):
+    fit = nt.NTCClusterer.fit
+
+    def warn(self, X):
+        warnings.warn("most samples\n are in none", UserWarning, stacklevel=2)
+        return fit(self, X)
+
+    monkeypatch.setattr(nt.NTCClusterer, "fit", warn)
+    assert main(["explore", "iris.csv", "--drop", "species", "--paper"]) == 0
+    assert capsys.readouterr().err == "warning: most samples are in none\n"
