@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurotopo import whole_model_tree
 from neurotopo.graphs import edge_lengths, strength
 from neurotopo.persistence.lengths import check_length
 from tests.graphs.oracles import naive_lengths
+from tests.graphs.sources import ArrayModel
 
 # negative, zero, huge, tiny, subnormal, tied
 WEIGHTS = st.lists(
@@ -166,3 +168,21 @@ def test_bad_numbers():
         edge_lengths([1.0, np.nan])
     with pytest.raises(ValueError, match=r"must be the largest weight, 3\.0, or more; got 2"):
         edge_lengths([-3.0, 1.0], length="neglog", scale=2)
+
+
+def test_one_minus_keeps_the_sign():
+    weights = np.array([1.0, 0.25, -0.5, 0.0])
+    assert edge_lengths(weights, length="one_minus").tolist() == [0.0, 0.75, 1.5, math.inf]
+    signed = edge_lengths(weights, length="one_minus", signed=True)
+    assert signed.tolist() == [0.0, 0.75, math.inf, math.inf]
+    assert strength(weights, length="one_minus").tolist() == [-0.0, -0.75, -1.5, -math.inf]
+    with pytest.raises(ValueError, match="weights of at most 1, but one is 2"):
+        edge_lengths([2.0], length="one_minus")
+
+
+def test_one_minus_of_a_whole_model_is_that_of_its_function():
+    model = ArrayModel(n_layers=3, n_neurons=5)
+    model.up, model.out = model.up / 40, model.out / 40  # weights below 1
+    tree = whole_model_tree(model, length="one_minus")
+    assert tree == whole_model_tree(model, length=lambda w: 1 - w)
+    assert tree.n_clusters > 1

@@ -368,3 +368,10 @@ def test_a_permutation_of_the_vertices_permutes_the_labels(seed):
         pairs = set(zip(labels[order].tolist(), permuted.tolist(), strict=True))
         assert len(pairs) == len(set(labels)) == len(set(permuted))
         assert all((a == -1) == (b == -1) for a, b in pairs)
+
+
+def test_lower_star_filtrations_take_graphs():
+    births = [0.0, 3.0, 1.0, 4.0, 2.0]
+    path = nx.path_graph(5)
+    expected = merge_tree(nx.to_scipy_sparse_array(path), metric="lower-star", births=births)
+    assert merge_tree(path, metric="lower-star", births=births) == expected
