@@ -62,7 +62,8 @@ class WithClusterTest:
         has_level = self.rule == "significance" and self.tau is not None
         self._test_options = {
             **self._candidate_options(),
-            **{name: getattr(self, name) for name in ("scale", "min_samples", "random_state")},
+            "min_samples": self.min_samples_,
+            **{name: getattr(self, name) for name in ("scale", "random_state")},
             "level": self.tau if has_level else DEFAULT_LEVEL,
         }
 

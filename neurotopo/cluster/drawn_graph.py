@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def drawn_graph(
     elif ntc.metric != "precomputed" and _has_coordinates(ntc._fit_X):
         positions, variance = _points_in_plane(ntc._fit_X)
         true_distances = (
-            ntc.metric in ("euclidean", "l2") and ntc._fit_X.shape[1] <= 2 and ntc.min_samples == 1
+            ntc.metric in ("euclidean", "l2") and ntc._fit_X.shape[1] <= 2 and ntc.min_samples_ == 1
         )
     else:
         positions = scaled_positions(edges)
@@ -82,7 +83,7 @@ def _edges(ntc: NTCClusterer) -> tuple[EdgeList, NDArray[np.bool_]]:
             X,
             metric=metric,
             metric_params=ntc.metric_params,
-            min_samples=ntc.min_samples,
+            min_samples=ntc.min_samples_,
             n_jobs=ntc.n_jobs,
         )
         edges = EdgeList(n, forest.source, forest.target, forest.length)
@@ -90,9 +91,9 @@ def _edges(ntc: NTCClusterer) -> tuple[EdgeList, NDArray[np.bool_]]:
         precomputed = metric == "precomputed"
         graph = check_distances(X) if precomputed else pairwise(X, metric, ntc.metric_params)
         edges = graph if isinstance(graph, EdgeList) else EdgeList.from_dense(graph)
-        if ntc.min_samples > 1:
-            edges = smooth_edges(edges, core_distances(graph, ntc.min_samples))
-    if ntc.max_radius is not None:
+        if ntc.min_samples_ > 1:
+            edges = smooth_edges(edges, core_distances(graph, ntc.min_samples_))
+    if isinstance(ntc.max_radius, Real):
         edges = edges.take(edges.length <= ntc.max_radius)
     in_forest = np.zeros(edges.n_edges, dtype=bool)
     in_forest[spanning_edges(n, edges.source, edges.target, edges.length)] = True

@@ -15,6 +15,7 @@ from sklearn.utils import gen_batches
 from neurotopo.persistence.engines import core_distances
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.metrics import Reduction, pairwise, reduction
+from neurotopo.persistence.sample_weights import weighted_core_distances
 from neurotopo.persistence.vertex_births import core_distances_of_samples
 
 __all__ = ["FittedInput", "checksum"]
@@ -31,7 +32,14 @@ class FittedInput:
     an error.
     """
 
-    def __init__(self, X: Any, metric: Any, metric_params: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self,
+        X: Any,
+        metric: Any,
+        metric_params: Mapping[str, Any] | None,
+        weight: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.weight = weight
         self.metric = metric
         self.metric_params = copy.deepcopy(metric_params)
         self.precomputed = isinstance(metric, str) and metric == "precomputed"
@@ -72,6 +80,8 @@ class FittedInput:
         return self._core[min_samples]
 
     def _core_distances(self, min_samples: int, n_jobs: int | None) -> NDArray[np.float64]:
+        if self.weight is not None and min_samples > 1:
+            return weighted_core_distances(self.graph(), self.weight, min_samples)
         if self.precomputed:
             if min_samples == 1:
                 return np.zeros(self.n_samples)

@@ -15,9 +15,9 @@ from sklearn.utils import gen_batches
 from neurotopo.cluster.fitted_input import FittedInput
 from neurotopo.persistence.clusters import CandidateClusters, lifetime
 from neurotopo.persistence.inputs import canonical_csr, check_sparse_format
-from neurotopo.persistence.merge_tree import MergeTree
 from neurotopo.persistence.metrics import Reduction, cross_distances, lengths
 from neurotopo.persistence.points import powers_are_normal
+from neurotopo.persistence.sample_weights import reach_of_weight
 
 __all__ = ["attachment_radii", "membership_strengths", "nearest_members", "tree_outlier_scores"]
 
@@ -25,10 +25,18 @@ _AT_ONCE = 8_000_000  # distances at once: 64 MB
 _FEW = (4, 32, 256)  # nearest members that are searched for, until the answer is sure
 
 
-def attachment_radii(tree: MergeTree, min_cluster_size: int) -> NDArray[np.float64]:
-    """Radius at which each sample is first in a cluster of the given size (at least 2), or inf."""
-    first = tree.ancestor_where(tree.size >= max(min_cluster_size, 2))[: tree.n_samples]
+def attachment_radii(clusters: CandidateClusters) -> NDArray[np.float64]:
+    """Radius at which each sample is first in a cluster of two or more samples, or inf."""
+    tree = clusters.tree
+    first = tree.ancestor_where(_of_several(clusters))[: tree.n_samples]
     return np.where(first >= 0, tree.birth[first], np.inf)
+
+
+def _of_several(clusters: CandidateClusters) -> NDArray[np.bool_]:
+    """Return which tree nodes are clusters, as large as required, of two or more samples."""
+    several = clusters.cluster_of >= 0
+    several[: clusters.tree.n_samples] = False
+    return several
 
 
 def membership_strengths(
@@ -54,16 +62,16 @@ def membership_strengths(
 
 
 def tree_outlier_scores(
-    tree: MergeTree, radii: NDArray[np.float64], min_cluster_size: int
+    clusters: CandidateClusters, radii: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """1 - (smallest birth below the cluster it joins first) / (own attachment radius), per sample.
 
     As in GLOSH, but samples are compared with the densest part of the cluster they join first, so
     that a loose cluster is not an outlier of a tight one.
     """
-    size = max(min_cluster_size, 2)
-    births = np.where(tree.size >= size, tree.birth, np.inf)
-    joins = tree.ancestor_where(tree.size >= size)[: tree.n_samples]
+    tree, several = clusters.tree, _of_several(clusters)
+    births = np.where(several, tree.birth, np.inf)
+    joins = tree.ancestor_where(several)[: tree.n_samples]
     scores = np.ones(tree.n_samples)
     held = joins >= 0
     tightest = tree.subtree_minimum(births)[joins[held]]
@@ -87,7 +95,9 @@ def nearest_members(
     if kept.precomputed:
         rows = _rows_of_distances(queries)
         core = kept.core(min_samples) if min_samples > 1 else np.zeros(0)
-        distance, place = _nearest_in_blocks(rows, queries.shape, core, members, min_samples)
+        distance, place = _nearest_in_blocks(
+            rows, queries.shape, core, members, min_samples, kept.weight
+        )
     else:
         distance, place = _nearest_points(queries, kept, members, min_samples, n_jobs)
     return distance, members[place]
@@ -105,7 +115,8 @@ def _nearest_points(
     n_queries, n_samples = queries.shape[0], samples.shape[0]
     distance, place = np.full(n_queries, np.inf), np.zeros(n_queries, dtype=np.intp)
     left = np.arange(n_queries)
-    if space is not None and min_samples <= n_samples and powers_are_normal(space):
+    plain = kept.weight is None or min_samples == 1
+    if space is not None and plain and min_samples <= n_samples and powers_are_normal(space):
         left = _search_in_space(space, queries, core, members, min_samples, n_jobs, distance, place)
 
     def rows(part: slice) -> NDArray[np.float64]:
@@ -115,7 +126,9 @@ def _nearest_points(
 
     if len(left):
         shape = len(left), n_samples
-        distance[left], place[left] = _nearest_in_blocks(rows, shape, core, members, min_samples)
+        distance[left], place[left] = _nearest_in_blocks(
+            rows, shape, core, members, min_samples, kept.weight
+        )
     return distance, place
 
 
@@ -196,10 +209,11 @@ def _nearest_in_blocks(
     core: NDArray[np.float64],
     members: NDArray[np.intp],
     min_samples: int,
+    weight: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Apply :func:`_nearest` to some rows of distances at a time."""
     parts = gen_batches(shape[0], max(1, _AT_ONCE // shape[1]))
-    blocks = [_nearest(rows(part), core, members, min_samples) for part in parts]
+    blocks = [_nearest(rows(part), core, members, min_samples, weight) for part in parts]
     distance, nearest = (np.concatenate(column) for column in zip(*blocks, strict=True))
     return distance, nearest
 
@@ -209,15 +223,19 @@ def _nearest(
     core: NDArray[np.float64],
     members: NDArray[np.intp],
     min_samples: int,
+    weight: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Nearest member of each query, under smoothed lengths.
 
     The core distance of a query is that to its ``min_samples``-th nearest sample.
     """
-    if min_samples > distances.shape[1]:
+    if weight is None and min_samples > distances.shape[1]:
         return np.full(len(distances), np.inf), np.zeros(len(distances), dtype=np.intp)
     if min_samples > 1:
-        own = np.partition(distances, min_samples - 1, axis=1)[:, min_samples - 1, None]
+        if weight is None:
+            own = np.partition(distances, min_samples - 1, axis=1)[:, min_samples - 1, None]
+        else:
+            own = reach_of_weight(distances, weight, min_samples)[:, None]
         distances = np.maximum(np.maximum(distances, own), core[None, :])
     nearest = distances[:, members].argmin(axis=1)
     return distances[np.arange(len(distances)), members[nearest]], nearest

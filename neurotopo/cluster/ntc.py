@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from neurotopo._upward import Explorable
 from neurotopo.cluster.fit_input import checked_input
 from neurotopo.cluster.members import ClusterMembers
 from neurotopo.cluster.membership import attachment_radii, membership_strengths, tree_outlier_scores
 from neurotopo.cluster.questions import TreeQuestions
-from neurotopo.cluster.selection import RULES, select_clusters
-from neurotopo.persistence.clusters import SCALES, candidate_clusters
+from neurotopo.cluster.resolution import (
+    best_resolution,
+    chance_message,
+    chance_structure,
+    cluster_sizes,
+    intrinsic_dimension,
+    noise_message,
+    smoothing,
+)
+from neurotopo.cluster.selection import RULES, Selection, select_clusters
+from neurotopo.persistence.clusters import SCALES, CandidateClusters, candidate_clusters
 from neurotopo.persistence.engines import ENGINES, find_forest
 from neurotopo.persistence.inputs import SYMMETRIZE, Symmetrize, check_strata
 from neurotopo.persistence.lengths import LENGTHS, Length
 from neurotopo.persistence.merge_tree import MergeTree
+from neurotopo.persistence.sample_weights import node_weights, weighted_forest
 from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["NTCClusterer"]
+
+_MUCH_NOISE = 0.9
 
 
 class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
@@ -42,32 +56,47 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         lengths or is a graph, in any form that :func:`~neurotopo.persistence.check_distances`
         takes. A callable also takes samples that are no rows of numbers: strings, series of
         different lengths.
-    tau : float, default=0.5
-        Parameter of the rule.
-    rule : {"relative", "absolute", "gap", "significance", "mass"}, default="relative"
+    rule : {"auto", "relative", "absolute", "gap", "significance", "mass"}, default="auto"
         Condition for a cluster to be kept:
 
+        - ``"auto"``: as ``"mass"``, but no cluster at all where the points are as even as uniform
+          noise, see Notes;
         - ``"relative"``: persistence above ``tau`` times the largest one (the paper);
         - ``"absolute"``: persistence above ``tau``;
         - ``"gap"``: above the largest gap of the sorted persistences (no ``tau``);
-        - ``"significance"``: ``significant_`` at the level ``tau`` (use 0.05, not the default);
+        - ``"significance"``: ``significant_`` at the level ``tau``;
         - ``"mass"``: the disjoint family of largest excess of mass, as HDBSCAN (no ``tau``);
         - or a name added by :func:`~neurotopo.cluster.selection.register_rule`.
+    tau : float or None, default=None
+        Parameter of the rule. None: 0.05 for ``"significance"``, 0.5 for other rules; for
+        ``"auto"`` the threshold of structure in uniform noise (0 finds structure everywhere).
     scale : {"difference", "log"}, default="difference"
         Persistence as R2 - R1 (the paper) or log(R2 / R1), which does not favour long lengths.
-    min_cluster_size : int, default=2
-        Smallest size of a cluster; 1 allows single samples.
+    min_cluster_size : int or "auto", default="auto"
+        Smallest size of a cluster; 1 allows single samples. ``"auto"``: the size of largest total
+        persistence for the rules "auto" and "mass", see Notes, and 2 for others.
     nested : bool, default=False
         Whether to keep every cluster above the threshold (the literal Eq 9), not only the disjoint
         family of largest total persistence. ``labels_`` is always of the disjoint family.
-    max_radius : float or None, default=None
+    max_radius : float, "last_merge" or None, default=None
         End of observation: longer lengths are no edges, and infinite bars are counted up to here.
-        None: the last merge.
-    min_samples : int, default=1
+        None: the last merge. If a graph is disconnected, its components never merge: they pass
+        every rule, and their persistence is counted up to twice the last merge. ``"last_merge"``
+        (the paper): it is counted up to the last merge, and compared like all others.
+    min_samples : int or "auto", default="auto"
         Core-distance smoothing: an edge is at least as long as the distance of both ends to their
-        ``min_samples``-th nearest sample, themselves included. 1: no smoothing.
-    condense : bool, default=False
-        Whether clusters survive merges with fewer than ``min_cluster_size`` samples.
+        ``min_samples``-th nearest sample, themselves included. 1: no smoothing. ``"auto"``: 5 (a
+        tenth of fewer than 50 samples) for the rules "auto" and "mass", and 1 for others.
+    condense : bool or "auto", default="auto"
+        Whether clusters survive merges with fewer than ``min_cluster_size`` samples. ``"auto"``:
+        they do for the rules "auto" and "mass".
+    n_clusters : int or None, default=None
+        Number of clusters: the most persistent ones that are apart, whatever the rule. There are
+        fewer if the tree has fewer.
+    max_cluster_size : float or None, default=None
+        Largest size of a cluster.
+    epsilon : float, default=0.0
+        Clusters that merge at a radius below it are not told apart, as with HDBSCAN.
     symmetrize : {"max", "min", "mean", "mutual"} or None, default=None
         With ``metric="precomputed"``, how to combine the two directions of an edge, before
         ``lengths``: the larger of both, the smaller, or the mean, or the one there is;
@@ -88,6 +117,16 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
 
     Attributes
     ----------
+    rule_ : str
+        The rule used; ``"mass"`` for ``rule="auto"``.
+    tau_ : float or None
+        The parameter of the rule. With ``rule="auto"``, the threshold of ``structure_``; None if
+        it was not needed.
+    structure_ : float
+        With ``rule="auto"`` only: how far the points are from uniform noise. There are clusters
+        if it exceeds ``tau_``.
+    min_cluster_size_, min_samples_, condense_ : int, int, bool
+        The values of these parameters that were used.
     labels_ : ndarray of int, shape (n_samples,)
         Cluster of each sample; -1 = in no cluster.
     n_clusters_ : int
@@ -153,6 +192,14 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
 
     Notes
     -----
+    **Defaults.** The total persistence of a family of clusters is the mean over the samples of
+    log(R2 / R1) of their cluster, 0 without one. ``min_cluster_size="auto"`` tries up to twelve
+    sizes from 5 to a tenth of the samples and takes the one whose family has the largest
+    total persistence [3]_. ``rule="auto"`` compares the largest log(R2 / R1) at any of these sizes,
+    times the intrinsic dimension and the root of the size, with what uniform noise reaches in 5 %
+    of cases (:func:`~neurotopo.cluster.resolution.chance_structure`). It does so for points, and
+    for dense finite distances; a sparse graph has no dimension.
+
     All equal lengths act at once, so the result does not depend on the order of the samples.
     Radii are pair distances (diameters), as in Vietoris-Rips complexes of gudhi and ripser.
     The attributes from ``membership_vectors_`` to ``cluster_validity_`` are computed at first use.
@@ -167,11 +214,21 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
        Knowledge Neurons in Large Language Models", ACL 2025.
     .. [2] R. J. G. B. Campello, D. Moulavi and J. Sander, "Density-Based Clustering Based on
        Hierarchical Density Estimates", PAKDD 2013.
+    .. [3] D. Bot, L. McInnes and J. Aerts, "Persistent Multiscale Density-based Clustering", 2025,
+       arXiv:2512.16558.
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from sklearn.datasets import make_moons
     >>> from neurotopo import NTCClusterer
+    >>> X, y = make_moons(500, noise=0.05, random_state=0)
+    >>> ntc = NTCClusterer().fit(X)
+    >>> ntc.n_clusters_, bool(((ntc.labels_ == ntc.labels_[0]) == (y == y[0])).all())
+    (2, True)
+
+    The rule of the paper:
+
+    >>> import numpy as np
     >>> X = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [9.0]])
     >>> ntc = NTCClusterer.paper().fit(X)
     >>> ntc.labels_.tolist()
@@ -189,14 +246,17 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "metric": [str, callable],
-        "tau": [Interval(Real, 0, None, closed="left")],
         "rule": [StrOptions(RULES.keys())],
+        "tau": [Interval(Real, 0, None, closed="left"), None],
         "scale": [StrOptions(set(SCALES))],
-        "min_cluster_size": [Interval(Integral, 1, None, closed="left")],
+        "min_cluster_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "nested": ["boolean"],
-        "max_radius": [Interval(Real, 0, None, closed="left"), None],
-        "min_samples": [Interval(Integral, 1, None, closed="left")],
-        "condense": ["boolean"],
+        "max_radius": [Interval(Real, 0, None, closed="left"), StrOptions({"last_merge"}), None],
+        "min_samples": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "condense": ["boolean", StrOptions({"auto"})],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
+        "max_cluster_size": [Interval(Real, 1, None, closed="left"), None],
+        "epsilon": [Interval(Real, 0, None, closed="left")],
         "symmetrize": [StrOptions(set(SYMMETRIZE)), None],
         "lengths": [StrOptions(LENGTHS.keys()), callable, None],
         "metric_params": [dict, None],
@@ -221,14 +281,17 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         self,
         metric: Any = "euclidean",
         *,
-        tau: float = 0.5,
-        rule: str = "relative",
+        rule: str = "auto",
+        tau: float | None = None,
         scale: str = "difference",
-        min_cluster_size: int = 2,
+        min_cluster_size: int | str = "auto",
         nested: bool = False,
-        max_radius: float | None = None,
-        min_samples: int = 1,
-        condense: bool = False,
+        max_radius: float | str | None = None,
+        min_samples: int | str = "auto",
+        condense: bool | str = "auto",
+        n_clusters: int | None = None,
+        max_cluster_size: float | None = None,
+        epsilon: float = 0.0,
         symmetrize: Symmetrize = None,
         lengths: Length | None = None,
         metric_params: dict[str, Any] | None = None,
@@ -237,14 +300,17 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.metric = metric
-        self.tau = tau
         self.rule = rule
+        self.tau = tau
         self.scale = scale
         self.min_cluster_size = min_cluster_size
         self.nested = nested
         self.max_radius = max_radius
         self.min_samples = min_samples
         self.condense = condense
+        self.n_clusters = n_clusters
+        self.max_cluster_size = max_cluster_size
+        self.epsilon = epsilon
         self.symmetrize = symmetrize
         self.lengths = lengths
         self.metric_params = metric_params
@@ -256,8 +322,8 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
     def paper(cls, metric: Any = "euclidean", **changes: Any) -> NTCClusterer:
         """Return a clusterer with the parameters of the paper [1]_.
 
-        They are ``rule="relative"``, ``tau=0.5``, ``min_cluster_size=2``, ``min_samples=1`` and
-        ``condense=False``.
+        They are ``rule="relative"``, ``tau=0.5``, ``min_cluster_size=2``, ``min_samples=1``,
+        ``condense=False`` and ``max_radius="last_merge"``.
 
         Parameters
         ----------
@@ -277,11 +343,18 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         [0, 0, 1, 1, -1]
         """
         paper: dict[str, Any] = {"rule": "relative", "tau": 0.5, "min_cluster_size": 2}
-        paper |= {"min_samples": 1, "condense": False}
+        paper |= {"min_samples": 1, "condense": False, "max_radius": "last_merge"}
         return cls(metric, **(paper | changes))
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any = None, *, strata: ArrayLike | None = None) -> NTCClusterer:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        strata: ArrayLike | None = None,
+    ) -> NTCClusterer:
         """Cluster X.
 
         Parameters
@@ -292,6 +365,9 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
             :func:`~neurotopo.persistence.check_distances`.
         y : None
             Not used.
+        sample_weight : array-like, shape (n_samples,), optional
+            Weights, not negative: a sample of weight 2 counts as two equal samples, in the sizes
+            of clusters and in the smoothing. One of weight 0 is in no cluster.
         strata : array-like, shape (n_samples,), optional
             Group of each sample, for example the layer of a neuron. Permutations of a precomputed
             graph move lengths only between edges that join the same pair of groups.
@@ -304,11 +380,30 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         if strata is not None:
             check_strata(strata, X.shape[0])
         self._strata = None if strata is None else np.array(strata)
-        self._keep_input(X)
-        options = self.metric, self.metric_params, self.engine, self.min_samples, self.n_jobs
-        self._whole_tree = tree_of_forest(find_forest(X, *options, as_path=True))
+        self._weight = None
+        if sample_weight is not None:
+            self._weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+        self._keep_input(X, self._weight)
+        n = X.shape[0] if self._weight is None else self._weight.sum()
+        given = self.min_samples
+        self.min_samples_: int = given if isinstance(given, Integral) else self._smoothing(n)
+        options = self.metric, self.metric_params, self.engine, self.min_samples_, self.n_jobs
+        if self._weight is None:
+            forest = find_forest(X, *options, as_path=True)
+        else:
+            forest = weighted_forest(X, self._weight, *options)
+        self._whole_tree = tree_of_forest(forest)
         self._fitted_with = {name: getattr(self, name) for name in self._needs_refit}
+        self._dimension: float | None = None
         return self._select()
+
+    def _smoothing(self, n_samples: float) -> int:
+        return smoothing(n_samples) if RULES[self._rule()].of_density else 1
+
+    def _rule(self) -> str:
+        return "mass" if self.rule == "auto" else self.rule
 
     def recut(self, **params: Any) -> NTCClusterer:
         """Choose clusters again from the same tree, with other parameters.
@@ -317,7 +412,8 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         ----------
         **params
             Any of ``tau``, ``rule``, ``scale``, ``min_cluster_size``, ``nested``, ``max_radius``,
-            ``condense``, ``random_state``, ``n_jobs``. They are set on the estimator.
+            ``condense``, ``n_clusters``, ``max_cluster_size``, ``epsilon``, ``random_state``,
+            ``n_jobs``. They are set on the estimator.
 
         Returns
         -------
@@ -368,10 +464,34 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         return checked_input(self, X, reset=reset)
 
     def _select(self) -> NTCClusterer:
+        rule = self._rule()
+        self.rule_ = rule
+        self.tau_ = RULES[self.rule].tau
+        if self.tau is not None:
+            self.tau_ = float(self.tau)
+        of_density, size = RULES[rule].of_density, self.min_cluster_size
+        self.condense_ = of_density if isinstance(self.condense, str) else bool(self.condense)
+        weight, tree = self._weight, self._whole_tree
+        self._node_size = None if weight is None else node_weights(tree, weight)
+        n = float(tree.n_samples if weight is None else weight.sum())
+        if isinstance(size, Integral):
+            sizes = [int(size)]
+        else:
+            sizes = cluster_sizes(n) if of_density else [2]
+        self.min_cluster_size_: int = sizes[0]
         self._forget_test()
-        clusters = candidate_clusters(self._whole_tree, **self._candidate_options())
-        options = {name: getattr(self, name) for name in ("rule", "tau", "scale", "nested")}
-        selection = select_clusters(clusters, **options, test_of=self._test_of)
+        best, structure = best_resolution(
+            self._candidates, self._selected, sizes, self.min_samples_, self.n_clusters
+        )
+        clusters, selection = best.clusters, best.selection
+        if best.min_cluster_size != sizes[0]:
+            self.min_cluster_size_ = best.min_cluster_size
+            self._forget_test()
+        self._chance: tuple[float, float] | None = None
+        if hasattr(self, "structure_"):
+            del self.structure_
+        if self.rule == "auto" and self.n_clusters is None and len(clusters.endless) == 0:
+            selection = self._unless_chance(selection, structure, n, sizes[0])
         tree, chosen = clusters.tree, selection.chosen
         self._clusters, self._selection = clusters, selection
         self.merge_tree_: MergeTree = tree
@@ -386,17 +506,62 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         self.persistence_ = clusters.persistence(self.scale)[chosen]
         self.threshold_ = selection.threshold
         self.end_of_observation_ = clusters.end
-        radii = attachment_radii(tree, self.min_cluster_size)
+        radii = attachment_radii(clusters)
         self.probabilities_ = membership_strengths(
             clusters, chosen[: selection.n_disjoint], self.labels_, radii, self.scale
         )
-        self.outlier_scores_ = tree_outlier_scores(tree, radii, self.min_cluster_size)
+        self.outlier_scores_ = tree_outlier_scores(clusters, radii)
         self._new_answers()
+        self._warn_of_noise()
         return self
 
+    def _candidates(self, min_cluster_size: int) -> CandidateClusters:
+        options = self._candidate_options() | {"min_cluster_size": min_cluster_size}
+        return candidate_clusters(self._whole_tree, node_size=self._node_size, **options)
+
     def _candidate_options(self) -> dict[str, Any]:
-        names = ("min_cluster_size", "condense", "max_radius")
-        return {name: getattr(self, name) for name in names}
+        return {
+            "min_cluster_size": self.min_cluster_size_,
+            "condense": self.condense_,
+            "max_radius": self.max_radius,
+        }
+
+    def _selected(self, clusters: CandidateClusters) -> Selection:
+        names = ("scale", "nested", "n_clusters", "max_cluster_size", "epsilon")
+        options = {name: getattr(self, name) for name in names}
+        tau = 0.0 if self.tau_ is None else self.tau_
+        if not self._input.precomputed and self._fit_X.ndim == 2:
+            options["order_of"] = self._order_of_points
+        return select_clusters(clusters, rule=self.rule_, tau=tau, test_of=self._test_of, **options)
+
+    def _order_of_points(self) -> NDArray[np.intp]:
+        """Return an order of the samples that a permutation of them does not change."""
+        X = self._fit_X
+        return np.lexsort((X.toarray() if sp.issparse(X) else X).T[::-1])
+
+    def _unless_chance(
+        self, selection: Selection, structure: float, n: float, size: int
+    ) -> Selection:
+        """Return the selection, or none of it if uniform noise has as much structure."""
+        if self._dimension is None:
+            self._dimension = intrinsic_dimension(self._input, self.n_jobs)
+        if np.isnan(self._dimension):
+            return selection
+        self.structure_ = structure * self._dimension
+        if self.tau_ is None:
+            self.tau_ = chance_structure(n, self._dimension, self.min_samples_, size)
+        if self.structure_ > self.tau_:
+            return selection
+        self._chance = self.structure_, self.tau_
+        return Selection(selection.chosen[:0], 0, np.inf)
+
+    def _warn_of_noise(self) -> None:
+        noise = float(np.mean(self.labels_ < 0))
+        asked = not self._input.precomputed or self.rule == "auto"
+        if noise > _MUCH_NOISE and asked and len(self.labels_) > 1:
+            chance = self._chance
+            message = chance_message(*chance) if chance else noise_message(noise, self.rule)
+            warnings.warn(message, stacklevel=5)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

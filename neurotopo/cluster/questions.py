@@ -15,7 +15,7 @@ from neurotopo.cluster.fitted_input import FittedInput
 from neurotopo.cluster.layers import ClusterLayer, cluster_layers
 from neurotopo.cluster.medoids import medoid, nearest_clusters
 from neurotopo.cluster.membership import attachment_radii, nearest_members
-from neurotopo.cluster.selection import select_clusters
+from neurotopo.cluster.selection import RULES, select_clusters
 from neurotopo.cluster.tree_answers import densest_members, meeting_radii, soft_memberships, subtree
 from neurotopo.persistence.clusters import candidate_clusters, lifetime
 
@@ -63,10 +63,10 @@ class TreeQuestions(WithClusterTest):
         _checked: Callable[..., Any]
         _clusters: CandidateClusters
 
-    def _keep_input(self, X: Any) -> None:
+    def _keep_input(self, X: Any, weight: NDArray[np.float64] | None) -> None:
         """Keep the samples of ``fit``, so that later changes to X have no effect."""
         own: Any = self
-        self._input = FittedInput(X, own.metric, own.metric_params)
+        self._input = FittedInput(X, own.metric, own.metric_params, weight)
 
     def _new_answers(self) -> None:
         """Forget all answers, and remember the parameters of the clusters."""
@@ -86,7 +86,7 @@ class TreeQuestions(WithClusterTest):
 
     @_answer
     def _joins(self) -> NDArray[np.float64]:
-        return attachment_radii(self.merge_tree_, self._used["min_cluster_size"])
+        return attachment_radii(self._clusters)
 
     @_answer
     def _ends(self) -> NDArray[np.float64]:
@@ -168,7 +168,7 @@ class TreeQuestions(WithClusterTest):
             "birth": found.birth,
             "death": found.death,
             "persistence": found.persistence(scale),
-            "size": self.merge_tree_.size[found.node],
+            "size": found.size,
             "label": label[found.node],
         }
         return pd.DataFrame(columns, index=pd.RangeIndex(len(found), name="candidate"))
@@ -340,7 +340,9 @@ class TreeQuestions(WithClusterTest):
         tree, members = subtree(self.merge_tree_, int(self.nodes_[k]))
         sizes = {name: used[name] for name in ("min_cluster_size", "condense", "max_radius")}
         found = candidate_clusters(tree, **sizes)
-        chosen = select_clusters(found, rule=used["rule"], tau=used["tau"], scale=used["scale"])
+        tau = RULES[used["rule"]].tau if used["tau"] is None else used["tau"]
+        how = {"rule": used["rule"], "scale": used["scale"], "tau": 0.0 if tau is None else tau}
+        chosen = select_clusters(found, **how)
         labels = np.full(len(self.labels_), -1, dtype=np.intp)
         labels[members] = found.tree.label_in_order(found.node[chosen.chosen])
         return labels

@@ -20,6 +20,7 @@ __all__ = [
     "RuleInput",
     "Selection",
     "best_disjoint_family",
+    "most_persistent",
     "register_rule",
     "select_clusters",
 ]
@@ -57,6 +58,8 @@ class Rule:
 
     choose: Callable[[RuleInput], Eligible]
     of_persistence: bool = True
+    of_density: bool = False
+    tau: float | None = 0.5  # the default
 
 
 def _significant(given: RuleInput) -> Eligible:
@@ -76,20 +79,30 @@ def _below_largest_gap(weight: NDArray[np.float64]) -> float:
     return float(falling[1 + int(np.argmax(falling[:-1] - falling[1:]))])
 
 
+def _by_mass(given: RuleInput) -> Eligible:
+    return Eligible.above(given.clusters.mass(), 0.0)
+
+
 RULES: dict[str, Rule] = {
+    "auto": Rule(_by_mass, of_persistence=False, of_density=True, tau=None),
     "relative": Rule(
         lambda r: Eligible.above(r.persistence, r.tau * r.persistence.max(initial=0.0))
     ),
     "absolute": Rule(lambda r: Eligible.above(r.persistence, r.tau)),
     "gap": Rule(lambda r: Eligible.above(r.persistence, _below_largest_gap(r.persistence))),
-    "significance": Rule(_significant),
-    "mass": Rule(lambda r: Eligible.above(r.clusters.mass(), 0.0), of_persistence=False),
+    "significance": Rule(_significant, tau=0.05),
+    "mass": Rule(_by_mass, of_persistence=False, of_density=True),
 }
 """The selection rules by name."""
 
 
 def register_rule(
-    name: str, choose: Callable[[RuleInput], Eligible], *, of_persistence: bool = True
+    name: str,
+    choose: Callable[[RuleInput], Eligible],
+    *,
+    of_persistence: bool = True,
+    of_density: bool = False,
+    tau: float | None = 0.5,
 ) -> None:
     """Add a selection rule, for :class:`~neurotopo.NTCClusterer` and ``neurotopo explore``.
 
@@ -101,6 +114,11 @@ def register_rule(
         From a :class:`RuleInput` to the :class:`Eligible` clusters.
     of_persistence : bool, default=True
         Whether the threshold is a persistence, so that plots can draw it.
+    of_density : bool, default=False
+        Whether the rule is made for smoothed and condensed trees. The parameters "auto" of
+        the clusterer follow it.
+    tau : float, default=0.5
+        Default of the parameter ``tau``.
 
     Examples
     --------
@@ -114,7 +132,7 @@ def register_rule(
     [0, 0, 0, 0, -1]
     >>> del RULES["median"]
     """
-    add_entry(RULES, "rule", name, Rule(choose, of_persistence))
+    add_entry(RULES, "rule", name, Rule(choose, of_persistence, of_density, tau))
 
 
 @dataclass(frozen=True)
@@ -135,19 +153,137 @@ def select_clusters(
     tau: float = 0.5,
     scale: str = "difference",
     nested: bool = False,
+    n_clusters: int | None = None,
+    max_cluster_size: float | None = None,
+    epsilon: float = 0.0,
     test_of: TestOf | None = None,
+    order_of: Callable[[], NDArray[np.intp]] | None = None,
 ) -> Selection:
-    """Choose the stable clusters by a key of ``RULES``, with the parameters of NTCClusterer."""
+    """Choose the stable clusters by a key of ``RULES``, with the parameters of NTCClusterer.
+
+    The components of a disconnected graph never merge, so they pass every rule. Of equally
+    persistent clusters with equal births and sizes, the one with the first sample comes first;
+    ``order_of`` gives another order of the samples.
+    """
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}.")
     persistence = clusters.persistence(scale)
     eligible = RULES[rule].choose(RuleInput(clusters, persistence, tau, test_of))
-    family = best_disjoint_family(clusters.parent, eligible.weight, eligible.positions)
-    ranked = _most_persistent_first(clusters, persistence, family)
+    positions = np.union1d(eligible.positions, clusters.endless)
+    if max_cluster_size is not None:
+        positions = positions[clusters.size[positions] <= max_cluster_size]
+    if n_clusters is not None:
+        family = most_persistent(clusters, n_clusters, persistence, max_cluster_size)
+    else:
+        family = best_disjoint_family(clusters.parent, eligible.weight, positions)
+    if epsilon > 0:
+        family = _apart_at(clusters, family, epsilon, max_cluster_size)
+    ranked = _most_persistent_first(clusters, persistence, family, order_of)
     if nested:
-        others = np.setdiff1d(eligible.positions, family)
-        ranked = np.append(ranked, _most_persistent_first(clusters, persistence, others))
+        others = np.setdiff1d(positions, family)
+        ranked = np.append(ranked, _most_persistent_first(clusters, persistence, others, order_of))
     return Selection(ranked, len(family), eligible.threshold)
+
+
+def most_persistent(
+    clusters: CandidateClusters,
+    n_clusters: int,
+    persistence: NDArray[np.float64],
+    max_cluster_size: float | None = None,
+) -> NDArray[np.intp]:
+    """Return the disjoint clusters that stay apart when only the most prominent ones are kept.
+
+    Where clusters merge, the one with the earliest birth goes on and the others end (the elder
+    rule). The prominence of a cluster without candidates inside is its persistence, counted up to
+    the merge that ends it. The ``n_clusters`` most prominent are kept; each stands for the largest
+    cluster that contains none of the others. There are fewer if the tree has fewer.
+
+    Parameters
+    ----------
+    clusters : CandidateClusters
+        The candidates.
+    n_clusters : int
+        Number of clusters.
+    persistence : ndarray of float64, shape (n,)
+        Their persistence.
+    max_cluster_size : float, optional
+        Largest size of a cluster.
+
+    Returns
+    -------
+    ndarray of int, shape (n_chosen,)
+        Ascending positions.
+
+    Examples
+    --------
+    >>> from neurotopo import merge_tree
+    >>> from neurotopo.cluster.selection import most_persistent
+    >>> from neurotopo.persistence import candidate_clusters
+    >>> tree = merge_tree([[0.0], [1.0], [9.0], [11.0], [30.0], [32.0]], metric="euclidean")
+    >>> clusters = candidate_clusters(tree)
+    >>> for k in (1, 2, 3):
+    ...     chosen = most_persistent(clusters, k, clusters.persistence())
+    ...     print(tree.label_in_order(clusters.node[chosen]).tolist())
+    [0, 0, 0, 0, 0, 0]
+    [1, 1, 1, 1, 0, 0]
+    [0, 0, 1, 1, 2, 2]
+    """
+    parent, n = clusters.parent, len(clusters)
+    fits = np.ones(n, dtype=bool)
+    if max_cluster_size is not None:
+        fits = clusters.size <= max_cluster_size
+    held = np.flatnonzero(fits & (parent >= 0))
+    above = np.full(n, -1, dtype=np.intp)
+    above[held] = np.where(fits[parent[held]], parent[held], -1)  # a forest of those that fit
+    is_leaf = fits.copy()
+    is_leaf[above[above >= 0]] = False
+    # the eldest leaf at or below each cluster, and the prominence of each leaf
+    start = clusters.tree.start[clusters.node]
+    order = np.lexsort((start, -clusters.size, clusters.birth))
+    rank = np.empty(n, dtype=np.intp)
+    rank[order] = np.arange(n)
+    eldest = np.where(is_leaf, rank, n)
+    for k, up in enumerate(above.tolist()):
+        if up >= 0 and eldest[k] < eldest[up]:
+            eldest[up] = eldest[k]
+    prominence = np.zeros(n)
+    for k in np.flatnonzero(fits).tolist():  # parents come later: the last of a lineage stays
+        prominence[order[eldest[k]]] += persistence[k]
+    leaves = np.flatnonzero(is_leaf)
+    best = np.lexsort((rank[leaves], -prominence[leaves]))[:n_clusters]
+    count = np.zeros(n, dtype=np.intp)
+    count[leaves[best]] = 1
+    for k, up in enumerate(above.tolist()):
+        if up >= 0:
+            count[up] += count[k]
+    last = (count == 1) & ((above < 0) | (count[above] > 1))
+    return np.flatnonzero(last)
+
+
+def _apart_at(
+    clusters: CandidateClusters,
+    family: NDArray[np.intp],
+    radius: float,
+    max_cluster_size: float | None,
+) -> NDArray[np.intp]:
+    """Replace clusters that merge before a radius by the cluster that they are in at that radius.
+
+    As in HDBSCAN, never by the cluster of all samples.
+    """
+    never = np.flatnonzero(np.isinf(clusters.death))
+    everything = int(never[0]) if len(never) == 1 else -1
+    most = np.inf if max_cluster_size is None else max_cluster_size
+    chosen = set()
+    for k in family.tolist():
+        while clusters.death[k] < radius:
+            up = int(clusters.parent[k])
+            if up < 0 or up == everything or clusters.size[up] > most:
+                break
+            k = up
+        chosen.add(k)
+    climbs = np.array(sorted(chosen), dtype=np.intp)
+    weight = np.arange(len(clusters), dtype=np.float64) + 1  # of nested ones, the outer
+    return best_disjoint_family(clusters.parent, clusters.size * weight, climbs)
 
 
 def best_disjoint_family(
@@ -189,7 +325,16 @@ def _eligible_ancestors(parent: NDArray[np.intp], eligible: NDArray[np.intp]) ->
 
 
 def _most_persistent_first(
-    clusters: CandidateClusters, persistence: NDArray[np.float64], chosen: NDArray[np.intp]
+    clusters: CandidateClusters,
+    persistence: NDArray[np.float64],
+    chosen: NDArray[np.intp],
+    order_of: Callable[[], NDArray[np.intp]] | None,
 ) -> NDArray[np.intp]:
-    start = clusters.tree.start[clusters.node[chosen]]
-    return chosen[np.lexsort((start, clusters.birth[chosen], -persistence[chosen]))]
+    tree, node = clusters.tree, clusters.node[chosen]
+    keys = clusters.size[chosen], -clusters.birth[chosen], persistence[chosen]
+    first = tree.start[node].astype(np.float64)
+    if order_of is not None and len(np.unique(np.column_stack(keys), axis=0)) < len(chosen):
+        place = np.argsort(order_of())[tree.leaf_order]
+        ends = zip(tree.start[node], tree.start[node] + tree.size[node], strict=True)
+        first = np.array([place[start:end].min() for start, end in ends], dtype=np.float64)
+    return chosen[np.lexsort((first, *(-key for key in keys)))]

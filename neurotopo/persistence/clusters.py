@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,10 @@ class CandidateClusters:
         Position of the cluster that each tree node is a stage of, -1 for small nodes.
     end : float
         End of observation: the radius up to which infinite bars are counted.
-    max_radius : float or None
+    max_radius : float, "last_merge" or None
         End of observation given by the user.
+    node_size : ndarray, shape (n_nodes,)
+        Size of each tree node: its number of samples, or the sum of their weights.
 
     Examples
     --------
@@ -60,7 +63,8 @@ class CandidateClusters:
     parent: NDArray[np.intp]
     cluster_of: NDArray[np.intp]
     end: float
-    max_radius: float | None
+    max_radius: float | str | None
+    node_size: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.node)
@@ -75,12 +79,36 @@ class CandidateClusters:
         """R2, or the end of observation where R2 is infinite."""
         return np.where(np.isinf(self.death), np.maximum(self.end, self.birth), self.death)
 
+    @property
+    def size(self) -> NDArray[Any]:
+        """Size of each cluster at its death."""
+        return self.node_size[self.node]
+
+    @cached_property
+    def endless(self) -> NDArray[np.intp]:
+        """Positions of the components of a disconnected graph, which never merge.
+
+        None with a given end of observation, and none if there is only one component.
+        """
+        never = np.flatnonzero(np.isinf(self.death))
+        return never if self.max_radius is None and len(never) > 1 else never[:0]
+
     @cached_property
     def unit(self) -> float:
-        """Smallest positive merge radius (1 if none); it replaces smaller radii in ratios."""
+        """Smallest radius in ratios; it replaces smaller ones.
+
+        It is the smallest positive merge radius, or half of it if there are identical samples, so
+        that they are closer than all others. Without positive merge radii it is half
+        of the end of observation (1 if that is 0).
+        """
         clusters = self.tree.birth[self.tree.n_samples :]
         positive = clusters[clusters > 0]
-        return float(positive[0]) if len(positive) else 1.0
+        if len(positive) == 0:
+            return self.end / 2 if self.end > 0 else 1.0
+        size = self.node_size[: self.tree.n_samples]
+        identical = len(positive) < len(clusters) or size.max(initial=0) > 1
+        smallest = float(positive[0])
+        return (identical and smallest / 2) or smallest
 
     def persistence(self, scale: str = "difference") -> NDArray[np.float64]:
         """R2 - R1 (``"difference"``) or log(R2 / R1) (``"log"``), up to the end of observation."""
@@ -104,19 +132,19 @@ class CandidateClusters:
         cluster = self.cluster_of[big]
         below = big[tree.parent[big] >= 0]
         inherited = np.bincount(
-            tree.parent[below], weights=tree.size[below], minlength=tree.n_nodes
+            tree.parent[below], weights=self.node_size[below], minlength=tree.n_nodes
         )[big]
         begins = self.first_node[cluster] == big
-        joining = np.where(begins, tree.size[big], tree.size[big] - inherited)
+        joining = np.where(begins, self.node_size[big], self.node_size[big] - inherited)
         density = self.unit / np.maximum(tree.birth[big], self.unit)
         total = np.bincount(cluster, weights=joining * density, minlength=len(self))
 
         endless = np.isinf(self.death)
         last = np.where(endless, 0.0, self.unit / np.maximum(self.death, self.unit))
-        if self.max_radius is not None:
+        if isinstance(self.max_radius, float):
             last[endless] = self.unit / max(self.max_radius, self.unit)
-        mass = np.maximum(total - tree.size[self.node] * last, 0.0)
-        if self.max_radius is None and np.count_nonzero(endless) == 1:
+        mass = np.maximum(total - self.size * last, 0.0)
+        if not isinstance(self.max_radius, float) and np.count_nonzero(endless) == 1:
             mass[endless] = 0.0
         return mass
 
@@ -126,7 +154,8 @@ def candidate_clusters(
     *,
     min_cluster_size: int = 2,
     condense: bool = False,
-    max_radius: float | None = None,
+    max_radius: float | str | None = None,
+    node_size: NDArray[Any] | None = None,
 ) -> CandidateClusters:
     """List the clusters of a tree that are large enough.
 
@@ -139,9 +168,13 @@ def candidate_clusters(
     condense : bool, default=False
         Whether a cluster survives merges with fewer than ``min_cluster_size`` samples. It then
         ends only when it merges with another cluster.
-    max_radius : float or None, default=None
-        End of observation. None: the last merge of the forest. (If only one condensed
-        cluster never merges, observation ends at its birth.)
+    max_radius : float, "last_merge" or None, default=None
+        End of observation, the radius up to which infinite bars are counted. ``"last_merge"``:
+        that of the last merge. (If only one condensed cluster never merges, its birth.) None: the
+        same, or twice the last merge if several clusters never merge, so that the component which
+        forms last has a persistence too.
+    node_size : ndarray, shape (n_nodes,), optional
+        Sizes of the tree nodes if samples have weights.
 
     Returns
     -------
@@ -156,9 +189,15 @@ def candidate_clusters(
     >>> len(candidate_clusters(tree)), len(candidate_clusters(tree, condense=True))
     (4, 3)
     """
-    if max_radius is not None:
+    if isinstance(max_radius, str) and max_radius != "last_merge":
+        raise ValueError(f"max_radius must be a number, 'last_merge' or None, got {max_radius!r}.")
+    if max_radius is not None and not isinstance(max_radius, str):
+        max_radius = float(max_radius)
         tree = tree.truncate(max_radius)
-    big = tree.size >= min_cluster_size
+        node_size = None if node_size is None else node_size[: tree.n_nodes]
+    if node_size is None:
+        node_size = tree.size
+    big = node_size >= min_cluster_size
     position = np.full(tree.n_nodes + 1, -1, dtype=np.intp)  # the last entry answers parent -1
     if not condense:
         first = node = np.flatnonzero(big)
@@ -177,11 +216,17 @@ def candidate_clusters(
         of_last[node] = np.arange(len(first))
         cluster_of = np.where(big, of_last[last_stage], -1)
     birth, death = tree.birth[first], tree.death[node]
-    end = tree.last_merge if max_radius is None else float(max_radius)
-    if condense and max_radius is None and np.count_nonzero(np.isinf(death)) == 1:
-        end = float(birth[np.isinf(death)][0])
+    never = np.isinf(death)
+    if isinstance(max_radius, float):
+        end = max_radius
+    elif condense and np.count_nonzero(never) == 1:
+        end = float(birth[never][0])
+    else:
+        several = max_radius is None and np.count_nonzero(never) > 1
+        end = tree.last_merge * 2 if several else tree.last_merge
+    parent = position[tree.parent[node]]
     return CandidateClusters(
-        tree, node, first, birth, death, position[tree.parent[node]], cluster_of, end, max_radius
+        tree, node, first, birth, death, parent, cluster_of, end, max_radius, node_size
     )
 
 

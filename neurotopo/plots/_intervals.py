@@ -57,7 +57,7 @@ class IntervalDisplay(Display):
             ntc.diagram_,
             labels=chosen_rows(ntc),
             sizes=ntc.merge_tree_.size[ntc.diagram_nodes_],
-            threshold=ntc.threshold_ if RULES[ntc.rule].of_persistence else None,
+            threshold=ntc.threshold_ if RULES[ntc.rule_].of_persistence else None,
             scale=ntc.scale,
             unit=ntc.candidates.unit,
             end_of_observation=ntc.end_of_observation_,

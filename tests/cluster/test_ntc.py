@@ -31,6 +31,8 @@ from tests.support.oracles import as_sparse, naive_clusters, symmetric, weighted
 
 @parametrize_with_checks(
     [
+        NTCClusterer(),
+        NTCClusterer(n_clusters=2, min_samples=3),
         NTCClusterer.paper(),
         NTCClusterer.paper(min_samples=3, condense=True, rule="mass", min_cluster_size=3),
         NTCClusterer.paper(scale="log", nested=True, rule="gap", engine="prim"),

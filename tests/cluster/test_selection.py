@@ -116,7 +116,7 @@ def test_significance_uses_the_test_it_is_given():
 
 
 def test_unknown_rule():
-    with pytest.raises(ValueError, match="rule must be one of relative, absolute, gap"):
+    with pytest.raises(ValueError, match="rule must be one of auto, relative, absolute, gap"):
         select_clusters(candidate_clusters(TREE), rule="best")
 
 
@@ -133,8 +133,8 @@ def test_chosen_clusters_pass_the_threshold_and_nested_ones_are_all_that_do(
 ):
     clusters = candidate_clusters(merge_tree(lengths))
     selection = select_clusters(clusters, rule=rule, tau=tau, nested=nested, scale=scale)
-    weight = clusters.mass() if rule == "mass" else clusters.persistence(scale)
-    passing = np.flatnonzero(weight > selection.threshold)
+    weight = clusters.mass() if rule in ("auto", "mass") else clusters.persistence(scale)
+    passing = np.union1d(np.flatnonzero(weight > selection.threshold), clusters.endless)
     assert set(selection.chosen) <= set(passing)
     if nested:
         assert set(selection.chosen) == set(passing)

@@ -87,10 +87,34 @@ def two_parts():
 
 
 def test_observation_ends_at_the_last_merge():
-    found = candidate_clusters(merge_tree(two_parts()))
+    found = candidate_clusters(merge_tree(two_parts()), max_radius="last_merge")
     assert found.diagram.tolist() == [[1, 6], [2, np.inf], [6, np.inf]]
     assert found.end == 6
     assert found.persistence().tolist() == [5, 4, 0]
+    assert len(found.endless) == 0
+    with pytest.raises(ValueError, match="max_radius must be a number, 'last_merge' or None"):
+        candidate_clusters(merge_tree(two_parts()), max_radius="last merge")
+
+
+def test_components_of_a_disconnected_graph_live_as_long_again():
+    found = candidate_clusters(merge_tree(two_parts()))
+    assert found.end == 12
+    assert found.persistence().tolist() == [5, 10, 6]
+    assert found.endless.tolist() == [1, 2]
+    one = candidate_clusters(merge_tree(two_parts()), min_cluster_size=3)  # one component fits
+    assert (one.end, one.endless.tolist()) == (6, [])
+
+
+def test_identical_samples_are_closer_than_all_others():
+    tree = merge_tree(np.repeat([[0.0], [4.0], [9.0]], 3, axis=0), metric="euclidean")
+    found = candidate_clusters(tree, min_cluster_size=3, condense=True)
+    assert found.unit == 2.0
+    assert np.allclose(found.persistence("log")[:3], np.log([2, 2, 2.5]))
+    assert found.mass().tolist() == pytest.approx(
+        [1.5, 1.5, 3 * (1 - 2 / 5), 6 * (2 / 4 - 2 / 5), 0]
+    )
+    only = candidate_clusters(merge_tree(np.zeros((3, 1)), metric="euclidean"), max_radius=8.0)
+    assert np.allclose(only.persistence("log"), np.log(2.0))  # in any unit of length
 
 
 @pytest.mark.parametrize("condense", [False, True])

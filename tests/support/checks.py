@@ -47,18 +47,20 @@ def valid_clustering(ntc, n):
         assert ntc.n_clusters_ == n_labels
     for k, cluster in enumerate(ntc.clusters_):
         assert np.array_equal(cluster, ntc.merge_tree_.members(ntc.nodes_[k]))
-        assert len(cluster) >= ntc.min_cluster_size
+        assert len(cluster) >= ntc.min_cluster_size_
         if k < n_labels:
             assert np.array_equal(cluster, np.flatnonzero(labels == k))
     for values in (ntc.birth_, ntc.death_, ntc.persistence_, ntc.nodes_):
         assert len(values) == ntc.n_clusters_
     assert (np.diff(ntc.persistence_[:n_labels]) <= 0).all()
-    if ntc.rule not in ("mass", "significance"):
-        assert (ntc.persistence_ > ntc.threshold_).all()
+    if ntc.rule_ not in ("mass", "significance"):
+        passes = ntc.persistence_ > ntc.threshold_
+        candidates = ntc.candidates
+        assert (passes | np.isin(ntc.nodes_, candidates.node[candidates.endless])).all()
     position = {node: row for row, node in enumerate(ntc.diagram_nodes_.tolist())}
     for k, node in enumerate(ntc.nodes_.tolist()):
         assert ntc.diagram_[position[node]].tolist() == [ntc.birth_[k], ntc.death_[k]]
-    assert (ntc.merge_tree_.size[ntc.diagram_nodes_] >= ntc.min_cluster_size).all()
+    assert (ntc.merge_tree_.size[ntc.diagram_nodes_] >= ntc.min_cluster_size_).all()
     assert ntc.probabilities_.shape == ntc.outlier_scores_.shape == (n,)
     assert (ntc.probabilities_[labels < 0] == 0).all()
     assert (ntc.probabilities_ >= 0).all()

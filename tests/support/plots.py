@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 
 import numpy as np
 import scipy.sparse as sp
@@ -66,7 +67,9 @@ def fitted(name):
     if name == "one_precomputed":
         return NTCClusterer.paper("precomputed").fit([[0.0]])
     if name == "none_chosen":
-        return NTCClusterer.paper(rule="absolute", tau=100.0).fit(blobs())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # all samples are noise
+            return NTCClusterer.paper(rule="absolute", tau=100.0).fit(blobs())
     if name == "duplicates":
         return NTCClusterer.paper(scale="log").fit([[0.0], [0.0], [0.0], [1.0], [1.0], [5.0]])
     if name == "singles":

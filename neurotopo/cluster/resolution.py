@@ -1,0 +1,203 @@
+"""The choice of the resolution: a smallest cluster size from the tree, and whether it is chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from neurotopo.cluster.fitted_input import FittedInput
+from neurotopo.cluster.selection import Selection
+from neurotopo.persistence.clusters import CandidateClusters
+from neurotopo.persistence.inputs import EdgeList
+from neurotopo.persistence.point_null import effective_dimension
+
+__all__ = [
+    "Resolution",
+    "best_resolution",
+    "chance_message",
+    "chance_structure",
+    "cluster_sizes",
+    "intrinsic_dimension",
+    "noise_message",
+    "smoothing",
+]
+
+_SMOOTHING = 5  # as HDBSCAN: enough for noise, and small clusters stay
+_SHARE = 10  # a cluster has at least one sample in ten, at the coarsest resolution
+_SIZES = 12  # tried resolutions
+_CHANCE, _CHANCE_LOG = 2.2, 1.1  # fitted to the structure of simulated points
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The clusters of one smallest cluster size.
+
+    Attributes
+    ----------
+    clusters : CandidateClusters
+        All clusters of this size.
+    selection : Selection
+        The chosen ones.
+    min_cluster_size : int
+        The size.
+    total : float
+        Total persistence: the logarithmic persistence of the chosen clusters, averaged over all
+        samples, where samples in no cluster count as 0.
+    structure : float
+        The largest logarithmic persistence of the chosen clusters, times the root of
+        the smallest cluster size.
+    """
+
+    clusters: CandidateClusters
+    selection: Selection
+    min_cluster_size: int
+    total: float
+    structure: float
+
+
+def smoothing(n_samples: float) -> int:
+    """Return the ``min_samples`` that the clusterer chooses: 5, fewer below 50 samples."""
+    return int(min(_SMOOTHING, max(1, n_samples // _SHARE)))
+
+
+def cluster_sizes(n_samples: float) -> list[int]:
+    """Return the smallest cluster sizes that are tried, from 5 to a tenth of the samples.
+
+    There are at most twelve, in a geometric sequence. Below 50 samples it is one size from 2 on.
+
+    Examples
+    --------
+    >>> from neurotopo.cluster.resolution import cluster_sizes
+    >>> cluster_sizes(6), cluster_sizes(30), cluster_sizes(1000)
+    ([2], [3], [5, 7, 9, 11, 15, 20, 26, 34, 44, 58, 76, 100])
+    """
+    most = max(2, int(n_samples // _SHARE))
+    sizes = np.geomspace(min(_SMOOTHING, most), most, _SIZES)
+    return np.unique(np.rint(sizes).astype(int)).tolist()
+
+
+def best_resolution(
+    candidates_of: Callable[[int], CandidateClusters],
+    select: Callable[[CandidateClusters], Selection],
+    sizes: Sequence[int],
+    min_samples: int,
+    n_clusters: int | None = None,
+) -> tuple[Resolution, float]:
+    """Choose the smallest cluster size of largest total persistence.
+
+    Parameters
+    ----------
+    candidates_of : callable
+        The candidates of a smallest cluster size.
+    select : callable
+        The selection from candidates.
+    sizes : sequence of int
+        The sizes to try; of equal totals the first one is chosen.
+    min_samples : int
+        Smoothing of the tree.
+    n_clusters : int, optional
+        A number of clusters. Sizes with as many clusters come before others.
+
+    Returns
+    -------
+    best : Resolution
+        The one chosen.
+    structure : float
+        The largest ``structure`` of all.
+    """
+    best, found = None, 0.0
+    for size in sizes:
+        clusters = candidates_of(size)
+        selection = select(clusters)
+        family = selection.chosen[: selection.n_disjoint]
+        life = clusters.persistence("log")[family]
+        n = float(clusters.node_size[: clusters.tree.n_samples].sum())
+        total = float(np.sum(life * clusters.size[family])) / n
+        structure = float(life.max(initial=0.0) * max(size, min_samples) ** 0.5)
+        here = Resolution(clusters, selection, size, total, structure)
+        found = max(found, structure)
+        if best is None or _better(here, best, n_clusters):
+            best = here
+    assert best is not None
+    return best, found
+
+
+def _better(a: Resolution, b: Resolution, n_clusters: int | None) -> bool:
+    if n_clusters is not None:
+        as_many = [r.selection.n_disjoint == n_clusters for r in (a, b)]
+        if as_many[0] != as_many[1]:
+            return as_many[0]
+    return a.total > b.total
+
+
+def chance_structure(
+    n_samples: float, dimension: float, min_samples: int, min_cluster_size: int
+) -> float:
+    """Return the structure that one even or normal cloud of points exceeds in 5 % of cases.
+
+    Parameters
+    ----------
+    n_samples : float
+        Number of points.
+    dimension : float
+        Their intrinsic dimension.
+    min_samples, min_cluster_size : int
+        The smoothing, and the smallest of the sizes that are tried.
+
+    Returns
+    -------
+    float
+        A formula fitted to simulations with uniform and normal points of 1 to 20 dimensions
+        (``benchmarks/first_result.py``). It is meant for the sizes of :func:`cluster_sizes`.
+
+    Examples
+    --------
+    >>> from neurotopo.cluster.resolution import chance_structure
+    >>> round(chance_structure(1000, 2.0, 5, 5), 1)
+    4.9
+    """
+    even = _CHANCE + max(_CHANCE_LOG * np.log(n_samples) - _CHANCE, 0.0) / max(dimension, 1e-9)
+    rough = max(
+        (_SMOOTHING / min_samples) ** 0.27,
+        (_SMOOTHING / max(min_samples, min_cluster_size)) ** 0.85,
+    )
+    return float(even * max(rough, 1.0))
+
+
+def intrinsic_dimension(kept: FittedInput, n_jobs: int | None) -> float:
+    """Return the dimension of the distinct samples of positive weight.
+
+    NaN for a graph that has not all edges: it has no dimension.
+    """
+    X = kept.samples if kept.space() is not None else kept.graph()
+    if isinstance(X, EdgeList) or (kept.space() is None and not np.isfinite(X).all()):
+        return float("nan")
+    if kept.weight is not None and not kept.weight.all():
+        held = np.flatnonzero(kept.weight)
+        X = X[held] if kept.space() is not None else X[np.ix_(held, held)]
+    if kept.space() is None:
+        return effective_dimension(X, "precomputed", n_jobs=n_jobs)
+    if not sp.issparse(X):
+        X = np.unique(X, axis=0)
+    return effective_dimension(X, kept.metric, metric_params=kept.metric_params, n_jobs=n_jobs)
+
+
+def chance_message(structure: float, threshold: float) -> str:
+    """Return the warning that there is no structure."""
+    return (
+        f"No clusters: structure_ = {structure:.2f} does not exceed {threshold:.2f}, which uniform "
+        "noise reaches in 5 % of cases. To get clusters nevertheless set tau=0, or ask for a "
+        "number of them by n_clusters."
+    )
+
+
+def noise_message(noise: float, rule: str) -> str:
+    """Return the warning that most samples are in no cluster."""
+    other = "" if rule == "auto" else f'rule="auto" instead of "{rule}", '
+    return (
+        f"{noise:.0%} of the samples are in no cluster. Remedies: {other}a smaller min_samples or "
+        "min_cluster_size, or a number of clusters by n_clusters."
+    )
