@@ -61,9 +61,12 @@ def medoid(members: NDArray[np.intp], joins: Floats, kept: FittedInput, graph: G
     """
     fast, rows = _distances_inside(members, kept, graph)
     parts = gen_batches(len(members), max(1, _AT_ONCE // len(members)))
-    rough = np.concatenate([fast(part).sum(axis=1) for part in parts])
+    weight = np.ones(len(members)) if kept.weight is None else kept.weight[members]
+    rough = np.concatenate([fast(part) @ weight for part in parts])
     few = np.flatnonzero(rough <= rough.min() * (1 + _ROUGH))
-    exact = np.concatenate([order_free_sums(rows(few[k : k + 1])) for k in range(len(few))])
+    exact = np.concatenate(
+        [order_free_sums(rows(few[k : k + 1]) * weight) for k in range(len(few))]
+    )
     few = members[few]
     return int(few[np.lexsort((few, joins[few], exact))[0]])
 

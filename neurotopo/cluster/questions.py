@@ -133,7 +133,8 @@ class TreeQuestions(WithClusterTest):
         """Medoid of each cluster of ``clusters_``: the member with the least total distance.
 
         Distances are those of X without smoothing; where a graph has no edge between two members,
-        those of shortest paths inside the cluster. Of equal totals, the member that joins first is
+        those of shortest paths inside the cluster; members count by their weight, if samples have
+        weights. Of equal totals, the member that joins first is
         taken, then the first sample. The time is quadratic in the size of the cluster.
         """
         graph = self._input.graph() if self._input.precomputed else None
@@ -192,9 +193,10 @@ class TreeQuestions(WithClusterTest):
         Samples in no cluster count as 0. It compares clusterings of one X; for the index of DBCV
         see :func:`neurotopo.metrics.dbcv`.
         """
-        n_labels = len(self._disjoint)
-        sizes = self.clusters_.sizes[:n_labels]
-        return float((self.cluster_validity_[:n_labels] * sizes).sum() / len(self.labels_))
+        nodes, sizes = self._disjoint, self._clusters.node_size
+        weights = sizes[: self.merge_tree_.n_samples].sum()
+        parts = self.cluster_validity_[: len(nodes)] * sizes[nodes]
+        return float(parts.sum() / weights) if weights > 0 else 0.0
 
     def assign(self, noise: Literal["nearest", "tree", "keep"] = "nearest") -> NDArray[np.intp]:
         """Return labels with the samples outside all clusters assigned to one.
@@ -337,9 +339,9 @@ class TreeQuestions(WithClusterTest):
         used = {name: self._used[name] for name in _CUT} | params
         if used["rule"] == "significance":
             raise ValueError('rule="significance" needs all samples: give another rule.')
-        tree, members = subtree(self.merge_tree_, int(self.nodes_[k]))
+        tree, members, nodes = subtree(self.merge_tree_, int(self.nodes_[k]))
         sizes = {name: used[name] for name in ("min_cluster_size", "condense", "max_radius")}
-        found = candidate_clusters(tree, **sizes)
+        found = candidate_clusters(tree, **sizes, node_size=self._clusters.node_size[nodes])
         tau = RULES[used["rule"]].tau if used["tau"] is None else used["tau"]
         how = {"rule": used["rule"], "scale": used["scale"], "tau": 0.0 if tau is None else tau}
         chosen = select_clusters(found, **how)

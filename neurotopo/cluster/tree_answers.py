@@ -71,8 +71,8 @@ def densest_members(
     return parts
 
 
-def subtree(tree: MergeTree, node: int) -> tuple[MergeTree, NDArray[np.intp]]:
-    """Return the tree of the members of a node alone, and the members."""
+def subtree(tree: MergeTree, node: int) -> tuple[MergeTree, NDArray[np.intp], NDArray[np.intp]]:
+    """Return the tree of the members of a node alone, the members, and all nodes of that tree."""
     start, size = int(tree.start[node]), int(tree.size[node])
     inside = (tree.start >= start) & (tree.start + tree.size <= start + size)
     inside[node + 1 :] = False  # parents come after their children
@@ -92,4 +92,4 @@ def subtree(tree: MergeTree, node: int) -> tuple[MergeTree, NDArray[np.intp]]:
         place_of_sample[tree.leaf_order[start : start + size]],
         tree.start[kept] - start,
     )
-    return part, members
+    return part, members, kept

@@ -346,3 +346,38 @@ def test_clusters_of_a_graph_with_one_clear_answer():
     assert vectors[5] == pytest.approx(np.array([1 / 2, 1 / 2]) / 2)
     assert ntc.cluster_validity_ == pytest.approx([1 - 2 / 50, 1 - 1 / 40])
     assert ntc.validity_ == pytest.approx((3 * 0.96 + 2 * 0.975) / 6)
+
+
+@pytest.mark.parametrize("min_samples", [1, 3])
+@pytest.mark.parametrize("precomputed", [False, True])
+def test_a_weight_of_two_is_two_equal_samples(min_samples, precomputed):
+    rng = np.random.default_rng(1)
+    X = np.vstack([rng.normal(c, 0.5 + c / 10, (15, 2)) for c in (0, 6, 9)])
+    weight = rng.integers(1, 4, len(X))
+    copies = np.repeat(np.arange(len(X)), weight)
+    options = {"min_samples": min_samples, "condense": True, "rule": "mass", "min_cluster_size": 8}
+    metric, D = ("precomputed", pairwise) if precomputed else ("euclidean", lambda x, _: x)
+    one = NTCClusterer.paper(metric, **options).fit(D(X, "euclidean"), sample_weight=weight)
+    other = NTCClusterer.paper(metric, **options).fit(D(X[copies], "euclidean"))
+    first = np.searchsorted(copies, np.arange(len(X)))
+    assert one.n_clusters_ > 1
+    assert np.array_equal(one.labels_, other.labels_[first])
+    assert np.allclose(one.membership_vectors_, other.membership_vectors_[first])
+    assert one.medoids_.tolist() == copies[other.medoids_].tolist()
+    assert one.validity_ == pytest.approx(other.validity_)
+    assert np.array_equal(one.assign(), other.assign()[first])
+    finer = {"min_cluster_size": 5, "rule": "relative"}
+    for k in range(one.n_clusters_):
+        ours, theirs = one.subclusters(k, **finer), other.subclusters(k, **finer)[first]
+        assert partition(ours) == partition(theirs)
+    queries = X[:9] + 0.3
+    if precomputed:
+        both = pairwise(np.vstack([X, queries]), "euclidean")
+        queries, there = both[len(X) :, : len(X)], both[len(X) :, : len(X)][:, copies]
+    else:
+        there = queries
+    ours, theirs = (
+        ntc.predict(x, return_probabilities=True) for ntc, x in ((one, queries), (other, there))
+    )
+    assert np.array_equal(ours[0], theirs[0])
+    assert np.allclose(ours[1], theirs[1])
