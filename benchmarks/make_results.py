@@ -26,6 +26,7 @@ from quality_report import KINDS, ari_tables, introduction, null_table, tables
 from speed_figures import draw
 from speed_report import groups, speed_summary
 from speed_report import tables as speed_tables
+from structure_report import table as structure_tables
 from studies_report import table as studies_tables
 from suppression import table as suppression_tables
 from tuning_report import table as tuning_tables
@@ -42,6 +43,7 @@ machine, not between runs.
 
 # Benchmarks with one table: name of the record, title, function.
 TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
+    ("structure", "Structure or none: the test of separate modes", structure_tables),
     ("whole_model", "All neurons of a model", whole_model_tables),
     ("neurons", "Neurons of a fact", neurons_tables),
     ("suppression", "Suppression at all tokens", suppression_tables),
