@@ -13,7 +13,6 @@ from neurotopo.persistence.clusters import CandidateClusters
 from neurotopo.persistence.inputs import EdgeList, check_distances
 from neurotopo.persistence.modes import test_clusters
 from neurotopo.persistence.point_null import SmoothedPoints
-from neurotopo.persistence.sample_distances import takes_nan
 from neurotopo.persistence.significance import are_distances_of_points, run_permutations
 
 __all__ = ["DEFAULT_LEVEL", "ClusterTest", "WithClusterTest"]
@@ -68,11 +67,15 @@ class WithClusterTest:
         }
 
     def _kept_test(self: Any) -> ClusterTest:
-        test: ClusterTest = self._test_of(self._clusters) if self._test is None else self._test
+        # a rule may test the clusters of several sizes, and keep those of one
+        kept = self._test is not None and self._tested is self._clusters
+        test: ClusterTest = self._test if kept else self._test_of(self._clusters)
         return test
 
     def _test_of(self: Any, clusters: CandidateClusters) -> ClusterTest:
         options = {name: value for name, value in self._test_options.items() if name != "level"}
+        options["min_cluster_size"] = self.min_cluster_size_
+        self._tested = clusters
         metric, metric_params = (self._fitted_with[name] for name in ("metric", "metric_params"))
         if isinstance(metric, str) and metric == "precomputed":
             graph = check_distances(self._fit_X)
@@ -92,11 +95,6 @@ class WithClusterTest:
                 **options,
             )
         else:
-            if self._fit_X.ndim == 1 or takes_nan(metric):
-                raise ValueError(
-                    "Significance needs samples that are rows of numbers without missing values. "
-                    'For a graph, use metric="precomputed".'
-                )
             points = SmoothedPoints(self._fit_X, metric, metric_params, self.n_jobs)
             self._test = test_clusters(clusters, points)
         return self._test

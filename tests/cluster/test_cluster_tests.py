@@ -35,6 +35,7 @@ def test_p_values_of_any_rule_are_those_of_its_clusters(params):
     assert ntc.significant_[:2].all()
 
 
+@pytest.mark.filterwarnings("ignore:.*of the samples are in no cluster")
 def test_rule_keeps_the_significant_clusters_and_nothing_in_noise():
     X, truth = three_blobs(1)
     ntc = NTCClusterer.paper(rule="significance", tau=0.01).fit(X)
