@@ -198,7 +198,8 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
     total persistence [3]_. ``rule="auto"`` compares the largest log(R2 / R1) at any of these sizes,
     times the intrinsic dimension and the root of the size, with what uniform noise reaches in 5 %
     of cases (:func:`~neurotopo.cluster.resolution.chance_structure`). It does so for points, and
-    for dense finite distances; a sparse graph has no dimension.
+    for dense finite distances; not for sparse graphs, which have no dimension, nor for fewer than
+    20 samples.
 
     All equal lengths act at once, so the result does not depend on the order of the samples.
     Radii are pair distances (diameters), as in Vietoris-Rips complexes of gudhi and ripser.

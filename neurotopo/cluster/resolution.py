@@ -28,7 +28,7 @@ __all__ = [
 _SMOOTHING = 5  # as HDBSCAN: enough for noise, and small clusters stay
 _SHARE = 10  # a cluster has at least one sample in ten, at the coarsest resolution
 _SIZES = 12  # tried resolutions
-_CHANCE, _CHANCE_LOG = 2.2, 1.1  # fitted to the structure of simulated points
+_FEWEST = 20  # samples, below which no structure can be told from chance
 
 
 @dataclass(frozen=True)
@@ -150,28 +150,33 @@ def chance_structure(
     Returns
     -------
     float
-        A formula fitted to simulations with uniform and normal points of 1 to 20 dimensions
-        (``benchmarks/first_result.py``). It is meant for the sizes of :func:`cluster_sizes`.
+        A formula fitted to simulations with uniform and normal points of 1 to 10 dimensions
+        (``benchmarks/first_result.py`` counts false structure). It is meant for the sizes of
+        :func:`cluster_sizes` and at least 20 points.
 
     Examples
     --------
     >>> from neurotopo.cluster.resolution import chance_structure
     >>> round(chance_structure(1000, 2.0, 5, 5), 1)
-    4.9
+    5.9
     """
-    even = _CHANCE + max(_CHANCE_LOG * np.log(n_samples) - _CHANCE, 0.0) / max(dimension, 1e-9)
-    rough = max(
-        (_SMOOTHING / min_samples) ** 0.27,
-        (_SMOOTHING / max(min_samples, min_cluster_size)) ** 0.85,
-    )
-    return float(even * max(rough, 1.0))
+    log_n, d = np.log(n_samples), max(dimension, 0.5)
+    fine = 0.65 * log_n + 4.6 / d - 0.9
+    coarse = 1.25 * n_samples**0.3 / d**2  # large even parts of a line are far apart
+    rough = max((_SMOOTHING / min_samples) ** 0.27, 1.0)
+    # extreme of the ratios of radii to as many nearest neighbours
+    few = max(min_samples, min_cluster_size, 2)
+    pairs = few**0.5 * (np.log(n_samples / few) + 3) / (few - 1)
+    return float(max(max(fine, coarse) * rough, pairs))
 
 
 def intrinsic_dimension(kept: FittedInput, n_jobs: int | None) -> float:
     """Return the dimension of the distinct samples of positive weight.
 
-    NaN for a graph that has not all edges: it has no dimension.
+    NaN for a graph that has not all edges: it has no dimension. So for fewer than 20 samples.
     """
+    if kept.n_samples < _FEWEST:
+        return float("nan")
     X = kept.samples if kept.space() is not None else kept.graph()
     if isinstance(X, EdgeList) or (kept.space() is None and not np.isfinite(X).all()):
         return float("nan")

@@ -30,16 +30,13 @@ methods = {
     "K-Means, 3": lambda: KMeans(3, n_init=10, random_state=0),
     "DBSCAN": lambda: DBSCAN(eps=0.3),
     "HDBSCAN": lambda: HDBSCAN(min_cluster_size=15, min_samples=5, copy=True),
+    "NTC": lambda: nt.NTCClusterer(),
     "NTC (paper)": lambda: nt.NTCClusterer.paper(),
-    "NTC, mass": lambda: nt.NTCClusterer.paper(
-        rule="mass", condense=True, min_cluster_size=15, min_samples=5
-    ),
 }
 
 # %%
-# With the paper's setting a cluster ends when a single point joins it, and at least one cluster is
-# kept. With excess of mass and condensed clusters the labels are those of HDBSCAN where no lengths
-# are equal.
+# NTC decides by itself how small a cluster may be, and finds none in noise. With the paper's setting
+# a cluster ends when a single point joins it, and at least one cluster is kept.
 
 palette = np.array(["#1f77b4", "#d95f02", "#2a9d5c", "#7b4fa3", "#c2a000", "#d14f8f", "#b8b8b8"])
 figure, axes = plt.subplots(len(sets), len(methods), figsize=(11, 8))
