@@ -136,7 +136,7 @@ def _better(a: Resolution, b: Resolution, n_clusters: int | None) -> bool:
 def chance_structure(
     n_samples: float, dimension: float, min_samples: int, min_cluster_size: int
 ) -> float:
-    """Return the structure that one even or normal cloud of points exceeds in 5 % of cases.
+    """Return the structure that one even or normal cloud of points exceeds in at most 5 % of cases.
 
     Parameters
     ----------
@@ -175,7 +175,8 @@ def intrinsic_dimension(kept: FittedInput, n_jobs: int | None) -> float:
 
     NaN for a graph that has not all edges: it has no dimension. So for fewer than 20 samples.
     """
-    if kept.n_samples < _FEWEST:
+    n = kept.n_samples if kept.weight is None else kept.weight.sum()
+    if n < _FEWEST:
         return float("nan")
     X = kept.samples if kept.space() is not None else kept.graph()
     if isinstance(X, EdgeList) or (kept.space() is None and not np.isfinite(X).all()):
@@ -194,7 +195,7 @@ def chance_message(structure: float, threshold: float) -> str:
     """Return the warning that there is no structure."""
     return (
         f"No clusters: structure_ = {structure:.2f} does not exceed {threshold:.2f}, which uniform "
-        "noise reaches in 5 % of cases. To get clusters nevertheless set tau=0, or ask for a "
+        "noise exceeds in at most 5 % of cases. To get clusters nevertheless set tau=0, or ask for a "
         "number of them by n_clusters."
     )
 

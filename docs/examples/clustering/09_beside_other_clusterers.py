@@ -35,8 +35,8 @@ methods = {
 }
 
 # %%
-# NTC decides by itself how small a cluster may be, and finds none in noise. With the paper's setting
-# a cluster ends when a single point joins it, and at least one cluster is kept.
+# NTC decides by itself how small a cluster may be, and finds none in noise. With the paper's
+# setting a cluster ends when a single point joins it, and at least one cluster is kept.
 
 palette = np.array(["#1f77b4", "#d95f02", "#2a9d5c", "#7b4fa3", "#c2a000", "#d14f8f", "#b8b8b8"])
 figure, axes = plt.subplots(len(sets), len(methods), figsize=(11, 8))
