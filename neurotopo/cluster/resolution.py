@@ -195,8 +195,8 @@ def chance_message(structure: float, threshold: float) -> str:
     """Return the warning that there is no structure."""
     return (
         f"No clusters: structure_ = {structure:.2f} does not exceed {threshold:.2f}, which uniform "
-        "noise exceeds in at most 5 % of cases. To get clusters nevertheless set tau=0, or ask for a "
-        "number of them by n_clusters."
+        "noise exceeds in at most 5 % of cases. To get clusters nevertheless set tau=0, or ask "
+        "for a number of them by n_clusters."
     )
 
 
