@@ -51,6 +51,7 @@ slow: $(READY)
 bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/speed.py --out benchmarks/results
 	$(BIN)/python benchmarks/quality.py --out benchmarks/results
+	$(BIN)/python benchmarks/first_result.py --out benchmarks/results/first_result.json
 	$(BIN)/python benchmarks/structure.py --out benchmarks/results/structure.json
 	$(BIN)/python benchmarks/whole_model.py --out benchmarks/results
 	$(BIN)/python benchmarks/neurons.py --out benchmarks/results

@@ -17,6 +17,7 @@ from typing import Any
 from acquisition_report import table as acquisition_tables
 from attribution_choices_report import table as choices_tables
 from attribution_report import table as attribution_tables
+from first_result_report import table as first_tables
 from ground_truth_report import table as truth_tables
 from learning_report import table as learning_tables
 from neurons_report import table as neurons_tables
@@ -43,6 +44,7 @@ machine, not between runs.
 
 # Benchmarks with one table: name of the record, title, function.
 TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
+    ("first_result", "Defaults: the first result", first_tables),
     ("structure", "Structure or none: the test of separate modes", structure_tables),
     ("whole_model", "All neurons of a model", whole_model_tables),
     ("neurons", "Neurons of a fact", neurons_tables),

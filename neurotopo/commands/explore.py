@@ -35,7 +35,18 @@ _EXPLORE = (
     "neurotopo explore graph.npz --scale log --out graph.html",
     "neurotopo explore distances.csv --precomputed --nested",
 )
-_CLUSTERER = ("tau", "rule", "scale", "nested", "condense", "min_cluster_size", "min_samples")
+_CLUSTERER = (
+    "tau",
+    "rule",
+    "scale",
+    "nested",
+    "condense",
+    "min_cluster_size",
+    "min_samples",
+    "n_clusters",
+    "max_cluster_size",
+    "epsilon",
+)
 _table = partial(option, rich_help_panel="Table")
 _clustering = partial(option, rich_help_panel="Clusterer")
 
@@ -66,6 +77,9 @@ class ExploreOptions(CommandOptions):
     scale: str | None = _clustering(None, "Persistence as a difference, or log of a ratio.")
     min_cluster_size: str | None = _clustering(None, "Fewest samples.", metavar="N|auto")
     min_samples: str | None = _clustering(None, "Smooth lengths; 1: do not.", metavar="N|auto")
+    n_clusters: int | None = _clustering(None, "Number of clusters.", min=1)
+    max_cluster_size: int | None = _clustering(None, "Most samples.", min=1)
+    epsilon: float | None = _clustering(None, "Smallest distance of clusters.", min=0)
     nested: bool = _clustering(False, "Also keep clusters inside others.")
     condense: bool | None = _clustering(
         None, "Clusters survive merges with too small ones.", "--condense/--no-condense"

@@ -44,10 +44,15 @@ def read(X: sp.sparray) -> None:
     n = X.shape[0]
     good = np.abs(np.subtract.outer(np.arange(n), np.arange(n))).astype(float)
     fitted = NTCClusterer.paper(metric="precomputed").fit(good)
+    smoothed = NTCClusterer(metric="precomputed", rule="mass", min_samples=2).fit(good)
     readers = [
         lambda: NTCClusterer.paper(metric="precomputed").fit(X),
         lambda: NTCClusterer.paper(metric="precomputed", min_samples=2).fit(X),
+        lambda: NTCClusterer(metric="precomputed").fit(X),
+        lambda: NTCClusterer("precomputed", symmetrize="max", lengths="inverse").fit(X),
+        lambda: NTCClusterer("precomputed", min_samples=2).fit(X, sample_weight=np.ones(n)),
         lambda: fitted.predict(X),
+        lambda: smoothed.predict(X, return_probabilities=True),
         lambda: NTCClusterer.paper().fit(X),
         lambda: NTCClusterer.paper().fit(good).predict(X),
         lambda: merge_tree(X),
