@@ -102,7 +102,7 @@ def _significant(problem: Problem, level: float, **setting: Any) -> np.ndarray:
     if key not in problem.cache:
         graph = problem.distances if problem.edges is None else problem.edges
         problem.cache[key] = permutation_test(
-            graph, strata=problem.layer, random_state=0, **setting
+            graph, strata=problem.layer, random_state=0, max_radius="last_merge", **setting
         )
     test = problem.cache[key]
     selection = select_clusters(

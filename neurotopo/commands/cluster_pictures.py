@@ -56,7 +56,9 @@ def pictures(
     figure : matplotlib Figure
         The picture; pyplot does not manage it.
     """
-    candidates = candidate_clusters(tree, min_cluster_size=min_cluster_size, condense=condense)
+    candidates = candidate_clusters(
+        tree, min_cluster_size=min_cluster_size, condense=condense, max_radius="last_merge"
+    )
     position = np.full(tree.n_nodes, -1, dtype=np.intp)
     position[candidates.node] = np.arange(len(candidates))
     top = position[table["node"].to_numpy(dtype=np.intp)[:_MOST_CLUSTERS]]

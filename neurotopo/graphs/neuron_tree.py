@@ -226,7 +226,9 @@ class NeuronTree(MergeTree):
 
         if n < 0 or n_members < 0:
             raise ValueError(f"n and n_members must not be negative, got {n} and {n_members}.")
-        clusters = candidate_clusters(self, min_cluster_size=min_cluster_size, condense=condense)
+        clusters = candidate_clusters(
+            self, min_cluster_size=min_cluster_size, condense=condense, max_radius="last_merge"
+        )
         persistence = clusters.persistence(scale)
         wide = np.flatnonzero(self.layers_spanned()[clusters.node] >= min_layers)
         order = wide[np.lexsort((wide, -persistence[wide]))][:n]

@@ -73,7 +73,7 @@ def permutation_test(
     scale: str = "difference",
     min_cluster_size: int = 2,
     condense: bool = False,
-    max_radius: float | None = None,
+    max_radius: float | str | None = None,
     min_samples: int = 1,
     random_state: int | np.random.RandomState | None = None,
     n_jobs: int | None = None,

@@ -109,7 +109,7 @@ def test_equality_looks_at_the_layers():
 def test_top_clusters(tree, radius, scale, condense, min_layers, min_size):
     tree = tree.truncate(radius)
     options = {"min_cluster_size": min_size, "condense": condense}
-    candidates = candidate_clusters(tree, **options)
+    candidates = candidate_clusters(tree, max_radius="last_merge", **options)
     expected = []
     for k, persistence in enumerate(candidates.persistence(scale)):
         pairs = spelled_out(tree, candidates.node[k])
