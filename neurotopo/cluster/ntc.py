@@ -196,10 +196,10 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
     log(R2 / R1) of their cluster, 0 without one. ``min_cluster_size="auto"`` tries up to twelve
     sizes from 5 to a tenth of the samples and takes the one whose family has the largest
     total persistence [3]_. ``rule="auto"`` compares the largest log(R2 / R1) at any of these sizes,
-    times the intrinsic dimension and the root of the size, with what uniform noise reaches in 5 %
-    of cases (:func:`~neurotopo.cluster.resolution.chance_structure`). It does so for points, and
-    for dense finite distances; not for sparse graphs, which have no dimension, nor for fewer than
-    20 samples.
+    times the intrinsic dimension and the root of the size, with what uniform noise exceeds in at
+    most 5 % of cases (:func:`~neurotopo.cluster.resolution.chance_structure`). It does so for
+    points, and for dense finite distances; not for sparse graphs, which have no dimension, nor for
+    fewer than 20 samples.
 
     All equal lengths act at once, so the result does not depend on the order of the samples.
     Radii are pair distances (diameters), as in Vietoris-Rips complexes of gudhi and ripser.
