@@ -16,16 +16,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from neurotopo._upward import Explorable
 from neurotopo.cluster.fit_input import checked_input
+from neurotopo.cluster.fit_messages import fit_message
 from neurotopo.cluster.members import ClusterMembers
 from neurotopo.cluster.membership import attachment_radii, membership_strengths, tree_outlier_scores
 from neurotopo.cluster.questions import TreeQuestions
 from neurotopo.cluster.resolution import (
     best_resolution,
-    chance_message,
     chance_structure,
     cluster_sizes,
     intrinsic_dimension,
-    noise_message,
     smoothing,
 )
 from neurotopo.cluster.selection import RULES, Selection, select_clusters
@@ -38,8 +37,6 @@ from neurotopo.persistence.sample_weights import node_weights, weighted_forest
 from neurotopo.persistence.tree_building import tree_of_forest
 
 __all__ = ["NTCClusterer"]
-
-_MUCH_NOISE = 0.9
 
 
 class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
@@ -479,6 +476,7 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
             sizes = [int(size)]
         else:
             sizes = cluster_sizes(n) if of_density else [2]
+            sizes += range(sizes[0] - 1, 1, -1) if self.n_clusters else ()
         self.min_cluster_size_: int = sizes[0]
         self._forget_test()
         best, structure = best_resolution(
@@ -488,7 +486,6 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         if best.min_cluster_size != sizes[0]:
             self.min_cluster_size_ = best.min_cluster_size
             self._forget_test()
-        self._chance: tuple[float, float] | None = None
         if hasattr(self, "structure_"):
             del self.structure_
         if self.rule == "auto" and self.n_clusters is None and len(clusters.endless) == 0:
@@ -513,7 +510,8 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         )
         self.outlier_scores_ = tree_outlier_scores(clusters, radii)
         self._new_answers()
-        self._warn_of_noise()
+        if message := fit_message(self):
+            warnings.warn(message, stacklevel=4)
         return self
 
     def _candidates(self, min_cluster_size: int) -> CandidateClusters:
@@ -553,16 +551,7 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
             self.tau_ = chance_structure(n, self._dimension, self.min_samples_, size)
         if self.structure_ > self.tau_:
             return selection
-        self._chance = self.structure_, self.tau_
         return Selection(selection.chosen[:0], 0, np.inf)
-
-    def _warn_of_noise(self) -> None:
-        noise = float(np.mean(self.labels_ < 0))
-        asked = not self._input.precomputed or self.rule == "auto"
-        if noise > _MUCH_NOISE and asked and len(self.labels_) > 1:
-            chance = self._chance
-            message = chance_message(*chance) if chance else noise_message(noise, self.rule)
-            warnings.warn(message, stacklevel=5)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

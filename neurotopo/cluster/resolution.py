@@ -17,11 +17,9 @@ from neurotopo.persistence.point_null import effective_dimension
 __all__ = [
     "Resolution",
     "best_resolution",
-    "chance_message",
     "chance_structure",
     "cluster_sizes",
     "intrinsic_dimension",
-    "noise_message",
     "smoothing",
 ]
 
@@ -95,11 +93,12 @@ def best_resolution(
     select : callable
         The selection from candidates.
     sizes : sequence of int
-        The sizes to try; of equal totals the first one is chosen.
+        The sizes to try; of equal totals the first one is chosen. Sizes below the first are tried
+        only as long as there are fewer clusters than ``n_clusters``.
     min_samples : int
         Smoothing of the tree.
     n_clusters : int, optional
-        A number of clusters. Sizes with as many clusters come before others.
+        A number of clusters. The size whose number is nearest comes first.
 
     Returns
     -------
@@ -110,6 +109,8 @@ def best_resolution(
     """
     best, found = None, 0.0
     for size in sizes:
+        if best and size < sizes[0] and best.selection.n_disjoint >= (n_clusters or 0):
+            break
         clusters = candidates_of(size)
         selection = select(clusters)
         family = selection.chosen[: selection.n_disjoint]
@@ -127,9 +128,9 @@ def best_resolution(
 
 def _better(a: Resolution, b: Resolution, n_clusters: int | None) -> bool:
     if n_clusters is not None:
-        as_many = [r.selection.n_disjoint == n_clusters for r in (a, b)]
-        if as_many[0] != as_many[1]:
-            return as_many[0]
+        off = [abs(r.selection.n_disjoint - n_clusters) for r in (a, b)]
+        if off[0] != off[1]:
+            return off[0] < off[1]
     return a.total > b.total
 
 
@@ -195,21 +196,3 @@ def intrinsic_dimension(kept: FittedInput, n_jobs: int | None) -> float:
     if not sp.issparse(X):
         X = np.unique(X, axis=0)
     return effective_dimension(X, kept.metric, metric_params=kept.metric_params, n_jobs=n_jobs)
-
-
-def chance_message(structure: float, threshold: float) -> str:
-    """Return the warning that there is no structure."""
-    return (
-        f"No clusters: structure_ = {structure:.2f} does not exceed {threshold:.2f}, which uniform "
-        "noise exceeds in at most 5 % of cases. To get clusters nevertheless set tau=0, or ask "
-        "for a number of them by n_clusters."
-    )
-
-
-def noise_message(noise: float, rule: str) -> str:
-    """Return the warning that most samples are in no cluster."""
-    other = "" if rule == "auto" else f'rule="auto" instead of "{rule}", '
-    return (
-        f"{noise:.0%} of the samples are in no cluster. Remedies: {other}a smaller min_samples or "
-        "min_cluster_size, or a number of clusters by n_clusters."
-    )

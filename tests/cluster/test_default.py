@@ -177,7 +177,14 @@ def test_number_of_clusters():
     assert adjusted_rand_score(y, NTCClusterer(n_clusters=6).fit_predict(X)) > 0.9
     assert NTCClusterer.paper(n_clusters=4).fit(X).n_clusters_ == 4
     assert NTCClusterer.paper(n_clusters=1).fit(X).labels_.tolist() == [0] * 200
-    assert NTCClusterer(n_clusters=150).fit(X).n_clusters_ < 150
+    with pytest.warns(UserWarning, match=r"Only \d+ of n_clusters=150 clusters: .* smaller"):
+        most = NTCClusterer(n_clusters=150).fit(X)
+    inner = np.unique(most.candidates.parent)
+    assert most.n_clusters_ == len(most.candidates) - np.count_nonzero(inner >= 0)  # all leaves
+    assert most.min_cluster_size_ == 2
+    few = NTCClusterer(n_clusters=12).fit(X)
+    assert few.n_clusters_ == 12
+    assert 2 <= few.min_cluster_size_ < 5
 
 
 @pytest.mark.parametrize("seed", range(4))
