@@ -47,6 +47,7 @@ class FittedInput:
         self._samples = X if by_reference else copy.deepcopy(X)  # with the objects inside
         self._checksum = checksum(X) if by_reference else None
         self._core: dict[int, NDArray[np.float64]] = {}
+        self._distances: NDArray[np.float64] | None = None
 
     @property
     def n_samples(self) -> int:
@@ -67,7 +68,22 @@ class FittedInput:
         """Return the lengths in canonical form; of points, the matrix of distances."""
         if self.precomputed:
             return check_distances(self.samples)
-        return pairwise(self._samples, self.metric, self.metric_params)
+        kept = self.kept_distances()
+        if kept is None:
+            return pairwise(self._samples, self.metric, self.metric_params)
+        return kept
+
+    def kept_distances(self, n_jobs: int | None = None) -> NDArray[np.float64] | None:
+        """Return the matrix of distances of samples that need one, computed once.
+
+        None for precomputed lengths, for metrics with a reduction, and above 32 MiB.
+        """
+        if self.precomputed or self.n_samples**2 * 8 > _COPIED or self.space() is not None:
+            return None
+        if self._distances is None:
+            samples, metric, params = self._samples, self.metric, self.metric_params
+            self._distances = pairwise(samples, metric, params, n_jobs=n_jobs)
+        return self._distances
 
     def space(self) -> Reduction | None:
         """Return the reduction of the metric on the points, if there is one."""

@@ -385,13 +385,16 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
             )
         self._keep_input(X, self._weight)
         n = X.shape[0] if self._weight is None else self._weight.sum()
-        given = self.min_samples
-        self.min_samples_: int = given if isinstance(given, Integral) else self._smoothing(n)
-        options = self.metric, self.metric_params, self.engine, self.min_samples_, self.n_jobs
+        k = self.min_samples
+        self.min_samples_: int = k if isinstance(k, Integral) else self._smoothing(n)
+        given = X, self.metric, self.metric_params
+        if self.engine != "points" and (D := self._input.kept_distances(self.n_jobs)) is not None:
+            given = D, "precomputed", None
+        options = self.engine, self.min_samples_, self.n_jobs
         if self._weight is None:
-            forest = find_forest(X, *options, as_path=True)
+            forest = find_forest(*given, *options, as_path=True)
         else:
-            forest = weighted_forest(X, self._weight, *options)
+            forest = weighted_forest(*given, *options, self._weight)
         self._whole_tree = tree_of_forest(forest)
         self._fitted_with = {name: getattr(self, name) for name in self._needs_refit}
         self._dimension: float | None = None

@@ -42,12 +42,12 @@ def node_weights(tree: MergeTree, weight: NDArray[np.float64]) -> NDArray[np.flo
 
 def weighted_forest(
     X: Any,
-    weight: NDArray[np.float64],
     metric: Any,
     metric_params: Mapping[str, Any] | None,
     engine: str,
     min_samples: int,
     n_jobs: int | None,
+    weight: NDArray[np.float64],
 ) -> SpanningForest:
     """Find a minimum spanning forest of samples with weights, smoothed by them.
 

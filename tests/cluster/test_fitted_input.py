@@ -100,3 +100,18 @@ def test_objects_are_copied_with_what_is_inside():
     kept = FittedInput(series, len, None)
     series[0][:] = 9.0
     assert kept.samples[0].tolist() == [1.0, 2.0]
+
+
+def test_a_function_is_called_once_for_each_pair():
+    calls = []
+
+    def gap(a, b):
+        calls.append((a, b))
+        return abs(len(a) - len(b))
+
+    words = ["a" * int(k) for k in np.random.default_rng(0).integers(1, 400, size=30)]
+    ntc = NTCClusterer(gap, tau=0).fit(words)
+    assert len(calls) == 30 * 29 // 2
+    ntc.recut(tau=None)
+    assert ntc.recut(n_clusters=2).n_clusters_ == 2
+    assert len(calls) == 30 * 29 // 2
