@@ -432,14 +432,14 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         check_is_fitted(self, "merge_tree_")
         for name in sorted(self._needs_refit & set(params)):
             raise ValueError(f"{name} changes the tree: set it and call fit again.")
-        before = {name: value for name, value in self.get_params().items() if name in params}
+        before = self.__dict__.copy()
         try:
             self.set_params(**params)
             self._validate_params()
             return self._select()
         except BaseException:
-            self.set_params(**before)
-            self._forget_test()
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> NDArray[np.intp]:

@@ -66,6 +66,8 @@ def _significant(given: RuleInput) -> Eligible:
     if given.test_of is None:
         raise ValueError('rule="significance" needs test_of.')
     level = DEFAULT_LEVEL if given.tau is None else given.tau
+    if not 0 <= level <= 1:
+        raise ValueError(f"tau is a level in [0, 1] with rule='significance', got {level}.")
     positions = np.flatnonzero(given.test_of(given.clusters).discoveries(level))
     threshold = float(given.persistence[positions].min(initial=np.inf))
     return Eligible(positions, given.persistence, threshold)

@@ -278,3 +278,21 @@ def test_the_order_of_samples_does_not_matter(options):
         other = NTCClusterer(metric, **options).fit(moved)
         assert adjusted_rand_score(ntc.labels_[order], other.labels_) == 1.0
         assert other.min_cluster_size_ == ntc.min_cluster_size_
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"tau": -1.0}, "tau"),
+        ({"n_clusters": 0}, "n_clusters"),
+        ({"rule": "significance", "tau": 2.0}, "level"),
+        ({"min_samples": 2}, "changes the tree"),
+    ],
+)
+def test_a_refused_recut_leaves_the_estimator_as_it_was(params, match):
+    X, _ = make_blobs(100, centers=3, cluster_std=0.4, random_state=0)
+    ntc = NTCClusterer().fit(X)
+    before = {name: str(value) for name, value in vars(ntc).items()}
+    with pytest.raises(ValueError, match=match):
+        ntc.recut(**params)
+    assert {name: str(value) for name, value in vars(ntc).items()} == before
