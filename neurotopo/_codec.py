@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["difference", "from_text", "to_text"]
+__all__ = ["difference", "from_text", "line_of", "to_lines", "to_text"]
 
 _FLOAT = "$float"  # JSON has no nan and no infinity: they become {"$float": "nan"} and so on
 
@@ -41,9 +41,85 @@ def to_text(value: Any, where: str = "value") -> str:
     return json.dumps(_plain(value, where), sort_keys=True, allow_nan=False)
 
 
-def from_text(text: str) -> Any:
-    """Return the value of a text of :func:`to_text`; raise ValueError if it is no JSON."""
+def from_text(text: str, *, distinct: bool = False) -> Any:
+    """Return the value of a text of :func:`to_text`; raise ValueError if it is no JSON.
+
+    With ``distinct``, a key that occurs twice in an object is a KeyError.
+    """
+    if distinct:
+        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse)
     return json.loads(text, object_hook=_floats, parse_constant=_refuse)
+
+
+def to_lines(value: Any, depth: int, indent: str = "") -> str:
+    """Return a value as JSON in lines: a line for each member, in their order, to a depth.
+
+    Examples
+    --------
+    >>> from neurotopo._codec import to_lines
+    >>> print(to_lines({"sizes": [[1, 2], [3]], "gcr": float("nan")}, depth=2))
+    {
+      "sizes": [
+        [1, 2],
+        [3]
+      ],
+      "gcr": {"$float": "nan"}
+    }
+    """
+    if depth == 0 or not isinstance(value, dict | list) or not value:
+        return to_text(value)
+    inner = f"{indent}  "
+    if isinstance(value, dict):
+        members = [f"{to_text(k)}: {to_lines(v, depth - 1, inner)}" for k, v in value.items()]
+        start, end = "{}"
+    else:
+        members = [to_lines(member, depth - 1, inner) for member in value]
+        start, end = "[]"
+    return f"{start}\n{inner}" + f",\n{inner}".join(members) + f"\n{indent}{end}"
+
+
+def line_of(text: str, place: Sequence[str | int], occurrence: int = 1) -> int:
+    r"""Return the line, from 1 on, of a member of a JSON text.
+
+    Parameters
+    ----------
+    text : str
+        The JSON.
+    place : sequence of str and int
+        Keys of objects and positions in lists, from the outermost on.
+    occurrence : int, default=1
+        Which one, if the last key occurs several times in its object.
+
+    Examples
+    --------
+    >>> from neurotopo._codec import line_of
+    >>> text = '{"a": [1,\n2],\n"b": 3}'
+    >>> line_of(text, ["a", 1]), line_of(text, ["b"])
+    (2, 3)
+    """
+    decode = json.JSONDecoder().raw_decode
+    at = line_start = _next(text, 0)
+    for depth, step in enumerate(place, start=1):
+        seen, at = 0, _next(text, at + 1)  # past the bracket
+        while text[at : at + 1] not in ("", "]", "}"):
+            if isinstance(step, str):
+                key, end = decode(text, at)
+                line_start, at = at, _next(text, _next(text, end) + 1)  # past the colon
+                seen += key == step
+                reached = key == step and (depth < len(place) or seen == occurrence)
+            else:
+                line_start, reached, seen = at, seen == step, seen + 1
+            if reached:
+                break
+            at = _next(text, decode(text, at)[1])
+            at = _next(text, at + 1) if text[at : at + 1] == "," else at
+    return text.count("\n", 0, line_start) + 1
+
+
+def _next(text: str, at: int) -> int:
+    while text[at : at + 1] in (" ", "\t", "\r", "\n"):
+        at += 1
+    return at
 
 
 def difference(there: Any, here: Any, name: str = "") -> str:
@@ -98,6 +174,15 @@ def _plain(value: Any, where: str) -> Any:
 
 def _floats(mapping: dict[str, Any]) -> Any:
     return float(mapping[_FLOAT]) if mapping.keys() == {_FLOAT} else mapping
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> Any:
+    mapping: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in mapping:
+            raise KeyError(key)
+        mapping[key] = value
+    return _floats(mapping)
 
 
 def _refuse(constant: str) -> float:

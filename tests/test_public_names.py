@@ -24,6 +24,7 @@ PACKAGES = (
     "neurotopo.knowledge",
     "neurotopo.metrics",
     "neurotopo.models",
+    "neurotopo.neurons",
     "neurotopo.persistence",
     "neurotopo.plots",
     "neurotopo.report",

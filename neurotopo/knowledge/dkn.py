@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurotopo.knowledge.dkn_file import read_dkn, write_dkn
 from neurotopo.knowledge.gcr import gcr, jump, partial_spread, straight_line_gcr
 from neurotopo.knowledge.suppression import SuppressionCurve, relative_drops
 from neurotopo.neurons import NeuronSet
+from neurotopo.neurons.files import PathLike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -259,31 +261,125 @@ class DKN:
 
     # Tables
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a row per potential component.
+    def to_frame(self, of: Literal["components", "neurons"] = "components") -> pd.DataFrame:
+        """Return a row for each potential component, or for each neuron of each of them.
 
-        ``probability``: with all others suppressed; ``without``: with only this one suppressed;
-        ``drop_without``: dProb of the latter.
+        Columns of both: ``component``, its number; ``probability``, with all others suppressed;
+        ``without``, with only this one suppressed; ``drop_without``, dProb of the latter;
+        ``passed``. Of components also ``n_neurons``, ``first_layer`` and ``last_layer``; of neurons
+        ``layer`` and ``index``.
+
+        Parameters
+        ----------
+        of : {"components", "neurons"}, default="components"
+            Meaning of the rows.
+
+        Returns
+        -------
+        DataFrame
+
+        Examples
+        --------
+        >>> from neurotopo import DKNFinder, Fact
+        >>> from neurotopo.models.examples import random_model
+        >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
+        >>> dkn = DKNFinder().evaluate(model, fact, [[(0, 5), (1, 2)], [(2, 7)]])
+        >>> dkn.to_frame()[["component", "n_neurons", "first_layer", "last_layer"]]
+           component  n_neurons  first_layer  last_layer
+        0          0          2            0           1
+        1          1          1            2           2
+        >>> dkn.to_frame("neurons")[["component", "layer", "index"]]
+           component  layer  index
+        0          0      0      5
+        1          0      1      2
+        2          1      2      7
+        """
+        import pandas as pd
+
+        if of not in ("components", "neurons"):
+            raise ValueError(f"of must be 'components' or 'neurons', got {of!r}.")
+        sizes = np.array([len(group) for group in self.potential], dtype=np.int64)
+        component = np.arange(len(self.potential))
+        measured = {
+            "probability": self.potential_probabilities,
+            "without": self.potential_without,
+            "drop_without": relative_drops(self.base_probability, self.potential_without),
+            "passed": self.passed,
+        }
+        if of == "neurons":
+            pairs = [group.to_array() for group in self.potential]
+            layer, index = np.concatenate([np.empty((0, 2), np.int64), *pairs]).T
+            columns = {name: np.repeat(values, sizes) for name, values in measured.items()}
+            number = np.repeat(component, sizes)
+            return pd.DataFrame({"component": number, "layer": layer, "index": index, **columns})
+        layers = [group.layers if len(group) else np.array([-1]) for group in self.potential]
+        return pd.DataFrame(
+            {
+                "component": component,
+                "n_neurons": sizes,
+                "first_layer": np.array([of_group[0] for of_group in layers], dtype=np.int64),
+                "last_layer": np.array([of_group[-1] for of_group in layers], dtype=np.int64),
+                **measured,
+            }
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row for each potential component, as :meth:`to_frame`.
 
         Returns
         -------
         DataFrame
         """
-        import pandas as pd
+        return self.to_frame()
 
-        layers = [group.layers if len(group) else np.array([-1]) for group in self.potential]
-        return pd.DataFrame(
-            {
-                "component": np.arange(len(self.potential)),
-                "n_neurons": np.array([len(group) for group in self.potential], dtype=np.int64),
-                "first_layer": np.array([of_group[0] for of_group in layers], dtype=np.int64),
-                "last_layer": np.array([of_group[-1] for of_group in layers], dtype=np.int64),
-                "probability": self.potential_probabilities,
-                "without": self.potential_without,
-                "drop_without": relative_drops(self.base_probability, self.potential_without),
-                "passed": self.passed,
-            }
-        )
+    def save(self, path: PathLike) -> None:
+        """Write the neurons, components and all measurements to a JSON or CSV file.
+
+        Numbers keep every digit. An existing file is replaced only after everything is written.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. Its name ends in ``.json``, or in ``.csv`` for a table with the columns
+            ``field``, ``component``, ``layer``, ``index`` and ``value``. Components have their
+            number among the potential ones; a row of the field ``suppressed`` lists the suppressed
+            components, separated by spaces, and the probability of the answer.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from neurotopo import DKN, DKNFinder, Fact
+        >>> from neurotopo.models.examples import random_model
+        >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
+        >>> dkn = DKNFinder().evaluate(model, fact, [[(0, 5), (1, 2)], [(2, 7)]])
+        >>> path = Path(tempfile.mkdtemp()) / "dkn.json"
+        >>> dkn.save(path)
+        >>> DKN.load(path).to_frame().equals(dkn.to_frame())
+        True
+        """
+        write_dkn(path, {field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: PathLike) -> DKN:
+        """Read a file of :meth:`save`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. Its name ends in ``.json`` or ``.csv``.
+
+        Returns
+        -------
+        DKN
+
+        Raises
+        ------
+        ValueError
+            If the file has another format or an invalid entry. The message names file, line and
+            field.
+        """
+        return cls(**read_dkn(path))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the single subsets as JSON values.

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from typing import Any, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from neurotopo.neurons.files import (
+    LIMIT,
+    PathLike,
+    ending_of,
+    pair_of_cells,
+    read_json,
+    rows_of_csv,
+    write_csv,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["NeuronSet"]
 
 # layer and index share one 64-bit key, whose order is the order of the pairs
 _INDEX_BITS = 32
-_LIMIT = 1 << 31
+_KIND, _VERSION = "neurotopo.neurons", 1
+_COLUMNS = ("layer", "index")
 
 
 class NeuronSet(Set[tuple[int, int]]):
@@ -122,7 +137,7 @@ class NeuronSet(Set[tuple[int, int]]):
             whole = int(layer), int(index)
         except (TypeError, ValueError, OverflowError):
             return False
-        if whole != (layer, index) or not all(0 <= number < _LIMIT for number in whole):
+        if whole != (layer, index) or not all(0 <= number < LIMIT for number in whole):
             return False
         key = (whole[0] << _INDEX_BITS) | whole[1]
         at = int(np.searchsorted(self._keys, key))
@@ -230,6 +245,82 @@ class NeuronSet(Set[tuple[int, int]]):
         """
         return np.column_stack([self._layers, self._indices])
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with the columns ``layer`` and ``index`` and a row for each neuron.
+
+        Returns
+        -------
+        DataFrame
+
+        Examples
+        --------
+        >>> from neurotopo import NeuronSet
+        >>> NeuronSet([(3, 7), (0, 5)]).to_frame()
+           layer  index
+        0      0      5
+        1      3      7
+        """
+        import pandas as pd
+
+        return pd.DataFrame({"layer": self._layers, "index": self._indices})
+
+    def save(self, path: PathLike) -> None:
+        """Write the neurons to a JSON or CSV file.
+
+        An existing file is replaced only after everything is written.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. Its name ends in ``.json``, or in ``.csv`` for a table with the columns
+            ``layer`` and ``index``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from neurotopo import NeuronSet
+        >>> neurons, path = NeuronSet([(3, 7), (0, 5)]), Path(tempfile.mkdtemp()) / "neurons.csv"
+        >>> neurons.save(path)
+        >>> path.read_text().split()
+        ['layer,index', '0,5', '3,7']
+        >>> NeuronSet.load(path) == neurons
+        True
+        """
+        if ending_of(path) == ".csv":
+            write_csv(path, _COLUMNS, self.to_array().tolist())
+        else:
+            write_json(path, _KIND, _VERSION, {"neurons": self.to_array().tolist()})
+
+    @classmethod
+    def load(cls, path: PathLike) -> NeuronSet:
+        """Read the neurons of a file of :meth:`save`, or of another table of layers and indices.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. Its name ends in ``.json`` or ``.csv``.
+
+        Returns
+        -------
+        NeuronSet
+
+        Raises
+        ------
+        ValueError
+            If the file has another format, or if a neuron is invalid or occurs twice. The message
+            names file, line and field.
+        """
+        if ending_of(path) == ".json":
+            return cls(read_json(path, _KIND, _VERSION, ["neurons"])["neurons"].pairs())
+        pairs: dict[tuple[int, int], None] = {}
+        for row in rows_of_csv(path, _COLUMNS):
+            pair = pair_of_cells(row)
+            if pair in pairs:
+                raise row["index"].error(f"the neuron {pair} occurs twice; delete one of the rows")
+            pairs[pair] = None
+        return cls(list(pairs))
+
     def layer_slices(self) -> list[tuple[int, slice]]:
         """Return the layers that occur, in order, and the positions of their neurons.
 
@@ -326,7 +417,7 @@ def _whole_numbers(array: NDArray[Any]) -> NDArray[Any]:
 
 def _sorted_keys(layers: NDArray[Any], indices: NDArray[Any]) -> NDArray[np.int64]:
     """One key per neuron, in ascending order, each once."""
-    outside = (layers < 0) | (layers >= _LIMIT) | (indices < 0) | (indices >= _LIMIT)
+    outside = (layers < 0) | (layers >= LIMIT) | (indices < 0) | (indices >= LIMIT)
     if outside.any():
         k = int(outside.argmax())
         raise ValueError(
