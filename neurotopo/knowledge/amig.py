@@ -138,6 +138,11 @@ class AMIG:
         Returns
         -------
         Attribution
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the target differs from that of a plain forward pass by more than rounding.
         """
         attribution = next(self._sweep(model, [fact]))
         if attribution.relative_gap > COARSE:

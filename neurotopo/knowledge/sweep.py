@@ -14,7 +14,8 @@ from neurotopo.knowledge.attribution import Attribution
 from neurotopo.models.answers import masked_fillings
 from neurotopo.models.baseline_values import replaced_sentences, sentence_values, shared_values
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
-from neurotopo.models.passes import prefix_cache
+from neurotopo.models.families import UnsupportedModelError
+from neurotopo.models.passes import Query, log_probabilities, prefix_cache
 from neurotopo.models.path_gradients import LinePoints, line_points, rows_that_fit, without_training
 from neurotopo.models.path_layouts import (
     LONGEST_BLOCK,
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = ["Sweep"]
+
+# Greatest difference of a log-probability from that of a plain forward pass, relative to its size
+# or to 1: far above rounding.
+_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.25}
 
 
 @dataclass(frozen=True)
@@ -106,8 +111,10 @@ class Sweep:
             while i not in ready:
                 chunk = next(chunks)
                 with without_training(self.model.hf_model):
-                    attributions = self._together([asked[j] for j in chunk])
-                ready.update(zip(chunk, attributions, strict=True))
+                    totals = self._together([asked[j] for j in chunk])
+                self._check([facts[j] for j in chunk], [asked[j] for j in chunk], totals)
+                for j, total in zip(chunk, totals, strict=True):
+                    ready[j] = total.attribution(asked[j].answer)
             yield ready.pop(i)
 
     def _ask(self, fact: FactLike) -> _Asked:
@@ -175,7 +182,29 @@ class Sweep:
             return FixedRows
         return Blocks if _takes_masks(self.model, len(one.sentences[0].ids)) else JoiningRows
 
-    def _together(self, asked: Sequence[_Asked]) -> list[Attribution]:
+    def _check(
+        self, facts: Sequence[FactLike], asked: Sequence[_Asked], totals: Sequence[_Total]
+    ) -> None:
+        """Compare the answers' log-probabilities with those of the model's own forward pass."""
+        queries = [
+            Query(s.ids, s.positions, s.targets, i)
+            for i, one in enumerate(asked)
+            for s in one.sentences
+        ]
+        terms = log_probabilities(self.settings, queries, None)
+        expected = np.bincount([query.edits for query in queries], weights=terms)
+        tolerance = _TOLERANCE[self.model.dtype]
+        for fact, total, log_p in zip(facts, totals, expected, strict=True):
+            if not abs(total.log_p - log_p) <= tolerance * max(1.0, abs(log_p)):
+                raise UnsupportedModelError(
+                    f"{describe_fact(fact)}: the log-probability of the answer is {log_p:.6g} in a "
+                    f"forward pass of {type(self.model.hf_model).__name__}, but {total.log_p:.6g} "
+                    "in that of the attribution, so the scores would be wrong. Remove hooks that "
+                    "change layers or logits; without hooks, the gradients of this model are not "
+                    "supported (ActivationAttribution needs none)."
+                )
+
+    def _together(self, asked: Sequence[_Asked]) -> list[_Total]:
         """Attribute facts of one shape."""
         layout = self._layout(asked[0])
         sentences = list(zip(*(one.sentences for one in asked), strict=True))
@@ -203,7 +232,7 @@ class Sweep:
             for j, (f, path) in enumerate(some):
                 of_path = [line[f][path] for line in lines]
                 totals[f].add(self.target, of_path, [part[j] for part in points], self.weight)
-        return [total.attribution(one.answer) for total, one in zip(totals, asked, strict=True)]
+        return totals
 
     def _lines(
         self, sentences: Sequence[_Sentence], layout: type[Layout]
@@ -266,16 +295,16 @@ class _Total:
     def __init__(self, n_layers: int, n_neurons: int, device: torch.device) -> None:
         self.scores = torch.zeros(n_layers, n_neurons, dtype=torch.float64, device=device)
         self.starts = torch.zeros(n_layers, dtype=torch.float64, device=device)
-        self.n_paths, self.value = 0, 0.0
+        self.n_paths, self.log_p, self.value = 0, 0.0, 0.0
 
     def add(
         self, target: str, lines: list[Line], path: list[LinePoints], weight: torch.Tensor
     ) -> None:
         """Add a path, one line of every sentence."""
         value = torch.stack([points.log_p for points in path]).sum(dim=0)
-        self.value = sum(points.unedited for points in path)
+        self.log_p = self.value = sum(points.unedited for points in path)
         if target != "log":
-            value, self.value = value.exp(), float(np.exp(self.value))
+            value, self.value = value.exp(), float(np.exp(self.log_p))
         slope = weight * (value if target != "log" else torch.ones_like(value))
         for line, points in zip(lines, path, strict=True):
             gradient = points.gradient.double().flatten(2)

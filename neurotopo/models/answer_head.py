@@ -1,9 +1,9 @@
 """Log-probabilities of given tokens computed from the hidden states without storing logits.
 
 Logits are by far the largest array of a pass: one number per token of the vocabulary. They are not
-needed where they are the output of a plain output embedding. The vocabulary is processed in parts:
-the product with a part of the embedding, its exponentials and their share of the gradient stay in
-the processor's cache, and each part is read once.
+needed where they are the output of a plain output embedding, not scaled or capped by the model. The
+vocabulary is processed in parts: the product with a part of the embedding, its exponentials and
+their share of the gradient stay in the processor's cache, and each part is read once.
 """
 
 from __future__ import annotations
@@ -84,21 +84,36 @@ def _part(bias: torch.Tensor | None, first: int, step: int) -> torch.Tensor | No
 def plain_head(hf_model: Any) -> nn.Module | None:
     """Return the output embedding of a model if its output is the logits, else None.
 
-    One token is run through the model to detect scaled or capped logits.
+    Some models scale or cap the output (Granite, Cohere, Gemma 2). To detect any change, one token
+    is run through the model with an output embedding that returns known numbers of all sizes.
     """
     head = hf_model.get_output_embeddings()
     if not is_plain(head):
         return None
-    outputs: list[torch.Tensor] = []
-    handle = head.register_forward_hook(lambda module, args, output: outputs.append(output))
+    generator = torch.Generator().manual_seed(0)
+    size, sign = torch.rand(2, head.out_features, generator=generator)
+    known = torch.where(sign < 0.5, -1, 1) * 10 ** (8 * size - 4)  # 0.0001 to 10,000
+    returned: list[torch.Size] = []
+
+    def forward(hidden: torch.Tensor) -> torch.Tensor:
+        returned.append(hidden.shape[:-1])
+        return known.to(hidden.device).expand(*hidden.shape[:-1], -1).clone()
+
     ids = torch.zeros(1, 1, dtype=torch.long, device=hf_model.get_input_embeddings().weight.device)
+    with evaluating(hf_model), _replaced(head, forward):
+        logits = hf_model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    if returned != [logits.shape[:-1]] or logits.shape[-1] != len(known):
+        return None
+    return head if bool((logits == known.to(logits)).all()) else None
+
+
+@contextmanager
+def _replaced(head: nn.Module, forward: Any) -> Iterator[None]:
+    head.forward = forward
     try:
-        with evaluating(hf_model):
-            logits = hf_model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+        yield
     finally:
-        handle.remove()
-    same = len(outputs) == 1 and outputs[0].shape == logits.shape
-    return head if same and torch.equal(outputs[0], logits) else None
+        del head.forward
 
 
 def is_plain(head: Any) -> bool:
@@ -137,8 +152,5 @@ def answering(
         )
         return log_p
 
-    head.forward = forward
-    try:
+    with _replaced(head, forward):
         yield
-    finally:
-        del head.forward

@@ -18,7 +18,7 @@ NormName = str | None | Callable[[Any], str | None]
 
 
 class UnsupportedModelError(ValueError):
-    """The architecture has no row, or no fixed set of neurons.
+    """The architecture has no row, or no fixed set of neurons, or computes in an unknown way.
 
     Examples
     --------
@@ -202,6 +202,8 @@ BUILT_IN: tuple[Family, ...] = (
     _gated("Gemma", "gemma", norm="post_attention_layernorm", offset=1.0),
     _gated("Gemma 2", "gemma2", norm="pre_feedforward_layernorm", offset=1.0),
     _gated("Gemma 3", "gemma3_text", "gemma3", norm="pre_feedforward_layernorm", offset=1.0),
+    _gated("Granite", "granite", norm="post_attention_layernorm"),
+    _gated("Cohere", "cohere", norm="input_layernorm"),
     _gated("OLMo2", "olmo2", norm=None),  # it normalises the output of the MLP, not the input
     _encoder("BERT", "bert", base="bert"),
     _encoder("RoBERTa / XLM-R", "roberta", "xlm-roberta", base="roberta"),

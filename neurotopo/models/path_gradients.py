@@ -144,7 +144,7 @@ def rows_that_fit(settings: PassSettings, n_tokens: int) -> int:
     row = item * kept * (len(settings.mlps) + 1) // 2
     if settings.plain_head is None:  # logits and their gradient
         vocabulary = settings.hf_model.get_output_embeddings().weight.shape[0]
-        row += n_tokens * vocabulary * (3 * 4 + item)
+        row += n_tokens * vocabulary * (3 * 4 + 2 * item)
     budget = _CPU_BYTES
     if settings.device.type == "cuda":
         budget = int(torch.cuda.mem_get_info(settings.device)[0]) // 2

@@ -21,6 +21,7 @@ LLAMA_LIKE = {**USUAL, "num_key_value_heads": 1}
 OPT_LIKE = {**SIZE, "ffn_dim": INNER, "word_embed_proj_dim": WIDTH, **POSITIONS}
 GEMMA_LIKE = {**LLAMA_LIKE, "head_dim": 8}
 FALCON_LIKE = {**SIZE, "ffn_hidden_size": INNER}
+GRANITE = {"logits_scaling": 3.0, "residual_multiplier": 0.5, "embedding_multiplier": 2.0}
 GPT_NEO_SIZE = {"hidden_size": WIDTH, "intermediate_size": INNER, "num_layers": LAYERS}
 GPT_NEO_ATTENTION = {"num_heads": 2, "attention_types": [[["global", "local", "global"], 1]]}
 GPT_NEO_LIKE = {**GPT_NEO_SIZE, **GPT_NEO_ATTENTION, "window_size": 4, **POSITIONS}
@@ -68,6 +69,9 @@ MAKERS = {
     "gemma": causal("Gemma", gemma, GEMMA_LIKE),
     "gemma2": causal("Gemma2", gemma, GEMMA_LIKE, sliding_window=4),
     "gemma3": causal("Gemma3", gemma, GEMMA_LIKE, sliding_window=4, sliding_window_pattern=2),
+    "gemma2_capped": causal("Gemma2", gemma, GEMMA_LIKE, final_logit_softcapping=5.0),
+    "granite": causal("Granite", llama2, LLAMA_LIKE, **GRANITE),
+    "cohere": causal("Cohere", gpt2, LLAMA_LIKE, logit_scale=0.25, use_qk_norm=True),
     "olmo2": causal("Olmo2", gpt2, LLAMA_LIKE),
     "bert": masked("Bert", bert, USUAL),
     "roberta": masked("Roberta", tok.roberta_tokenizer, USUAL),
@@ -77,6 +81,7 @@ MAKERS = {
 }
 
 NAMES = tuple(MAKERS)
+HEADS = ("gemma2_capped", "granite", "cohere")  # their models scale or cap the logits
 
 FACTS = (
     Fact("The capital of Brolland is _X_.", "Marly"),
@@ -104,6 +109,9 @@ def build(name: str, seed: int = 0) -> NeuronModel:
         for parameter in hf_model.parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             parameter += noise * (0.25 if parameter.dim() > 1 else 0.5)
+        embedding = hf_model.get_input_embeddings()
+        if embedding.padding_idx is not None:  # zero, as in models before their training
+            embedding.weight[embedding.padding_idx] = 0
     return NeuronModel(hf_model, words)
 
 
