@@ -109,9 +109,8 @@ def build(name: str, seed: int = 0) -> NeuronModel:
         for parameter in hf_model.parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             parameter += noise * (0.25 if parameter.dim() > 1 else 0.5)
-        embedding = hf_model.get_input_embeddings()
-        if embedding.padding_idx is not None:  # zero, as in models before their training
-            embedding.weight[embedding.padding_idx] = 0
+        if name in HEADS:  # as before training: logits of 0, which a cap or a factor leaves
+            hf_model.get_input_embeddings().weight[0] = 0
     return NeuronModel(hf_model, words)
 
 
