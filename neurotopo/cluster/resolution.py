@@ -185,13 +185,14 @@ def intrinsic_dimension(kept: FittedInput, n_jobs: int | None) -> float:
     n = kept.n_samples if kept.weight is None else kept.weight.sum()
     if n < _FEWEST:
         return float("nan")
-    X = kept.samples if kept.space() is not None else kept.graph()
-    if isinstance(X, EdgeList) or (kept.space() is None and not np.isfinite(X).all()):
+    of_points = not kept.precomputed and kept.space() is not None
+    X = kept.samples if of_points else kept.graph()
+    if isinstance(X, EdgeList) or not (of_points or np.isfinite(X).all()):
         return float("nan")
     if kept.weight is not None and not kept.weight.all():
         held = np.flatnonzero(kept.weight)
-        X = X[held] if kept.space() is not None else X[np.ix_(held, held)]
-    if kept.space() is None:
+        X = X[held] if of_points else X[np.ix_(held, held)]
+    if not of_points:
         return effective_dimension(X, "precomputed", n_jobs=n_jobs)
     if not sp.issparse(X):
         X = np.unique(X, axis=0)
