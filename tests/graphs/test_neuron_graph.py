@@ -391,7 +391,7 @@ def test_the_options_are_remembered():
     ("options", "message"),
     [
         ({"path": "down"}, "path must be one of up, gate, both, got 'down'"),
-        ({"length": "log"}, "length must be one of inverse, power, neglog or callable"),
+        ({"length": "log"}, "length must be one of inverse, power, neglog, one_minus or callable"),
         ({"aggregation": "mean"}, "aggregation must be one of sum, product, max"),
         ({"paths": "some"}, "paths must be one of all, monotone or None"),
         ({"max_span": 0}, "max_span must be a whole number from 1 on"),
