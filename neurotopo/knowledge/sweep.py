@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from neurotopo.knowledge.attribution import Attribution
 from neurotopo.models.answers import masked_fillings
-from neurotopo.models.baseline_values import replaced_sentences, sentence_values, shared_values
+from neurotopo.models.baseline_values import (
+    memory_of,
+    needed_bytes,
+    replaced_sentences,
+    sentence_values,
+    sentences_that_fit,
+    shared_values,
+)
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
 from neurotopo.models.families import UnsupportedModelError
 from neurotopo.models.passes import Query, log_probabilities, prefix_cache
@@ -96,9 +103,10 @@ class Sweep:
         if 0.0 not in nodes:  # completeness needs the value at the start of the path
             nodes, weights = np.append(0.0, nodes), np.append(0.0, weights)
         self.model, self.settings = model, model.pass_settings()
-        self.fractions, self.weight = (
-            torch.as_tensor(part, device=self.settings.device) for part in (nodes, weights)
-        )
+        with torch.inference_mode(False):
+            self.fractions, self.weight = (
+                torch.as_tensor(part, device=self.settings.device) for part in (nodes, weights)
+            )
         self.baseline, self.target, self.replacement = baseline, target, replacement
         self.batch_size = batch_size or model.batch_size
 
@@ -121,12 +129,28 @@ class Sweep:
         encoding = self.model.encode(fact)
         answer = self._likeliest(fact, encoding.answers)
         sentences = tuple(self._sentences(encoding, answer))
+        for sentence in sentences:
+            self._check_length(fact, sentence)
         if self.baseline != "zero" and not all(sentence.places for sentence in sentences):
             raise ValueError(
                 f"{describe_fact(fact)}: the prompt has no token to replace for a baseline; use "
                 "baseline='zero'."
             )
         return _Asked(answer, sentences)
+
+    def _check_length(self, fact: FactLike, sentence: _Sentence) -> None:
+        n_tokens = len(sentence.ids)
+        self.model.check_length(fact, n_tokens)
+        n_places = 0 if self.baseline == "zero" else len(sentence.places)
+        needed = needed_bytes(self.settings, n_tokens, n_places, len(sentence.positions))
+        memory = memory_of(self.settings.device)
+        if needed > memory:
+            remedy = "Shorten the prompt, or use baseline='zero', which needs less."
+            raise ValueError(
+                f"{describe_fact(fact)}: prompt and answer have {n_tokens} tokens, for which the "
+                f"attribution needs about {needed / 1e9:.3g} GB of memory; the device has "
+                f"{memory / 1e9:.3g} GB. {remedy if n_places else 'Shorten the prompt.'}"
+            )
 
     def _likeliest(self, fact: FactLike, answers: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         """Return the token ids of the most probable answer."""
@@ -175,7 +199,9 @@ class Sweep:
             return 1  # their cache holds one prefix
         n_tokens = max(len(sentence.piece().ids) for sentence in one.sentences)
         limit = self.batch_size or rows_that_fit(self.settings, n_tokens)
-        return max(1, limit // (self.model.n_layers * len(self.fractions)))
+        together = max(1, limit // (self.model.n_layers * len(self.fractions)))
+        longest = max(len(sentence.ids) for sentence in one.sentences)
+        return min(together, sentences_that_fit(self.settings, longest))
 
     def _layout(self, one: _Asked) -> type[Layout]:
         if self.model.family.has_fixed_batch(self.model.hf_model.config):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,9 +17,52 @@ from neurotopo.models.passes import PassSettings
 from neurotopo.models.projections import check_called
 from neurotopo.models.shared_keys import RecordedKeys, SharedKeys
 
-__all__ = ["replaced_sentences", "sentence_values", "shared_values"]
+__all__ = [
+    "memory_of",
+    "needed_bytes",
+    "replaced_sentences",
+    "sentence_values",
+    "sentences_that_fit",
+    "shared_values",
+]
 
 _ROWS = 64
+_BYTES = 2**30  # of the attention of the rows of a pass
+
+
+def memory_of(device: torch.device) -> float:
+    """Return the free bytes of a GPU, or those of the machine; infinity if they are unknown."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + unused)
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # Windows
+        return math.inf
+
+
+def sentences_that_fit(settings: PassSettings, n_tokens: int) -> int:
+    """Return how many sentences of ``n_tokens`` tokens can share a pass."""
+    return max(1, _BYTES // _row_bytes(settings, n_tokens))
+
+
+def needed_bytes(settings: PassSettings, n_tokens: int, n_places: int, n_positions: int) -> int:
+    """Estimate the memory of the values in a sentence and in its baselines, one for each place."""
+    mlp = settings.mlps[0]
+    item = max(4, mlp.up.weight.element_size())
+    values = (1 + n_places) * n_positions * mlp.up.n_neurons * item
+    keys = 2 * n_tokens * mlp.up.width * mlp.up.weight.element_size()
+    return len(settings.mlps) * (values + keys) + _row_bytes(settings, n_tokens)
+
+
+def _row_bytes(settings: PassSettings, n_tokens: int) -> int:
+    """Estimate the memory of a row's mask for every pair of tokens, and of its attention."""
+    item, config = settings.mlps[0].up.weight.element_size(), settings.hf_model.config
+    pairs = 2 * n_tokens * n_tokens  # the sentence before the row, and the row
+    if getattr(config, "_attn_implementation", None) == "eager":  # scores of every head
+        text = getattr(config, "text_config", None) or config
+        return pairs * (4 + item + 2 * item * int(getattr(text, "num_attention_heads", 16)))
+    return pairs * (4 + item)
 
 
 def replaced_sentences(
@@ -37,7 +82,7 @@ def sentence_values(
     for a model in double precision.
     """
     parts = []
-    limit = settings.batch_size or _ROWS
+    limit = settings.batch_size or min(_ROWS, sentences_that_fit(settings, len(sentences[0])))
     for first in range(0, len(sentences), limit):
         ids = torch.tensor(sentences[first : first + limit], device=settings.device)
         columns = torch.tensor([list(positions)] * len(ids))
@@ -93,7 +138,8 @@ def shared_values(
         rests = [_Part(s, place, replaced=True) for place in sorted(replaced)]
         rows += [[rests[i], rests[-1 - i]] for i in range(len(rests) // 2)]
         rows += [[rests[len(rests) // 2]]] if len(rests) % 2 else []
-    limit = max(settings.batch_size or _ROWS, len(sentences))
+    fitting = settings.batch_size or min(_ROWS, sentences_that_fit(settings, len(sentences[0])))
+    limit = max(fitting, len(sentences))
     values: dict[_Part, torch.Tensor] = {}
     keys = None
     for first in range(0, len(rows), limit):

@@ -40,6 +40,16 @@ class CausalEncoding:
     prompt: tuple[int, ...]
     answers: tuple[tuple[int, ...], ...]
 
+    @property
+    def n_prompt(self) -> int:
+        """Number of tokens of the prompt."""
+        return len(self.prompt)
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of tokens that the model reads to predict the first answer."""
+        return len(self.prompt) + len(self.answers[0]) - 1
+
 
 @dataclass(frozen=True)
 class MaskedEncoding:
@@ -59,6 +69,16 @@ class MaskedEncoding:
     after: tuple[int, ...]
     mask: int
     answers: tuple[tuple[int, ...], ...]
+
+    @property
+    def n_prompt(self) -> int:
+        """Number of tokens of the prompt with the masks of the first answer."""
+        return len(self.before) + len(self.answers[0]) + len(self.after)
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of tokens that the model reads to predict the first answer."""
+        return self.n_prompt
 
 
 def encode_causal(

@@ -168,6 +168,24 @@ class NeuronModel(RowSource):
         encoding: Encoding = encode(self.tokenizer, fact, self.templates)
         return encoding
 
+    def check_length(self, fact: FactLike, n_tokens: int) -> None:
+        """Raise an error if a sentence has more tokens than the model has positions.
+
+        Parameters
+        ----------
+        fact : Fact
+            The fact, for the message.
+        n_tokens : int
+            The number of tokens of its prompt and answer.
+        """
+        limit = _max_tokens(self.hf_model.config)
+        if limit is not None and n_tokens > limit:
+            prompt = fact.prompt if len(fact.prompt) <= 80 else f"{fact.prompt[:77]}..."
+            raise ValueError(
+                f"the prompt {prompt!r} and its answer take {n_tokens} tokens; the limit of "
+                f"{type(self.hf_model).__name__} is {limit}. Shorten the prompt."
+            )
+
     def activations(
         self, fact: FactLike, positions: Literal["last", "answer", "all"] = "last"
     ) -> NDArray[np.float32]:
@@ -186,7 +204,9 @@ class NeuronModel(RowSource):
         ndarray of float32, shape (n_layers, n_neurons)
             For ``"answer"`` and ``"all"`` (n_layers, n_positions, n_neurons).
         """
-        return captured_values(self.pass_settings(), self.encode(fact), positions)
+        encoding = self.encode(fact)
+        self.check_length(fact, encoding.n_tokens if positions == "answer" else encoding.n_prompt)
+        return captured_values(self.pass_settings(), encoding, positions)
 
     def answer_probability(
         self,
@@ -319,13 +339,8 @@ class NeuronModel(RowSource):
         self, encodings: Sequence[Encoding], rows: Sequence[range], facts: Sequence[FactLike]
     ) -> AnswerRows:
         asked = answer_rows(encodings, rows)
-        limit = _max_tokens(self.hf_model.config)
         for query, owner in zip(asked.queries, asked.fact, strict=True):
-            if limit is not None and len(query.ids) > limit:
-                raise ValueError(
-                    f"the prompt {facts[owner].prompt!r} and its answer take {len(query.ids)} "
-                    f"tokens; the limit of {type(self.hf_model).__name__} is {limit}."
-                )
+            self.check_length(facts[owner], len(query.ids))
         return asked
 
     def pass_settings(self) -> PassSettings:

@@ -47,12 +47,26 @@ class LinePoints:
 
 @contextmanager
 def without_training(hf_model: torch.nn.Module) -> Iterator[None]:
-    """Switch dropout and gradients of parameters off for a block, then restore both."""
+    """Switch dropout and gradients of parameters off for a block, then restore both.
+
+    Gradients of other tensors are on in the block, also within ``torch.no_grad`` and
+    ``torch.inference_mode``.
+    """
+    if any(parameter.is_inference() for parameter in hf_model.parameters()):
+        raise ValueError(
+            "the weights of the model were made in torch.inference_mode, so there are no "
+            "gradients; load the model outside of it."
+        )
     trained = [parameter for parameter in hf_model.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
     try:
-        with dropout_off(hf_model), fused_activations(hf_model):
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            dropout_off(hf_model),
+            fused_activations(hf_model),
+        ):
             yield
     finally:
         for parameter in trained:
