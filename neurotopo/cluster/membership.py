@@ -19,17 +19,26 @@ from neurotopo.persistence.metrics import Reduction, cross_distances, lengths
 from neurotopo.persistence.points import powers_are_normal
 from neurotopo.persistence.sample_weights import reach_of_weight
 
-__all__ = ["attachment_radii", "membership_strengths", "nearest_members", "tree_outlier_scores"]
+__all__ = [
+    "attachment_radii",
+    "first_clusters",
+    "membership_strengths",
+    "nearest_members",
+    "tree_outlier_scores",
+]
 
 _AT_ONCE = 8_000_000  # distances at once: 64 MB
 _FEW = (4, 32, 256)  # nearest members that are searched for, until the answer is sure
 
 
-def attachment_radii(clusters: CandidateClusters) -> NDArray[np.float64]:
-    """Radius at which each sample is first in a cluster of two or more samples, or inf."""
-    tree = clusters.tree
-    first = tree.ancestor_where(_of_several(clusters))[: tree.n_samples]
-    return np.where(first >= 0, tree.birth[first], np.inf)
+def first_clusters(clusters: CandidateClusters) -> NDArray[np.intp]:
+    """Tree node of the first cluster of two or more samples that each sample is in, or -1."""
+    return clusters.tree.ancestor_where(_of_several(clusters))[: clusters.tree.n_samples]
+
+
+def attachment_radii(clusters: CandidateClusters, first: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Radius at which each sample joins its first cluster, or inf."""
+    return np.where(first >= 0, clusters.tree.birth[first], np.inf)
 
 
 def _of_several(clusters: CandidateClusters) -> NDArray[np.bool_]:
@@ -62,20 +71,19 @@ def membership_strengths(
 
 
 def tree_outlier_scores(
-    clusters: CandidateClusters, radii: NDArray[np.float64]
+    clusters: CandidateClusters, first: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """1 - (smallest birth below the cluster it joins first) / (own attachment radius), per sample.
 
     As in GLOSH, but samples are compared with the densest part of the cluster they join first, so
     that a loose cluster is not an outlier of a tight one.
     """
-    tree, several = clusters.tree, _of_several(clusters)
-    births = np.where(several, tree.birth, np.inf)
-    joins = tree.ancestor_where(several)[: tree.n_samples]
+    tree = clusters.tree
+    births = np.where(_of_several(clusters), tree.birth, np.inf)
     scores = np.ones(tree.n_samples)
-    held = joins >= 0
-    tightest = tree.subtree_minimum(births)[joins[held]]
-    own = radii[held]
+    held = first >= 0
+    tightest = tree.subtree_minimum(births)[first[held]]
+    own = tree.birth[first[held]]
     scores[held] = 1.0 - np.divide(tightest, own, out=np.ones_like(own), where=own > 0)
     return scores
 

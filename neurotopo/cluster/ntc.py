@@ -18,7 +18,12 @@ from neurotopo._upward import Explorable
 from neurotopo.cluster.fit_input import checked_input
 from neurotopo.cluster.fit_messages import fit_message
 from neurotopo.cluster.members import ClusterMembers
-from neurotopo.cluster.membership import attachment_radii, membership_strengths, tree_outlier_scores
+from neurotopo.cluster.membership import (
+    attachment_radii,
+    first_clusters,
+    membership_strengths,
+    tree_outlier_scores,
+)
 from neurotopo.cluster.questions import TreeQuestions
 from neurotopo.cluster.resolution import (
     best_resolution,
@@ -507,11 +512,12 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         self.persistence_ = clusters.persistence(self.scale)[chosen]
         self.threshold_ = selection.threshold
         self.end_of_observation_ = clusters.end
-        radii = attachment_radii(clusters)
+        first = first_clusters(clusters)
+        radii = attachment_radii(clusters, first)
         self.probabilities_ = membership_strengths(
             clusters, chosen[: selection.n_disjoint], self.labels_, radii, self.scale
         )
-        self.outlier_scores_ = tree_outlier_scores(clusters, radii)
+        self.outlier_scores_ = tree_outlier_scores(clusters, first)
         self._new_answers()
         if message := fit_message(self):
             warnings.warn(message, stacklevel=4)

@@ -14,7 +14,7 @@ from neurotopo.cluster.cluster_tests import WithClusterTest
 from neurotopo.cluster.fitted_input import FittedInput
 from neurotopo.cluster.layers import ClusterLayer, cluster_layers
 from neurotopo.cluster.medoids import medoid, nearest_clusters
-from neurotopo.cluster.membership import attachment_radii, nearest_members
+from neurotopo.cluster.membership import attachment_radii, first_clusters, nearest_members
 from neurotopo.cluster.selection import RULES, select_clusters
 from neurotopo.cluster.tree_answers import densest_members, meeting_radii, soft_memberships, subtree
 from neurotopo.persistence.clusters import candidate_clusters, lifetime
@@ -86,7 +86,7 @@ class TreeQuestions(WithClusterTest):
 
     @_answer
     def _joins(self) -> NDArray[np.float64]:
-        return attachment_radii(self._clusters)
+        return attachment_radii(self._clusters, first_clusters(self._clusters))
 
     @_answer
     def _ends(self) -> NDArray[np.float64]:
