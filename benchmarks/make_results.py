@@ -24,6 +24,7 @@ from neurons_report import table as neurons_tables
 from quality_figures import draw_all
 from quality_findings import findings
 from quality_report import KINDS, ari_tables, introduction, null_table, tables
+from real_models_report import table as real_tables
 from speed_figures import draw
 from speed_report import groups, speed_summary
 from speed_report import tables as speed_tables
@@ -51,6 +52,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("suppression", "Suppression at all tokens", suppression_tables),
     ("attribution", "Attribution of a fact to all neurons", attribution_tables),
     ("attribution_choices", "Choices of the attribution", choices_tables),
+    ("real_models", "Real models", real_tables),
     ("ground_truth", "Test-bed models", truth_tables),
     ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
     ("tuning", "Training neurons: memory", tuning_tables),

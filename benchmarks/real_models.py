@@ -1,0 +1,179 @@
+"""Measurements on real models: what the package computes against slow and plain computations.
+
+Every measurement looks at one fact at a time, and the record is written after each, so a run that
+was stopped continues. Facts are the first ones, in an order by seed, that a model answers exactly.
+A model is whatever ``load_model`` takes; ``name=model`` names it in the record.
+
+Examples
+--------
+NEUROTOPO_PARAREL=pararel/data python benchmarks/real_models.py --models smollm2=models/smollm2
+python benchmarks/real_models.py slow-amig --models models/gemma --facts known.jsonl --n 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plain_hooks
+import torch
+from environment import describe_environment
+from real_models_report import table
+
+import neurotopo as nt
+from neurotopo import AMIG, Fact, NeuronModel
+from neurotopo._files import atomic_write
+from neurotopo.datasets import load_facts, load_pararel
+from neurotopo.models.recall import recalled
+
+SEED = 0
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measurement: ``of`` takes a model and a fact and returns numbers by name."""
+
+    of: Callable[[NeuronModel, Fact], dict[str, Any]]
+    n_facts: int
+    dtypes: tuple[str, ...] = ("float32",)
+
+
+def attribution_value(model: NeuronModel, fact: Fact) -> dict[str, Any]:
+    """Compare the value of an attribution with the probability of the answer."""
+    found = AMIG.fast().attribute(model, fact)
+    expected = float(np.exp(model.answers_log_probability(fact).max()))
+    return {
+        "probability": expected,
+        "difference": abs(found.value - expected),
+        "gap": found.relative_gap,
+    }
+
+
+def slow_amig(model: NeuronModel, fact: Fact) -> dict[str, Any]:
+    """Compare the scores of AMIG with the formula, by plain hooks and one pass for each point."""
+    start = time.perf_counter()
+    found = AMIG().attribute(model, fact)
+    seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    slow = plain_hooks.amig(
+        model.hf_model,
+        model.encode(fact).prompt,
+        found.answer,
+        set(model.tokenizer.all_special_ids),
+        model.tokenizer.eos_token_id,
+        AMIG().steps,
+    ).numpy()
+    return {
+        "largest": float(np.abs(slow).max()),
+        "difference": float(np.abs(found.scores - slow).max()),
+        "seconds": seconds,
+        "slow_seconds": time.perf_counter() - start,
+    }
+
+
+MEASURES = {
+    "attribution-value": Measure(attribution_value, 200, ("float32", "bfloat16")),
+    "slow-amig": Measure(slow_amig, 5),
+}
+
+
+def known_facts(model: NeuronModel, facts: Sequence[Fact], n: int) -> list[Fact]:
+    """Return the first facts, in an order by seed, that the model answers exactly."""
+    order = random.Random(SEED).sample(list(facts), len(facts))
+    known: list[Fact] = []
+    for start in range(0, len(order), _CHUNK):
+        some = order[start : start + _CHUNK]
+        right = recalled(model, some, ends=False).tolist()
+        known += [fact for fact, one in zip(some, right, strict=True) if one]
+        if len(known) >= n:
+            break
+    return known[:n]
+
+
+def read_facts(path: Path) -> list[Fact]:
+    """Read ParaRel's folder, or any file of facts."""
+    if path.is_dir():
+        return list(load_pararel(path, prompts="causal", on_error="skip"))
+    return list(load_facts(path))
+
+
+def measure(
+    record: dict[str, Any],
+    name: str,
+    model: str,
+    facts: Callable[[], Sequence[Fact]],
+    chosen: Sequence[str],
+    n: int | None,
+    save: Callable[[], None],
+) -> None:
+    """Add the chosen measurements of one model to the record; those that are there stay."""
+    wanted = {each: MEASURES[each].n_facts if n is None else n for each in chosen}
+    of_model = record["models"].setdefault(name, {"facts": [], "asked": 0, "measures": {}})
+    for dtype in dict.fromkeys(d for each in chosen for d in MEASURES[each].dtypes):
+        loaded: NeuronModel | None = None
+        for each in (each for each in chosen if dtype in MEASURES[each].dtypes):
+            done = of_model["measures"].setdefault(each, {}).setdefault(dtype, {})
+            if len(done) >= wanted[each]:
+                continue
+            loaded = loaded or nt.load_model(model, dtype=dtype, device="cpu")
+            if of_model["asked"] < max(wanted.values()):
+                known = known_facts(loaded, facts(), max(wanted.values()))
+                of_model["facts"] = [fact.to_dict() for fact in known]
+                of_model["asked"] = max(wanted.values())
+                save()
+            for number, fact in enumerate(of_model["facts"][: wanted[each]]):
+                if str(number) not in done:
+                    done[str(number)] = MEASURES[each].of(loaded, Fact(**fact))
+                    save()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("measures", nargs="*", metavar="MEASURE", help=", ".join(MEASURES))
+    parser.add_argument("--models", nargs="+", required=True)
+    given = os.environ.get("NEUROTOPO_PARAREL")
+    parser.add_argument("--facts", type=Path, default=given and Path(given))
+    parser.add_argument("--n", type=int, help="number of facts of every measurement")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/real_models.json"))
+    options = parser.parse_args(arguments)
+    unknown = set(options.measures) - set(MEASURES)
+    if unknown:
+        parser.error(f"no measurement {min(unknown)}; there are {', '.join(MEASURES)}")
+    if options.facts is None:
+        parser.error("give --facts, or the folder of ParaRel's data in NEUROTOPO_PARAREL")
+    start = {"environment": describe_environment(), "models": {}}
+    record = json.loads(options.out.read_text()) if options.out.exists() else start
+
+    def save() -> None:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(options.out) as file:
+            file.write((json.dumps(record, indent=1) + "\n").encode())
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    for one in options.models:
+        name, _, model = one.rpartition("=")
+        measure(
+            record,
+            name or Path(model).stem,
+            model,
+            lambda: read_facts(options.facts),
+            options.measures or list(MEASURES),
+            options.n,
+            save,
+        )
+    print(table(record))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Tables of the measurements on real models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Rows = list[dict[str, Any]]
+
+
+def table(record: dict[str, Any]) -> str:
+    """Return one table for each measurement, with a row for each model and precision."""
+    parts = [f"{record['environment']}"]
+    for measure, (title, head, cells) in SECTIONS.items():
+        body = [
+            [name, dtype, str(len(rows)), *cells(list(rows.values()))]
+            for name, of_model in record["models"].items()
+            for dtype, rows in of_model["measures"].get(measure, {}).items()
+            if rows
+        ]
+        if body:
+            full = ["model", "precision", "facts", *head]
+            lines = [full, ["---", "---", *["--:"] * (len(full) - 2)], *body]
+            rows = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+            parts += [f"**{title}** (`{measure}`)", rows]
+    return "\n\n".join(parts)
+
+
+def _column(rows: Rows, name: str) -> np.ndarray:
+    return np.array([row[name] for row in rows], dtype=float)
+
+
+def _value(rows: Rows) -> list[str]:
+    gap, difference = _column(rows, "gap"), _column(rows, "difference")
+    relative = difference / _column(rows, "probability")
+    found = [f"{difference.max():.1e}", f"{relative.max():.1e}"]
+    return [*found, f"{np.median(gap):.1e}", f"{gap.max():.1e}"]
+
+
+def _slow(rows: Rows) -> list[str]:
+    difference, largest = _column(rows, "difference"), _column(rows, "largest")
+    ratio = _column(rows, "slow_seconds") / _column(rows, "seconds")
+    found = [f"{difference.max():.1e}", f"{(difference / largest).max():.1e}"]
+    return [*found, f"{ratio.min():.1f} to {ratio.max():.1f}"]
+
+
+Section = tuple[str, list[str], Callable[[Rows], list[str]]]
+
+SECTIONS: dict[str, Section] = {
+    "attribution-value": (
+        "Value of an attribution minus the probability of the answer, and completeness",
+        ["largest", "relative", "median gap", "largest gap"],
+        _value,
+    ),
+    "slow-amig": (
+        "Scores of AMIG (20 right-hand points) minus the formula by plain hooks",
+        ["largest", "relative to the largest score", "times slower"],
+        _slow,
+    ),
+}
