@@ -11,6 +11,8 @@ __all__ = ["MOVED", "install"]
 
 MOVED = {
     "neurotopo._lazy": "neurotopo._extras",
+    "neurotopo.datasets.truth": "neurotopo.knowledge.truth",
+    "neurotopo.datasets.words": "neurotopo.knowledge.words",
     "neurotopo.explore.layout": "neurotopo.cluster.layout",
     "neurotopo.explore.shown": "neurotopo.explore.sampled_tree",
     "neurotopo.graphs.lengths": "neurotopo.persistence.lengths",

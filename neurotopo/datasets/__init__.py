@@ -17,8 +17,8 @@ from neurotopo.datasets.rewording import narrative, paraphrases, question
 from neurotopo.datasets.statistics import Statistics, describe
 from neurotopo.datasets.tables import load_csv, load_jsonl
 from neurotopo.datasets.templama import load_templama
-from neurotopo.datasets.truth import Truth
 from neurotopo.datasets.wrong import counterfactual_answers, wrong_fact, wrong_facts
+from neurotopo.knowledge.truth import Truth
 
 __all__ = [
     "FORMATS",

@@ -17,8 +17,8 @@ from neurotopo.datasets.files import (
     text_of,
     texts_of,
 )
-from neurotopo.datasets.words import normalized
 from neurotopo.knowledge.facts import Fact, FactSet
+from neurotopo.knowledge.words import normalized
 
 __all__ = ["CounterFact", "load_counterfact"]
 

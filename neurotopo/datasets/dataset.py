@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from neurotopo.datasets.truth import Truth
 from neurotopo.knowledge.facts import Fact, FactSet
+from neurotopo.knowledge.truth import Truth
 
 __all__ = ["Dataset", "Skipped", "pluralize", "truth_of"]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from neurotopo.datasets.dataset import Dataset
-from neurotopo.datasets.truth import Truth
+from neurotopo.knowledge.truth import Truth
 
 __all__ = ["load_factworld"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from neurotopo.datasets.dataset import Dataset, Skipped
-from neurotopo.datasets.truth import Truth
 from neurotopo.knowledge.facts import Fact, decoded_json, distinct_fields, numbered_lines, same_key
+from neurotopo.knowledge.truth import Truth
 
 __all__ = [
     "FactCollector",

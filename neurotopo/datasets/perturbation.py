@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from neurotopo.datasets.words import stands_alone, word_spans
 from neurotopo.knowledge.facts import Fact, FactSet
+from neurotopo.knowledge.seeding import seeded
+from neurotopo.knowledge.words import stands_alone, word_spans
 from neurotopo.models.prompts import describe_fact, split_prompt
 
-__all__ = ["PERTURBATIONS", "perturb", "perturb_all", "seeded"]
+__all__ = ["PERTURBATIONS", "perturb", "perturb_all"]
 
 PERTURBATIONS = ("replace", "add", "delete")
 """The three kinds of Eq 15."""
@@ -126,12 +124,6 @@ def perturb_all(facts: Iterable[Fact], kind: str | None = None, **options: Any) 
     ['Who owns Peko?']
     """
     return FactSet(perturb(fact, kind, **options) for fact in facts)
-
-
-def seeded(seed: int, purpose: str, key: str) -> np.random.Generator:
-    """Return a random generator that depends on seed, purpose and fact alone, on any machine."""
-    digest = hashlib.sha256(f"{seed}\0{purpose}\0{key}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 def _spans(fact: Fact, tokenizer: Any) -> list[_Span]:

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from neurotopo.datasets.relations import TEMPLAMA
-from neurotopo.datasets.truth import undated_prompt
-from neurotopo.datasets.words import normalized
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.truth import undated_prompt
+from neurotopo.knowledge.words import normalized
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,8 +22,8 @@ from neurotopo.datasets.files import (
 )
 from neurotopo.datasets.prompts import causal_fact, check_prompts, subject_in
 from neurotopo.datasets.relations import TEMPLAMA
-from neurotopo.datasets.truth import Truth
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.truth import Truth
 from neurotopo.models.prompts import Template, split_prompt
 
 __all__ = ["load_templama"]

@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import islice
 
 from neurotopo.datasets.dataset import truth_of
-from neurotopo.datasets.perturbation import seeded
-from neurotopo.datasets.truth import Truth
 from neurotopo.knowledge.facts import Fact, FactSet
+from neurotopo.knowledge.seeding import seeded
+from neurotopo.knowledge.truth import Truth
 from neurotopo.models.prompts import describe_fact
 
 __all__ = ["counterfactual_answers", "wrong_fact", "wrong_facts"]

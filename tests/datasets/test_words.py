@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from neurotopo.datasets.words import normalized, word_spans
+from neurotopo.knowledge.words import normalized, word_spans
 
 
 @pytest.mark.parametrize(

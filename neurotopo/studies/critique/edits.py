@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neurotopo.datasets.perturbation import seeded
 from neurotopo.datasets.rewording import paraphrases
-from neurotopo.datasets.truth import Truth
 from neurotopo.datasets.wrong import counterfactual_answers
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.seeding import seeded
+from neurotopo.knowledge.truth import Truth
 from neurotopo.models.answers import masked_fillings
 from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.evaluation import dropout_off

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from neurotopo.datasets.blimp import load_blimp
-from neurotopo.datasets.truth import Truth
 from neurotopo.datasets.wrong import counterfactual_answers
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.truth import Truth
 from neurotopo.models.edits import Edit
 from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.passes import Query, log_probabilities

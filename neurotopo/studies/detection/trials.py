@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from neurotopo.datasets.dataset import Dataset, truth_of
-from neurotopo.datasets.truth import Truth, undated_prompt
-from neurotopo.datasets.words import normalized
 from neurotopo.knowledge.facts import Fact, FactSet
+from neurotopo.knowledge.truth import Truth, undated_prompt
+from neurotopo.knowledge.words import normalized
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.neurons import SearchOptions
 from neurotopo.studies.study import seed_for

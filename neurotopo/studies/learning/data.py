@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from neurotopo.datasets.relations import TEMPLAMA
 from neurotopo.datasets.rewording import narrative, question
-from neurotopo.datasets.truth import Truth
 from neurotopo.datasets.wrong import counterfactual_answers
 from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.truth import Truth
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.neurons import size_matched
 from neurotopo.testbed.corpus import sentences_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neurotopo.datasets.words import normalized
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.words import normalized
 from neurotopo.models.prompts import split_prompt
 
 __all__ = ["Truth"]

@@ -29,7 +29,7 @@ def word_spans(text: str) -> list[tuple[int, int]]:
 
     Examples
     --------
-    >>> from neurotopo.datasets.words import word_spans
+    >>> from neurotopo.knowledge.words import word_spans
     >>> text = "Ada Brünn-Vèze, 31, isn't in 京都."
     >>> [text[start:end] for start, end in word_spans(text)]
     ['Ada', 'Brünn-Vèze', '31', "isn't", 'in', '京', '都']
@@ -57,7 +57,7 @@ def normalized(text: str) -> str:
 
     Examples
     --------
-    >>> from neurotopo.datasets.words import normalized
+    >>> from neurotopo.knowledge.words import normalized
     >>> normalized("  The  Peko Motor-Works, Inc."), normalized("C++"), normalized("++")
     ('the peko motor-works inc', 'c', '++')
     """
