@@ -33,7 +33,7 @@ def test_every_family_is_in_the_table():
             family.name,
             ", ".join(family.model_types),
             family.kind,
-            "gated" if family.is_gated else "plain",
+            "fused" if family.fused else "gated" if family.is_gated else "plain",
             "by the variant" if callable(family.norm) else family.norm or "none",
         ]
         for family in BUILT_IN

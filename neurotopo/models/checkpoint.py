@@ -12,7 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurotopo.models.families import BUILT_IN, Family, UnsupportedModelError, family_of
+from neurotopo.models.families import (
+    BUILT_IN,
+    GAINLESS,
+    Family,
+    UnsupportedModelError,
+    family_of,
+)
 from neurotopo.models.row_source import RowSource
 from neurotopo.models.tensor_files import opened, read_config, stored_slice, tensor_files
 
@@ -24,10 +30,11 @@ _CONV1D = ("gpt2",)  # model types whose projections are stored (in, out)
 
 @dataclass(frozen=True)
 class _Matrix:
-    """A stored projection and the axis of its weight along which neurons are counted."""
+    """A stored projection, the axis of its weight that counts neurons, and a part of the axis."""
 
     key: str
     neuron_axis: int
+    part: slice | None = None
 
 
 @dataclass(frozen=True)
@@ -129,12 +136,18 @@ class CheckpointRows(RowSource):
         axis = _neuron_axis(self.family, keys["up"][0], stored, width)
         first = stored[keys["up"][0]].shape
         self.n_neurons, self.d_model = first[axis], first[1 - axis]
+        parts: dict[str, slice | None] = {"out": None}
+        parts["up"] = self.family.part_of("up", first[axis])
+        parts["gate"] = self.family.part_of("gate", first[axis])
+        if parts["up"] is not None:
+            self.n_neurons //= 2
         matrices = {
-            name: [_Matrix(key, 1 - axis if name == "out" else axis) for key in of_name]
+            name: [_Matrix(key, 1 - axis if name == "out" else axis, parts[name]) for key in of_name]
             for name, of_name in keys.items()
         }
         for matrix in (matrix for of_name in matrices.values() for matrix in of_name):
-            expected = (self.n_neurons, self.d_model)[:: 1 if matrix.neuron_axis == 0 else -1]
+            n_rows = self.n_neurons if matrix.part is None else 2 * self.n_neurons
+            expected = (n_rows, self.d_model)[:: 1 if matrix.neuron_axis == 0 else -1]
             if stored[matrix.key].shape != expected:
                 raise ValueError(
                     f"{matrix.key} in {self._file_of[matrix.key]} has shape "
@@ -171,10 +184,14 @@ class CheckpointRows(RowSource):
         matrix = self._matrices[name][layer]
         file = self._place(matrix.key)
         with opened(file) as tensors:
-            if indices is None:
+            if indices is not None:
+                if matrix.part is not None:
+                    indices = indices * matrix.part.step + matrix.part.start
+                stored = _some(stored_slice(tensors, matrix.key, file), matrix.neuron_axis, indices)
+            elif matrix.part is None:
                 stored = tensors.get_tensor(matrix.key)
             else:
-                stored = _some(stored_slice(tensors, matrix.key, file), matrix.neuron_axis, indices)
+                stored = _part(stored_slice(tensors, matrix.key, file), matrix)
         return _in_full(stored if matrix.neuron_axis == 0 else stored.T)
 
     def _has_norm(self, layer: int) -> bool:
@@ -184,6 +201,8 @@ class CheckpointRows(RowSource):
         key = self._key(layer, str(self._norm))
         old = key.removesuffix("weight") + "gamma"  # the name in the first BERT checkpoints
         key = old if old in self._file_of and key not in self._file_of else key
+        if key not in self._file_of and self.family in GAINLESS:
+            return torch.ones(self.d_model)
         with opened(self._place(key)) as tensors:
             return _in_full(tensors.get_tensor(key)) + self.family.norm_offset
 
@@ -192,6 +211,15 @@ def _in_full(values: torch.Tensor) -> torch.Tensor:
     """Return values contiguous and in single precision; doubles stay doubles."""
     dtype = torch.float64 if values.dtype == torch.float64 else torch.float32
     return values.contiguous().to(dtype)  # transposing first takes a third of the time
+
+
+def _part(stored: Any, matrix: _Matrix) -> torch.Tensor:
+    """Read a part of a matrix: a half of it, or every second row or column of all of it."""
+    part = matrix.part
+    assert part is not None
+    ends = slice(part.start, part.stop)
+    read: torch.Tensor = stored[ends] if matrix.neuron_axis == 0 else stored[:, ends]
+    return read[:: part.step] if matrix.neuron_axis == 0 else read[:, :: part.step]
 
 
 def _some(stored: Any, axis: int, chosen: NDArray[np.int64]) -> torch.Tensor:

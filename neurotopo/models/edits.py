@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -235,17 +236,20 @@ class LayerEdits:
                 x = self.last.scale(x, at)
             return (x.reshape(args[0].shape), *args[1:])
 
-        def after_in(module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-            assert self.inputs is not None
+        def after_in(
+            inputs: _Factors, module: torch.nn.Module, args: tuple[Any, ...], output: Any
+        ) -> Any:
             x = output.reshape(-1, n_tokens, output.shape[-1])
-            return self.inputs.scale(x).reshape(output.shape)
+            return inputs.scale(x).reshape(output.shape)
 
         with ExitStack() as hooks:
             handle = mlp.out.module.register_forward_pre_hook(before_out)
             hooks.callback(handle.remove)
             if self.inputs is not None:
                 for projection in mlp.in_projections:
-                    handle = projection.module.register_forward_hook(after_in)
+                    entries = projection.entries(self.inputs.neurons)
+                    inputs = _Factors(entries, self.inputs.factors)
+                    handle = projection.module.register_forward_hook(partial(after_in, inputs))
                     hooks.callback(handle.remove)
             yield
         if not n_calls:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 __all__ = ["Family", "UnsupportedModelError", "family_of", "known_families", "register_family"]
 
 Kind = Literal["causal", "masked"]
+Fused = Literal["gate_first", "up_first", "gate_even", "up_even"]
 NormName = str | None | Callable[[Any], str | None]
 
 
@@ -55,6 +56,10 @@ class Family:
     gate : str or None
         The projection with the nonlinearity of a gated MLP, whose value is
         ``act(gate(x)) * up(x)``; None if the value is ``act(up(x))``.
+    fused : {"gate_first", "up_first", "gate_even", "up_even"} or None
+        Division of the outputs of a module that computes both in-projections, whose path is given
+        for ``up`` and for ``gate``: the gate is the first half, the second half, the entries
+        0, 2, 4 and so on, or the entries 1, 3, 5 and so on. None: two modules.
     norm : str, None or callable
         Path, from a layer, of the norm whose output the MLP reads, or a function from the
         configuration to it. None if the MLP reads the residual stream directly.
@@ -92,11 +97,38 @@ class Family:
     norm: NormName = None
     norm_offset: float = 0.0
     fixed_batch: bool | Callable[[Any], bool] = False
+    fused: Fused | None = None
+
+    def __post_init__(self) -> None:
+        if self.fused is not None and self.fused not in get_args(Fused):
+            words = ", ".join(get_args(Fused))
+            raise ValueError(f"fused must be None or one of {words}, got {self.fused!r}.")
+        if (self.fused is not None) != (self.gate == self.up):
+            raise ValueError(
+                f"{self.name}: up={self.up!r} and gate={self.gate!r} with fused={self.fused!r}; "
+                "fused is for one module with both in-projections: give its path twice, and say "
+                "with fused which of its outputs are the gate."
+            )
 
     @property
     def is_gated(self) -> bool:
         """Whether a second in-projection gates the neuron."""
         return self.gate is not None
+
+    def part_of(self, name: Literal["up", "gate"], n_outputs: int) -> slice | None:
+        """Return the part of a fused module that is one of the in-projections, else None."""
+        if self.fused is None:
+            return None
+        if n_outputs % 2:
+            raise UnsupportedModelError(
+                f"{self.up} of {self.name} has {n_outputs} outputs, an odd number: it cannot hold "
+                "a gate and an up-projection of equal size."
+            )
+        at = 0 if self.fused.startswith(name) else 1
+        if self.fused.endswith("_even"):
+            return slice(at, n_outputs, 2)
+        half = n_outputs // 2
+        return slice(at * half, (at + 1) * half, 1)
 
     def norm_path(self, config: Any) -> str | None:
         """Return the path of the norm before the MLP for a model of this configuration."""
@@ -121,6 +153,14 @@ def _falcon_norm(config: Any) -> str:
     return "ln_mlp" if n_norms == 2 else "input_layernorm"
 
 
+# the text part of a model with images is one level deeper
+_LAYERS = ("model.layers", "model.language_model.layers")
+
+
+def _stablelm_norm(config: Any) -> str:
+    return "input_layernorm" if config.use_parallel_residual else "post_attention_layernorm"
+
+
 def _ungated(
     name: str,
     model_type: str,
@@ -129,9 +169,19 @@ def _ungated(
     out: str,
     norm: NormName,
     fixed_batch: bool | Callable[[Any], bool] = False,
+    offset: float = 0.0,
 ) -> Family:
-    kind: Kind = "causal"
-    return Family(name, (model_type,), kind, (layers,), up, out, norm=norm, fixed_batch=fixed_batch)
+    return Family(
+        name,
+        (model_type,),
+        "causal",
+        (layers,),
+        up,
+        out,
+        norm=norm,
+        norm_offset=offset,
+        fixed_batch=fixed_batch,
+    )
 
 
 def _gated(name: str, *model_types: str, norm: NormName, offset: float = 0.0) -> Family:
@@ -139,13 +189,27 @@ def _gated(name: str, *model_types: str, norm: NormName, offset: float = 0.0) ->
         name,
         model_types,
         "causal",
-        # the text part of a model with images is one level deeper
-        ("model.layers", "model.language_model.layers"),
+        _LAYERS,
         up="mlp.up_proj",
         gate="mlp.gate_proj",
         out="mlp.down_proj",
         norm=norm,
         norm_offset=offset,
+    )
+
+
+def _fused(name: str, *model_types: str) -> Family:
+    in_projections = "mlp.gate_up_proj"
+    return Family(
+        name,
+        model_types,
+        "causal",
+        _LAYERS,
+        up=in_projections,
+        gate=in_projections,
+        out="mlp.down_proj",
+        norm="post_attention_layernorm",
+        fused="gate_first",
     )
 
 
@@ -204,10 +268,50 @@ BUILT_IN: tuple[Family, ...] = (
     _gated("Gemma 3", "gemma3_text", "gemma3", norm="pre_feedforward_layernorm", offset=1.0),
     _gated("Granite", "granite", norm="post_attention_layernorm"),
     _gated("Cohere", "cohere", norm="input_layernorm"),
-    _gated("OLMo2", "olmo2", norm=None),  # it normalises the output of the MLP, not the input
+    _gated("Cohere 2", "cohere2", norm="input_layernorm"),
+    _gated("Ministral", "ministral", norm="post_attention_layernorm"),
+    _gated("SmolLM3", "smollm3", norm="post_attention_layernorm"),
+    _gated("StableLM", "stablelm", norm=_stablelm_norm),
+    _gated("OLMo", "olmo", norm="post_attention_layernorm"),
+    # these normalise the output of the MLP, not the input
+    _gated("OLMo2", "olmo2", norm=None),
+    _gated("OLMo3", "olmo3", norm=None),
+    _gated("EXAONE 4", "exaone4", norm=None),
+    _fused("Phi-3 / Phi-4", "phi3"),
+    _fused("GLM", "glm"),
+    _fused("GLM-4", "glm4"),
+    _ungated(
+        "StarCoder2",
+        "starcoder2",
+        "model.layers",
+        "mlp.c_fc",
+        "mlp.c_proj",
+        "post_attention_layernorm",
+    ),
+    _ungated(
+        "Nemotron",
+        "nemotron",
+        "model.layers",
+        "mlp.up_proj",
+        "mlp.down_proj",
+        "post_attention_layernorm",
+        offset=1.0,
+    ),
     _encoder("BERT", "bert", base="bert"),
     _encoder("RoBERTa / XLM-R", "roberta", "xlm-roberta", base="roberta"),
     _encoder("ELECTRA", "electra", base="electra"),
+    _encoder("DeBERTa-v2 / v3", "deberta-v2", base="deberta"),
+    Family(
+        "ModernBERT",
+        ("modernbert",),
+        "masked",
+        ("model.layers",),
+        up="mlp.Wi",
+        gate="mlp.Wi",
+        out="mlp.Wo",
+        norm="mlp_norm",
+        fused="gate_first",
+    ),
     Family(
         "DistilBERT",
         ("distilbert",),
@@ -218,6 +322,8 @@ BUILT_IN: tuple[Family, ...] = (
         norm="sa_layer_norm",
     ),
 )
+
+GAINLESS = tuple(family for family in BUILT_IN if family.name == "OLMo")  # norms without weights
 
 _BY_MODEL_TYPE: dict[str, Family] = {t: family for family in BUILT_IN for t in family.model_types}
 

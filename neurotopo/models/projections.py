@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -26,23 +26,38 @@ class Projection:
         ``Linear`` or ``Conv1D``.
     neuron_axis : int
         Axis of ``module.weight`` that counts neurons.
+    part : slice or None, default=None
+        Part of that axis, for a module that computes two projections. None: all of it.
     """
 
     name: str
     module: nn.Module
     neuron_axis: int
+    part: slice | None = None
 
     @property
     def weight(self) -> torch.Tensor:
-        """The stored matrix."""
+        """The stored matrix; a view of a part."""
         weight: torch.Tensor = self.module.weight  # type: ignore[assignment]
-        return weight
+        if self.part is None:
+            return weight
+        return weight[self.part] if self.neuron_axis == 0 else weight[:, self.part]
 
     @property
     def bias(self) -> torch.Tensor | None:
-        """The stored bias, if any."""
+        """The stored bias, if any; a view of a part."""
         bias: torch.Tensor | None = self.module.bias  # type: ignore[assignment]
-        return bias
+        return bias if bias is None or self.part is None else bias[self.part]
+
+    def entries(self, indices: torch.Tensor) -> torch.Tensor:
+        """Return the place of neurons along the stored axis, and in the output of the module."""
+        if self.part is None:
+            return indices
+        return indices * self.part.step + self.part.start
+
+    def output(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the neurons' part of the output of the module."""
+        return values if self.part is None else values[..., self.part]
 
     @property
     def n_neurons(self) -> int:
@@ -120,8 +135,8 @@ def find_mlps(hf_model: nn.Module, family: Family) -> tuple[MLP, ...]:
         where = f"{path}.{number}"
         mlps.append(
             MLP(
-                up=_projection(layer, where, family.up, axis=0),
-                gate=_projection(layer, where, family.gate, axis=0) if family.gate else None,
+                up=_in_projection(layer, where, family, "up"),
+                gate=_in_projection(layer, where, family, "gate") if family.gate else None,
                 out=_projection(layer, where, family.out, axis=1),
                 norm=_submodule(layer, where, norm_path) if norm_path else None,
                 layer=layer,
@@ -173,6 +188,14 @@ def _projection(layer: nn.Module, where: str, path: str, axis: int) -> Projectio
     """Return a projection; ``axis`` counts neurons in a Linear module."""
     module, name = _submodule(layer, where, path), f"{where}.{path}"
     return Projection(name, module, neuron_axis=1 - axis if _is_transposed(module, name) else axis)
+
+
+def _in_projection(
+    layer: nn.Module, where: str, family: Family, name: Literal["up", "gate"]
+) -> Projection:
+    whole = _projection(layer, where, str(getattr(family, name)), axis=0)
+    part = family.part_of(name, whole.n_neurons)
+    return whole if part is None else replace(whole, part=part)
 
 
 def _check_widths(mlps: list[MLP]) -> None:

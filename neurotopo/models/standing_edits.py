@@ -138,8 +138,13 @@ class StandingEdits:
         for layer, indices in edit.neurons.by_layer().items():
             parameters = [parameter for parameter, _ in self._parameters(layer)]
             for stored in self._stored:
-                if any(stored.parameter is parameter for parameter in parameters):
+                if any(_is_same(stored.parameter, parameter) for parameter in parameters):
                     yield stored, torch.searchsorted(stored.indices, torch.tensor(indices))
+
+
+def _is_same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Return whether two tensors are the same memory: parts of a matrix are new views each time."""
+    return a is b or (a.data_ptr(), a.shape, a.stride()) == (b.data_ptr(), b.shape, b.stride())
 
 
 def _editable(projection: Projection) -> torch.Tensor:

@@ -45,8 +45,8 @@ class TunedNeurons(nn.Module):
                     parts["gate"] = ProjectionRows(mlp.gate, index, reads=True, bias=bias)
                 parts["out"] = ProjectionRows(mlp.out, index, reads=False, bias=False)
                 self.add_module(f"layer_{layer}", parts)
-        weights = [part.projection.weight for part in self.parts()]
-        if len({id(weight) for weight in weights}) < len(weights):
+        places = [part.projection.weight.data_ptr() for part in self.parts()]
+        if len(set(places)) < len(places):
             raise ValueError("layers of the model share their MLP: a neuron has no single layer.")
 
     def parts(self) -> Iterator[ProjectionRows]:

@@ -54,12 +54,13 @@ def to_lora(tuner: NeuronTuner, folder: str | os.PathLike[str]) -> None:
     """
     ranks: dict[str, int] = {}
     tensors: dict[str, torch.Tensor] = {}
-    parts = list(tuner._tuned.parts())
-    with_bias = any(part.bias is not None for part in parts)
-    for part in parts:
-        name = part.projection.name
-        ranks[name] = len(part.indices)
-        for key, tensor in _factors(part, with_bias).items():
+    parts: dict[str, list[ProjectionRows]] = {}  # of each module; two if it is fused
+    for part in tuner._tuned.parts():
+        parts.setdefault(part.projection.name, []).append(part)
+    with_bias = any(part.bias is not None for of_module in parts.values() for part in of_module)
+    for name, of_module in parts.items():
+        ranks[name] = sum(len(part.indices) for part in of_module)
+        for key, tensor in _factors(of_module, with_bias).items():
             tensors[f"base_model.model.{name}.{key}"] = tensor.detach().cpu().contiguous()
     config = _config(tuner.model, ranks, lora_bias=with_bias, inference_mode=True)
     path = Path(folder)
@@ -69,21 +70,25 @@ def to_lora(tuner: NeuronTuner, folder: str | os.PathLike[str]) -> None:
     config.save_pretrained(path)
 
 
-def _factors(part: ProjectionRows, with_bias: bool) -> dict[str, torch.Tensor]:
-    """Return the two matrices whose product is the change of one projection."""
-    change = part.weight.detach() - part.base_weight
-    k = len(part.indices)
-    selection = change.new_zeros(part.projection.n_neurons, k)
-    selection[part.indices, torch.arange(k, device=change.device)] = 1
+def _factors(parts: list[ProjectionRows], with_bias: bool) -> dict[str, torch.Tensor]:
+    """Return the two matrices whose product is the change of one module."""
+    projection, reads = parts[0].projection, parts[0].reads
+    change = torch.cat([part.weight.detach() - part.base_weight for part in parts])
+    entries = torch.cat([part.projection.entries(part.indices) for part in parts])
+    n_entries = int(projection.module.weight.shape[projection.neuron_axis])  # type: ignore[index]
+    selection = change.new_zeros(n_entries, len(entries))
+    selection[entries, torch.arange(len(entries), device=change.device)] = 1
     factors = {
-        "lora_A.weight": change if part.reads else selection.T,
-        "lora_B.weight": selection if part.reads else change.T,
+        "lora_A.weight": change if reads else selection.T,
+        "lora_B.weight": selection if reads else change.T,
     }
     if with_bias:
-        entries = change.new_zeros(factors["lora_B.weight"].shape[0])
-        if part.bias is not None and part.base_bias is not None:
-            entries[part.indices] = part.bias.detach() - part.base_bias
-        factors["lora_B.bias"] = entries
+        bias = change.new_zeros(factors["lora_B.weight"].shape[0])
+        for part in parts:
+            if part.bias is not None and part.base_bias is not None:
+                trained = part.bias.detach() - part.base_bias
+                bias[part.projection.entries(part.indices)] = trained
+        factors["lora_B.bias"] = bias
     return factors
 
 
@@ -214,7 +219,9 @@ def lora_like(model: NeuronModel, n_parameters: int, seed: int = 0) -> LoraArm:
     if n_parameters < 1:
         raise ValueError(f"n_parameters must be at least 1, got {n_parameters}.")
     check_free(model.hf_model)
-    unit = (model.d_model + model.n_neurons) * (3 if model.is_gated else 2)
+    mlp = model.mlps[0]
+    modules = {each.module for each in (*mlp.in_projections, mlp.out)}  # one for a fused gate
+    unit = sum(sum(module.weight.shape) for module in modules)  # type: ignore[arg-type, misc]
     units = max(1, round(n_parameters / unit))
     most = min(model.d_model, model.n_neurons) * model.n_layers
     if units > most:

@@ -71,7 +71,7 @@ class ProjectionRows(nn.Module):
         self._written: Any = None  # state of the parameters at the last write
         self._contents = 0  # number of writes with new values
         self._own_writes = 0
-        self._replaced: Any = None
+        self._forward: _TunedForward | None = None
 
     # The matrix
 
@@ -114,14 +114,10 @@ class ProjectionRows(nn.Module):
         if self.bias is not None and self.projection.bias is not None:
             self.bias.copy_(self.projection.bias.detach().index_select(0, self.indices))
 
-    def stamp(self) -> tuple[int, int, int]:
-        """Return a value that changes exactly when the numbers in the matrix change.
-
-        Switching the rows off and on again restores it.
-        """
-        weight = self.projection.weight
-        content = self._contents if self._active else 0
-        return weight.data_ptr(), weight._version - self._own_writes, content
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Number of writes into the matrix, and of writes with new values if they are in it."""
+        return self._own_writes, self._contents if self._active else 0
 
     @property
     def is_active(self) -> bool:
@@ -131,58 +127,91 @@ class ProjectionRows(nn.Module):
     # The forward
 
     def attach(self) -> None:
-        """Replace the forward of the module by one with gradients for the compact rows."""
+        """Replace the forward of the module by one with gradients for the compact rows.
+
+        Rows of two projections in one module share the forward.
+        """
         module = self.projection.module
-        self._replaced = vars(module).get("forward")
-        vars(module)["forward"] = _TunedForward(self, module.forward)
+        forward = vars(module).get("forward")
+        if isinstance(forward, _TunedForward) and forward.is_attached:
+            forward.parts.append(self)
+        else:
+            forward = _TunedForward(self, module, module.forward, replaced=forward)
+            vars(module)["forward"] = forward
+        self._forward = forward
 
     def detach(self) -> None:
         """Restore the forward of the module."""
-        module = self.projection.module
-        if self._replaced is None:
-            vars(module).pop("forward", None)
-        else:
-            vars(module)["forward"] = self._replaced
-        self._replaced = None
+        forward, self._forward = self._forward, None
+        if forward is not None:
+            forward.restore()
 
 
 class _TunedForward:
     """Forward of a module with trained rows; an object, so that it can be copied."""
 
-    def __init__(self, rows: ProjectionRows, original: Callable[[torch.Tensor], torch.Tensor]):
-        self.rows = rows
+    def __init__(
+        self,
+        rows: ProjectionRows,
+        module: nn.Module,
+        original: Callable[[torch.Tensor], torch.Tensor],
+        replaced: Any,
+    ) -> None:
+        self.parts = [rows]
+        self.module = module
         self.original = original
+        self.replaced = replaced
+        self.is_attached = True
+
+    def restore(self) -> None:
+        """Restore the forward that was replaced. Idempotent."""
+        if not self.is_attached:
+            return
+        if self.replaced is None:
+            vars(self.module).pop("forward", None)
+        else:
+            vars(self.module)["forward"] = self.replaced
+        self.is_attached = False
+
+    def stamp(self) -> tuple[int, ...]:
+        """Return a value that changes exactly when the numbers in the matrix change.
+
+        Switching the rows off and on again restores it.
+        """
+        weight: torch.Tensor = self.module.weight  # type: ignore[assignment]
+        own, contents = zip(*(rows.counts for rows in self.parts), strict=True)
+        return weight.data_ptr(), weight._version - sum(own), *contents
 
     def __call__(self, input: torch.Tensor) -> torch.Tensor:
-        rows = self.rows
-        rows.sync()
-        if not rows.is_active or not torch.is_grad_enabled():
+        for rows in self.parts:
+            rows.sync()
+        if not self.parts[0].is_active or not torch.is_grad_enabled():
             return self.original(input)
+        trained = [each for rows in self.parts for each in (rows.weight, rows.bias)]
         tuned: Any = _TunedLinear  # PyTorch has no types for it
-        result: torch.Tensor = tuned.apply(input, rows.weight, rows.bias, rows, self.original)
+        result: torch.Tensor = tuned.apply(input, self, *trained)
         return result
 
 
 class _TunedLinear(torch.autograd.Function):
-    """A linear module with gradients for its input and for some of its rows."""
+    """A linear module with gradients for its input and for some of its rows.
+
+    The arguments are the input, the forward, and the weight and the bias or None of each part.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        rows: ProjectionRows,
-        original: Callable[[torch.Tensor], torch.Tensor],
+        ctx: Any, x: torch.Tensor, tuned: _TunedForward, *trained: torch.Tensor | None
     ) -> torch.Tensor:
-        result = original(x)
-        ctx.rows = rows
+        result = tuned.original(x)
+        rows = tuned.parts[0]
+        ctx.tuned = tuned
         ctx.x_shape, ctx.x_dtype = x.shape, x.dtype
         if ctx.needs_input_grad[0]:
             # The matrix may change and change back before the backward pass.
-            ctx.matrix, ctx.stamp = rows.projection.weight.detach(), rows.stamp()
+            ctx.matrix, ctx.stamp = tuned.module.weight.detach(), tuned.stamp()
         kept = None
-        if ctx.needs_input_grad[1]:
+        if any(ctx.needs_input_grad[2::2]):
             kept = x.reshape(-1, x.shape[-1])
             if not rows.reads:  # only the values of trained neurons are needed
                 kept = kept.index_select(1, rows.indices)
@@ -194,29 +223,35 @@ class _TunedLinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
-        rows: ProjectionRows = ctx.rows
+        tuned: _TunedForward = ctx.tuned
+        first = tuned.parts[0]
         (kept,) = ctx.saved_tensors
-        grad_x = grad_weight = grad_bias = None
+        grad_x = None
+        gradients: list[torch.Tensor | None] = []
         flat = grad.reshape(-1, grad.shape[-1])
         with torch.autocast(grad.device.type, enabled=False):
             if ctx.needs_input_grad[0]:
-                if rows.stamp() != ctx.stamp:
+                if tuned.stamp() != ctx.stamp:
                     raise RuntimeError(
-                        f"the rows of {rows.projection.name} were changed between a forward and "
+                        f"the rows of {first.projection.name} were changed between a forward and "
                         "its backward: call backward before optimizer.step()."
                     )
                 matrix = ctx.matrix.to(flat.dtype)
-                grad_x = flat @ (matrix.T if rows.transposed else matrix)
+                grad_x = flat @ (matrix.T if first.transposed else matrix)
                 grad_x = grad_x.reshape(ctx.x_shape).to(ctx.x_dtype)
-            chosen = flat
-            if rows.reads and (ctx.needs_input_grad[1] or ctx.needs_input_grad[2]):
-                chosen = flat.index_select(1, rows.indices)
-            if ctx.needs_input_grad[1]:
-                grad_weight = chosen.T @ kept if rows.reads else kept.T @ chosen
-                grad_weight = grad_weight.to(rows.weight.dtype)
-            if ctx.needs_input_grad[2] and rows.bias is not None:
-                grad_bias = chosen.sum(0).to(rows.bias.dtype)
-        return grad_x, grad_weight, grad_bias, None, None
+            for i, rows in enumerate(tuned.parts):
+                of_weight, of_bias = ctx.needs_input_grad[2 + 2 * i : 4 + 2 * i]
+                chosen = flat
+                if rows.reads and (of_weight or of_bias):
+                    chosen = flat.index_select(1, rows.projection.entries(rows.indices))
+                grad_weight = grad_bias = None
+                if of_weight:
+                    grad_weight = chosen.T @ kept if rows.reads else kept.T @ chosen
+                    grad_weight = grad_weight.to(rows.weight.dtype)
+                if of_bias and rows.bias is not None:
+                    grad_bias = chosen.sum(0).to(rows.bias.dtype)
+                gradients += [grad_weight, grad_bias]
+        return grad_x, None, *gradients
 
 
 def _state(parameter: torch.Tensor) -> tuple[int, int]:

@@ -53,12 +53,13 @@ def one_forward(model, fact, edits):
                 x = scaled(x, edit, layer, positions)
             return (x.reshape(args[0].shape), *args[1:])
 
-        def after_in(module, args, output, layer):
-            x = output.reshape(len(ids), -1)
+        def after_in(module, args, output, layer, projection):
+            output = output.clone()
+            x = projection.output(output.reshape(len(ids), -1))
             for edit in edits:
                 if edit.where == "weights":
-                    x = scaled(x, edit, layer, positions)
-            return x.reshape(output.shape)
+                    x[:] = scaled(x, edit, layer, positions)
+            return output
 
         with ExitStack() as hooks, torch.no_grad():
             for layer, mlp in enumerate(model.mlps):
@@ -68,7 +69,7 @@ def one_forward(model, fact, edits):
                 hooks.callback(handle.remove)
                 for projection in mlp.in_projections:
                     handle = projection.module.register_forward_hook(
-                        lambda m, a, o, layer=layer: after_in(m, a, o, layer)
+                        lambda m, a, o, layer=layer, p=projection: after_in(m, a, o, layer, p)
                     )
                     hooks.callback(handle.remove)
             logits = model.hf_model(input_ids=torch.tensor([ids])).logits[0, positions]

@@ -128,8 +128,9 @@ def test_values_are_the_activation_of_the_in_projections(model):
     for layer, mlp in enumerate(model.mlps):
         x = read[layer].reshape(len(ids), -1)[position]
         with torch.no_grad():
-            up = mlp.up.module(x)
-            expected = act(up) if mlp.gate is None else act(mlp.gate.module(x)) * up
+            up = mlp.up.output(mlp.up.module(x))
+            gate = None if mlp.gate is None else mlp.gate.output(mlp.gate.module(x))
+            expected = act(up) if gate is None else act(gate) * up
         np.testing.assert_allclose(values[layer], expected.numpy(), rtol=1e-3, atol=1e-4)
 
 
@@ -157,6 +158,7 @@ def test_rows_answer_to_the_modules(model):
             if projection is None:
                 continue
             answer = projection.module(written) - projection.module(torch.zeros_like(written))
+            answer = projection.output(answer)
             expected = model.in_rows(1, path=path) @ model.out_rows(0, [3])[0]
             np.testing.assert_allclose(answer.numpy(), expected, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(model.out_rows(0, [3])[0], written.numpy(), rtol=1e-3, atol=1e-5)

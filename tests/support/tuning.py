@@ -61,10 +61,11 @@ def outside(model: NeuronModel, state, neurons=NEURONS, bias=True):
         mlp = model.mlps[layer]
         index = torch.tensor(indices)
         for projection in (*mlp.in_projections, mlp.out):
-            state[f"{projection.name}.weight"].index_fill_(projection.neuron_axis, index, 0)
+            at = projection.entries(index)
+            state[f"{projection.name}.weight"].index_fill_(projection.neuron_axis, at, 0)
         for projection in mlp.in_projections:
             if bias and projection.bias is not None:
-                state[f"{projection.name}.bias"].index_fill_(0, index, 0)
+                state[f"{projection.name}.bias"].index_fill_(0, projection.entries(index), 0)
     return state
 
 

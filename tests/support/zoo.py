@@ -22,6 +22,8 @@ OPT_LIKE = {**SIZE, "ffn_dim": INNER, "word_embed_proj_dim": WIDTH, **POSITIONS}
 GEMMA_LIKE = {**LLAMA_LIKE, "head_dim": 8}
 FALCON_LIKE = {**SIZE, "ffn_hidden_size": INNER}
 GRANITE = {"logits_scaling": 3.0, "residual_multiplier": 0.5, "embedding_multiplier": 2.0}
+DEBERTA = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "conv_kernel_size": 3}
+MODERN = {"global_attn_every_n_layers": 2, "local_attention": 4}
 GPT_NEO_SIZE = {"hidden_size": WIDTH, "intermediate_size": INNER, "num_layers": LAYERS}
 GPT_NEO_ATTENTION = {"num_heads": 2, "attention_types": [[["global", "local", "global"], 1]]}
 GPT_NEO_LIKE = {**GPT_NEO_SIZE, **GPT_NEO_ATTENTION, "window_size": 4, **POSITIONS}
@@ -73,15 +75,32 @@ MAKERS = {
     "granite": causal("Granite", llama2, LLAMA_LIKE, **GRANITE),
     "cohere": causal("Cohere", gpt2, LLAMA_LIKE, logit_scale=0.25, use_qk_norm=True),
     "olmo2": causal("Olmo2", gpt2, LLAMA_LIKE),
+    "cohere2": causal("Cohere2", gpt2, LLAMA_LIKE, logit_scale=0.25, head_dim=8, sliding_window=4),
+    "ministral": causal("Ministral", llama2, LLAMA_LIKE, head_dim=8, sliding_window=4),
+    "smollm3": causal("SmolLM3", gpt2, LLAMA_LIKE, no_rope_layers=[1, 0, 1], mlp_bias=True),
+    "stablelm": causal("StableLm", gpt2, LLAMA_LIKE, partial_rotary_factor=0.5),
+    "stablelm_parallel": causal(
+        "StableLm", gpt2, LLAMA_LIKE, partial_rotary_factor=0.5, use_parallel_residual=True
+    ),
+    "olmo": causal("Olmo", gpt2, LLAMA_LIKE, clip_qkv=1.0),
+    "olmo3": causal("Olmo3", gpt2, LLAMA_LIKE, sliding_window=4),
+    "exaone4": causal("Exaone4", gpt2, LLAMA_LIKE, head_dim=8, sliding_window=4),
+    "starcoder2": causal("Starcoder2", gpt2, LLAMA_LIKE),
+    "nemotron": causal("Nemotron", gpt2, LLAMA_LIKE, mlp_bias=True),
+    "phi3": causal("Phi3", llama2, LLAMA_LIKE),
+    "glm": causal("Glm", gpt2, GEMMA_LIKE),
+    "glm4": causal("Glm4", gpt2, GEMMA_LIKE),
     "bert": masked("Bert", bert, USUAL),
     "roberta": masked("Roberta", tok.roberta_tokenizer, USUAL),
     "xlm_roberta": masked("XLMRoberta", tok.xlmr_tokenizer, USUAL),
     "distilbert": masked("DistilBert", bert, DISTILBERT_LIKE),
     "electra": masked("Electra", bert, USUAL, embedding_size=8),
+    "deberta_v2": masked("DebertaV2", bert, USUAL, **DEBERTA),
+    "modernbert": masked("ModernBert", bert, USUAL, mlp_bias=True, norm_bias=True, **MODERN),
 }
 
 NAMES = tuple(MAKERS)
-HEADS = ("gemma2_capped", "granite", "cohere")  # their models scale or cap the logits
+HEADS = ("gemma2_capped", "granite", "cohere", "cohere2")  # their models scale or cap the logits
 
 FACTS = (
     Fact("The capital of Brolland is _X_.", "Marly"),
