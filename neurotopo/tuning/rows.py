@@ -173,12 +173,18 @@ class _TunedForward:
             vars(self.module)["forward"] = self.replaced
         self.is_attached = False
 
+    @property
+    def matrix(self) -> torch.Tensor:
+        """The whole stored matrix, of all parts."""
+        weight: torch.Tensor = self.module.weight  # type: ignore[assignment]
+        return weight
+
     def stamp(self) -> tuple[int, ...]:
         """Return a value that changes exactly when the numbers in the matrix change.
 
         Switching the rows off and on again restores it.
         """
-        weight: torch.Tensor = self.module.weight  # type: ignore[assignment]
+        weight = self.matrix
         own, contents = zip(*(rows.counts for rows in self.parts), strict=True)
         return weight.data_ptr(), weight._version - sum(own), *contents
 
@@ -209,7 +215,7 @@ class _TunedLinear(torch.autograd.Function):
         ctx.x_shape, ctx.x_dtype = x.shape, x.dtype
         if ctx.needs_input_grad[0]:
             # The matrix may change and change back before the backward pass.
-            ctx.matrix, ctx.stamp = tuned.module.weight.detach(), tuned.stamp()
+            ctx.matrix, ctx.stamp = tuned.matrix.detach(), tuned.stamp()
         kept = None
         if any(ctx.needs_input_grad[2::2]):
             kept = x.reshape(-1, x.shape[-1])

@@ -443,14 +443,12 @@ def test_a_decoder_made_of_bert_is_refused():
 
 
 def test_a_family_can_be_registered():
-    config = transformers.StableLmConfig(
-        **zoo.LLAMA_LIKE, vocab_size=400, partial_rotary_factor=0.5
-    )
-    hf_model = transformers.StableLmForCausalLM(config).eval()
+    config = transformers.HeliumConfig(**zoo.GEMMA_LIKE, vocab_size=400)
+    hf_model = transformers.HeliumForCausalLM(config).eval()
     tokenizer = zoo.shared("gpt2").tokenizer
     row = Family(
-        "StableLM",
-        ("stablelm",),
+        "Helium",
+        ("helium",),
         "causal",
         ("model.layers",),
         up="mlp.up_proj",
@@ -458,7 +456,7 @@ def test_a_family_can_be_registered():
         out="mlp.down_proj",
         norm="post_attention_layernorm",
     )
-    with pytest.raises(UnsupportedModelError, match="'stablelm' has no row"):
+    with pytest.raises(UnsupportedModelError, match="'helium' has no row"):
         NeuronModel(hf_model, tokenizer)
     model = NeuronModel(hf_model, tokenizer, family=row)
     expected = by_hand(hf_model, model, zoo.FACTS[0])
