@@ -12,13 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurotopo.models.families import (
-    BUILT_IN,
-    GAINLESS,
-    Family,
-    UnsupportedModelError,
-    family_of,
-)
+from neurotopo.models.families import BUILT_IN, GAINLESS, Family, UnsupportedModelError, family_of
 from neurotopo.models.row_source import RowSource
 from neurotopo.models.tensor_files import opened, read_config, stored_slice, tensor_files
 
@@ -142,7 +136,9 @@ class CheckpointRows(RowSource):
         if parts["up"] is not None:
             self.n_neurons //= 2
         matrices = {
-            name: [_Matrix(key, 1 - axis if name == "out" else axis, parts[name]) for key in of_name]
+            name: [
+                _Matrix(key, 1 - axis if name == "out" else axis, parts[name]) for key in of_name
+            ]
             for name, of_name in keys.items()
         }
         for matrix in (matrix for of_name in matrices.values() for matrix in of_name):
