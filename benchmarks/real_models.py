@@ -130,9 +130,10 @@ def measure(
                 of_model["facts"] = [fact.to_dict() for fact in known]
                 of_model["asked"] = max(wanted.values())
                 save()
-            for number, fact in enumerate(of_model["facts"][: wanted[each]]):
-                if str(number) not in done:
-                    done[str(number)] = MEASURES[each].of(loaded, Fact(**fact))
+            for fields in of_model["facts"][: wanted[each]]:
+                fact = Fact(**fields)
+                if fact.key not in done:
+                    done[fact.key] = MEASURES[each].of(loaded, fact)
                     save()
 
 

@@ -83,7 +83,8 @@ def measure(way: str) -> dict[str, float]:
         parameters = list(lora_like(made, wanted).parameters())
     else:
         share = float(way.split()[1]) / 100
-        parameters = list(NeuronTuner(made, neurons_of(made, share)).parameters())
+        tuner = NeuronTuner(made, neurons_of(made, share))  # kept: deleted, it restores the model
+        parameters = list(tuner.parameters())
     give_memory_back()
     before = resident_mb()
     if not reset_peak():

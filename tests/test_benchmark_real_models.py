@@ -32,7 +32,7 @@ def test_a_measurement_agrees_with_the_slow_way_and_continues(
     found = run(out, *arguments)["models"]["tiny"]  # type: ignore[index]
     assert len(found["facts"]) == 2
     slow = found["measures"]["slow-amig"]["float32"]
-    assert set(slow) == {"0", "1"}
+    assert len(slow) == 2
     assert all(row["difference"] < 1e-5 < row["largest"] for row in slow.values())
     value = found["measures"]["attribution-value"]
     assert set(value) == {"float32", "bfloat16"}

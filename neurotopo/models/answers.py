@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class AnswerRows:
         """Return the queries without the prefix, positions counted from its end."""
         n = len(self.prefix or ())
         return [
-            Query(q.ids[n:], tuple(p - n for p in q.positions), q.targets, q.edits)
+            replace(q, ids=q.ids[n:], positions=tuple(p - n for p in q.positions))
             for q in self.queries
         ]
 
@@ -63,7 +63,7 @@ def answer_rows(
         asked.disjoint.append(set(prefix_free(encoding.answers) if causal else encoding.answers))
         for answer, row in _unedited(encoding):
             for edit in rows:
-                asked.queries.append(Query(row.ids, row.positions, row.targets, edit))
+                asked.queries.append(replace(row, edits=edit))
                 asked.fact.append(number)
                 asked.answer.append(answer)
     if len(encodings) == 1 and isinstance(encodings[0], CausalEncoding):
@@ -87,7 +87,7 @@ def masked_fillings(encoding: MaskedEncoding, answer: tuple[int, ...]) -> Iterat
     for i, token in enumerate(answer):
         masks = (encoding.mask,) * (len(answer) - i)
         ids = (*encoding.before, *answer[:i], *masks, *encoding.after)
-        yield Query(ids, (len(encoding.before) + i,), (token,))
+        yield Query(ids, (len(encoding.before) + i,), (token,), first=i)
 
 
 def reduce_answers(

@@ -17,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from neurotopo.models.edits import LayerEdits, RowEdits
+from neurotopo.models.edit_places import Places
 from neurotopo.models.evaluation import evaluating
 from neurotopo.models.projections import MLP
+from neurotopo.models.row_edits import LayerEdits, RowEdits
 
 __all__ = ["Branches", "EditTree", "adding_layers", "branching"]
 
@@ -54,7 +55,7 @@ class _Branch:
         return hidden.index_select(0, self.parents.to(hidden.device))
 
     @contextmanager
-    def at_entry(self, mlp: MLP, at: torch.Tensor) -> Iterator[None]:
+    def at_entry(self, mlp: MLP, places: Places) -> Iterator[None]:
         """Split the rows before the layer, for any architecture."""
 
         def enter(module: Any, args: Any, kwargs: Any) -> Any:
@@ -66,23 +67,23 @@ class _Branch:
 
         handle = mlp.layer.register_forward_pre_hook(enter, with_kwargs=True)
         try:
-            with self.edits.applied(mlp, at):
+            with self.edits.applied(mlp, places):
                 yield
         finally:
             handle.remove()
 
     @contextmanager
-    def at_exit(self, mlp: MLP, at: torch.Tensor) -> Iterator[None]:
+    def at_exit(self, mlp: MLP, places: Places) -> Iterator[None]:
         """Split the rows after the layer, which adds the output of its MLP to the rest.
 
         The layer runs without the edited neurons; their part is added for every row.
         """
-        neurons, factors = self.edits.value_factors(at)
+        neurons = self.edits.neurons
         held: list[torch.Tensor] = []
 
         def before_out(module: Any, args: Any) -> Any:
             given, index = args[0], neurons.to(args[0].device)
-            held.append(given.index_select(-1, index).reshape(-1, at.shape[1], len(index)))
+            held.append(given.index_select(-1, index).reshape(-1, places.n_tokens, len(index)))
             return (given.index_fill(-1, index, 0.0), *args[1:])
 
         def leave(module: Any, args: Any, output: Any) -> Any:
@@ -92,8 +93,7 @@ class _Branch:
                     "computes its MLP another way."
                 )
             hidden = output[0] if isinstance(output, tuple) else output
-            values = self.split(held.pop(), mlp)
-            values = values * factors.to(values.device, values.dtype)
+            values = self.edits.edit(self.split(held.pop(), mlp), places)
             edited = values @ mlp.out.rows(neurons).to(values.dtype)
             hidden = self.split(hidden, mlp) + edited.to(hidden.device)
             return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
@@ -153,7 +153,7 @@ class EditTree:
 
 @contextmanager
 def branching(
-    mlps: Sequence[MLP], adding: Sequence[bool], branches: Branches, at: torch.Tensor
+    mlps: Sequence[MLP], adding: Sequence[bool], branches: Branches, places: Places
 ) -> Iterator[None]:
     """Make a forward pass of one row return one row for each leaf, within a block.
 
@@ -165,15 +165,15 @@ def branching(
         From :func:`adding_layers`.
     branches : mapping of int to branch
         From :meth:`EditTree.branches`.
-    at : torch.Tensor, shape (1, n_tokens)
-        The positions that predict the answer.
+    places : Places
+        The tokens of the row.
     """
     with ExitStack() as hooks:
         for layer, branch in branches.items():
             mlp = mlps[layer]
             adds = branch.edits.inputs is None and adding[layer]
             split = branch.at_exit if adds and _is_plain(mlp) else branch.at_entry
-            hooks.enter_context(split(mlp, at))
+            hooks.enter_context(split(mlp, places))
         yield
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from numpy.typing import NDArray
 
@@ -18,17 +20,34 @@ POSITIONS = ("last", "answer", "all")
 
 
 def values_of_tokens(settings: PassSettings, ids: tuple[int, ...]) -> torch.Tensor:
-    """Return every neuron's value at every token, shape (n_layers, n_tokens, n_neurons)."""
+    """Return every neuron's value at every token, shape (n_layers, n_tokens, n_neurons).
+
+    The precision is single, or double for a model in double precision.
+    """
     with evaluating(settings.hf_model):
-        return sentence_values(settings, [ids], range(len(ids)))[0].float()
+        return sentence_values(settings, [ids], range(len(ids)))[0]
 
 
 def captured_values(
-    settings: PassSettings, encoding: CausalEncoding | MaskedEncoding, positions: str
-) -> NDArray[np.float32]:
+    settings: PassSettings,
+    encoding: CausalEncoding | MaskedEncoding,
+    positions: str | int | Sequence[int],
+) -> NDArray[Any]:
     """Return the neurons' values for a fact; see :meth:`NeuronModel.activations`."""
+    if not isinstance(positions, str):
+        tokens = [positions] if isinstance(positions, int) else list(positions)
+        of_all = captured_values(settings, encoding, "all")
+        n_tokens = of_all.shape[1]
+        for token in tokens:
+            if not -n_tokens <= token < n_tokens:
+                raise ValueError(f"positions has token {token}; the prompt has {n_tokens} tokens.")
+        return of_all[:, tokens]
     if positions not in POSITIONS:
-        raise ValueError(f"positions must be one of {', '.join(POSITIONS)}, got {positions!r}.")
+        raise ValueError(
+            f"positions must be one of {', '.join(POSITIONS)}, or integers, got {positions!r}."
+        )
+    if positions == "answer" and not encoding.answers:
+        raise ValueError("positions='answer' needs a fact with an answer, not a text.")
     if isinstance(encoding, MaskedEncoding):
         return _masked_values(settings, encoding, positions).numpy()
     if positions == "answer":
@@ -42,7 +61,9 @@ def captured_values(
 def _masked_values(
     settings: PassSettings, encoding: MaskedEncoding, positions: str
 ) -> torch.Tensor:
-    queries = list(masked_fillings(encoding, encoding.answers[0]))
+    # a prompt without an answer has one mask
+    answer = encoding.answers[0] if encoding.answers else (encoding.mask,)
+    queries = list(masked_fillings(encoding, answer))
     first = values_of_tokens(settings, queries[0].ids)
     if positions == "all":
         return first

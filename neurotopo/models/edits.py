@@ -1,30 +1,45 @@
-"""Edits that suppress, enhance or scale neurons, many of them in one batch."""
+"""Edits that suppress, enhance, scale or replace the values of neurons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+import operator
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from neurotopo.models.projections import MLP
 from neurotopo.neurons import NeuronSet
 
-__all__ = ["Edit", "EditRow", "LayerEdits", "RowEdits", "Rows", "as_rows", "rows_of_facts"]
+__all__ = ["Edit", "EditRow", "Rows", "as_rows", "rows_of_facts"]
 
 WHERE = ("values", "weights")
 POSITIONS = ("all", "last")
 
+Value = float | tuple[float, ...] | tuple[tuple[float, ...], ...]
 
-@dataclass(frozen=True)
+
+class ValueSource(Protocol):
+    """Interface of models whose neurons have values; :class:`neurotopo.NeuronModel` has it."""
+
+    def activations(self, fact: Any, positions: Any = "last") -> NDArray[Any]:
+        """Return the values of all neurons at some tokens of a prompt."""
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons in each layer."""
+
+
+@dataclass(frozen=True, repr=False)
 class Edit:
-    """Scale some neurons by a factor.
+    """Scale the values of some neurons, or replace them.
 
     Parameters
     ----------
@@ -32,46 +47,269 @@ class Edit:
     scale : float, default=0.0
         A finite factor: 0 suppresses, 2 enhances, 1 changes nothing.
     where : {"values", "weights"}, default="values"
-        ``"values"`` scales the neurons' values, the input of the out-projection. ``"weights"``
+        ``"values"`` edits the neurons' values, the input of the out-projection. ``"weights"``
         scales all weights of a neuron: its row of the in-projection (both rows in a gated MLP),
         its bias there and its row of the out-projection. With ``scale=0`` both give the same
         model.
-    positions : {"all", "last"}, default="all"
-        Tokens whose values are scaled: all, or only those that predict the answer (the last token
-        of the prompt and the answer's tokens but the last; the mask in masked models). ``"last"``
-        lets a causal model compute the prompt once for any number of edits. With either, edits of
-        one call share the layers before those where they differ. Weights act at all positions.
+    positions : {"all", "last"}, int or sequence of int, default="all"
+        Tokens whose values are edited. ``"all"``: all. ``"last"``: only those that predict the
+        answer (the last token of the prompt and the answer's tokens but the last; the mask in
+        masked models); a causal model then computes the prompt once for any number of edits.
+        Integers: these tokens of the prompt, counted from 0 with its special tokens, or from its
+        end if negative (in masked models, from the end of the sentence). Weights act at all
+        positions.
+    value : float, array-like or mapping, optional
+        Replace the values instead of scaling them, by one number, by one for each neuron, shape
+        (n_neurons,), or by one for each neuron and position, shape (n_neurons, n_positions). An
+        array follows the order of ``neurons``, which for a :class:`~neurotopo.NeuronSet` is that
+        of layer and index; a mapping has a number, or one for each position, for every neuron.
+        The positions are those of ``positions``: for ``"all"`` the tokens of the prompt, first to
+        last; for ``"last"`` the tokens that predict the first token of the answer, the second, and
+        so on, where tokens beyond the last column do not change.
+
+    Notes
+    -----
+    Edits of one call act together, in their order: a factor multiplies what it finds, a value
+    replaces it. The edits of one call share the layers before those where they differ.
 
     Examples
     --------
     >>> from neurotopo import Edit
     >>> Edit([(0, 3), (2, 1)])
     Edit(neurons=NeuronSet([(0, 3), (2, 1)]), scale=0.0, where='values', positions='all')
+    >>> Edit([(0, 3), (2, 1)], value={(2, 1): 0.5, (0, 3): -1.0}, positions="last")
+    Edit(neurons=NeuronSet([(0, 3), (2, 1)]), value=(-1.0, 0.5), positions='last')
     """
 
     neurons: NeuronSet
     scale: float = 0.0
     where: Literal["values", "weights"] = "values"
-    positions: Literal["all", "last"] = "all"
+    positions: Literal["all", "last"] | int | Sequence[int] = "all"
+    value: Any = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.neurons, NeuronSet):
-            object.__setattr__(self, "neurons", NeuronSet(self.neurons))
+        given: Any = self.neurons
+        if not isinstance(given, NeuronSet):
+            if not isinstance(given, np.ndarray | Set):
+                given = list(given)  # an iterator is read once
+            object.__setattr__(self, "neurons", NeuronSet(given))
         if not math.isfinite(self.scale):
             raise ValueError(f"scale must be a finite number, got {self.scale}.")
         if self.where not in WHERE:
             raise ValueError(f"where must be 'values' or 'weights', got {self.where!r}.")
-        if self.positions not in POSITIONS:
-            raise ValueError(f"positions must be 'all' or 'last', got {self.positions!r}.")
-        if self.where == "weights" and self.positions == "last":
+        object.__setattr__(self, "positions", _positions(self.positions))
+        if self.where == "weights" and self.positions != "all":
             raise ValueError(
-                "an edit of weights acts at all positions; positions='last' is for values."
+                "an edit of weights acts at all positions; other positions are for values."
             )
+        if self.value is None:
+            return
+        if self.where == "weights":
+            raise ValueError(
+                "value replaces the values of neurons; where='weights' takes a scale only."
+            )
+        if self.scale != 0:
+            raise ValueError("an edit has a scale or a value, not both.")
+        array = _value_array(self.value, self.neurons, given)
+        if array.ndim == 2 and not isinstance(self.positions, str):
+            n = len(self.positions)  # type: ignore[arg-type]
+            if array.shape[1] != n:
+                raise ValueError(
+                    f"value has {array.shape[1]} columns for {n} positions; a value for each "
+                    "neuron and position has one column per position."
+                )
+        object.__setattr__(self, "value", _frozen(array))
+
+    def __repr__(self) -> str:
+        parts = [f"neurons={self.neurons!r}"]
+        if self.value is None:
+            parts += [f"scale={self.scale!r}", f"where={self.where!r}"]
+        elif np.size(self.value) > 6:
+            parts.append(f"value=<array of shape {np.shape(self.value)}>")
+        else:
+            parts.append(f"value={self.value!r}")
+        return f"Edit({', '.join(parts)}, positions={self.positions!r})"
+
+    @classmethod
+    def from_prompt(
+        cls,
+        model: ValueSource,
+        neurons: Any,
+        prompt: Any,
+        positions: Literal["last", "answer", "all"] | int | Sequence[int] = "last",
+        *,
+        to: int | Sequence[int] | None = None,
+    ) -> Edit:
+        """Replace the values of neurons by those that they have on another prompt.
+
+        Parameters
+        ----------
+        model : NeuronModel
+            The model that reads the other prompt, with the edits of its
+            :meth:`~neurotopo.NeuronModel.edited` blocks.
+        neurons : NeuronSet or iterable of (layer, index)
+        prompt : str or Fact
+            The other prompt.
+        positions : {"last", "answer", "all"}, int or sequence of int, default="last"
+            Tokens of the other prompt. ``"last"``: its last token (the first mask in a masked
+            model), for the last token of the edited prompt. ``"answer"``: the tokens that predict
+            its first answer, for those that predict the answer of the edited prompt. ``"all"``:
+            each token, for the same token of a prompt with as many tokens; another length is an
+            error. Integers: these tokens, as in the parameter ``positions`` of the class.
+        to : int or sequence of int, optional
+            Tokens of the edited prompt, as many as of the other one. None: the same.
+
+        Returns
+        -------
+        Edit
+
+        Examples
+        --------
+        >>> from neurotopo import Edit, Fact
+        >>> from neurotopo.models.examples import random_model
+        >>> model = random_model("gpt2")
+        >>> edit = Edit.from_prompt(model, [(0, 3), (2, 1)], "The capital of Italy is")
+        >>> len(edit.value), edit.positions
+        (2, 'last')
+        >>> fact = Fact("The capital of France is _X_", "Paris")
+        >>> model.answer_probability(fact, edits=[None, edit]).shape
+        (2,)
+        """
+        neurons = neurons if isinstance(neurons, NeuronSet) else NeuronSet(neurons)
+        neurons.check(model.n_layers, model.n_neurons)
+        if not isinstance(positions, str):
+            positions = _positions(positions)
+        all_values = np.asarray(model.activations(prompt, positions), dtype=np.float64)
+        if all_values.ndim == 2:
+            all_values = all_values[:, None]
+        # the indices of layers and neurons broadcast around the slice of positions
+        chosen = all_values[neurons.layers, :, neurons.indices]
+        n_positions = all_values.shape[1]
+        if to is not None:
+            target: Any = _positions(to)
+            if isinstance(target, str) or len(target) != n_positions:
+                raise ValueError(
+                    f"to must have one token for each token of the other prompt, {n_positions}, "
+                    f"got {to!r}."
+                )
+        elif isinstance(positions, str):
+            target = "all" if positions == "all" else "last"
+        else:
+            target = positions
+        return cls(neurons, positions=target, value=chosen)
 
     @property
     def keeps_prefix(self) -> bool:
         """Whether the edit leaves the tokens before those of the answer unchanged."""
         return self.positions == "last" or not len(self.neurons)
+
+    @property
+    def needs_fact(self) -> bool:
+        """Whether the edited positions depend on the prompt."""
+        return self.positions != "all" or self.n_columns is not None
+
+    @property
+    def n_columns(self) -> int | None:
+        """Number of positions with values of their own; None if all have the same."""
+        first = self.value[0] if isinstance(self.value, tuple) and self.value else None
+        return len(first) if isinstance(first, tuple) else None
+
+    @cached_property
+    def columns(self) -> NDArray[np.float64]:
+        """Values, shape (n_neurons, n_columns or 1), in the order of the neurons."""
+        array = np.asarray(self.value, dtype=np.float64)
+        if array.ndim == 0:
+            return np.full((len(self.neurons), 1), float(array))
+        return array if array.ndim == 2 else array[:, None]
+
+
+def _positions(given: Any) -> Any:
+    """Return positions as "all", "last" or a tuple of different integers."""
+    if isinstance(given, str):
+        if given not in POSITIONS:
+            raise ValueError(
+                f"positions must be 'all' or 'last', got {given!r}; tokens of the prompt are "
+                "integers."
+            )
+        return given
+    try:
+        found = tuple(
+            operator.index(each) for each in (given if isinstance(given, Iterable) else (given,))
+        )
+    except TypeError:
+        raise TypeError(f"positions must be 'all', 'last' or integers, got {given!r}.") from None
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"positions must be different tokens, at least one, got {given!r}.")
+    return found
+
+
+def _value_array(value: Any, neurons: NeuronSet, given: Any) -> NDArray[np.float64]:
+    """Return values in the order of the set: one, (n_neurons,) or (n_neurons, n_positions)."""
+    if isinstance(value, Mapping):
+        value, given = _of_mapping(value, neurons), neurons
+    array = _numbers(value)
+    n = len(neurons)
+    if array.ndim > 2 or (array.ndim and len(array) != len(given)):
+        raise ValueError(
+            f"value must be a number, one per neuron, shape ({n},), or one per neuron and "
+            f"position, shape ({n}, n_positions); got shape {array.shape}."
+        )
+    if array.ndim == 2 and not array.shape[1]:
+        raise ValueError(f"value has no positions: its shape is {array.shape}.")
+    if array.ndim and given is not neurons:
+        array = _in_order(array, neurons, given)
+    bad = ~np.isfinite(array)
+    if bad.any():
+        first = tuple(np.argwhere(bad)[0].tolist())
+        where = f" of neuron {neurons[first[0]]}" if first else ""
+        raise ValueError(f"value must be finite; that{where} is {array[first]}.")
+    return array
+
+
+def _in_order(array: NDArray[np.float64], neurons: NeuronSet, given: Any) -> NDArray[np.float64]:
+    """Return rows in the order of the set; ``given`` are the neurons as they were given."""
+    if isinstance(given, Set) and len(given) > 1:
+        raise ValueError(
+            "a set of neurons has no order for an array of values; give a NeuronSet or a list of "
+            "neurons, or value as a mapping."
+        )
+    if len(given) != len(neurons):
+        raise ValueError("a neuron occurs twice, so that an array of values gives it two.")
+    rows = {(int(layer), int(index)): row for row, (layer, index) in enumerate(given)}
+    return array[[rows[neuron] for neuron in neurons]]
+
+
+def _of_mapping(value: Mapping[Any, Any], neurons: NeuronSet) -> list[Any]:
+    """Return the entries of a mapping in the order of the neurons."""
+    keys = {(int(layer), int(index)): entry for (layer, index), entry in value.items()}
+    missing = [neuron for neuron in neurons if neuron not in keys]
+    extra = [key for key in keys if key not in neurons]
+    if missing or extra:
+        what = f"has no entry for neuron {missing[0]}" if missing else f"has {extra[0]}"
+        raise ValueError(f"value {what}; a mapping has one entry for each neuron of the edit.")
+    return [keys[neuron] for neuron in neurons]
+
+
+def _numbers(value: ArrayLike) -> NDArray[np.float64]:
+    if hasattr(value, "detach"):  # a tensor; NumPy has no bfloat16
+        tensor: Any = value.detach().cpu()
+        value = (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError("value must have equally many numbers for each neuron.") from None
+    if array.dtype.kind not in "iuf" and array.size:
+        kind = {"c": "complex numbers", "b": "booleans"}.get(array.dtype.kind, f"{array.dtype}")
+        raise TypeError(f"value must be real numbers, got {kind}.")
+    return array.astype(np.float64)
+
+
+def _frozen(array: NDArray[np.float64]) -> Value:
+    """Return an array as nested tuples, which are hashable."""
+    found: Any = array.tolist()
+    if array.ndim == 2:
+        return tuple(map(tuple, found))
+    return tuple(found) if array.ndim else float(found)
 
 
 EditRow = tuple[Edit, ...]
@@ -104,210 +342,3 @@ def rows_of_facts(edits: Rows, n_facts: int, n_layers: int, n_neurons: int) -> l
     if len(rows) != n_facts:
         raise ValueError(f"edits must hold one entry per fact: {n_facts}, got {len(rows)}.")
     return rows
-
-
-@dataclass(frozen=True)
-class _Touched:
-    """All edited neurons in flat arrays: row, neuron and factor."""
-
-    row: NDArray[np.intp]
-    layer: NDArray[np.intp]
-    index: NDArray[np.intp]
-    scale: NDArray[np.float64]
-
-    @classmethod
-    def by(cls, rows: Sequence[EditRow], wanted: Callable[[Edit], bool]) -> _Touched:
-        held = [(number, e) for number, row in enumerate(rows) for e in row if wanted(e)]
-        sizes = [len(e.neurons) for _, e in held]
-        nothing = [np.empty(0, dtype=np.intp)]
-        return cls(
-            np.repeat(np.array([number for number, _ in held], dtype=np.intp), sizes),
-            np.concatenate([e.neurons.layers for _, e in held] or nothing),
-            np.concatenate([e.neurons.indices for _, e in held] or nothing),
-            np.repeat(np.array([e.scale for _, e in held]), sizes),
-        )
-
-    def factors(self, n_rows: int) -> dict[int, _Factors]:
-        """Return the factors of every edited layer."""
-        if not len(self.layer):
-            return {}
-        order = np.argsort(self.layer, kind="stable")
-        layers, first = np.unique(self.layer[order], return_index=True)
-        result = {}
-        for layer, at in zip(layers.tolist(), np.split(order, first[1:]), strict=True):
-            neurons, column = np.unique(self.index[at], return_inverse=True)
-            factors = np.ones((n_rows, len(neurons)))
-            np.multiply.at(factors, (self.row[at], column), self.scale[at])
-            result[layer] = _Factors(torch.from_numpy(neurons), torch.from_numpy(factors))
-        return result
-
-
-@dataclass(frozen=True)
-class _Factors:
-    """Factors of one projection: rows of edits times edited neurons."""
-
-    neurons: torch.Tensor  # (c,)
-    factors: torch.Tensor  # (n_rows, c), float64
-
-    def select(self, rows: torch.Tensor) -> _Factors:
-        return _Factors(self.neurons, self.factors[rows])
-
-    def on(self, x: torch.Tensor) -> _Factors:
-        return _Factors(self.neurons.to(x.device), self.factors.to(x.device, x.dtype))
-
-    def scale(self, x: torch.Tensor, where: torch.Tensor | None = None) -> torch.Tensor:
-        """Return ``x``, shape (n_rows, n_tokens, n_neurons), scaled; ``where``: (rows, tokens)."""
-        local = self.on(x)
-        factors = local.factors[:, None, :]
-        if where is not None:
-            factors = torch.where(where.to(x.device)[:, :, None], factors, torch.ones_like(factors))
-        return x.index_copy(-1, local.neurons, x.index_select(-1, local.neurons) * factors)
-
-
-@dataclass(frozen=True)
-class LayerEdits:
-    """The edits of one layer for the rows of a batch.
-
-    Attributes
-    ----------
-    values, last, inputs : factors or None
-        Of values at all positions, of values at the positions that predict the answer, and of
-        in-rows with their biases.
-    """
-
-    values: _Factors | None
-    last: _Factors | None
-    inputs: _Factors | None
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return next(len(part.factors) for part in self._parts() if part is not None)
-
-    def _parts(self) -> tuple[_Factors | None, ...]:
-        return self.values, self.last, self.inputs
-
-    def select(self, rows: torch.Tensor) -> LayerEdits:
-        """Return the edits of some rows, in the given order, with repetitions."""
-        return LayerEdits(*(f.select(rows) if f is not None else None for f in self._parts()))
-
-    def kinds(self) -> NDArray[np.intp]:
-        """Return a number for each row, equal for rows with equal edits, (n_rows,)."""
-        factors = [f.factors.numpy() for f in self._parts() if f is not None]
-        return np.unique(np.hstack(factors), axis=0, return_inverse=True)[1].reshape(-1)
-
-    def value_factors(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the neurons whose values are scaled, and their factors.
-
-        ``at`` is that of :meth:`applied`. The factors have shape (n_rows, n_tokens or 1,
-        n_neurons).
-        """
-        parts = [f for f in (self.values, self.last) if f is not None]
-        neurons = torch.unique(torch.cat([part.neurons for part in parts]))
-        factors = torch.ones(self.n_rows, 1, len(neurons), dtype=torch.float64)
-        if self.values is not None:
-            factors[:, :, torch.searchsorted(neurons, self.values.neurons)] *= self.values.factors[
-                :, None
-            ]
-        if self.last is not None:
-            factors = factors.repeat(1, at.shape[1], 1)
-            column = torch.searchsorted(neurons, self.last.neurons)
-            last = torch.where(at[:, :, None], self.last.factors[:, None], 1.0)
-            factors[:, :, column] *= last
-        return neurons, factors
-
-    @contextmanager
-    def applied(self, mlp: MLP, at: torch.Tensor) -> Iterator[None]:
-        """Apply the edits to the forward passes of a block, by hooks.
-
-        ``at``, (n_rows or 1, n_tokens), marks the positions that predict the answer, for
-        ``positions="last"``.
-        """
-        n_tokens, n_calls = at.shape[1], 0
-
-        def before_out(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-            nonlocal n_calls
-            n_calls += 1
-            # some families flatten rows and tokens into one axis
-            x = args[0].reshape(-1, n_tokens, args[0].shape[-1])
-            if self.values is not None:
-                x = self.values.scale(x)
-            if self.last is not None:
-                x = self.last.scale(x, at)
-            return (x.reshape(args[0].shape), *args[1:])
-
-        def after_in(
-            inputs: _Factors, module: torch.nn.Module, args: tuple[Any, ...], output: Any
-        ) -> Any:
-            x = output.reshape(-1, n_tokens, output.shape[-1])
-            return inputs.scale(x).reshape(output.shape)
-
-        with ExitStack() as hooks:
-            handle = mlp.out.module.register_forward_pre_hook(before_out)
-            hooks.callback(handle.remove)
-            if self.inputs is not None:
-                for projection in mlp.in_projections:
-                    entries = projection.entries(self.inputs.neurons)
-                    inputs = _Factors(entries, self.inputs.factors)
-                    handle = projection.module.register_forward_hook(partial(after_in, inputs))
-                    hooks.callback(handle.remove)
-            yield
-        if not n_calls:
-            raise RuntimeError(
-                f"{mlp.out.name} was never called, so the edits of its layer had no effect: the "
-                "model computes its MLP another way."
-            )
-
-
-class RowEdits:
-    """One combination of edits for every row of a batch, applied by hooks in a forward pass.
-
-    Edits of weights scale values as well: scaling a neuron's row and bias of the linear
-    in-projection scales its output, and scaling its row of the out-projection scales its value. So
-    rows of one batch may differ in their weights.
-
-    Parameters
-    ----------
-    rows : sequence of tuple of Edit
-        The edits of each row. Factors on the same neuron multiply.
-
-    Attributes
-    ----------
-    layers : dict of int to LayerEdits
-        The edits of each edited layer, in ascending order.
-    """
-
-    def __init__(self, rows: Sequence[EditRow]) -> None:
-        self.n_rows = len(rows)
-        values, last, inputs = (
-            _Touched.by(rows, wanted).factors(len(rows))
-            for wanted in (
-                lambda e: e.positions == "all",
-                lambda e: e.positions == "last",
-                lambda e: e.where == "weights",
-            )
-        )
-        self.layers = {
-            layer: LayerEdits(values.get(layer), last.get(layer), inputs.get(layer))
-            for layer in sorted({*values, *last})
-        }
-
-    def select(self, rows: Iterable[int]) -> RowEdits:
-        """Return the edits of some rows, in the given order, with repetitions."""
-        index = torch.as_tensor(list(rows), dtype=torch.long)
-        chosen = RowEdits([])
-        chosen.n_rows = len(index)
-        chosen.layers = {layer: edits.select(index) for layer, edits in self.layers.items()}
-        return chosen
-
-    @contextmanager
-    def applied(self, mlps: Sequence[MLP], at: torch.Tensor) -> Iterator[None]:
-        """Apply the edits to the forward passes of a block, by hooks.
-
-        ``at``, (n_rows, n_tokens), marks the positions that predict the answer, for
-        ``positions="last"``.
-        """
-        with ExitStack() as blocks:
-            for layer, edits in self.layers.items():
-                blocks.enter_context(edits.applied(mlps[layer], at))
-            yield

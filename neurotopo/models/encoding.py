@@ -73,7 +73,8 @@ class MaskedEncoding:
     @property
     def n_prompt(self) -> int:
         """Number of tokens of the prompt with the masks of the first answer."""
-        return len(self.before) + len(self.answers[0]) + len(self.after)
+        n_masks = len(self.answers[0]) if self.answers else 1
+        return len(self.before) + n_masks + len(self.after)
 
     @property
     def n_tokens(self) -> int:

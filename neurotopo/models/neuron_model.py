@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 
 from neurotopo.models.answers import AnswerRows, answer_rows, reduce_answers
 from neurotopo.models.capture import captured_values
-from neurotopo.models.edits import Edit, EditRow, RowEdits, Rows, as_rows, rows_of_facts
+from neurotopo.models.edit_places import check_places
+from neurotopo.models.edits import Edit, EditRow, Rows, as_rows, rows_of_facts
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, encode_causal, encode_masked
 from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.families import Family, UnsupportedModelError, family_of
 from neurotopo.models.passes import PassSettings, log_probabilities
 from neurotopo.models.projections import MLP, Projection, find_mlps
 from neurotopo.models.prompts import FactLike
+from neurotopo.models.row_edits import RowEdits
 from neurotopo.models.row_source import RowSource
 from neurotopo.models.standing_edits import StandingEdits
 
@@ -187,25 +190,34 @@ class NeuronModel(RowSource):
             )
 
     def activations(
-        self, fact: FactLike, positions: Literal["last", "answer", "all"] = "last"
-    ) -> NDArray[np.float32]:
+        self,
+        fact: FactLike | str,
+        positions: Literal["last", "answer", "all"] | int | Sequence[int] = "last",
+    ) -> NDArray[Any]:
         """Return the values of all neurons.
 
         Parameters
         ----------
-        fact : Fact
-        positions : {"last", "answer", "all"}, default="last"
+        fact : Fact or str
+            A fact, or a prompt alone.
+        positions : {"last", "answer", "all"}, int or sequence of int, default="last"
             ``"last"``: where the answer's first token is predicted, the last token of the prompt
             or the first mask. ``"answer"``: where each token of the first answer is predicted,
-            given the tokens before it. ``"all"``: every token of the prompt.
+            given the tokens before it. ``"all"``: every token of the prompt. Integers: these
+            tokens of the prompt, counted from 0 with its special tokens, or from its end if
+            negative.
 
         Returns
         -------
         ndarray of float32, shape (n_layers, n_neurons)
-            For ``"answer"`` and ``"all"`` (n_layers, n_positions, n_neurons).
+            Float64 for a model in double precision. Except for ``"last"`` the shape is
+            (n_layers, n_positions, n_neurons).
         """
+        if isinstance(fact, str):
+            fact = _Prompt(fact)
         encoding = self.encode(fact)
-        self.check_length(fact, encoding.n_tokens if positions == "answer" else encoding.n_prompt)
+        n_tokens = encoding.n_tokens if positions == "answer" and fact.answers else None
+        self.check_length(fact, n_tokens or encoding.n_prompt)
         return captured_values(self.pass_settings(), encoding, positions)
 
     def answer_probability(
@@ -241,6 +253,8 @@ class NeuronModel(RowSource):
         """
         rows, single = self._edit_rows(edits)
         encoding = self.encode(fact)
+        for row in rows:
+            check_places(row, fact, lambda _: encoding)
         asked = self._answer_rows([encoding], [range(len(rows))], [fact])
         queries, prefix = asked.queries, None
         if asked.prefix is not None and all(e.keeps_prefix for row in rows for e in row):
@@ -294,6 +308,8 @@ class NeuronModel(RowSource):
         edits = [None] * len(facts) if edits is None else edits
         rows = rows_of_facts(edits, len(facts), self.n_layers, self.n_neurons)
         encodings = [self.encode(fact) for fact in facts]
+        for row, fact, encoding in zip(rows, facts, encodings, strict=True):
+            check_places(row, fact, lambda _, found=encoding: found)  # type: ignore[misc]
         asked = self._answer_rows(encodings, [range(i, i + 1) for i in range(len(facts))], facts)
         values = log_probabilities(self.pass_settings(), asked.queries, _plan(rows))
         result = reduce_answers(asked, values, reduce, n_rows=len(rows))
@@ -360,6 +376,18 @@ class NeuronModel(RowSource):
         if settings != self._settings:  # equal settings keep their cached properties
             self._settings = settings
         return self._settings
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """A prompt without answers, encoded as a fact."""
+
+    prompt: str
+    answers: Sequence[str] = ()
+    relation: str | None = None
+    id: str | None = None
+    subject: str | None = None
+    language: str = "en"
 
 
 def _plan(rows: Sequence[EditRow]) -> RowEdits | None:

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from neurotopo.models.answer_head import is_plain, plain_head
 from neurotopo.models.branching import EditTree, adding_layers, branching
-from neurotopo.models.edits import RowEdits
+from neurotopo.models.edit_places import Places
 from neurotopo.models.evaluation import evaluating, upcast_half
 from neurotopo.models.projections import MLP
+from neurotopo.models.row_edits import RowEdits
 from neurotopo.models.shared_keys import growing
 
 __all__ = ["PassSettings", "Query", "for_rows", "log_probabilities", "padded", "prefix_cache"]
@@ -47,12 +48,15 @@ class Query:
         ``targets[i]`` is predicted by the output at ``positions[i]``.
     edits : int
         Row of the edits that apply.
+    first : int
+        Number of the answer's token that is predicted at the first position.
     """
 
     ids: tuple[int, ...]
     positions: tuple[int, ...]
     targets: tuple[int, ...]
     edits: int = 0
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ def _texts(queries: Sequence[Query]) -> list[list[int]]:
     """Return the queries of equal tokens and positions that share a pass."""
     texts: dict[Any, list[int]] = {}
     for i, query in enumerate(queries):
-        texts.setdefault((query.ids, query.positions), []).append(i)
+        texts.setdefault((query.ids, query.positions, query.first), []).append(i)
     least = 2 if len(texts) == 1 else _LEAST_ROWS
     return [text for text in texts.values() if len(text) >= least]
 
@@ -179,18 +183,19 @@ def _of_one_text(
 ) -> NDArray[np.float64]:
     """Return the log-probabilities of queries of equal tokens and positions."""
     tree = EditTree(edits, [query.edits for query in queries])
-    ids, mask, at = padded(queries[:1], settings.pad)
+    ids, mask, places = padded(settings, queries[:1])
     n_past = 0 if cache is None else cache.get_seq_length()
     size = settings.batch_size or max(
-        1, _budget(settings.device) // _row_bytes(settings, len(ids[0]), n_past, int(at.sum()))
+        1,
+        _budget(settings.device) // _row_bytes(settings, len(ids[0]), n_past, int(places.at.sum())),
     )
     result = np.empty(len(queries))
     for start in range(0, tree.n_leaves, size):
         leaves = range(start, min(start + size, tree.n_leaves))
         shared = None if cache is None else growing(cache)
-        arguments, first = _arguments(settings, ids, mask, at, shared)
+        arguments, first = _arguments(settings, ids, mask, places.at, shared)
         branches = tree.branches(leaves)
-        with branching(settings.mlps, settings.adding_layers, branches, at):
+        with branching(settings.mlps, settings.adding_layers, branches, places):
             logits = settings.hf_model(**arguments).logits
         here = np.flatnonzero((tree.leaf >= leaves.start) & (tree.leaf < leaves.stop))
         rows = [queries[i] for i in here.tolist()]
@@ -202,11 +207,11 @@ def _of_one_text(
 def _forward(
     settings: PassSettings, rows: Sequence[Query], edits: RowEdits | None, cache: Any
 ) -> NDArray[np.float64]:
-    ids, mask, at = padded(rows, settings.pad)
+    ids, mask, places = padded(settings, rows)
     shared = None if cache is None else for_rows(cache, len(rows))
-    arguments, first = _arguments(settings, ids, mask, at, shared)
+    arguments, first = _arguments(settings, ids, mask, places.at, shared)
     of_rows = None if edits is None else edits.select(row.edits for row in rows)
-    with nullcontext() if of_rows is None else of_rows.applied(settings.mlps, at):
+    with nullcontext() if of_rows is None else of_rows.applied(settings.mlps, places):
         logits = settings.hf_model(**arguments).logits
     return _target_log_probabilities(logits, rows, first, range(len(rows)))
 
@@ -245,17 +250,20 @@ def _target_log_probabilities(
     return np.bincount(number, weights=log_p, minlength=len(rows)).astype(np.float64)
 
 
-def padded(rows: Sequence[Query], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return tokens, attention mask and the positions that predict targets, (n_rows, n_tokens)."""
+def padded(
+    settings: PassSettings, rows: Sequence[Query]
+) -> tuple[torch.Tensor, torch.Tensor, Places]:
+    """Return tokens and attention mask, (n_rows, n_tokens), and the places of edits."""
     shape = (len(rows), max(len(row.ids) for row in rows))
-    ids = torch.full(shape, pad, dtype=torch.long)
+    ids = torch.full(shape, settings.pad, dtype=torch.long)
     mask = torch.zeros(shape, dtype=torch.long)
-    at = torch.zeros(shape, dtype=torch.bool)
+    answer = torch.full(shape, -1)
     for i, row in enumerate(rows):
         ids[i, : len(row.ids)] = torch.tensor(row.ids)
         mask[i, : len(row.ids)] = 1
-        at[i, list(row.positions)] = True
-    return ids, mask, at
+        answer[i, list(row.positions)] = row.first + torch.arange(len(row.positions))
+    end = [row.positions[0] + 1 if settings.causal else len(row.ids) for row in rows]
+    return ids, mask, Places(answer, torch.tensor(end))
 
 
 def for_rows(cache: Any, n_rows: int) -> Any:

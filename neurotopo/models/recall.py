@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from neurotopo.models.answers import masked_fillings
-from neurotopo.models.edits import RowEdits, Rows, rows_of_facts
+from neurotopo.models.edit_places import check_places
+from neurotopo.models.edits import Rows, rows_of_facts
 from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.evaluation import evaluating
 from neurotopo.models.passes import Query, padded
+from neurotopo.models.row_edits import RowEdits
 
 if TYPE_CHECKING:
     from neurotopo.knowledge.facts import Fact
@@ -130,6 +132,8 @@ def _queries(
 
 def _plan(model: NeuronModel, facts: Sequence[Fact], edits: Rows) -> RowEdits | None:
     rows = rows_of_facts(edits, len(facts), model.n_layers, model.n_neurons)
+    for row, fact in zip(rows, facts, strict=True):
+        check_places(row, fact, model.encode)
     return RowEdits(rows) if any(rows) else None
 
 
@@ -150,9 +154,9 @@ def _all_correct(
 def _correct(settings: Any, queries: Sequence[Query], edits: RowEdits | None) -> list[bool]:
     model = settings.hf_model
     device = model.get_input_embeddings().weight.device
-    ids, attention, at = padded(queries, settings.pad)
+    ids, attention, places = padded(settings, queries)
     chosen = None if edits is None else edits.select(query.edits for query in queries)
-    with nullcontext() if chosen is None else chosen.applied(settings.mlps, at):
+    with nullcontext() if chosen is None else chosen.applied(settings.mlps, places):
         logits = model(input_ids=ids.to(device), attention_mask=attention.to(device)).logits
     best = logits.argmax(-1)
     return [

@@ -11,6 +11,7 @@ import torch
 
 from neurotopo.models.edits import Edit
 from neurotopo.models.projections import MLP, Projection
+from neurotopo.models.row_edits import cast_values
 
 __all__ = ["StandingEdits"]
 
@@ -76,9 +77,12 @@ class StandingEdits:
     def holding(self, edits: Sequence[Edit]) -> Iterator[None]:
         """Apply edits until the block ends."""
         for edit in edits:
-            if edit.positions == "last":
+            if edit.needs_fact:
+                what = "a value for each position"
+                if edit.positions != "all":
+                    what = f"positions={edit.positions!r}"
                 raise ValueError(
-                    "an edit with positions='last' needs a fact, so a block of code cannot apply "
+                    f"an edit with {what} needs a fact, so a block of code cannot apply "
                     "it. Pass it to answer_probability(fact, edits=[...])."
                 )
         held = _Held(tuple(edits), tuple(self._hook_values(edits)))
@@ -96,8 +100,11 @@ class StandingEdits:
         for edit in edits:
             if edit.where == "values":
                 for layer, indices in edit.neurons.by_layer().items():
+                    values = None
+                    if edit.value is not None:
+                        values = torch.from_numpy(edit.columns[edit.neurons.layers == layer, 0])
                     module = self._mlps[layer].out.module
-                    yield module.register_forward_pre_hook(_scaler(indices, edit.scale))
+                    yield module.register_forward_pre_hook(_editor(indices, edit.scale, values))
 
     def _rewrite(self) -> None:
         """Apply the active edits to the original weights."""
@@ -156,13 +163,15 @@ def _editable(projection: Projection) -> torch.Tensor:
     return projection.weight
 
 
-def _scaler(indices: Any, scale: float) -> Any:
+def _editor(indices: Any, scale: float, values: torch.Tensor | None) -> Any:
+    """Return a hook that scales the values of some neurons, or replaces them."""
     neurons = torch.tensor(indices)
 
     def hook(module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         x = args[0]
         local = neurons.to(x.device)
-        scaled = x.index_copy(-1, local, x.index_select(-1, local) * scale)
-        return (scaled, *args[1:])
+        found = x.index_select(-1, local)
+        found = found * scale if values is None else cast_values(values, x).expand_as(found)
+        return (x.index_copy(-1, local, found), *args[1:])
 
     return hook

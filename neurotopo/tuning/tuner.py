@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +33,8 @@ class NeuronTuner:
     Parameters
     ----------
     model : NeuronModel
-        The model. Its other parameters are frozen until :meth:`remove` or :meth:`merge`.
+        The model. Its other parameters are frozen until :meth:`remove` or :meth:`merge`. A tuner
+        that is deleted before restores the model, and its rows are lost, with a warning.
     neurons : NeuronSet or iterable of (layer, index)
         The neurons, at least one.
     bias : bool, default=True
@@ -87,7 +90,7 @@ class NeuronTuner:
         self._tuned = TunedNeurons(model.mlps, self.neurons, bias=bias)
         self._base: Fingerprint | None = None
         self._state: Literal["attached", "merged", "removed"] = "attached"
-        self._attachment = Attachment(model.hf_model, self._tuned)
+        self._attach()
 
     def __repr__(self) -> str:
         state = self._state
@@ -101,6 +104,12 @@ class NeuronTuner:
         """Remove the tuner, unless it was merged."""
         if self._state == "attached":
             self.remove()
+
+    def _attach(self) -> None:
+        self._attachment = Attachment(self.model.hf_model, self._tuned)
+        # a tuner that is deleted while attached restores the model
+        self._finalizer = weakref.finalize(self, _restore, self._attachment, self._tuned)
+        self._finalizer.atexit = False
 
     # Parameters
 
@@ -210,14 +219,14 @@ class NeuronTuner:
         """Leave the trained rows in the model and remove everything else."""
         self._check_attached("be merged")
         self._tuned.sync(active=True)
-        self._attachment.detach()
+        self._detach()
         self._state = "merged"
 
     def unmerge(self) -> None:
         """Attach the tuner again, as it was before :meth:`merge`."""
         if self._state != "merged":
             raise RuntimeError("the tuner is not merged, so it cannot be unmerged.")
-        self._attachment = Attachment(self.model.hf_model, self._tuned)
+        self._attach()
         self._state = "attached"
 
     def remove(self) -> None:
@@ -228,8 +237,12 @@ class NeuronTuner:
             check_free(self.model.hf_model)
         self._tuned.sync(active=False)
         if self._state == "attached":
-            self._attachment.detach()
+            self._detach()
         self._state = "removed"
+
+    def _detach(self) -> None:
+        self._finalizer.detach()
+        self._attachment.detach()
 
     def _check_attached(self, what: str) -> None:
         if self._state == "merged":
@@ -339,3 +352,17 @@ class NeuronTuner:
                 if active:
                     self._tuned.sync(active=True)
         return self._base
+
+
+def _restore(attachment: Attachment, tuned: TunedNeurons) -> None:
+    """Restore the model of a tuner that was deleted while attached."""
+    try:
+        tuned.sync(active=False)
+    finally:
+        attachment.detach()
+    warnings.warn(
+        "a NeuronTuner was deleted while attached: its model is restored and the trained rows are "
+        "lost. Keep a reference to the tuner, and call merge(), remove() or save().",
+        RuntimeWarning,
+        stacklevel=2,
+    )

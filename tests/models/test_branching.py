@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,10 +12,11 @@ import torch
 
 from neurotopo import Edit, Fact, NeuronModel
 from neurotopo.models.branching import EditTree
-from neurotopo.models.edits import RowEdits
 from neurotopo.models.examples import random_model
 from neurotopo.models.loading import load_model
+from neurotopo.models.row_edits import RowEdits
 from tests.support import zoo
+from tests.support.plain_edits import one_forward
 from tests.support.slow_attribution import sentences_of
 
 FACT = Fact("The capital of France is _X_", "Paris")
@@ -34,51 +35,6 @@ KINDS = (
     {"positions": "last", "scale": 3.0},
     {"where": "weights", "scale": 0.5},
 )
-
-
-def one_forward(model, fact, edits):
-    """The log-probability of the best answer, by plain hooks and a whole forward per answer."""
-
-    def scaled(x, edit, layer, positions):
-        chosen = [i for at, i in edit.neurons if at == layer]
-        x = x.clone()
-        for token in range(len(x)) if edit.positions == "all" else positions:
-            x[token, chosen] *= edit.scale
-        return x
-
-    def log_p(ids, positions, targets):
-        def before_out(module, args, layer):
-            x = args[0].reshape(len(ids), -1)
-            for edit in edits:
-                x = scaled(x, edit, layer, positions)
-            return (x.reshape(args[0].shape), *args[1:])
-
-        def after_in(module, args, output, layer, projection):
-            output = output.clone()
-            x = projection.output(output.reshape(len(ids), -1))
-            for edit in edits:
-                if edit.where == "weights":
-                    x[:] = scaled(x, edit, layer, positions)
-            return output
-
-        with ExitStack() as hooks, torch.no_grad():
-            for layer, mlp in enumerate(model.mlps):
-                handle = mlp.out.module.register_forward_pre_hook(
-                    lambda m, a, layer=layer: before_out(m, a, layer)
-                )
-                hooks.callback(handle.remove)
-                for projection in mlp.in_projections:
-                    handle = projection.module.register_forward_hook(
-                        lambda m, a, o, layer=layer, p=projection: after_in(m, a, o, layer, p)
-                    )
-                    hooks.callback(handle.remove)
-            logits = model.hf_model(input_ids=torch.tensor([ids])).logits[0, positions]
-        return float(logits.double().log_softmax(1)[range(len(targets)), targets].sum())
-
-    return max(
-        sum(log_p(*row[:3]) for row in sentences_of(model, fact, answer, False))
-        for answer in model.encode(fact).answers
-    )
 
 
 @contextmanager

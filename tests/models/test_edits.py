@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo import Edit, Fact, NeuronModel, NeuronSet
-from neurotopo.models.edits import RowEdits
 from neurotopo.models.examples import random_model
+from neurotopo.models.row_edits import RowEdits
 from tests.support import zoo
 
 FACT = Fact("The capital of France is _X_.", ("Paris", "Rome"))
@@ -163,7 +163,7 @@ def test_row_edits_can_be_selected(n_rows):
     rows = [(Edit([(0, i)], float(i)),) for i in range(n_rows)]
     chosen = RowEdits(rows).select([n_rows - 1, 0, 0])
     assert chosen.n_rows == 3
-    factors = chosen.layers[0].values.factors
+    factors = chosen.layers[0].steps[0].scale
     assert factors.shape == (3, n_rows)
     assert factors[0, -1] == n_rows - 1
     assert torch.equal(factors[1], factors[2])

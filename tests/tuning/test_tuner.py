@@ -153,11 +153,49 @@ def test_a_forward_of_the_module_that_was_replaced_before_comes_back():
 def test_a_dropped_model_leaves_no_hook():
     gc.collect()
     hooks = len(torch_optimizer._global_optimizer_post_hooks)
-    tuner = NeuronTuner(small(), NEURONS)
+    held = [NeuronTuner(small(), NEURONS)]
     assert len(torch_optimizer._global_optimizer_post_hooks) == hooks + 1
-    del tuner
+    with pytest.warns(RuntimeWarning, match="was deleted while attached"):
+        held.clear()
     gc.collect()
     assert len(torch_optimizer._global_optimizer_post_hooks) == hooks
+
+
+def hooks_of(model):
+    kinds = [name for name in vars(torch.nn.Module()) if "hooks" in name]
+    return [len(getattr(m, kind) or ()) for m in model.hf_model.modules() for kind in kinds]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_dropped_tuner_restores_its_model(enabled):
+    model = small("llama")
+    model.hf_model.lm_head.weight.requires_grad_(False)
+    flags = [p.requires_grad for p in model.hf_model.parameters()]
+    before, hooks = bits(model), hooks_of(model)
+    held = [NeuronTuner(model, NEURONS)]
+    train(model, held[0].parameters(), 2)
+    if not enabled:
+        held[0].disable()
+    assert hooks_of(model) != hooks
+    with pytest.warns(RuntimeWarning, match="its model is restored and the trained rows are lost"):
+        held.clear()
+    assert same_bits(bits(model), before)
+    assert hooks_of(model) == hooks
+    assert [p.requires_grad for p in model.hf_model.parameters()] == flags
+    with NeuronTuner(model, NEURONS):
+        pass  # the model is free again
+
+
+@pytest.mark.parametrize("end", ["merge", "remove"])
+def test_a_tuner_that_ended_is_dropped_in_silence(end):
+    model = small()
+    tuner = NeuronTuner(model, NEURONS)
+    train(model, tuner.parameters(), 1)
+    getattr(tuner, end)()
+    kept = bits(model)
+    del tuner
+    gc.collect()
+    assert same_bits(bits(model), kept)
 
 
 # What others see of the rows
