@@ -60,6 +60,29 @@ def values(hf_model: Any, ids: Sequence[int], answer: Sequence[int]) -> list[tor
     return [caught[layer] for layer in range(n_layers)]
 
 
+def replaced(
+    neurons: Sequence[tuple[int, int]],
+    tokens: Sequence[int],
+    new: Callable[[torch.Tensor, int, int], torch.Tensor | float],
+) -> dict[int, Change]:
+    """Return changes of some neurons at some tokens.
+
+    ``new`` takes a value, the number of its neuron and the number of its token.
+    """
+
+    def change_of(layer: int) -> Change:
+        def change(x: torch.Tensor) -> torch.Tensor:
+            x = x.clone()
+            for row, (at, index) in enumerate(neurons):
+                for column, token in enumerate(tokens if at == layer else ()):
+                    x[token, index] = new(x[token, index], row, column)
+            return x
+
+        return change
+
+    return {layer: change_of(layer) for layer in {layer for layer, _ in neurons}}
+
+
 def amig(
     hf_model: Any,
     ids: Sequence[int],
@@ -67,8 +90,9 @@ def amig(
     special: set[int],
     replacement: int,
     steps: int,
+    layers: Sequence[int],
 ) -> torch.Tensor:
-    """Return the scores of all neurons, (n_layers, n_neurons).
+    """Return the scores of all neurons of some layers, (n_layers, n_neurons).
 
     Integrated gradients of the answer's probability by the right-hand rule. The path of a layer
     starts at the mean of its values over the sentences with one token of the prompt replaced.
@@ -81,7 +105,8 @@ def amig(
         if token not in special
     ]
     scores = []
-    for layer, end in enumerate(ends):
+    for layer in layers:
+        end = ends[layer]
         start = torch.stack([row[layer][at] for row in rows]).mean(dim=0)
         change = end[at] - start
         total = torch.zeros(end.shape[1], dtype=torch.float64)

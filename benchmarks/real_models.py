@@ -29,7 +29,7 @@ from environment import describe_environment
 from real_models_report import table
 
 import neurotopo as nt
-from neurotopo import AMIG, Fact, NeuronModel
+from neurotopo import AMIG, Edit, Fact, NeuronModel, NeuronSet
 from neurotopo._files import atomic_write
 from neurotopo.datasets import load_facts, load_pararel
 from neurotopo.models.recall import recalled
@@ -59,7 +59,11 @@ def attribution_value(model: NeuronModel, fact: Fact) -> dict[str, Any]:
 
 
 def slow_amig(model: NeuronModel, fact: Fact) -> dict[str, Any]:
-    """Compare the scores of AMIG with the formula, by plain hooks and one pass for each point."""
+    """Compare the scores of AMIG with the formula, by plain hooks and one pass for each point.
+
+    In six layers from the first to the last: each layer has its own path.
+    """
+    layers = np.unique(np.linspace(0, model.n_layers - 1, 6).astype(int)).tolist()
     start = time.perf_counter()
     found = AMIG().attribute(model, fact)
     seconds = time.perf_counter() - start
@@ -71,18 +75,76 @@ def slow_amig(model: NeuronModel, fact: Fact) -> dict[str, Any]:
         set(model.tokenizer.all_special_ids),
         model.tokenizer.eos_token_id,
         AMIG().steps,
+        layers,
     ).numpy()
+    slow_seconds = (time.perf_counter() - start) * model.n_layers / len(layers)
     return {
-        "largest": float(np.abs(slow).max()),
-        "difference": float(np.abs(found.scores - slow).max()),
+        "largest": float(np.abs(found.scores).max()),
+        "difference": float(np.abs(found.scores[layers] - slow).max()),
         "seconds": seconds,
-        "slow_seconds": time.perf_counter() - start,
+        "slow_seconds": slow_seconds,
     }
+
+
+def edits(model: NeuronModel, fact: Fact) -> dict[str, Any]:
+    """Compare edits of every kind, in one batch, with plain hooks and one pass for each."""
+    hf_model, encoding = model.hf_model, model.encode(fact)
+    ids = encoding.prompt
+    rng = np.random.default_rng(len(ids))
+    neurons = NeuronSet((n, int(rng.integers(model.n_neurons))) for n in range(model.n_layers))
+    each, table = rng.normal(size=len(neurons)), rng.normal(size=(len(neurons), len(ids)))
+    other = "The largest planet is"
+    other_ids = model.tokenizer(other)["input_ids"]
+    patch = plain_hooks.values(hf_model, other_ids, other_ids[:1])
+    patched = [float(patch[layer][len(other_ids) - 1, index]) for layer, index in neurons]
+    every, last = "all", "last"
+    cases: dict[str, tuple[Edit, Any, Callable[..., Any]]] = {
+        "suppressed": (Edit(neurons), every, lambda x, row, column: 0 * x),
+        "scaled": (Edit(neurons, 2.5, positions="last"), last, lambda x, row, column: 2.5 * x),
+        "number": (Edit(neurons, value=0.5), every, lambda *_: 0.5),
+        "neuron": (Edit(neurons, value=each), every, lambda x, row, column: each[row]),
+        "neuron, last": (
+            Edit(neurons, value=each, positions="last"),
+            last,
+            lambda x, row, column: each[row],
+        ),
+        "position": (
+            Edit(neurons, value=table),
+            range(len(ids)),
+            lambda x, row, column: table[row, column],
+        ),
+        "tokens": (
+            Edit(neurons, value=table[:, :2], positions=(1, -1)),
+            (1, len(ids) - 1),
+            lambda x, row, column: table[row, column],
+        ),
+        "prompt": (
+            Edit.from_prompt(model, neurons, other),
+            (len(ids) - 1,),
+            lambda x, row, column: patched[row],
+        ),
+    }
+    found = model.answer_probability(fact, edits=[edit for edit, *_ in cases.values()], log=True)
+    result: dict[str, Any] = {}
+    for log_p, (name, (_, tokens, new)) in zip(found.tolist(), cases.items(), strict=True):
+        slow = []
+        for answer in encoding.answers:
+            end = len(ids) + len(answer) - 1
+            named = {"all": range(end), "last": range(len(ids) - 1, end)}
+            chosen = named[tokens] if isinstance(tokens, str) else tokens
+            with (
+                torch.no_grad(),
+                plain_hooks.changed(hf_model, plain_hooks.replaced(list(neurons), chosen, new)),
+            ):
+                slow.append(float(plain_hooks.log_probability(hf_model, ids, answer)))
+        result[name] = abs(log_p - max(slow))
+    return result
 
 
 MEASURES = {
     "attribution-value": Measure(attribution_value, 200, ("float32", "bfloat16")),
     "slow-amig": Measure(slow_amig, 5),
+    "edits": Measure(edits, 20),
 }
 
 

@@ -46,6 +46,12 @@ def _slow(rows: Rows) -> list[str]:
     return [*found, f"{ratio.min():.1f} to {ratio.max():.1f}"]
 
 
+def _edits(rows: Rows) -> list[str]:
+    return [f"{_column(rows, kind).max():.1e}" for kind in EDITS]
+
+
+EDITS = ("suppressed", "scaled", "number", "neuron", "neuron, last", "position", "tokens", "prompt")
+
 Section = tuple[str, list[str], Callable[[Rows], list[str]]]
 
 SECTIONS: dict[str, Section] = {
@@ -55,8 +61,14 @@ SECTIONS: dict[str, Section] = {
         _value,
     ),
     "slow-amig": (
-        "Scores of AMIG (20 right-hand points) minus the formula by plain hooks",
+        "Scores of AMIG (20 right-hand points) minus the formula by plain hooks, in six layers",
         ["largest", "relative to the largest score", "times slower"],
         _slow,
+    ),
+    "edits": (
+        "Log-probabilities under edits of a neuron in every layer, minus those by plain hooks: "
+        "largest difference by kind of edit",
+        list(EDITS),
+        _edits,
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,6 +187,9 @@ class Suppressions:
         The neurons of which the sets consist.
     positions, reduce
         As in :class:`~neurotopo.DKNFinder`.
+    value : float, array-like or mapping, optional
+        Values of suppressed neurons instead of 0, a number or one for each of ``neurons`` (for
+        example their means), as in :class:`~neurotopo.Edit`.
 
     Attributes
     ----------
@@ -201,12 +204,22 @@ class Suppressions:
         neurons: NeuronSet,
         positions: Literal["all", "last"] = "all",
         reduce: Literal["best", "sum"] = "best",
+        *,
+        value: Any = None,
     ) -> None:
         self.model = model
         self.fact = fact
         self.neurons = neurons
         self.positions = positions
         self.reduce = reduce
+        self._values: NDArray[np.float64] | None = None
+        if value is not None:
+            from neurotopo.models.edits import Edit
+
+            edit = Edit(neurons, value=value)
+            if edit.needs_fact:
+                raise ValueError("value must be a number, or one number for each neuron.")
+            self._values = edit.columns[:, 0]
         self.n_calls = 0
         self._known: dict[bytes, float] = {}
 
@@ -224,20 +237,27 @@ class Suppressions:
         )
         for start in range(0, len(unknown), _ROWS_PER_CALL):
             part = unknown[start : start + _ROWS_PER_CALL]
-            sets = [self.neurons[row] for _, row in part]
-            values = self._probabilities(sets)
+            values = self._probabilities([row for _, row in part])
             self._known.update(zip((key for key, _ in part), values.tolist(), strict=True))
         return np.array([self._known[key] for key in keys], dtype=np.float64)
 
-    def _probabilities(self, sets: list[NeuronSet]) -> NDArray[np.float64]:
+    def _probabilities(self, rows: list[NDArray[np.bool_]]) -> NDArray[np.float64]:
         from neurotopo.models.edits import Edit
 
-        edits: list[Edit] = [Edit(neurons, positions=self.positions) for neurons in sets]
+        replaced = self._values
+        edits: list[Edit] = [
+            Edit(
+                self.neurons[row],
+                positions=self.positions,
+                value=None if replaced is None else replaced[row],
+            )
+            for row in rows
+        ]
         self.n_calls += 1
         values = self.model.answer_probability(self.fact, edits=edits, reduce=self.reduce)
         values = np.asarray(values, dtype=np.float64)
         if np.isnan(values).any():
-            suppressed = sets[int(np.isnan(values).argmax())]
+            suppressed = self.neurons[rows[int(np.isnan(values).argmax())]]
             raise ValueError(
                 f"{describe_fact(self.fact)}: the probability of the answer with "
                 f"{len(suppressed)} neurons suppressed, {suppressed}, is nan."

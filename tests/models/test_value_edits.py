@@ -11,12 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurotopo import Edit, Fact, NeuronModel, NeuronSet
+from neurotopo import AMIG, Edit, Fact, NeuronModel, NeuronSet
+from neurotopo.knowledge.suppression import Suppressions, subsets
 from neurotopo.models.examples import random_model
 from neurotopo.models.loading import load_model
 from neurotopo.models.recall import recalled
 from tests.support import zoo
 from tests.support.plain_edits import one_forward
+from tests.support.slow_attribution import slow_attribution
 
 FACT = Fact("The capital of France is _X_", "Paris")
 TOLERANCE = 2e-5  # of log-probabilities in single precision
@@ -213,6 +215,63 @@ def test_blocks_replace_values():
     for edit in (Edit(PAIR, value=np.ones((2, 3))), Edit(PAIR, value=1.0, positions=2)):
         with pytest.raises(ValueError, match="needs a fact"), model.edited(edit):
             raise AssertionError
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma2_capped", "bert"])
+def test_attribution_within_a_block(name):
+    """The paths of AMIG run through the edited model; a constant neuron has no score."""
+    model, fact = zoo.shared(name), zoo.FACTS[0]
+    with model.edited(Edit(NEURONS, value=[1.0, -2.0, 0.5, 3.0])):
+        found = AMIG(steps=3).attribute(model, fact)
+        tokenizer = model.tokenizer
+        slow = slow_attribution(
+            model,
+            fact,
+            found.answer,
+            steps=3,
+            baseline="mean",
+            quadrature="right",
+            target="joint",
+            replacement=tokenizer.eos_token_id if model.is_causal else tokenizer.mask_token_id,
+        )
+        assert found.value == pytest.approx(model.answer_probability(fact), rel=1e-4)
+    np.testing.assert_allclose(found.scores, slow, rtol=0, atol=1e-4 * np.abs(slow).max())
+    assert not found.scores[NEURONS.layers, NEURONS.indices].any()
+    assert found.scores.any()
+
+
+def test_a_model_with_an_adapter_and_8_bit_weights():
+    """Edits of values need the input of the out-projection only."""
+    peft = pytest.importorskip("peft")
+    model = random_model("llama")
+    config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    peft.get_peft_model(model.hf_model, config)
+    for mlp in model.mlps[:2]:
+        mlp.out.module.weight.data = mlp.out.module.weight.data.to(torch.float8_e4m3fn)
+        _dequantizing(mlp.out.module)
+    edits = [Edit(NEURONS, value=0.5), Edit(NEURONS, value=[1.0, 2.0, 3.0, 4.0], positions="last")]
+    edits += [Edit.from_prompt(model, NEURONS, "The capital of Italy is", -1), Edit(NEURONS)]
+    found = model.answer_probability(FACT, edits=edits, log=True)
+    expected = [one_forward(model, FACT, [edit]) for edit in edits]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+
+
+def _dequantizing(module):
+    """Replace the forward of a module, as packages of quantisation do."""
+    module.forward = lambda x: torch.nn.functional.linear(x, module.weight.to(x.dtype))
+
+
+def test_sets_suppressed_to_other_values():
+    """Every set has the values of its own neurons, in a curve as in single edits."""
+    model, fact, rows = zoo.shared("llama"), zoo.FACTS[0], subsets(len(NEURONS))
+    value = np.array([1.0, -2.0, 0.5, 3.0])
+    for positions in ("all", "last"):
+        found = Suppressions(model, fact, NEURONS, positions, value=value).ask(rows)
+        edits = [Edit(NEURONS[row], value=value[row], positions=positions) for row in rows]
+        expected = [np.exp(one_forward(model, fact, [edit])) for edit in edits]
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+    with pytest.raises(ValueError, match="or one number for each neuron"):
+        Suppressions(model, fact, NEURONS, value=value[:, None])
 
 
 @pytest.mark.parametrize(
