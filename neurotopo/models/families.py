@@ -11,7 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-__all__ = ["Family", "UnsupportedModelError", "family_of", "known_families", "register_family"]
+__all__ = [
+    "Family",
+    "UnsupportedModelError",
+    "family_of",
+    "kind_of",
+    "known_families",
+    "register_family",
+    "row_of",
+]
 
 Kind = Literal["causal", "masked"]
 Fused = Literal["gate_first", "up_first", "gate_even", "up_even"]
@@ -327,6 +335,7 @@ GAINLESS = tuple(family for family in BUILT_IN if family.name == "OLMo")  # norm
 
 _BY_MODEL_TYPE: dict[str, Family] = {t: family for family in BUILT_IN for t in family.model_types}
 
+_NO_MLP = ("mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm")
 _EXPERT_COUNTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 
 
@@ -383,7 +392,8 @@ def family_of(config: Any) -> Family:
     Raises
     ------
     UnsupportedModelError
-        For mixture-of-experts models and for model types without a row.
+        For model types without a row, with the reason for mixtures of experts, encoder-decoder
+        models and layers without an MLP.
 
     Examples
     --------
@@ -392,20 +402,90 @@ def family_of(config: Any) -> Family:
     >>> family_of(BertConfig()).up
     'intermediate.dense'
     """
+    row = row_of(config)
+    if row is not None:
+        return row
+    _check_kind(config)
+    names = ", ".join(sorted(_BY_MODEL_TYPE))
+    raise UnsupportedModelError(
+        f"model type {config.model_type!r} has no row in neurotopo.models.families. Known are: "
+        f"{names}. Load the model, whose row can perhaps be derived from its modules, and register "
+        "it: register_family(load_model(...).family); or describe it by "
+        "neurotopo.models.register_family(Family(...))."
+    )
+
+
+def row_of(config: Any) -> Family | None:
+    """Return the row for a configuration, None if there is none."""
+    return _BY_MODEL_TYPE.get(getattr(config, "model_type", None) or "")
+
+
+def kind_of(config: Any) -> Kind:
+    """Return whether a model of a configuration predicts the next or masked tokens.
+
+    Raises
+    ------
+    UnsupportedModelError
+        For architectures that no row can describe, and models without a language-model head.
+
+    Examples
+    --------
+    >>> from transformers import ArceeConfig, BertConfig
+    >>> from neurotopo.models.families import kind_of
+    >>> kind_of(BertConfig()), kind_of(ArceeConfig())
+    ('masked', 'causal')
+    """
+    row = row_of(config)
+    if row is not None:
+        return row.kind
+    _check_kind(config)
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    causal = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    masked = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    for name in getattr(config, "architectures", None) or ():
+        if masked and name.endswith("ForMaskedLM"):
+            return "masked"
+        if causal and name.endswith(("ForCausalLM", "LMHeadModel")):
+            return "causal"
+    if causal or masked:
+        return "masked" if masked else "causal"  # an encoder can often be used as a decoder
+    names = " ".join(getattr(config, "architectures", None) or ())
+    if names.endswith("MaskedLM"):  # code of its own
+        return "masked"
+    if "CausalLM" in names or "LMHeadModel" in names:
+        return "causal"
+    raise UnsupportedModelError(
+        f"model type {config.model_type!r} has no causal or masked language model in transformers, "
+        "so it gives no probabilities of answers. Use a model with such a head, or describe it by "
+        "neurotopo.models.register_family(Family(...))."
+    )
+
+
+def _check_kind(config: Any) -> None:
+    """Raise an error for architectures without a fixed set of neurons in every layer."""
     model_type = getattr(config, "model_type", None)
-    if model_type in _BY_MODEL_TYPE:
-        return _BY_MODEL_TYPE[model_type]
+    other = "Use a decoder or an encoder with one MLP in every layer (LLaMA, Qwen3, BERT, ...)."
     if _is_mixture_of_experts(config):
         raise UnsupportedModelError(
             f"{model_type!r} is a mixture-of-experts model, which is not supported: a router "
             "selects experts for every token, so a neuron has no fixed connections, and "
-            "suppressing it has no effect where its expert is not selected."
+            f"suppressing it has no effect where its expert is not selected. {other}"
         )
-    names = ", ".join(sorted(_BY_MODEL_TYPE))
-    raise UnsupportedModelError(
-        f"model type {model_type!r} has no row in neurotopo.models.families. Known are: {names}. "
-        "Describe yours with neurotopo.models.register_family(Family(...))."
-    )
+    if getattr(config, "is_encoder_decoder", False):
+        raise UnsupportedModelError(
+            f"{model_type!r} is an encoder-decoder model, which is not supported: it has two "
+            "stacks of layers, and a prompt and its answer are not tokens of one sequence. "
+            f"{other}"
+        )
+    if model_type in _NO_MLP:
+        raise UnsupportedModelError(
+            f"{model_type!r} has layers without an MLP (a state-space or recurrent model), so no "
+            f"neurons in the sense of this package. {other}"
+        )
 
 
 def _is_mixture_of_experts(config: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from neurotopo.models.builtin_models import NULL, PREFIX, find, null_model, planted_groups
-from neurotopo.models.families import Family, family_of
+from neurotopo.models.families import Family, kind_of
 from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = ["load_model"]
@@ -57,7 +57,8 @@ def load_model(
     tokenizer : transformers.PreTrainedTokenizerBase, str, Path or None, default=None
         The tokenizer or its path. None: in the folder of the model.
     family : Family or None, default=None
-        Location of the neurons. None: by ``config.model_type``.
+        Location of the neurons. None: by ``config.model_type``, or derived from the modules if
+        there is no row for it; see :doc:`/families`.
     templates : mapping or None, default=None
         Rewordings of prompts by relation; see :mod:`neurotopo.models.prompts`.
     batch_size : int or None, default=None
@@ -76,7 +77,8 @@ def load_model(
     OSError
         If no model can be loaded under the name.
     UnsupportedModelError
-        For architectures without a row, mixtures of experts and models without a head.
+        For mixtures of experts, architectures whose row cannot be derived, and models without a
+        head.
 
     Examples
     --------
@@ -107,14 +109,14 @@ def load_model(
     place = str(find(place)) if place.startswith(PREFIX) else place
     shared = {**options, "trust_remote_code": trust_remote_code}
     config = _from_pretrained("AutoConfig", place, **shared)
-    row = family_of(config) if family is None else family
+    kind = kind_of(config) if family is None else family.kind
     if device_map is not None:
         if device is not None:
             raise ValueError("give either device or device_map, not both.")
         if find_spec("accelerate") is None:
             raise ImportError(f"device_map={device_map!r} needs the package accelerate.")
         shared["device_map"] = device_map
-    auto = "AutoModelForCausalLM" if row.kind == "causal" else "AutoModelForMaskedLM"
+    auto = "AutoModelForCausalLM" if kind == "causal" else "AutoModelForMaskedLM"
     hf_model, info = _from_pretrained(
         auto, place, config=config, dtype=_dtype(dtype), output_loading_info=True, **shared
     )

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from neurotopo.models.answers import AnswerRows, answer_rows, reduce_answers
 from neurotopo.models.capture import captured_values
+from neurotopo.models.derived import derive_family
 from neurotopo.models.edit_places import check_places
 from neurotopo.models.edits import Edit, EditRow, Rows, as_rows, rows_of_facts
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, encode_causal, encode_masked
 from neurotopo.models.evaluation import upcast_half
-from neurotopo.models.families import Family, UnsupportedModelError, family_of
+from neurotopo.models.families import Family, UnsupportedModelError, kind_of, row_of
 from neurotopo.models.passes import PassSettings, log_probabilities
 from neurotopo.models.projections import MLP, Projection, find_mlps
 from neurotopo.models.prompts import FactLike
@@ -47,7 +48,8 @@ class NeuronModel(RowSource):
     tokenizer : transformers.PreTrainedTokenizerBase
         The tokenizer of the model.
     family : Family or None, default=None
-        Location of the neurons. None: by ``hf_model.config.model_type``.
+        Location of the neurons. None: by ``hf_model.config.model_type``; for a model type without
+        a row it is derived from the modules, checked by a few forward passes, and logged.
     templates : mapping or None, default=None
         Rewordings of prompts by relation that put the answer last; see
         :mod:`neurotopo.models.prompts`.
@@ -91,13 +93,13 @@ class NeuronModel(RowSource):
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1 or None, got {batch_size}.")
-        self.family = family_of(hf_model.config) if family is None else family
+        self.family = _family(hf_model) if family is None else family
         self.hf_model = hf_model
         self.tokenizer = tokenizer
         self.templates = templates
         self.batch_size = batch_size
         self.planted_groups: list[NeuronSet] | None = None
-        _check_head(hf_model, self.family)
+        _check_head(hf_model, self.family.kind, self.family.name)
         self.mlps: tuple[MLP, ...] = find_mlps(hf_model, self.family)
         self._standing = StandingEdits(self.mlps)
         self._settings: PassSettings | None = None
@@ -403,16 +405,24 @@ def _max_tokens(config: Any) -> int | None:
     return limit
 
 
-def _check_head(hf_model: Any, family: Family) -> None:
+def _family(hf_model: Any) -> Family:
+    row = row_of(hf_model.config)
+    if row is None:
+        _check_head(hf_model, kind_of(hf_model.config), str(hf_model.config.model_type))
+        row = derive_family(hf_model)
+    return row
+
+
+def _check_head(hf_model: Any, kind: str, family: str) -> None:
     name = type(hf_model).__name__
     if hf_model.get_output_embeddings() is None:
-        wanted = "AutoModelForCausalLM" if family.kind == "causal" else "AutoModelForMaskedLM"
+        wanted = "AutoModelForCausalLM" if kind == "causal" else "AutoModelForMaskedLM"
         raise UnsupportedModelError(
             f"{name} has no language-model head, so no probabilities. Load it with "
             f"transformers.{wanted}."
         )
-    if family.kind == "masked" and getattr(hf_model.config, "is_decoder", False):
+    if kind == "masked" and getattr(hf_model.config, "is_decoder", False):
         raise UnsupportedModelError(
-            f"{name} is a {family.name} model used as a decoder (config.is_decoder); "
-            f"{family.name} is supported as a masked language model."
+            f"{name} is a {family} model used as a decoder (config.is_decoder); {family} is "
+            "supported as a masked language model."
         )

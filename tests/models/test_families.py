@@ -419,8 +419,8 @@ def test_every_family_is_in_the_matrix():
 
 
 def test_an_unknown_family_is_refused_with_the_list():
-    with pytest.raises(UnsupportedModelError, match=r"'t5' has no row.*gpt2.*register_family"):
-        family_of(transformers.T5Config())
+    with pytest.raises(UnsupportedModelError, match=r"'arcee' has no row.*gpt2.*register_family"):
+        family_of(transformers.ArceeConfig())
 
 
 @pytest.mark.parametrize("config", [transformers.MixtralConfig(), transformers.Qwen2MoeConfig()])
@@ -456,8 +456,6 @@ def test_a_family_can_be_registered():
         out="mlp.down_proj",
         norm="post_attention_layernorm",
     )
-    with pytest.raises(UnsupportedModelError, match="'helium' has no row"):
-        NeuronModel(hf_model, tokenizer)
     model = NeuronModel(hf_model, tokenizer, family=row)
     expected = by_hand(hf_model, model, zoo.FACTS[0])
     assert model.answer_probability(zoo.FACTS[0], log=True) == close(expected)
