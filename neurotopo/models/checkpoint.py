@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurotopo.models.families import BUILT_IN, GAINLESS, Family, UnsupportedModelError, family_of
+from neurotopo.models.families import family_of
+from neurotopo.models.family import Family, UnsupportedModelError
+from neurotopo.models.family_rows import BUILT_IN, GAINLESS
 from neurotopo.models.row_source import RowSource
 from neurotopo.models.tensor_files import opened, read_config, stored_slice, tensor_files
 

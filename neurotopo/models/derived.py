@@ -25,7 +25,8 @@ from neurotopo.models.derived_checks import (
     joins_rows,
 )
 from neurotopo.models.evaluation import evaluating, upcast_half
-from neurotopo.models.families import Family, Fused, Kind, UnsupportedModelError, kind_of
+from neurotopo.models.families import kind_of
+from neurotopo.models.family import Family, Fused, Kind, UnsupportedModelError
 
 __all__ = ["derive_family"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from neurotopo.models.baseline_values import sentence_values, shared_values
-from neurotopo.models.edits import Edit, RowEdits
+from neurotopo.models.edits import Edit
 from neurotopo.models.evaluation import evaluating, upcast_half
 from neurotopo.models.families import Family
 from neurotopo.models.passes import PassSettings, Query, log_probabilities, prefix_cache
@@ -25,6 +25,7 @@ from neurotopo.models.path_layouts import (
 )
 from neurotopo.models.path_waves import Line
 from neurotopo.models.projections import MLP, find_mlps
+from neurotopo.models.row_edits import RowEdits
 from neurotopo.neurons import NeuronSet
 
 __all__ = ["ERRORS", "check_passes", "checked_offset", "failure", "joins_rows"]
