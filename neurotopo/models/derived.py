@@ -128,7 +128,11 @@ def derive_family(hf_model: Any) -> Family:
     first = checked[0]
     for i, each in enumerate(checked):
         if each != first:
-            raise _refusal(name, f"{path}.{i} differs from {path}.0: {each} and {first}")
+            named = ("up", "gate", "fused", "norm")
+            of_each = (dict(zip(named, layer, strict=True)) for layer in (first, each))
+            raise _refusal(
+                name, f"{path}.0 and {path}.{i} differ: {' and '.join(map(str, of_each))}"
+            )
     up, gate, fused, norm = first
     offset = 0.0
     if norm is not None:

@@ -41,7 +41,11 @@ _HALF = (torch.float16, torch.bfloat16)
 
 def failure(error: Exception) -> str:
     """Return the sentence for a check that ended in an error."""
-    return f"a forward pass of a check failed ({type(error).__name__}: {error})"
+    text = " ".join(str(error).split()).rstrip(".")
+    return (
+        "a forward pass does not run as the checks need it: with rows that are added, or with the "
+        f"keys and values of a prefix ({type(error).__name__}: {text})"
+    )
 
 
 def checked_offset(norm: nn.Module, width: int) -> float | None:

@@ -249,7 +249,7 @@ SAMPLE = ["llama", "phi3", "arcee", "nanochat", "bitnet", "mixtral", "mamba", "t
 def test_the_table_of_architectures_is_up_to_date():
     text = architectures.PAGE.read_text(encoding="utf-8")
     part = text.split(architectures.START)[1].split(architectures.END)[0]
-    rows = [line for line in part.splitlines() if line.startswith("| `")]
+    rows = [line for line in part.splitlines() if line.startswith("| `")][1:]
     assert [row.split("`")[1] for row in rows] == list(architectures.ARCHITECTURES)
     assert len(rows) >= 40
     for line in architectures.table(SAMPLE).splitlines()[2:]:
