@@ -131,24 +131,18 @@ def _open(options: ClusterOptions) -> RowSource:
 
     name, place = options.model, Path(options.model)
     source: Any
-    with quiet_transformers(options.progress):
-        if not name.startswith(PREFIX):
-            check_folder(name)
-            if place.exists() and not options.load and _has_safetensors(place):
-                from neurotopo.models.checkpoint import CheckpointRows
+    if not name.startswith(PREFIX):
+        check_folder(name)
+        if place.exists() and not options.load and _has_safetensors(place):
+            from neurotopo.models.checkpoint import CheckpointRows
 
+            with quiet_transformers(options.progress):
                 source = CheckpointRows(place)
-                return source
-            if place.is_file():
-                raise ValueError(f"{name} is a file, and not one of safetensors.")
-        from neurotopo.models.loading import load_model
-
-        source = load_model(
-            name,
-            device="cpu",  # rows move to the device two layers at a time
-            tokenizer=_NO_TOKENIZER,
-            trust_remote_code=options.trust_remote_code,
-        )
+            return source
+        if place.is_file():
+            raise ValueError(f"{name} is a file, and not one of safetensors.")
+    # rows move to the device two layers at a time
+    source = options.load_model(device="cpu", dtype=None, tokenizer=_NO_TOKENIZER)
     return source
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -33,8 +33,10 @@ __all__ = [
     "put",
     "results_in",
     "shortened",
+    "without_tokens",
 ]
 
+_HIDDEN = "***"
 _PACKAGES = ("numpy", "scipy", "torch", "transformers", "safetensors")
 
 
@@ -176,3 +178,21 @@ def shortened(text: str, length: int) -> str:
     """Return a text as one line of at most so many characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else f"{line[: length - 3]}..."
+
+
+def without_tokens(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with the values of ``--token`` hidden.
+
+    Examples
+    --------
+    >>> from neurotopo.commands.common import without_tokens
+    >>> without_tokens(["locate", "gpt2", "--token", "secret", "--fast"])
+    ['locate', 'gpt2', '--token', '***', '--fast']
+    """
+    shown: list[str] = []
+    for word in words:
+        if shown and shown[-1] == "--token":
+            shown.append(_HIDDEN)
+        else:
+            shown.append(f"--token={_HIDDEN}" if word.startswith("--token=") else word)
+    return shown

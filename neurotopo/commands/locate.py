@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +13,6 @@ from numpy.typing import NDArray
 from neurotopo.commands.common import (
     CommandResult,
     Times,
-    check_device,
-    check_folder,
     check_writable,
     put,
     results_in,
@@ -75,7 +72,7 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
         check_writable(options.out)
         if options.facts is not None:
             lines = options.out / "located.jsonl"
-    model = _load(options)
+    model = options.load_model()
     times.step("load")
     if lines is not None:
         lines.parent.mkdir(parents=True, exist_ok=True)
@@ -147,18 +144,6 @@ def _facts(options: LocateOptions) -> list[tuple[Fact, ...]]:
     if not options.prompts or not options.answers:
         raise ValueError("give --prompt and --answer, or a file of facts with --facts.")
     return [tuple(Fact(prompt, options.answers) for prompt in options.prompts)]
-
-
-def _load(options: LocateOptions) -> NeuronModel:
-    from neurotopo.models.loading import load_model
-    from neurotopo.models.quiet import quiet_transformers
-
-    check_folder(options.model)
-    if Path(options.model).is_file():
-        raise ValueError(f"{options.model} is a file; a folder with model and tokenizer is needed.")
-    check_device(options.device)
-    with quiet_transformers(options.progress):
-        return load_model(options.model, **options.pick("device", "dtype", "trust_remote_code"))
 
 
 class _Recorder:

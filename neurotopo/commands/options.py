@@ -8,11 +8,32 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import Enum
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import typer
 
-__all__ = ["ClusterOptions", "CommandOptions", "LocateOptions", "argument", "command", "option"]
+if TYPE_CHECKING:
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = [
+    "ClusterOptions",
+    "CommandOptions",
+    "LocateOptions",
+    "ModelOptions",
+    "argument",
+    "command",
+    "option",
+]
 
 Own = TypeVar("Own", bound="CommandOptions")
 
@@ -42,14 +63,6 @@ def argument(help: str, default: Any = MISSING) -> Any:
 # Options that several commands share.
 
 
-def model_argument() -> Any:
-    return argument("Hub name, folder, or testbed:NAME.")
-
-
-def device_option(help: str = "cpu, cuda, cuda:1.") -> Any:
-    return option(None, help)
-
-
 def condense_option() -> Any:
     return option(False, "Clusters survive merges with too small ones.")
 
@@ -66,8 +79,14 @@ def seed_option(help: str = "Random seed.") -> Any:
     return option(0, help, min=0)
 
 
-def trust_option() -> Any:
-    return option(False, "Run code that comes with the model.")
+MODEL_HELP = (
+    "Name on the Hugging Face hub, folder, GGUF file, installed package with one, or testbed:NAME."
+)
+
+
+def model_option(default: Any, help: str, **settings: Any) -> Any:
+    """Declare an option for loading a model; the help lists these together."""
+    return option(default, help, rich_help_panel="Model", **settings)
 
 
 @dataclass(frozen=True)
@@ -79,8 +98,8 @@ class CommandOptions:
     True in a terminal, unless `quiet`.
     """
 
-    terminal: ClassVar[tuple[str, ...]] = ("quiet", "as_json")
-    """Options that only change what is printed; no file records them."""
+    terminal: ClassVar[tuple[str, ...]] = ("quiet", "as_json", "token")
+    """Options that no file records: they change only what is printed, or are secret."""
 
     def pick(self, *names: str) -> dict[str, Any]:
         """Return some of the options as keyword arguments."""
@@ -93,6 +112,53 @@ class CommandOptions:
             for name, value in asdict(self).items()
             if name not in self.terminal
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(CommandOptions):
+    """Base class of the options of commands that load a model.
+
+    `loading` has the keyword arguments of :func:`neurotopo.load_model`; `load_model` calls it.
+    """
+
+    model: str = argument(MODEL_HELP)
+    device: str | None = model_option(None, "cpu, cuda, cuda:1. [cuda if there is a GPU]")
+    dtype: str | None = model_option(
+        None, "Precision: float32, bfloat16, float16 or float64. [as stored; GGUF: float32]"
+    )
+    device_map: str | None = model_option(
+        None, "auto: spread a large model over several GPUs, in place of --device."
+    )
+    batch_size: int | None = model_option(None, "Maximum sequences per forward pass.", min=1)
+    adapter: str | None = model_option(
+        None, "Folder or hub name of a PEFT adapter, which is merged into the weights."
+    )
+    quantization: str | None = model_option(
+        None,
+        "Quantised weights: dequantize or keep; or quantise to 4bit or 8bit. "
+        "[dequantize, if possible]",
+    )
+    revision: str | None = model_option(None, "Branch, tag or commit on the hub.")
+    token: str | None = model_option(
+        None, "Access token of the hub; better in the environment variable HF_TOKEN."
+    )
+    trust_remote_code: bool = model_option(False, "Run code that comes with the model.")
+
+    def loading(self) -> dict[str, Any]:
+        """Return the options that were given, as keyword arguments of ``load_model``."""
+        given = self.pick(*(each.name for each in fields(ModelOptions) if each.name != "model"))
+        return {name: value for name, value in given.items() if value not in (None, False)}
+
+    def load_model(self, **changed: Any) -> NeuronModel:
+        """Check name and device and load the model, quietly; ``changed`` arguments win."""
+        from neurotopo.commands.common import check_device, check_folder
+        from neurotopo.models.loading import load_model
+        from neurotopo.models.quiet import quiet_transformers
+
+        check_folder(self.model)
+        check_device(self.device)
+        with quiet_transformers(getattr(self, "progress", False)):
+            return load_model(self.model, **{**self.loading(), **changed})
 
 
 def command(
@@ -157,11 +223,10 @@ def _plain(value: Any, hint: Any) -> Any:
     return tuple(value or ()) if get_origin(hint) is tuple else value
 
 
-@dataclass(frozen=True)
-class ClusterOptions(CommandOptions):
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions(ModelOptions):
     """Options of ``neurotopo cluster``."""
 
-    model: str = model_argument()
     layers: str | None = option(
         None, "Layers from A up to but not including B; A or B may be omitted.", metavar="A:B"
     )
@@ -175,24 +240,22 @@ class ClusterOptions(CommandOptions):
     path: Literal["up", "gate", "both"] = option("up", "Input projection of a gated MLP.")
     signed: bool = option(False, "Positive weights only.")
     fold_norm: bool = option(False, "Multiply by the gain of the norm before the MLP.")
-    device: str | None = device_option("Device for the weights: cpu, cuda, cuda:1.")
-    dtype: Literal["float32", "float64", "bfloat16", "float16"] = option(
-        "float32", "Precision of the weights; half precision on a GPU only."
+    device: str | None = model_option(None, "Device for the weights: cpu, cuda, cuda:1.")
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] = model_option(
+        "float32", "Precision of the products of weights; half precision on a GPU only."
     )
     out: Path = option(Path("neurotopo_cluster"), "Folder to write to.")
     load: bool = option(False, "Load a folder as a model instead of streaming it.")
     quiet: bool = quiet_option()
-    trust_remote_code: bool = trust_option()
     progress: bool = False
 
 
-@dataclass(frozen=True)
-class LocateOptions(CommandOptions):
+@dataclass(frozen=True, kw_only=True)
+class LocateOptions(ModelOptions):
     """Options of ``neurotopo locate``; None stands for the default of the method."""
 
     terminal: ClassVar[tuple[str, ...]] = (*CommandOptions.terminal, "top")
 
-    model: str = model_argument()
     prompts: tuple[str, ...] = option((), "A prompt; repeat for more wordings.", "--prompt")
     answers: tuple[str, ...] = option((), "A valid answer; may be repeated.", "--answer")
     facts: str | None = option(
@@ -214,8 +277,5 @@ class LocateOptions(CommandOptions):
     fast: bool = option(False, "Eight Gauss-Legendre nodes.")
     out: Path | None = option(None, "Folder to write to.")
     as_json: bool = json_option()
-    device: str | None = device_option()
-    dtype: str = option("auto", "Precision of the model; auto: as stored.")
     quiet: bool = quiet_option()
-    trust_remote_code: bool = trust_option()
     progress: bool = False

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from neurotopo.commands.common import examples
+from neurotopo.commands.common import examples, without_tokens
 from neurotopo.commands.options import (
+    MODEL_HELP,
     CommandOptions,
+    ModelOptions,
     argument,
     command,
-    device_option,
     option,
     quiet_option,
     seed_option,
-    trust_option,
 )
 from neurotopo.studies.study import SUBJECTS
 
@@ -55,15 +55,16 @@ _REPORT = (
     "Write report.html, tables and figures again from the folder of a run, complete or not."
 ) + examples("neurotopo report planted")
 _QUIET = "Print only the path of the report."
+_LOADING = {each.name for each in fields(ModelOptions)} - {"model"}
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
-@dataclass(frozen=True)
-class RunOptions(CommandOptions):
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ModelOptions):
     """Options of ``neurotopo run``; None stands for the default of the study."""
 
     study: str = argument("Name of the study.")
-    model: str = option(MISSING, "Hub name, folder, or testbed:NAME.")
+    model: str = option(MISSING, MODEL_HELP)
     out: Path = option(MISSING, "Folder of the run.")
     facts: str = option(
         "factworld", "File of facts, factworld, or factworld:N for N facts of FactWorld."
@@ -77,14 +78,9 @@ class RunOptions(CommandOptions):
     workers: int | None = option(None, "Ray processes. [2]", min=1)
     address: str | None = option(None, "Address of a Ray cluster.")
     gpus: float = option(0.0, "GPUs per Ray process.", min=0)
-    device: str | None = device_option()
-    dtype: str | None = option(None, "Precision of the model.")
-    device_map: str | None = option(None, "auto: spread a large model over the GPUs of a process.")
-    batch_size: int | None = option(None, "Maximum sequences per forward pass.", min=1)
     retry: bool = option(True, "Retry facts that failed before.", "--retry/--no-retry")
     stop: bool = option(False, "Stop at the first fact that fails.")
     quiet: bool = quiet_option(_QUIET)
-    trust_remote_code: bool = trust_option()
     progress: bool = False
 
 
@@ -114,14 +110,13 @@ def _run(context: typer.Context, options: RunOptions) -> None:
     check_writable(out)
     if options.engine == "inline":
         check_device(options.device)
-    for name in ("device", "dtype", "device_map", "batch_size", "trust_remote_code"):
-        if given[name] in (None, False):
-            del given[name]
+    loading = options.loading()
+    given = {name: value for name, value in given.items() if name not in _LOADING}
     result = run(
         study,
-        **{**given, "out": out},
+        **{**given, **loading, "out": out},
         tell=_silent if options.quiet else typer.echo,
-        command=["neurotopo", *(context.obj or [])],
+        command=["neurotopo", *without_tokens(context.obj or [])],
         **chosen,
     )
     _show(result, options.quiet)

@@ -10,9 +10,12 @@ from typing import Any
 
 import torch
 
+from neurotopo.models.adapters import base_of, merged
 from neurotopo.models.builtin_models import NULL, PREFIX, find, null_model, planted_groups
+from neurotopo.models.converted import local_folder
 from neurotopo.models.families import Family, kind_of
 from neurotopo.models.neuron_model import NeuronModel
+from neurotopo.models.quantized import dequantized, quantization_for
 
 __all__ = ["load_model"]
 
@@ -31,6 +34,10 @@ def load_model(
     family: Family | None = None,
     templates: Mapping[str, Any] | None = None,
     batch_size: int | None = None,
+    adapter: str | Path | None = None,
+    quantization: Any = None,
+    revision: str | None = None,
+    token: str | bool | None = None,
     trust_remote_code: bool = False,
     **options: Any,
 ) -> NeuronModel:
@@ -44,13 +51,18 @@ def load_model(
     Parameters
     ----------
     name_or_path : str, Path, transformers.PreTrainedModel or NeuronModel
-        The name of a model on the Hugging Face hub, a folder of ``save_pretrained``,
-        ``"testbed:NAME"`` for a built-in model, or a loaded model.
+        The name of a model on the Hugging Face hub, a folder of ``save_pretrained``, a GGUF file, a
+        folder with one, the name of an installed package with one, ``"testbed:NAME"`` for a
+        built-in model, or a loaded model, also a ``PeftModel``.
+
+        A GGUF file is de-quantised once; the copy is kept in the cache folder
+        (:func:`neurotopo.models.cache.cache_folder`), named after the hash of the file. The folder
+        of an adapter loads the base model that it names, with the adapter.
     device : str, torch.device or None, default=None
         Device of the model. None: the GPU if there is one; the current device of a loaded model.
     dtype : str, torch.dtype or None, default=None
         Precision of the weights: ``"float32"``, ``"bfloat16"``, ``"float16"``, ``"float64"`` or
-        ``"auto"``, that of the checkpoint. None is ``"auto"``.
+        ``"auto"``, that of the checkpoint (float32 for GGUF). None is ``"auto"``.
     device_map : str, dict or None, default=None
         Passed to transformers in place of ``device``; ``"auto"`` spreads a large model over the
         devices and needs the package accelerate.
@@ -63,10 +75,23 @@ def load_model(
         Rewordings of prompts by relation; see :mod:`neurotopo.models.prompts`.
     batch_size : int or None, default=None
         Largest number of sequences in one forward pass.
+    adapter : str, Path or None, default=None
+        Folder or hub name of an adapter of peft, which is merged into the weights; the logits are
+        checked.
+    quantization : {"dequantize", "keep", "4bit", "8bit"}, object or None, default=None
+        For checkpoints with quantised weights (bitsandbytes, MXFP4, FP8, compressed-tensors, GPTQ,
+        AWQ, ...): ``"dequantize"`` loads plain weights, ``"keep"`` quantised ones, of which neurons
+        have values but no rows. None: ``"dequantize"`` if transformers can, else ``"keep"``.
+        ``"4bit"`` and ``"8bit"`` quantise a plain checkpoint with bitsandbytes. Or a quantization
+        config of transformers.
+    revision : str or None, default=None
+        Branch, tag or commit on the hub.
+    token : str, bool or None, default=None
+        Access token of the hub; no file holds it. None: that of ``hf auth login`` or ``HF_TOKEN``.
     trust_remote_code : bool, default=False
         Run code that comes with the model. Never do this for a model you do not trust.
     **options
-        Passed to ``from_pretrained``: ``revision``, ``token``, ``local_files_only`` and so on.
+        Passed to ``from_pretrained``: ``gguf_file``, ``local_files_only`` and so on.
 
     Returns
     -------
@@ -93,21 +118,28 @@ def load_model(
     NeuronModel(LlamaForCausalLM, n_layers=3, n_neurons=24, causal, device=cpu)
     """
     settings: dict[str, Any] = {"family": family, "templates": templates, "batch_size": batch_size}
-    groups = None
+    groups, source = None, {}
     if isinstance(name_or_path, NeuronModel):
-        groups, tokenizer = name_or_path.planted_groups, tokenizer or name_or_path.tokenizer
+        groups, source = name_or_path.planted_groups, name_or_path.source
+        tokenizer = tokenizer or name_or_path.tokenizer
         name_or_path = name_or_path.hf_model
     if isinstance(name_or_path, str) and name_or_path == PREFIX + NULL:
         name_or_path, device = null_model(), device or _default_device()
     if isinstance(name_or_path, torch.nn.Module):
+        if adapter is not None or quantization is not None:
+            raise ValueError(
+                "adapter and quantization are for models that are loaded here, not for one in "
+                "memory: merge the adapter with peft (merge_and_unload), or give name or folder."
+            )
         moved = _converted(name_or_path, device, dtype)
         model = NeuronModel(moved, _tokenizer_of(moved, tokenizer), **settings)
-        model.planted_groups = groups
+        model.planted_groups, model.source = groups, dict(source)
         return model
 
-    place = str(name_or_path)
-    place = str(find(place)) if place.startswith(PREFIX) else place
-    shared = {**options, "trust_remote_code": trust_remote_code}
+    place = str(find(name_or_path)) if _is_built_in(name_or_path) else str(name_or_path)
+    hub = {"revision": revision, "token": token, "trust_remote_code": trust_remote_code, **options}
+    shared = {name: value for name, value in hub.items() if value is not None}
+    place, adapter, source = _located(place, adapter, shared)
     config = _from_pretrained("AutoConfig", place, **shared)
     kind = kind_of(config) if family is None else family.kind
     if device_map is not None:
@@ -116,19 +148,73 @@ def load_model(
         if find_spec("accelerate") is None:
             raise ImportError(f"device_map={device_map!r} needs the package accelerate.")
         shared["device_map"] = device_map
+    how = quantization_for(config, quantization)
+    if how is not None:
+        shared["quantization_config"] = how
     auto = "AutoModelForCausalLM" if kind == "causal" else "AutoModelForMaskedLM"
     hf_model, info = _from_pretrained(
         auto, place, config=config, dtype=_dtype(dtype), output_loading_info=True, **shared
     )
     _check_complete(place, info)
-    if device_map is None:
+    hf_model = dequantized(hf_model, quantization)
+    if device_map is None and not getattr(hf_model, "is_quantized", False):
         hf_model = hf_model.to(_default_device() if device is None else device)
+    if adapter is not None:
+        of_hub = {name: shared[name] for name in ("token", "local_files_only") if name in shared}
+        hf_model, source["adapter"] = merged(hf_model, adapter, **of_hub)
+    if revision is not None:
+        source["revision"] = revision
     if tokenizer is None or isinstance(tokenizer, (str, Path)):
-        shared.pop("device_map", None)
+        for name in ("device_map", "quantization_config"):
+            shared.pop(name, None)
         tokenizer = _from_pretrained("AutoTokenizer", str(tokenizer or place), **shared)
     model = NeuronModel(hf_model.eval(), tokenizer, **settings)
-    model.planted_groups = planted_groups(place)
+    model.planted_groups, model.source = planted_groups(place), source
     return model
+
+
+def _is_built_in(name: Any) -> bool:
+    return isinstance(name, str) and name.startswith(PREFIX)
+
+
+def _located(
+    place: str, adapter: str | Path | None, shared: dict[str, Any]
+) -> tuple[str, str | Path | None, dict[str, str]]:
+    """Return where the weights are, the adapter, and what is known of the source.
+
+    A GGUF file becomes the folder of its converted copy, an adapter its base model.
+    """
+    base = base_of(Path(place))
+    if base is not None:
+        if adapter is not None:
+            raise ValueError(
+                f"{place} is an adapter itself; give its base model ({base}) and one adapter."
+            )
+        place, adapter = base, place
+        shared.pop("revision", None)  # of the adapter
+    file = shared.pop("gguf_file", None)
+    if file is not None:
+        place = (
+            str(Path(place) / file) if Path(place).is_dir() else _downloaded(place, file, shared)
+        )
+    folder, source = local_folder(place)
+    if Path(folder).is_file():
+        raise OSError(
+            f"cannot load a model from the file {place}: it is no GGUF file. Give the folder with "
+            "its configuration, weights and tokenizer."
+        )
+    return str(folder), adapter, source
+
+
+def _downloaded(place: str, file: str, shared: Mapping[str, Any]) -> str:
+    """Return the path of a file of a model on the hub, downloaded if need be."""
+    from transformers.utils import cached_file
+
+    names = ("revision", "token", "local_files_only", "cache_dir")
+    try:
+        return str(cached_file(place, file, **{n: shared[n] for n in names if n in shared}))
+    except OSError as error:
+        raise OSError(f"cannot load {file} of {place!r}: {' '.join(str(error).split())}") from error
 
 
 def _default_device() -> str:

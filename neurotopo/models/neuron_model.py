@@ -19,6 +19,7 @@ from neurotopo.models.edits import Edit, EditRow, Rows, as_rows, rows_of_facts
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, encode_causal, encode_masked
 from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.families import Family, UnsupportedModelError, kind_of, row_of
+from neurotopo.models.opaque import check_in_memory, unwrapped
 from neurotopo.models.passes import PassSettings, log_probabilities
 from neurotopo.models.projections import MLP, Projection, find_mlps
 from neurotopo.models.prompts import FactLike
@@ -44,7 +45,8 @@ class NeuronModel(RowSource):
     ----------
     hf_model : transformers.PreTrainedModel
         A model with its language-model head. Weights, device and precision do not change; every
-        edit is temporary.
+        edit is temporary. Quantised models and models with an adapter (also a ``PeftModel``)
+        serve for all that needs no rows of the changed matrices.
     tokenizer : transformers.PreTrainedTokenizerBase
         The tokenizer of the model.
     family : Family or None, default=None
@@ -61,6 +63,9 @@ class NeuronModel(RowSource):
     ----------
     planted_groups : list of NeuronSet or None
         Groups of neurons that training planted in the model, if known.
+    source : dict
+        What :func:`~neurotopo.load_model` knows of the source: hashes of a converted file and of
+        an adapter, the revision.
 
     See Also
     --------
@@ -93,12 +98,14 @@ class NeuronModel(RowSource):
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1 or None, got {batch_size}.")
+        hf_model = unwrapped(hf_model)
         self.family = _family(hf_model) if family is None else family
         self.hf_model = hf_model
         self.tokenizer = tokenizer
         self.templates = templates
         self.batch_size = batch_size
         self.planted_groups: list[NeuronSet] | None = None
+        self.source: dict[str, str] = {}
         _check_head(hf_model, self.family.kind, self.family.name)
         self.mlps: tuple[MLP, ...] = find_mlps(hf_model, self.family)
         self._standing = StandingEdits(self.mlps)
@@ -367,7 +374,13 @@ class NeuronModel(RowSource):
         Returns
         -------
         PassSettings
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the weights are not in memory.
         """
+        check_in_memory(self.hf_model)
         pad = getattr(self.tokenizer, "pad_token_id", None)
         if pad is None:
             pad = getattr(self.tokenizer, "eos_token_id", None) or 0

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from neurotopo.models.families import Family, UnsupportedModelError
+from neurotopo.models.opaque import stand_in, why_opaque
 
 __all__ = ["MLP", "Projection", "check_called", "find_mlps"]
 
@@ -28,17 +29,25 @@ class Projection:
         Axis of ``module.weight`` that counts neurons.
     part : slice or None, default=None
         Part of that axis, for a module that computes two projections. None: all of it.
+    opaque : str or None, default=None
+        Why the matrix cannot be read, with the remedy: it is quantised or has an adapter. Its
+        values can be read and edited.
+    stand_in : torch.Tensor or None, default=None
+        In place of an opaque matrix: a tensor of its shape without numbers.
     """
 
     name: str
     module: nn.Module
     neuron_axis: int
     part: slice | None = None
+    opaque: str | None = None
+    stand_in: torch.Tensor | None = None
 
     @property
     def weight(self) -> torch.Tensor:
-        """The stored matrix; a view of a part."""
-        weight: torch.Tensor = self.module.weight  # type: ignore[assignment]
+        """The stored matrix, or a view of a part; without numbers if it is opaque."""
+        stored: Any = self.module.weight if self.stand_in is None else self.stand_in
+        weight: torch.Tensor = stored
         if self.part is None:
             return weight
         return weight[self.part] if self.neuron_axis == 0 else weight[:, self.part]
@@ -46,7 +55,7 @@ class Projection:
     @property
     def bias(self) -> torch.Tensor | None:
         """The stored bias, if any; a view of a part."""
-        bias: torch.Tensor | None = self.module.bias  # type: ignore[assignment]
+        bias: torch.Tensor | None = getattr(self.module, "bias", None)
         return bias if bias is None or self.part is None else bias[self.part]
 
     def entries(self, indices: torch.Tensor) -> torch.Tensor:
@@ -69,9 +78,18 @@ class Projection:
         """Length of a neuron's row: the width of the residual stream."""
         return int(self.weight.shape[1 - self.neuron_axis])
 
+    def readable(self) -> torch.Tensor:
+        """Return the stored matrix, or raise an error if it is opaque."""
+        if self.opaque is not None:
+            raise UnsupportedModelError(
+                f"{self.name} {self.opaque} The values of its neurons can be read and edited "
+                'without that (activations, Edit with where="values", AMIG), its rows cannot.'
+            )
+        return self.weight
+
     def rows(self, indices: torch.Tensor | None = None) -> torch.Tensor:
         """Return the rows of some neurons, shape (k, width); for all of them, a view."""
-        weight = self.weight.detach()
+        weight = self.readable().detach()
         if weight.is_meta:
             raise UnsupportedModelError(
                 f"the weights of {self.name} are not in memory (offloaded to disk?). Load the "
@@ -131,13 +149,14 @@ def find_mlps(hf_model: nn.Module, family: Family) -> tuple[MLP, ...]:
     path, layers = _find_layers(hf_model, family)
     norm_path = family.norm_path(getattr(config, "text_config", None) or config)
     mlps = []
+    dtype = hf_model.get_input_embeddings().weight.dtype  # type: ignore[operator]
     for number, layer in enumerate(layers):
         where = f"{path}.{number}"
         mlps.append(
             MLP(
-                up=_in_projection(layer, where, family, "up"),
-                gate=_in_projection(layer, where, family, "gate") if family.gate else None,
-                out=_projection(layer, where, family.out, axis=1),
+                up=_in_projection(layer, where, family, "up", dtype),
+                gate=_in_projection(layer, where, family, "gate", dtype) if family.gate else None,
+                out=_projection(layer, where, family.out, 1, dtype),
                 norm=_submodule(layer, where, norm_path) if norm_path else None,
                 layer=layer,
             )
@@ -168,32 +187,30 @@ def _submodule(layer: nn.Module, where: str, path: str) -> nn.Module:
         raise UnsupportedModelError(f"the model has no module {where}.{path}.") from None
 
 
-def _is_transposed(module: nn.Module, name: str) -> bool:
-    """Return whether the weight is stored as (in, out), as in Conv1D, not (out, in)."""
+def _projection(
+    layer: nn.Module, where: str, path: str, axis: int, dtype: torch.dtype
+) -> Projection:
+    """Return a projection; ``axis`` counts neurons in a Linear module, which stores (out, in)."""
     from transformers.pytorch_utils import Conv1D
 
-    if isinstance(module, Conv1D):
-        return True
-    weight = getattr(module, "weight", None)
-    if not isinstance(module, nn.Linear) or weight is None or not weight.is_floating_point():
+    module, name = _submodule(layer, where, path), f"{where}.{path}"
+    if (reason := why_opaque(module)) is not None:
+        opaque = {"opaque": reason, "stand_in": stand_in(module, name, dtype)}
+        return Projection(name, module, axis, **opaque)
+    if isinstance(module, Conv1D):  # it stores (in, out)
+        return Projection(name, module, 1 - axis)
+    if not isinstance(module, nn.Linear):
         kind = type(module).__name__
         raise UnsupportedModelError(
-            f"{name} is a {kind}; only Linear and Conv1D modules with floating-point weights are "
-            "supported (no quantised models)."
+            f"{name} is a {kind}; only Linear and Conv1D modules are supported."
         )
-    return False
-
-
-def _projection(layer: nn.Module, where: str, path: str, axis: int) -> Projection:
-    """Return a projection; ``axis`` counts neurons in a Linear module."""
-    module, name = _submodule(layer, where, path), f"{where}.{path}"
-    return Projection(name, module, neuron_axis=1 - axis if _is_transposed(module, name) else axis)
+    return Projection(name, module, axis)
 
 
 def _in_projection(
-    layer: nn.Module, where: str, family: Family, name: Literal["up", "gate"]
+    layer: nn.Module, where: str, family: Family, name: Literal["up", "gate"], dtype: torch.dtype
 ) -> Projection:
-    whole = _projection(layer, where, str(getattr(family, name)), axis=0)
+    whole = _projection(layer, where, str(getattr(family, name)), 0, dtype)
     part = family.part_of(name, whole.n_neurons)
     return whole if part is None else replace(whole, part=part)
 

@@ -155,7 +155,7 @@ def _is_same(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 
 def _editable(projection: Projection) -> torch.Tensor:
-    if projection.weight.is_meta:
+    if projection.readable().is_meta:
         raise ValueError(
             f"the weights of {projection.name} are not in memory (offloaded?) and cannot be "
             "edited; use where='values'."

@@ -18,7 +18,7 @@ from neurotopo.report.run_file import read_run, write_run
 from neurotopo.report.summary import Summary
 from neurotopo.studies.engines import Engine, Finished, InlineEngine, Item, Task, reason_of
 from neurotopo.studies.store import Rows, Store
-from neurotopo.studies.study import MODEL_SETTINGS, Study, identity_of, study_named
+from neurotopo.studies.study import MODEL_SETTINGS, SECRET, Study, identity_of, study_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -249,7 +249,9 @@ def run(
     **options
         Options of the study (for ``"acquisition"``:
         :class:`~neurotopo.studies.acquisition.study.AcquisitionOptions`), and ``device``,
-        ``dtype``, ``device_map``, ``batch_size``, ``trust_remote_code`` for the model.
+        ``dtype``, ``device_map``, ``batch_size``, ``adapter``, ``quantization``, ``revision``,
+        ``token``, ``trust_remote_code`` for the model (:func:`~neurotopo.load_model`). The token
+        is written to no file.
 
     Returns
     -------
@@ -273,6 +275,7 @@ def run(
     """
     chosen = study_named(study)()
     settings = {name: options.pop(name) for name in MODEL_SETTINGS if name in options}
+    secrets = {SECRET: settings.pop(SECRET)} if SECRET in settings else None
     checked = _options(chosen, quick, options)
     model = _models(model, chosen.several, study)
     first = model[0] if chosen.several else model
@@ -294,6 +297,7 @@ def run(
                 "command": None if command is None else list(command),
             },
             seeds={"seed": seed},
+            secrets=secrets,
             out=out,
             engine=where,
             retry=retry,
@@ -392,6 +396,7 @@ def run_study(
     options: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     seeds: Mapping[str, int] | None = None,
+    secrets: Mapping[str, Any] | None = None,
     out: str | os.PathLike[str] | None = None,
     engine: Engine | None = None,
     alone: bool = True,
@@ -422,6 +427,8 @@ def run_study(
         options, seeds and settings in one mapping.
     seeds : mapping of str to int, optional
         Random seeds; see :func:`seed_for`.
+    secrets : mapping, optional
+        Settings that no file may hold, such as the access token of the hub.
     out : path-like, optional
         A folder for ``results.sqlite`` and ``run.json``. None: keep all in memory.
     engine : Engine, optional
@@ -465,7 +472,7 @@ def run_study(
     """
     items = _checked(facts)
     parts = {"options": options or {}, "settings": settings or {}, "seeds": seeds or {}}
-    given = _merged(parts)
+    given = _merged({**parts, "secrets": secrets or {}})
     if identity is None and isinstance(model, str):
         identity = model
     prepare = partial(study.prepare, model, given)

@@ -328,8 +328,14 @@ def seed_for(seed: int, key: str) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-MODEL_SETTINGS = ("device", "dtype", "device_map", "batch_size", "trust_remote_code")
-"""The settings for loading a model."""
+MODEL_SETTINGS = (
+    *("device", "dtype", "device_map", "batch_size", "adapter", "quantization", "revision"),
+    *("token", "trust_remote_code"),
+)
+"""The settings for loading a model, arguments of :func:`neurotopo.load_model`."""
+
+SECRET = "token"
+"""The setting that no file may hold."""
 
 
 def model_for(model: Any, given: Mapping[str, Any]) -> NeuronModel:

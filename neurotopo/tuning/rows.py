@@ -50,7 +50,7 @@ class ProjectionRows(nn.Module):
         super().__init__()
         self.projection = projection
         self.reads = reads
-        _check(projection.weight, projection.name)
+        _check(projection.readable(), projection.name)
         # Conv1D stores (in, out), so its neurons are on the other axis
         self.transposed = projection.neuron_axis == (1 if reads else 0)
         self.register_buffer("indices", indices.to(projection.weight.device), persistent=False)

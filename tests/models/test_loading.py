@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 
-from neurotopo import Fact, NeuronModel, load_model
+from neurotopo import Edit, Fact, NeuronModel, load_model
 from neurotopo.models import UnsupportedModelError
 from neurotopo.models.examples import random_model
 
@@ -109,11 +109,25 @@ def test_damaged_weights_are_an_error(folder):
         load_model(folder)
 
 
-def test_quantised_weights_are_refused():
+def test_rows_of_quantised_weights_are_refused_and_values_are_not():
     made = random_model("llama")
     layer = made.hf_model.model.layers[0].mlp
+    plain = made.activations(FACT)
     layer.up_proj.weight = torch.nn.Parameter(
-        layer.up_proj.weight.detach().to(torch.int8), requires_grad=False
+        layer.up_proj.weight.detach().to(torch.float8_e4m3fn), requires_grad=False
     )
-    with pytest.raises(UnsupportedModelError, match=r"layers.0.mlp.up_proj is a Linear.*quantised"):
-        NeuronModel(made.hf_model, made.tokenizer)
+    model = NeuronModel(made.hf_model, made.tokenizer)
+    reason = r"layers.0.mlp.up_proj has quantised weights \(Linear, float8_e4m3fn\). Load the model"
+    with pytest.raises(UnsupportedModelError, match=reason):
+        model.in_rows(0, [3])
+    assert (model.n_neurons, model.d_model, model.dtype) == (24, 12, torch.float32)
+    assert model.out_rows(0, [3]).shape == (1, 12)
+    weights = layer.up_proj.weight.float()
+    layer.up_proj.forward = lambda x: x @ weights.T  # as a kernel for such weights would
+    assert np.abs(model.activations(FACT) - plain).max() < 0.1 * np.abs(plain).max()
+    assert 0 < model.answer_probability(FACT, edits=Edit([(0, 3)])) < 1
+    with (
+        pytest.raises(UnsupportedModelError, match=reason),
+        model.edited(Edit([(0, 3)], where="weights")),
+    ):
+        pass
