@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import neurotopo
-from neurotopo.commands import explore, study
+from neurotopo.commands import convert, explore, study
 from neurotopo.commands.common import examples, shortened
 from neurotopo.commands.datasets import datasets_app
 from neurotopo.commands.options import (
@@ -50,19 +50,21 @@ _DEMO = (
 ) + examples("neurotopo demo --out demo_output", "neurotopo demo --graph")
 _CLUSTER = (
     "Cluster all MLP neurons of a language model by their connections, exactly.\n\n"
-    "MODEL is a name on the Hugging Face hub, a folder, or testbed:NAME. A folder with "
-    "safetensors is read layer by layer.\n\n"
+    "MODEL is a name on the Hugging Face hub, a folder, a GGUF file, an installed package with "
+    "one, or testbed:NAME. A folder with safetensors and a GGUF file are read layer by layer.\n\n"
     "Prints the most persistent clusters. Writes tree.npz (for NeuronTree.load), clusters.csv, "
     "clusters_by_layer.csv, pictures and run.json to a folder."
 ) + examples(
     "neurotopo cluster gpt2",
+    "neurotopo cluster model.gguf --top 50",
     "neurotopo cluster ./Llama-2-7b --layers 10:20 --top 50 --device cuda",
     "neurotopo cluster gpt2 --condense --min-cluster-size 10 --scale log \\",
     "  --out gpt2_log",
 )
 _LOCATE = (
     "Find the neurons of a language model that carry an answer (AMIG).\n\n"
-    "MODEL is a name on the Hugging Face hub, a folder with its tokenizer, or testbed:NAME. "
+    "MODEL is a name on the Hugging Face hub, a folder with its tokenizer, a GGUF file, an "
+    "installed package with one, or testbed:NAME. "
     "_X_ in a prompt is the place of the answer; without it the answer follows the prompt. "
     "Several --prompt are wordings of one fact; several --answer are all valid.\n\n"
     "Prints the neurons. With --out it also writes neurons.csv, attribution.json, the figure "
@@ -70,6 +72,7 @@ _LOCATE = (
     "same command again to resume."
 ) + examples(
     'neurotopo locate gpt2 --prompt "The capital of France is" --answer Paris',
+    'neurotopo locate model.gguf --prompt "The capital of France is" --answer Paris',
     "neurotopo locate bert-base-cased --facts facts.jsonl --out knowledge \\",
     "  --threshold 0.3 --fast",
     "neurotopo locate gpt2 --facts facts.jsonl --method activation --rule top \\",
@@ -86,6 +89,7 @@ app.add_typer(datasets_app, name="datasets")
 app.add_typer(testbed, name="testbed")
 study.register(app)
 explore.register(app)
+convert.register(app)
 
 
 @dataclass(frozen=True)

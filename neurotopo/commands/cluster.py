@@ -129,18 +129,20 @@ def _within(wanted: tuple[int, int | None] | None, n_layers: int) -> tuple[int, 
 def _open(options: ClusterOptions) -> RowSource:
     from neurotopo.models.quiet import quiet_transformers
 
-    name, place = options.model, Path(options.model)
     source: Any
-    if not name.startswith(PREFIX):
-        check_folder(name)
-        if place.exists() and not options.load and _has_safetensors(place):
-            from neurotopo.models.checkpoint import CheckpointRows
+    changed = options.load or options.adapter or options.quantization
+    if not options.model.startswith(PREFIX) and not changed:
+        from neurotopo.models.checkpoint import CheckpointRows
+        from neurotopo.models.converted import local_folder
 
+        check_folder(options.model)
+        place = Path(local_folder(options.model)[0])
+        if place.exists() and _has_safetensors(place):
             with quiet_transformers(options.progress):
                 source = CheckpointRows(place)
             return source
         if place.is_file():
-            raise ValueError(f"{name} is a file, and not one of safetensors.")
+            raise ValueError(f"{place} is a file, and not one of safetensors or GGUF.")
     # rows move to the device two layers at a time
     source = options.load_model(device="cpu", dtype=None, tokenizer=_NO_TOKENIZER)
     return source

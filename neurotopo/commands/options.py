@@ -21,6 +21,7 @@ from typing import (
 )
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
@@ -162,7 +163,11 @@ class ModelOptions(CommandOptions):
 
 
 def command(
-    app: typer.Typer, kind: type[Own], help: str, name: str | None = None
+    app: typer.Typer,
+    kind: type[Own],
+    help: str,
+    name: str | None = None,
+    cls: type[TyperCommand] | None = None,
 ) -> Callable[[Callable[[typer.Context, Own], Any]], Callable[[typer.Context, Own], Any]]:
     """Return a decorator that makes a function of the context and the options a command.
 
@@ -176,6 +181,8 @@ def command(
         Help text of the command.
     name : str, optional
         Name of the command. None: the name of the function.
+    cls : type, optional
+        Class of the command. What it reads in addition is in the field `more`.
     """
     hints = get_type_hints(kind)
     declared = [Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context)]
@@ -187,13 +194,15 @@ def command(
 
     def register(function: Callable[[typer.Context, Own], Any]) -> Any:
         def call(context: typer.Context, **given: Any) -> Any:
-            values = {key: _plain(value, hints[key]) for key, value in given.items()}
+            values = {k: _plain(value, hints[k]) for k, value in given.items() if k in hints}
+            if more := {k: value for k, value in given.items() if k not in hints}:
+                values["more"] = more
             if "progress" in hints:
                 values["progress"] = not values["quiet"] and sys.stderr.isatty()
             return function(context, kind(**values))
 
         call.__signature__ = Signature(declared)  # type: ignore[attr-defined]
-        app.command(name or function.__name__, help=help)(call)
+        app.command(name or function.__name__, help=help, cls=cls)(call)
         return function
 
     return register
@@ -211,6 +220,7 @@ def _parameter(
         kind, default = list[str] | None, None
     elif kind is bool and not names:
         names = (f"--{name.replace('_', '-')}",)
+    help = help.replace("[", "\\[")  # no markup of rich
     hint: Any = Annotated[kind, make(*names, help=help, **settings)]
     default = Parameter.empty if default is MISSING else default
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint)

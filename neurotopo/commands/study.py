@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from neurotopo.commands.common import examples, without_tokens
 from neurotopo.commands.options import (
@@ -20,7 +23,8 @@ from neurotopo.commands.options import (
     quiet_option,
     seed_option,
 )
-from neurotopo.studies.study import SUBJECTS
+from neurotopo.studies.option_help import option_help
+from neurotopo.studies.study import SUBJECTS, registered, study_named
 
 if TYPE_CHECKING:
     from neurotopo.studies.run import Result
@@ -32,6 +36,8 @@ _RUN = (
     "\b\nSTUDY is one of:\n"
     + "\n".join(f"  {name:<13}{subject}" for name, subject in SUBJECTS.items())
     + "\n\n"
+    "neurotopo run STUDY --help lists the options of a study, each with its type and default. "
+    "They may be given as --tau2 0.4 or as --option tau2=0.4; commas separate several values.\n\n"
     "Results are stored fact by fact in OUT/results.sqlite; run the same command again to "
     "resume. At the end OUT has report.html, tables/ and figures/.\n\n"
     "complexity and development take several models, separated by commas; a folder written by "
@@ -49,12 +55,15 @@ _RUN = (
     "  --model testbed:ladder-1,testbed:ladder-2,testbed:ladder-3",
     "neurotopo run development --model ladder --facts factworld:60 --out stages",
     "neurotopo run acquisition --model ./my-model --facts facts.csv --out mine \\",
-    "  --option tau2=0.4 --option methods=ntc,kmeans --engine ray --workers 4",
+    "  --tau2 0.4 --methods ntc,kmeans --engine ray --workers 4",
+    "neurotopo run acquisition --model model.gguf --facts facts.jsonl --out of_gguf",
+    "neurotopo run acquisition --help",
 )
 _REPORT = (
     "Write report.html, tables and figures again from the folder of a run, complete or not."
 ) + examples("neurotopo report planted")
 _QUIET = "Print only the path of the report."
+_FLAGS = ("--quick", "--retry", "--no-retry", "--stop", "--quiet", "-q", "--trust-remote-code")
 _LOADING = {each.name for each in fields(ModelOptions)} - {"model"}
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
@@ -82,6 +91,69 @@ class RunOptions(ModelOptions):
     stop: bool = option(False, "Stop at the first fact that fails.")
     quiet: bool = quiet_option(_QUIET)
     progress: bool = False
+    more: dict[str, str | None] = field(default_factory=dict)
+    """Options of the study that were given as flags; None: not given."""
+
+
+class StudyCommand(TyperCommand):
+    """The command ``run``, whose options depend on the study that is named."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, with those of the study."""
+        return [*super().get_params(ctx), *_study_parameters(tuple(ctx.obj or ()))]
+
+
+@cache
+def _study_parameters(words: tuple[str, ...]) -> list[Any]:
+    """Return a parameter of typer for each option of the study among the words."""
+    named = next((word for word in _positional(words) if word in (*SUBJECTS, *registered())), None)
+    if named is None:
+        return []
+    own = {each.name for each in fields(RunOptions)}
+    app = typer.Typer(add_completion=False)
+    declared = [
+        Parameter(
+            each.name,
+            Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                str | None,
+                typer.Option(
+                    f"--{each.name.replace('_', '-')}",
+                    help=f"{each.text} \\[{_shown(each.default)}]",
+                    metavar=_METAVARS[each.kind],
+                    rich_help_panel=f"Options of {named}",
+                ),
+            ],
+        )
+        for each in option_help(study_named(named).Options)
+        if each.name not in own
+    ]
+
+    def options(**given: str | None) -> None:
+        """Only declares parameters."""
+
+    options.__signature__ = Signature(declared)  # type: ignore[attr-defined]
+    app.command()(options)
+    parameters: list[Any] = typer.main.get_command(app).params
+    return parameters
+
+
+def _positional(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words that are no options and no values of options."""
+    for before, word in zip(("", *words), words, strict=False):
+        takes_value = before.startswith("-") and "=" not in before and before not in _FLAGS
+        if not word.startswith("-") and not takes_value:
+            yield word
+
+
+def _shown(default: Any) -> str:
+    """Return a default value as the command line reads it."""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, list | tuple):
+        return ",".join(map(str, default)) or "none"
+    return "by the study" if default is None else str(default)
 
 
 @dataclass(frozen=True)
@@ -94,7 +166,7 @@ class ReportOptions(CommandOptions):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    command(app, RunOptions, _RUN, "run")(_run)
+    command(app, RunOptions, _RUN, "run", StudyCommand)(_run)
     command(app, ReportOptions, _REPORT, "report")(_report)
 
 
@@ -102,11 +174,11 @@ def _run(context: typer.Context, options: RunOptions) -> None:
     """Run a study."""
     from neurotopo.commands.common import check_device, check_writable
     from neurotopo.studies.run import run
-    from neurotopo.studies.study import study_named
 
     given = options.to_dict()
-    study, out = given.pop("study"), options.out
-    chosen = options_of(study_named(study).Options, given.pop("options"))
+    study, out, flags = given.pop("study"), options.out, given.pop("more")
+    words = [f"{name}={value}" for name, value in flags.items() if value is not None]
+    chosen = options_of(study_named(study).Options, [*given.pop("options"), *words])
     check_writable(out)
     if options.engine == "inline":
         check_device(options.device)
@@ -206,6 +278,14 @@ def _parts(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+_METAVARS = {
+    "bool": "YES|NO",
+    "int": "INTEGER",
+    "float": "NUMBER",
+    "str": "WORD",
+    "Sequence[str]": "WORD,...",
+    "Sequence[float]": "NUMBER,...",
+}
 _KINDS: dict[str, tuple[Callable[[str], Any], str]] = {
     "bool": (
         lambda value: {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}[value.lower()],

@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from neurotopo._files import atomic_write
+from neurotopo._files import atomic_write, os_errors
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "digest_of", "sha256_of"]
+__all__ = ["CACHE_VARIABLE", "cache_errors", "cache_folder", "digest_of", "sha256_of"]
 
 CACHE_VARIABLE = "NEUROTOPO_CACHE"
 _CHUNK = 1 << 22
@@ -39,6 +40,12 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("neurotopo", appauthor=False)
+
+
+def cache_errors(folder: Path) -> AbstractContextManager[None]:
+    """Turn an OSError of a block into one that names the cache and how to choose another."""
+    what = f"write to the cache (the variable {CACHE_VARIABLE} chooses another folder)"
+    return os_errors(what, folder)
 
 
 def _state(path: Path) -> list[Any]:
@@ -73,7 +80,8 @@ def sha256_of(paths: Sequence[Path]) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         pass  # there is no record, or it is damaged
     found = digest_of(paths)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(record) as file:
-        file.write(json.dumps({"files": states, "sha256": found}).encode())
+    with cache_errors(record.parent):
+        record.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(record) as file:
+            file.write(json.dumps({"files": states, "sha256": found}).encode())
     return found

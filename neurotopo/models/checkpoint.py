@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from neurotopo.models.converted import local_folder
 from neurotopo.models.families import family_of
 from neurotopo.models.family import Family, UnsupportedModelError
 from neurotopo.models.family_rows import BUILT_IN, GAINLESS
+from neurotopo.models.quantized import method_of
 from neurotopo.models.row_source import RowSource
 from neurotopo.models.tensor_files import opened, read_config, stored_slice, tensor_files
 
@@ -50,7 +52,8 @@ class CheckpointRows(RowSource):
     Parameters
     ----------
     path : str or Path
-        A folder of ``save_pretrained`` with ``config.json`` and safetensors: one file, or several
+        A GGUF file or a package with one (:func:`~neurotopo.load_model`), or a folder of
+        ``save_pretrained`` with ``config.json`` and safetensors: one file, or several
         with an index. Or one of these files, beside its ``config.json``.
     family : Family or None, default=None
         Location of the neurons. None: by ``model_type`` of the configuration.
@@ -86,9 +89,15 @@ class CheckpointRows(RowSource):
     """
 
     def __init__(self, path: str | Path, *, family: Family | None = None) -> None:
-        self.path = Path(path)
+        self.path = Path(local_folder(path)[0])
         folder, self._file_of = tensor_files(self.path)
         config = read_config(folder)
+        if (method := method_of(config)) is not None:
+            raise UnsupportedModelError(
+                f"the checkpoint {folder} is quantised ({method}), so its rows cannot be read from "
+                "the disk. Load it, which de-quantises it if transformers can: "
+                "neurotopo.load_model(folder), or the option --load of neurotopo cluster."
+            )
         self.family = family_of(config) if family is None else family
         text = getattr(config, "text_config", None) or config
         self._norm = self.family.norm_path(text)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from neurotopo._extras import INSTALL_LLM
-from neurotopo._files import os_errors
-from neurotopo.models.cache import CACHE_VARIABLE, cache_folder, digest_of, sha256_of
-from neurotopo.models.families import Family, UnsupportedModelError, family_of
+from neurotopo.models.cache import cache_errors, cache_folder, digest_of, sha256_of
+from neurotopo.models.families import kind_of
+from neurotopo.models.family import Family, UnsupportedModelError
 from neurotopo.models.gguf_files import GgufFile, find_gguf
 
 __all__ = ["converted_folder", "local_folder"]
@@ -61,8 +61,7 @@ def converted_folder(source: GgufFile, *, family: Family | None = None) -> Path:
     _check_packages(source.name)
     from filelock import FileLock
 
-    what = f"write the converted copy (set {CACHE_VARIABLE} to another folder) to"
-    with os_errors(what, shelf):
+    with cache_errors(shelf):
         shelf.mkdir(parents=True, exist_ok=True)
         with FileLock(shelf / f".{folder.name}.lock"):  # several processes may start together
             if not _is_complete(folder, digest):
@@ -124,8 +123,8 @@ def _read(file: Path, family: Family | None) -> tuple[Any, Any]:
     try:
         GGUFReader(str(file))  # notices a file that is too short
         config = transformers.AutoConfig.from_pretrained(**place)
-        row = family_of(config) if family is None else family
-        auto = "AutoModelForCausalLM" if row.kind == "causal" else "AutoModelForMaskedLM"
+        kind = kind_of(config) if family is None else family.kind
+        auto = "AutoModelForCausalLM" if kind == "causal" else "AutoModelForMaskedLM"
         hf_model, info = getattr(transformers, auto).from_pretrained(
             **place, dtype=torch.float32, output_loading_info=True, **options
         )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurotopo.models.families import UnsupportedModelError
+from neurotopo.models.family import UnsupportedModelError
 
 __all__ = ["check_in_memory", "stand_in", "unwrapped", "why_opaque"]
 

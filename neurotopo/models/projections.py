@@ -195,8 +195,7 @@ def _projection(
 
     module, name = _submodule(layer, where, path), f"{where}.{path}"
     if (reason := why_opaque(module)) is not None:
-        opaque = {"opaque": reason, "stand_in": stand_in(module, name, dtype)}
-        return Projection(name, module, axis, **opaque)
+        return Projection(name, module, axis, None, reason, stand_in(module, name, dtype))
     if isinstance(module, Conv1D):  # it stores (in, out)
         return Projection(name, module, 1 - axis)
     if not isinstance(module, nn.Linear):

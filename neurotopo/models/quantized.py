@@ -6,7 +6,7 @@ import logging
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["QUANTIZATIONS", "dequantized", "forget_quantization", "quantization_for"]
+__all__ = ["QUANTIZATIONS", "dequantized", "forget_quantization", "method_of", "quantization_for"]
 
 QUANTIZATIONS = ("dequantize", "keep", "4bit", "8bit")
 # Methods whose configuration in transformers has a switch to de-quantise on loading.

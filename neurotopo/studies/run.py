@@ -274,7 +274,9 @@ def run(
     ('acquisition: 2 of 2 facts done.', 11)
     """
     chosen = study_named(study)()
-    settings = {name: options.pop(name) for name in MODEL_SETTINGS if name in options}
+    own_names = {field.name for field in fields(chosen.Options)}
+    of_model = [name for name in MODEL_SETTINGS if name in options and name not in own_names]
+    settings = {name: options.pop(name) for name in of_model}
     secrets = {SECRET: settings.pop(SECRET)} if SECRET in settings else None
     checked = _options(chosen, quick, options)
     model = _models(model, chosen.several, study)

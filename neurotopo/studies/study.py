@@ -32,6 +32,7 @@ __all__ = [
     "identity_of_model",
     "model_for",
     "register_study",
+    "registered",
     "seed_for",
     "study_named",
 ]
@@ -296,6 +297,11 @@ def register_study(study: type[Study]) -> type[Study]:
     return study
 
 
+def registered() -> tuple[str, ...]:
+    """Return the names of the registered studies."""
+    return tuple(_registered)
+
+
 def study_named(name: str) -> type[Study]:
     """Return the class of a study.
 
@@ -367,6 +373,8 @@ def identity_of_model(model: NeuronModel) -> dict[str, Any]:
     from neurotopo.models.fingerprint import fingerprint
 
     identity = fingerprint(model).to_dict()
+    if model.source:
+        identity["source"] = dict(model.source)
     if model.planted_groups is not None:
         groups = [group.to_array().tolist() for group in model.planted_groups]
         identity["planted"] = hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:16]

@@ -253,7 +253,7 @@ def test_a_coarse_integration_is_not_passed_over(models, capsys):
         ("gpt2", [*ASK, "--device", "nowhere"], "--device nowhere cannot be used"),
         ("gpt2", [*ASK, "--dtype", "int7"], "dtype must be one of"),
         ("./nothing", ASK, "does not exist"),
-        ("broken.jsonl", ASK, "is a file"),
+        ("broken.jsonl", ASK, "is no GGUF file"),
         ("testbed:nothing", ASK, "there is no built-in model"),
         ("nobody/nothing", ASK, "cannot load 'nobody/nothing'"),
     ],
@@ -270,6 +270,6 @@ def test_a_mistake_is_one_sentence_and_status_2(
 
 def test_a_folder_that_cannot_be_written_is_found_out_first(models, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").write_text("", encoding="utf-8")
-    monkeypatch.setattr(command, "_load", None)  # not to be reached
+    monkeypatch.setattr(command.LocateOptions, "load_model", None)  # not to be reached
     assert main(["locate", models["gpt2"], *ASK, "--out", str(tmp_path / "file")]) == 2
     assert f"cannot write to the folder {tmp_path / 'file'}" in capsys.readouterr().err
