@@ -182,7 +182,7 @@ def command(
     name : str, optional
         Name of the command. None: the name of the function.
     cls : type, optional
-        Class of the command. What it reads in addition is in the field `more`.
+        Class of the command.
     """
     hints = get_type_hints(kind)
     declared = [Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context)]
@@ -194,9 +194,7 @@ def command(
 
     def register(function: Callable[[typer.Context, Own], Any]) -> Any:
         def call(context: typer.Context, **given: Any) -> Any:
-            values = {k: _plain(value, hints[k]) for k, value in given.items() if k in hints}
-            if more := {k: value for k, value in given.items() if k not in hints}:
-                values["more"] = more
+            values = {key: _plain(value, hints[key]) for key, value in given.items()}
             if "progress" in hints:
                 values["progress"] = not values["quiet"] and sys.stderr.isatty()
             return function(context, kind(**values))

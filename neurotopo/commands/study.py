@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -64,6 +64,7 @@ _REPORT = (
 ) + examples("neurotopo report planted")
 _QUIET = "Print only the path of the report."
 _FLAGS = ("--quick", "--retry", "--no-retry", "--stop", "--quiet", "-q", "--trust-remote-code")
+_META = "neurotopo.study"
 _LOADING = {each.name for each in fields(ModelOptions)} - {"model"}
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
@@ -91,8 +92,6 @@ class RunOptions(ModelOptions):
     stop: bool = option(False, "Stop at the first fact that fails.")
     quiet: bool = quiet_option(_QUIET)
     progress: bool = False
-    more: dict[str, str | None] = field(default_factory=dict)
-    """Options of the study that were given as flags; None: not given."""
 
 
 class StudyCommand(TyperCommand):
@@ -101,6 +100,12 @@ class StudyCommand(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with those of the study."""
         return [*super().get_params(ctx), *_study_parameters(tuple(ctx.obj or ()))]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the function; the options of the study are in ``context.meta``."""
+        names = [each.name for each in _study_parameters(tuple(ctx.obj or ()))]
+        ctx.meta[_META] = {name: ctx.params.pop(name) for name in names}
+        return super().invoke(ctx)
 
 
 @cache
@@ -176,7 +181,7 @@ def _run(context: typer.Context, options: RunOptions) -> None:
     from neurotopo.studies.run import run
 
     given = options.to_dict()
-    study, out, flags = given.pop("study"), options.out, given.pop("more")
+    study, out, flags = given.pop("study"), options.out, context.meta[_META]
     words = [f"{name}={value}" for name, value in flags.items() if value is not None]
     chosen = options_of(study_named(study).Options, [*given.pop("options"), *words])
     check_writable(out)
