@@ -61,7 +61,7 @@ SECTIONS: dict[str, Section] = {
         _value,
     ),
     "slow-amig": (
-        "Scores of AMIG (20 right-hand points) minus the formula by plain hooks, in six layers",
+        "Scores of AMIG (20 right-hand points) minus the formula by plain hooks, in three layers",
         ["largest", "relative to the largest score", "times slower"],
         _slow,
     ),

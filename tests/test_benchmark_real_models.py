@@ -42,7 +42,7 @@ def test_a_measurement_agrees_with_the_slow_way_and_continues(
     assert "| tiny | float32 | 2 |" in capsys.readouterr().out
 
     other = dataclasses.replace(
-        real_models.MEASURES["slow-amig"], of=lambda model, fact: pytest.fail("measured again")
+        real_models.MEASURES["slow-amig"], of=lambda model, facts: pytest.fail("measured again")
     )
     monkeypatch.setitem(real_models.MEASURES, "slow-amig", other)
     assert run(out, *arguments)["models"]["tiny"] == found  # type: ignore[index]

@@ -148,6 +148,21 @@ def test_values_of_the_own_prompt_change_nothing(name):
     np.testing.assert_allclose(found, found[0], rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("name", ["llama", "bert", "roberta"])
+def test_a_prompt_alone_is_read_as_the_prompt_of_a_fact(name):
+    """In a masked model it has one mask, as for an answer of one token."""
+    model, prompt = zoo.shared(name), "The capital of Brolland is _X_."
+    fact = next(
+        fact
+        for fact in (Fact(prompt, word) for word in ("Marly", "is", "the", "a", "of", "e"))
+        if len(model.encode(fact).answers[0]) == 1
+    )
+    for positions in ("last", "all", (1, -1)):
+        found, expected = (model.activations(each, positions) for each in (prompt, fact))
+        np.testing.assert_array_equal(found, expected)
+    assert model.activations(prompt, -1).shape == (3, 1, 24)
+
+
 def test_values_of_another_prompt():
     """The last token's values go to the last token, whatever the lengths."""
     model, fact, other = zoo.shared("llama"), zoo.FACTS[0], zoo.FACTS[1]
