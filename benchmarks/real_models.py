@@ -52,15 +52,19 @@ def one_by_one(of: Callable[[NeuronModel, Fact], dict[str, Any]]) -> Any:
     return lambda model, facts: (of(model, fact) for fact in facts)
 
 
-def attribution_value(model: NeuronModel, facts: Sequence[Fact]) -> Iterator[dict[str, Any]]:
-    """Compare the value of every attribution with the probability of the answer."""
-    for fact, found in zip(facts, AMIG.fast().attribute_many(model, facts), strict=True):
-        expected = model.answer_probability(fact)
-        yield {
-            "probability": expected,
-            "difference": abs(found.value - expected),
-            "gap": found.relative_gap,
-        }
+def value_by(amig: AMIG) -> Any:
+    """Return the comparison of the value of every attribution with the answer's probability."""
+
+    def compare(model: NeuronModel, facts: Sequence[Fact]) -> Iterator[dict[str, Any]]:
+        for fact, found in zip(facts, amig.attribute_many(model, facts), strict=True):
+            expected = model.answer_probability(fact)
+            yield {
+                "probability": expected,
+                "difference": abs(found.value - expected),
+                "gap": found.relative_gap,
+            }
+
+    return compare
 
 
 def slow_amig(model: NeuronModel, fact: Fact) -> dict[str, Any]:
@@ -147,7 +151,11 @@ def edits(model: NeuronModel, fact: Fact) -> dict[str, Any]:
 
 
 MEASURES = {
-    "attribution-value": Measure(attribution_value, 200, ("float32", "bfloat16")),
+    # the value does not depend on the path, so one node from 0 is enough
+    "attribution-value": Measure(
+        value_by(AMIG(steps=1, baseline="zero")), 200, ("float32", "bfloat16")
+    ),
+    "completeness": Measure(value_by(AMIG.fast()), 20, ("float32", "bfloat16")),
     "slow-amig": Measure(one_by_one(slow_amig), 5),
     "edits": Measure(one_by_one(edits), 20),
 }

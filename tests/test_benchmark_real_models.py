@@ -28,7 +28,16 @@ def test_a_measurement_agrees_with_the_slow_way_and_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "record.json"
-    arguments = ("slow-amig", "attribution-value", "edits", "--facts", str(FACTS), "--n", "2")
+    arguments = (
+        "slow-amig",
+        "attribution-value",
+        "edits",
+        "completeness",
+        "--facts",
+        str(FACTS),
+        "--n",
+        "2",
+    )
     found = run(out, *arguments)["models"]["tiny"]  # type: ignore[index]
     assert len(found["facts"]) == 2
     slow = found["measures"]["slow-amig"]["float32"]
@@ -37,6 +46,8 @@ def test_a_measurement_agrees_with_the_slow_way_and_continues(
     value = found["measures"]["attribution-value"]
     assert set(value) == {"float32", "bfloat16"}
     assert all(row["difference"] < 1e-5 for row in value["float32"].values())
+    gaps = found["measures"]["completeness"]["float32"].values()
+    assert all(row["gap"] < 1e-2 for row in gaps)
     edits = found["measures"]["edits"]["float32"].values()
     assert all(max(row.values()) < 1e-4 for row in edits)
     assert "| tiny | float32 | 2 |" in capsys.readouterr().out
