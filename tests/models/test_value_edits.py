@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +63,20 @@ def test_every_family_is_as_by_plain_hooks(name):
     assert changed.sum() >= len(rows) - 2  # windows of attention end before some tokens
     joined = model.answer_probabilities([fact] * len(rows), edits=rows, log=True)
     np.testing.assert_allclose(joined, expected[1:], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", ["Arcee", "Helium"])
+def test_a_family_derived_from_the_modules(kind):
+    words = zoo.shared("gpt2").tokenizer
+    sizes = {**zoo.LLAMA_LIKE, "head_dim": 8, "vocab_size": zoo.VOCABULARY, "pad_token_id": 0}
+    config = getattr(transformers, f"{kind}Config")(**sizes, bos_token_id=0, eos_token_id=0)
+    hf_model = getattr(transformers, f"{kind}ForCausalLM")(config).eval()
+    model, fact = NeuronModel(hf_model, words), zoo.FACTS[0]
+    edits = kinds(model, fact)
+    found = model.answer_probability(fact, edits=edits, log=True)
+    expected = [one_forward(model, fact, [edit]) for edit in edits]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    assert len(set(found)) > 5
 
 
 @pytest.mark.parametrize("name", ["llama", "bert"])
