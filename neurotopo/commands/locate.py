@@ -21,6 +21,7 @@ from neurotopo.commands.common import (
 from neurotopo.commands.options import LocateOptions
 from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.attribution import Attribution
+from neurotopo.knowledge.baselines import described_options
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.locate import Attributor, Located, attributions, locate
 from neurotopo.knowledge.other_attributions import ATTRIBUTORS
@@ -88,7 +89,7 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
     about = {
         "command": "locate",
         "options": options.to_dict(),
-        "attributor": {"method": options.method, **vars(attributor)},
+        "attributor": {"method": options.method, **described_options(attributor)},
         "model": {
             "given": options.model,
             "family": model.family.name,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from neurotopo.knowledge.attributing import Attributing
 from neurotopo.knowledge.attribution import COARSE, Attribution
 from neurotopo.knowledge.quadrature import QUADRATURES, quadrature_nodes
-from neurotopo.knowledge.thresholds import RULES, SCOPES, check_choices, check_threshold
+from neurotopo.knowledge.thresholds import check_choices
 from neurotopo.models.prompts import FactLike, describe_fact
-from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
@@ -21,19 +20,17 @@ __all__ = ["AMIG"]
 
 logger = logging.getLogger(__name__)
 
-_WINDOW = 64
-
-BASELINES = ("mean", "per-token", "zero")
-TARGETS = ("joint", "log", "first")
+SHRINKS = 0.75
+"""A gap that twice the steps do not reduce to this share is not an error of the integration."""
 
 
-@dataclass(frozen=True)
-class AMIG:
+@dataclass(frozen=True, eq=False)
+class AMIG(Attributing):
     r"""Attribution by integrated gradients from sentences with a token replaced.
 
-    At the tokens that predict the answer, the values :math:`w` of one layer's neurons run on a
-    straight line from a baseline :math:`w'` to their values in the prompt. The gradient of the
-    answer's probability F is integrated along this line:
+    At some tokens, the values :math:`w` of one layer's neurons run on a straight line from a
+    baseline :math:`w'` to their values in the prompt. The gradient of the target F, the
+    probability of the answer, is integrated along this line:
 
     .. math:: a_n = (w_n - w'_n) \int_0^1 \frac{\partial F}{\partial w_n}
               \bigl(w' + \alpha (w - w')\bigr) \, d\alpha .
@@ -46,16 +43,22 @@ class AMIG:
         N, the number of steps of the integration rule.
     threshold : float or mapping, default=0.2
         Threshold of :meth:`locate`, or a mapping from language codes to thresholds.
-    baseline : {"mean", "per-token", "zero"}, default="mean"
-        Replacing each of the m tokens of the prompt in turn gives m sentences. ``"mean"`` starts
-        at the mean of their values, as the authors' program does. ``"per-token"`` sums the scores
-        of m paths, one from each sentence, as in the paper's formula, at m times the cost.
-        ``"zero"`` starts at 0.
+    baseline : {"mean", "per-token", "zero", "reference", "resample"} or array, default="mean"
+        Values at the start of the path. Replacing each of the m tokens of the prompt in turn gives
+        m sentences. ``"mean"`` starts at the mean of their values, as the authors' program does.
+        ``"per-token"`` sums the scores of m paths, one from each sentence, as in the paper's
+        formula, at m times the cost. ``"zero"`` starts at 0. ``"reference"`` starts at the mean
+        values over the ``reference`` facts, at the same kind of tokens
+        (:func:`~neurotopo.knowledge.baselines.reference_values`), ``"resample"`` at the values of
+        one of these facts with another prompt, drawn by ``seed``. An array has the values, shape
+        (n_layers, n_neurons).
     quadrature : {"right", "left", "midpoint", "trapezoid", "gauss-legendre"}, default="right"
         The integration rule, :func:`~neurotopo.knowledge.quadrature.quadrature_nodes`.
-    target : {"joint", "log", "first"}, default="joint"
+    target : {"joint", "log", "first", "contrast"}, default="joint"
         F: the probability of the whole answer, its logarithm, or the probability of the answer's
-        first token.
+        first token. ``"contrast"``: log-probability of the answer's first token minus the
+        logarithm of the mean probability of the foils' first tokens. Foils with the first token of
+        an answer are left out; those that begin alike count once.
     rule : {"relative", "absolute", "percentile", "top"}, default="relative"
         Meaning of the threshold, :func:`~neurotopo.knowledge.thresholds.select_neurons`.
     scope : {"model", "layer"}, default="model"
@@ -66,6 +69,17 @@ class AMIG:
     batch_size : int or None, default=None
         Largest number of path points in one forward pass. None: as memory allows. The result does
         not depend on it.
+    positions : {"last", "subject", "all"}, default="last"
+        Tokens whose values run along the path; scores are summed over them. ``"last"``: those that
+        predict the answer. ``"subject"``: the last token of the fact's subject. ``"all"``: every
+        token of the prompt and of the answer before its last.
+    foils : mapping or None, default=None
+        For ``target="contrast"``: wrong answers of each fact, by :attr:`~neurotopo.Fact.key`; or
+        pass them to :meth:`attribute`.
+    reference : sequence of Fact or None, default=None
+        Facts for the baselines ``"reference"`` and ``"resample"``.
+    seed : int, default=0
+        Seed of ``"resample"``; what is drawn for a fact does not depend on the other facts.
 
     References
     ----------
@@ -88,29 +102,22 @@ class AMIG:
 
     steps: int = 20
     threshold: float | Mapping[str, float] = 0.2
-    baseline: str = "mean"
+    baseline: Any = "mean"
     quadrature: str = "right"
     target: str = "joint"
     rule: str = "relative"
     scope: str = "model"
     replacement: int | str | None = None
     batch_size: int | None = None
+    positions: str = "last"
+    foils: Mapping[str, Sequence[str]] | None = field(default=None, repr=False)
+    reference: Sequence[FactLike] | None = field(default=None, repr=False)
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        check_choices(
-            self,
-            baseline=BASELINES,
-            quadrature=QUADRATURES,
-            target=TARGETS,
-            rule=RULES,
-            scope=SCOPES,
-        )
+        check_choices(self, quadrature=QUADRATURES)
         quadrature_nodes(self.quadrature, self.steps)
-        given = self.threshold
-        for threshold in given.values() if isinstance(given, Mapping) else (given,):
-            check_threshold(threshold, self.rule)
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1 or None, got {self.batch_size}.")
+        super().__post_init__()
 
     @classmethod
     def fast(cls, **options: Any) -> AMIG:
@@ -127,13 +134,20 @@ class AMIG:
         """
         return cls(**{"steps": 8, "quadrature": "gauss-legendre", **options})
 
-    def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
+    def attribute(
+        self, model: NeuronModel, fact: FactLike, foils: Sequence[str] | None = None
+    ) -> Attribution:
         """Score every neuron of every layer for the most probable answer of a fact.
+
+        A gap above 5 % (:attr:`Attribution.relative_gap`) is reported as a warning, with its cause:
+        a coarse integration, or the rounding of the model's numbers.
 
         Parameters
         ----------
         model : NeuronModel
         fact : Fact
+        foils : sequence of str, optional
+            For ``target="contrast"``: the wrong answers, in place of those in the options.
 
         Returns
         -------
@@ -144,48 +158,37 @@ class AMIG:
         UnsupportedModelError
             If the target differs from that of a plain forward pass by more than rounding.
         """
-        attribution = next(self._sweep(model, [fact]))
+        attribution = self._one(model, fact, foils)
         if attribution.relative_gap > COARSE:
             logger.warning(
-                "%s: the scores of a layer differ from the change of the target by up to %.0f %% "
-                "of the greatest change; more steps or AMIG.fast() are more exact.",
+                "%s: the scores of a layer differ from the change of the target along its path by "
+                "up to %.0f %% of the greatest change of any layer; %s",
                 describe_fact(fact),
                 100 * attribution.relative_gap,
+                self._remedy(model, fact, foils, attribution.relative_gap),
             )
         return attribution
 
-    def attribute_many(
-        self, model: NeuronModel, facts: Iterable[FactLike]
+    def _remedy(
+        self, model: NeuronModel, fact: FactLike, foils: Sequence[str] | None, gap: float
+    ) -> str:
+        """Tell rounding, which more steps do not reduce, from a coarse integration."""
+        precision = str(model.dtype).removeprefix("torch.")
+        other = replace(self, steps=self.steps // 2 or 2)
+        fewer, more = (other, self) if other.steps < self.steps else (self, other)
+        gaps = {self: gap, other: other._one(model, fact, foils).relative_gap}
+        if precision == "float64" or gaps[more] < SHRINKS * gaps[fewer]:
+            return "more steps or AMIG.fast() are more exact."
+        exact = "float64" if precision == "float32" else "float32"
+        return (
+            f"it is no smaller with {more.steps} steps than with {fewer.steps}, so the cause is "
+            f"the rounding of {precision}: load the model with dtype={exact!r}; more steps do not "
+            "help."
+        )
+
+    def _sweep(
+        self, model: NeuronModel, facts: Sequence[FactLike], foils: Sequence[Sequence[str] | None]
     ) -> Iterator[Attribution]:
-        """Score every neuron for each of several facts, as :meth:`attribute` does for one.
-
-        Facts whose prompts and answers have equal numbers of tokens share forward passes. Large
-        gaps (:attr:`Attribution.relative_gap`) are not reported.
-
-        Parameters
-        ----------
-        model : NeuronModel
-        facts : iterable of Fact
-
-        Yields
-        ------
-        Attribution
-            In the order of the facts. If a fact is invalid for the model, the attributions of the
-            facts before it come first.
-        """
-        waiting = iter(facts)
-        while window := list(itertools.islice(waiting, _WINDOW)):
-            n_done = 0
-            try:
-                for attribution in self._sweep(model, window):
-                    yield attribution
-                    n_done += 1
-            except Exception:
-                # one by one, so that only the invalid fact is lost
-                for fact in window[n_done:]:
-                    yield next(self._sweep(model, [fact]))
-
-    def _sweep(self, model: NeuronModel, facts: Sequence[FactLike]) -> Iterator[Attribution]:
         from neurotopo.knowledge.sweep import Sweep
 
         sweep = Sweep(
@@ -195,40 +198,8 @@ class AMIG:
             target=self.target,
             replacement=self.replacement,
             batch_size=self.batch_size,
+            positions=self.positions,
+            reference=self.reference,
+            seed=self.seed,
         )
-        return sweep.run(facts)
-
-    def locate(self, model: NeuronModel, fact: FactLike) -> NeuronSet:
-        """Return the knowledge neurons: those with a score above the threshold.
-
-        Parameters
-        ----------
-        model, fact
-            As in :meth:`attribute`.
-
-        Returns
-        -------
-        NeuronSet
-        """
-        threshold = self.threshold_for(fact)
-        return self.attribute(model, fact).neurons(threshold, self.rule, self.scope)
-
-    def threshold_for(self, fact: FactLike) -> float:
-        """Return the threshold for the language of a fact.
-
-        Parameters
-        ----------
-        fact : Fact
-
-        Returns
-        -------
-        float
-        """
-        if not isinstance(self.threshold, Mapping):
-            return self.threshold
-        if fact.language not in self.threshold:
-            raise ValueError(
-                f"{describe_fact(fact)}: no threshold for language {fact.language!r}; there are "
-                f"thresholds for {', '.join(sorted(self.threshold))}."
-            )
-        return self.threshold[fact.language]
+        return sweep.run(facts, foils)

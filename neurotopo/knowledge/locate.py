@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from neurotopo._files import atomic_write
 from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.attribution import COARSE, Attribution
+from neurotopo.knowledge.baselines import described_options
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.result_file import ResultFile
 from neurotopo.knowledge.thresholds import select_neurons
@@ -379,8 +380,8 @@ def _header(
 ) -> dict[str, Any]:
     """Return everything that results depend on, except the facts."""
     given = {
-        name: dict(value) if isinstance(value, Mapping) else value
-        for name, value in sorted(vars(attributor).items())
+        name: value
+        for name, value in described_options(attributor).items()
         if name != "batch_size"  # does not change results
     }
     config = model.hf_model.config

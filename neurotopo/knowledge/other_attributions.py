@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 
 from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.attribution import Attribution
+from neurotopo.knowledge.baselines import fact_seed
+from neurotopo.knowledge.relp import RelP
 from neurotopo.models.prompts import FactLike
 from neurotopo.neurons import NeuronSet
 
@@ -97,14 +98,16 @@ class GradientTimesActivation(_Selecting):
     .. math:: a_n = w_n \frac{\partial F}{\partial w_n}(w)
 
     This is the integral from zero with one node, at the end of the path; it costs one gradient
-    per layer. Scores are summed over the tokens that predict the answer.
+    per layer. Scores are summed over the tokens.
 
     Parameters
     ----------
     threshold, rule, scope
         Selection of :meth:`locate`, as in :class:`~neurotopo.AMIG`.
-    target : {"joint", "log", "first"}, default="joint"
+    target : {"joint", "log", "first", "contrast"}, default="joint"
         F, as in :class:`~neurotopo.AMIG`.
+    positions, foils
+        As in :class:`~neurotopo.AMIG`.
 
     Examples
     --------
@@ -117,9 +120,18 @@ class GradientTimesActivation(_Selecting):
     """
 
     target: str = "joint"
+    positions: str = "last"
+    foils: Mapping[str, Sequence[str]] | None = field(default=None, repr=False)
 
     def _choice(self) -> AMIG:
-        return replace(super()._choice(), steps=1, baseline="zero", target=self.target)
+        return replace(
+            super()._choice(),
+            steps=1,
+            baseline="zero",
+            target=self.target,
+            positions=self.positions,
+            foils=self.foils,
+        )
 
     def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
         """Score every neuron by its value times the gradient."""
@@ -159,8 +171,7 @@ class RandomAttribution(_Selecting):
     def attribute(self, model: NeuronModel, fact: FactLike) -> Attribution:
         """Draw a score for every neuron."""
         encoding, value = _likeliest(model, fact)
-        text = "\0".join((fact.language, fact.prompt, *fact.answers))
-        rng = np.random.default_rng([self.seed, *hashlib.sha256(text.encode()).digest()])
+        rng = np.random.default_rng(fact_seed(fact, self.seed))
         return _without_path(rng.random((model.n_layers, model.n_neurons)), value, encoding)
 
 
@@ -188,6 +199,7 @@ def zero_baseline(**options: Any) -> AMIG:
 
 ATTRIBUTORS: Mapping[str, Callable[..., Any]] = {
     "amig": AMIG,
+    "relp": RelP,
     "zero-baseline": zero_baseline,
     "gradient-times-activation": GradientTimesActivation,
     "activation": ActivationAttribution,

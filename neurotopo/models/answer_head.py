@@ -8,8 +8,9 @@ their share of the gradient stay in the processor's cache, and each part is read
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.nn import functional
 
 from neurotopo.models.evaluation import evaluating, upcast_half
 
-__all__ = ["TargetLogProbability", "answering", "is_plain", "plain_head"]
+__all__ = ["Contrast", "TargetLogProbability", "answering", "is_plain", "plain_head"]
 
 _CPU_PART, _DEVICE_PART = 2**20, 2**26  # logits held at a time
 
@@ -126,9 +127,60 @@ def is_plain(head: Any) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class Contrast:
+    """Log-probability of a token minus the logarithm of the mean probability of others.
+
+    It depends only on the logits of these tokens.
+
+    Attributes
+    ----------
+    tokens : sequence of tuple of int
+        The token, then the others; one entry for each line.
+    owners : torch.Tensor, shape (n_rows,)
+        The line of every row.
+    """
+
+    tokens: Sequence[tuple[int, ...]]
+    owners: torch.Tensor
+
+    def of_logits(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the contrast of each row of logits, (n_rows, n_tokens)."""
+        return self._joined([logits[rows][:, ids] for rows, ids in self._lines(logits.device)])
+
+    def of_hidden(self, hidden: torch.Tensor, head: nn.Module) -> torch.Tensor:
+        """Return the contrast of each row of hidden states, (n_rows, width)."""
+        weight: Any = head.weight
+        bias: Any = head.bias
+        return self._joined(
+            [
+                functional.linear(hidden[rows], weight[ids], None if bias is None else bias[ids])
+                for rows, ids in self._lines(hidden.device)
+            ]
+        )
+
+    def _lines(self, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        owners = self.owners.to(device)
+        for line, tokens in enumerate(self.tokens):
+            yield (owners == line).nonzero()[:, 0], torch.tensor(tokens, device=device)
+
+    def _joined(self, logits: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the rows of all lines in their order."""
+        parts = []
+        for part in map(upcast_half, logits):
+            n_others = torch.tensor(part.shape[1] - 1.0, dtype=part.dtype, device=part.device)
+            parts.append(part[:, 0] - part[:, 1:].logsumexp(dim=1) + n_others.log())
+        order = torch.argsort(self.owners, stable=True).to(parts[0].device)
+        return torch.cat(parts)[torch.argsort(order)]
+
+
 @contextmanager
 def answering(
-    head: nn.Module, n_tokens: int, positions: slice, targets: torch.Tensor
+    head: nn.Module,
+    n_tokens: int,
+    positions: slice,
+    targets: torch.Tensor,
+    contrast: Contrast | None = None,
 ) -> Iterator[None]:
     """Make an output embedding return log-probabilities of targets, (n_rows,), within a block.
 
@@ -142,11 +194,15 @@ def answering(
         Tokens of every row that predict the targets.
     targets : torch.Tensor, shape (n_rows, n_positions)
         Token ids.
+    contrast : Contrast or None, default=None
+        Return contrasts instead.
     """
     weight, bias = head.weight, head.bias
 
     def forward(hidden: torch.Tensor) -> torch.Tensor:
         rows = hidden.reshape(-1, n_tokens, hidden.shape[-1])[:, positions]
+        if contrast is not None:
+            return contrast.of_hidden(rows[:, 0], head)
         log_p: torch.Tensor = TargetLogProbability.apply(  # type: ignore[no-untyped-call]
             rows, weight, bias, targets.to(hidden.device)
         )

@@ -123,7 +123,7 @@ def shared_values(
     replacement : int
         The replacement token.
     positions : sequence of int
-        Tokens whose values are returned, the last ones of the sentences.
+        Tokens whose values are returned.
 
     Returns
     -------
@@ -160,6 +160,11 @@ def shared_values(
         else ends.new_empty(0, *ends.shape[1:])
         for s, replaced in enumerate(places)
     ]
+    at = torch.tensor(positions, device=ends.device)[None, :]
+    for s, replaced in enumerate(places):  # before the replaced token nothing changes
+        if replaced and min(positions) < max(replaced):
+            same = at < torch.tensor(replaced, device=ends.device)[:, None]
+            starts[s] = torch.where(same[:, None, :, None], ends[s], starts[s])
     return ends, starts, keys
 
 
@@ -188,7 +193,7 @@ def _rows(
                 tokens[r, column] = replacement
             place_of[r, column:stop] = np.arange(j, n)
             side_of[r, column:stop], first_of[r, column:stop] = side, j
-            columns[r, side] = stop + back
+            columns[r, side] = np.maximum(stop + back, 0)  # tokens before the part: not used
             column = stop
     own = np.tril(side_of[:, :, None] == side_of[:, None, :])
     open_ = torch.from_numpy(np.dstack([np.arange(n) < first_of[:, :, None], own]))

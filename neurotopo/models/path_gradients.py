@@ -33,11 +33,11 @@ class LinePoints:
     Attributes
     ----------
     log_p : torch.Tensor of float64, shape (n_layers, n_points)
-        Log-probability of the targets.
+        Log-probability of the targets; with foils, minus the logarithm of their mean probability.
     gradient : torch.Tensor, shape (n_layers, n_points, n_positions, n_neurons)
         Its gradient with respect to the values; double precision for such a model, else single.
     unedited : float
-        Log-probability of the targets without replaced values.
+        The same without replaced values.
     """
 
     log_p: torch.Tensor
@@ -133,7 +133,7 @@ def line_points(
         def run(layout: type[Layout], points: Any = points, at_ends: bool = at_ends) -> WaveResult:
             return Wave(settings, lines, fractions, layout(pieces, points), at_ends).run(keys)
 
-        late = layout is Blocks and settings.hf_model not in _NO_SUMS
+        late = layout is Blocks and pieces[0].is_whole and settings.hf_model not in _NO_SUMS
         wave = run(LateBlocks if late else layout)
         if not wave.is_sum:
             _NO_SUMS.add(settings.hf_model)

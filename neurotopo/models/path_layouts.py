@@ -34,19 +34,34 @@ class Piece:
     ----------
     ids : tuple of int
         The tokens; in a causal model those after the prefix.
-    positions, targets : tuple of int
-        ``targets[i]`` is predicted at ``positions[i]``, where also the values are replaced.
-        Positions are consecutive.
+    positions : tuple of int
+        Consecutive tokens where the values are replaced.
+    reads, targets : tuple of int
+        ``targets[i]`` is predicted at the token ``reads[i]``; these are consecutive.
+    foils : tuple of int
+        Tokens with which the single target is compared, if any.
     """
 
     ids: tuple[int, ...]
     positions: tuple[int, ...]
+    reads: tuple[int, ...]
     targets: tuple[int, ...]
+    foils: tuple[int, ...] = ()
 
     @property
     def where(self) -> slice:
         """The positions as a slice, which is not copied, forward or backward."""
         return slice(self.positions[0], self.positions[-1] + 1)
+
+    @property
+    def read_at(self) -> slice:
+        """The tokens that predict the targets, as a slice."""
+        return slice(self.reads[0], self.reads[-1] + 1)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the values of all tokens are replaced."""
+        return len(self.positions) == len(self.ids)
 
 
 class Layout(ABC):
@@ -271,12 +286,17 @@ class Blocks(Layout):
             repeated = torch.arange(n_slots, device=leaf.device).clamp(max=n_points - 1)
             leaf = leaf.index_select(1, repeated)
         begin = self._pieces_before(layer) * self.n_tokens
-        where = (slice(None), slice(begin, begin + self.slots[layer] * self.n_tokens))
-        return leaf.reshape(self.n_lines * self.n_blocks, -1, leaf.shape[-1]), where
+        columns: Any = slice(begin, begin + self.slots[layer] * self.n_tokens)
+        if not self.pieces[0].is_whole:
+            first = torch.arange(columns.start, columns.stop, self.n_tokens, device=leaf.device)
+            place = torch.tensor(self.pieces[0].positions, device=leaf.device)
+            columns = (first[:, None] + place).flatten()
+        block = leaf.reshape(self.n_lines * self.n_blocks, -1, leaf.shape[-1])
+        return block, (slice(None), columns)
 
     def unedited(self) -> Any:
         """Return the beginning of each line's first sequence."""
-        return slice(0, None, self.n_blocks), slice(0, self.n_tokens)
+        return slice(0, None, self.n_blocks), self.pieces[0].where
 
     def owners(self) -> torch.Tensor:
         """Return the line of every piece."""

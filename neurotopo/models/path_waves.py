@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from neurotopo.models.answer_head import answering
+from neurotopo.models.answer_head import Contrast, answering
 from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.passes import PassSettings
 from neurotopo.models.path_layouts import LateBlocks, Layout
@@ -113,7 +113,7 @@ class WaveResult:
     Attributes
     ----------
     unedited : torch.Tensor, shape (n_lines,)
-        Log-probability of the targets.
+        Log-probability of the targets, or their contrast with foils.
     log_p : dict of int to torch.Tensor, shape (n_lines, n_points)
         The same at the points of each layer.
     gradients : dict of int to torch.Tensor, shape (n_lines, n_points, n_positions, n_neurons)
@@ -250,12 +250,18 @@ class Wave:
         targets = torch.tensor([p.targets for p in pieces], device=self.settings.device)
         hf_model = self.settings.hf_model
         targets = targets[self.layout.owners()]
-        where, n_tokens = pieces[0].where, self.layout.n_tokens
+        read_at, n_tokens = pieces[0].read_at, self.layout.n_tokens
+        contrast = None
+        if pieces[0].foils:
+            compared = [(*piece.targets, *piece.foils) for piece in pieces]
+            contrast = Contrast(compared, self.layout.owners())
         if head is not None:
-            with answering(head, n_tokens, where, targets):
+            with answering(head, n_tokens, read_at, targets, contrast):
                 log_p: torch.Tensor = hf_model(**arguments).logits
             return log_p
         logits = hf_model(**arguments).logits
-        logits = upcast_half(logits.reshape(-1, n_tokens, logits.shape[-1])[:, where])
+        logits = upcast_half(logits.reshape(-1, n_tokens, logits.shape[-1])[:, read_at])
+        if contrast is not None:
+            return contrast.of_logits(logits[:, 0])
         picked = logits.gather(2, targets.to(logits.device)[..., None])[..., 0]
         return (picked - logits.logsumexp(dim=2)).sum(dim=1)

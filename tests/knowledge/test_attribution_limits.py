@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neurotopo import AMIG, Fact
-from neurotopo.knowledge import sweep
+from neurotopo.knowledge import fact_sweep
 from neurotopo.knowledge.other_attributions import ActivationAttribution, GradientTimesActivation
 from neurotopo.models import baseline_values
 from neurotopo.models.examples import random_model
@@ -41,10 +41,10 @@ def test_a_prompt_of_all_positions():
 
 def test_a_prompt_beyond_the_memory(monkeypatch):
     model = random_model("gpt2")
-    monkeypatch.setattr(sweep, "memory_of", lambda device: 1e3)
+    monkeypatch.setattr(fact_sweep, "memory_of", lambda device: 1e3)
     with pytest.raises(ValueError, match=r"France.* needs about .* GB of memory.*baseline='zero'"):
         AMIG(steps=1).attribute(model, FACT)
-    monkeypatch.setattr(sweep, "memory_of", lambda device: 1.0)
+    monkeypatch.setattr(fact_sweep, "memory_of", lambda device: 1.0)
     with pytest.raises(ValueError, match=r"GB\. Shorten the prompt\.$"):
         AMIG(steps=1, baseline="zero").attribute(model, FACT)
 

@@ -66,36 +66,61 @@ def run(model, ids, layer=None, positions=(), values=None):
     return logits, caught
 
 
-def slow_attribution(model, fact, answer, *, steps, baseline, quadrature, target, replacement):
-    """Scores of all neurons, (n_layers, n_neurons): no cache, no batch, no sharing."""
+def slow_attribution(
+    model,
+    fact,
+    answer,
+    *,
+    steps,
+    baseline,
+    quadrature,
+    target,
+    replacement,
+    positions=None,
+    foils=(),
+):
+    """Scores of all neurons, (n_layers, n_neurons): no cache, no batch, no sharing.
+
+    ``positions`` are the tokens with a score, those that predict the answer by default; ``foils``
+    are tokens, for ``target="contrast"``; an array as ``baseline`` has the start of the paths.
+    """
     nodes, weights = nodes_and_weights(quadrature, steps)
-    sentences = sentences_of(model, fact, answer, target == "first")
+    first_only = target in ("first", "contrast")
+    sentences = [
+        (ids, reads if positions is None else positions(ids), reads, targets, places)
+        for ids, reads, targets, places in sentences_of(model, fact, answer, first_only)
+    ]
     scores = np.zeros((model.n_layers, model.n_neurons))
     for layer in range(model.n_layers):
         ends, starts = [], []
-        for ids, positions, _, places in sentences:
+        for ids, at, _, _, places in sentences:
             with torch.no_grad():
-                ends.append(run(model, ids)[1][layer][positions])
+                ends.append(run(model, ids)[1][layer][at])
+                if isinstance(baseline, np.ndarray):
+                    starts.append([torch.from_numpy(baseline[layer]).expand_as(ends[-1])])
+                    continue
                 if baseline == "zero":
                     starts.append([torch.zeros_like(ends[-1])])
                     continue
                 found = []
                 for place in places:
                     changed = [*ids[:place], replacement, *ids[place + 1 :]]
-                    found.append(run(model, changed)[1][layer][positions])
+                    found.append(run(model, changed)[1][layer][at])
                 starts.append([sum(found) / len(found)] if baseline == "mean" else found)
         for path in range(len(starts[0])):
             for node, weight in zip(nodes, weights, strict=True):
                 points, total = [], torch.zeros((), dtype=torch.float64)
-                for (ids, positions, targets, _), end, start in zip(
+                for (ids, at, reads, targets, _), end, start in zip(
                     sentences, ends, starts, strict=True
                 ):
                     point = (start[path] + node * (end - start[path])).detach().requires_grad_()
-                    logits, _ = run(model, ids, layer, positions, point)
-                    log_p = logits[positions].double().log_softmax(dim=1)
+                    logits, _ = run(model, ids, layer, at, point)
+                    log_p = logits[reads].double().log_softmax(dim=1)
                     total = total + sum(log_p[i, token] for i, token in enumerate(targets))
+                    if foils:
+                        total = total - log_p[0, list(foils)].exp().mean().log()
                     points.append(point)
-                value = total if target == "log" else total.exp()
+                value = total if target in ("log", "contrast") else total.exp()
                 gradients = torch.autograd.grad(value, points)
                 for gradient, end, start in zip(gradients, ends, starts, strict=True):
                     change = (end - start[path]).double() * gradient.double()
