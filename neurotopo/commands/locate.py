@@ -23,8 +23,10 @@ from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.baselines import described_options
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.foils import foils_of
 from neurotopo.knowledge.locate import Attributor, Located, attributions, locate
 from neurotopo.knowledge.other_attributions import ATTRIBUTORS
+from neurotopo.knowledge.truth import Truth
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.facts import facts_for
 
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["LocateOptions", "LocateRun", "locate_neurons"]
 
 _SELECTION = ("threshold", "rule", "scope")
-_OF_METHOD = {
-    "amig": ("steps", "quadrature", "baseline", "target", "fast"),
-    "zero-baseline": ("steps", "quadrature", "target", "fast"),
-    "gradient-times-activation": ("target",),
+_TARGET = ("target", "foils", "positions")
+_OF_METHOD: dict[str, tuple[str, ...]] = {
+    "amig": ("steps", "quadrature", "baseline", "reference", *_TARGET, "fast"),
+    "relp": ("baseline", "reference", *_TARGET),
+    "zero-baseline": ("steps", "quadrature", *_TARGET, "fast"),
+    "gradient-times-activation": _TARGET,
     "activation": (),
     "random": (),
 }
@@ -66,8 +70,8 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
     OSError, ValueError and ImportError have a message for the user.
     """
     times = Times()
-    attributor = _attributor(options)
     facts = _facts(options)
+    attributor = _attributor(options, facts)
     lines = None
     if options.out is not None:
         check_writable(options.out)
@@ -86,6 +90,7 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
         **options.pick("combine", "share", "progress"),
     )
     times.step("locate")
+    half = model.dtype.itemsize < 4
     about = {
         "command": "locate",
         "options": options.to_dict(),
@@ -113,27 +118,43 @@ def locate_neurons(options: LocateOptions) -> LocateRun:
             files = [put(options.out / name, content) for name, content in contents.items()]
     if lines is not None:
         files.append(lines)
-    return LocateRun(table, _summary(located), _advice(located), files, located, report)
+    return LocateRun(table, _summary(located), _advice(located, half), files, located, report)
 
 
-def _attributor(options: LocateOptions) -> Any:
+def _attributor(options: LocateOptions, facts: Sequence[Sequence[Fact]]) -> Any:
     if options.method not in ATTRIBUTORS:
         known = ", ".join(ATTRIBUTORS)
         raise ValueError(f"--method must be one of {known}, got {options.method!r}.")
     given = {}
     for name in (*_OF_METHOD["amig"], *_SELECTION):
         value = getattr(options, name)
-        if value is None or value is False:
+        if value is None or value is False or value == ():
             continue
         if name not in (*_OF_METHOD[options.method], *_SELECTION):
-            raise ValueError(f"--{name} has no meaning for --method {options.method}.")
+            flag = "foil" if name == "foils" else name
+            raise ValueError(f"--{flag} has no meaning for --method {options.method}.")
         given[name] = value
     if given.pop("fast", False):
         if "steps" in given or "quadrature" in given:
             raise ValueError("--fast chooses --steps and --quadrature itself; give one or other.")
         fast = AMIG.fast()
         given.update(steps=fast.steps, quadrature=fast.quadrature)
+    if "reference" in given:
+        given["reference"] = facts_for(given["reference"], options.model)
+    if options.target == "contrast":
+        given["foils"] = _foils(options, facts)
     return ATTRIBUTORS[options.method](**given)
+
+
+def _foils(options: LocateOptions, facts: Sequence[Sequence[Fact]]) -> dict[str, tuple[str, ...]]:
+    """Return the wrong answers of each wording: those given, or the other ones of its relation."""
+    wordings = [fact for group in facts for fact in group]
+    if options.foils:
+        return {fact.key: options.foils for fact in wordings}
+    if options.facts is None:
+        raise ValueError("--target contrast needs wrong answers; give some with --foil.")
+    known = Truth(wordings)
+    return {fact.key: foils_of(known, fact) for fact in wordings}
 
 
 def _facts(options: LocateOptions) -> list[tuple[Fact, ...]]:
@@ -206,14 +227,17 @@ def _mean_scores(located: Located, recorder: _Recorder, model: NeuronModel) -> N
     return mean
 
 
-def _advice(located: Located) -> str | None:
+def _advice(located: Located, half: bool) -> str | None:
     worst = max((gap for gap in located.gaps.values() if gap == gap), default=0.0)
     if located.n_coarse == 0:
         return None
     which = "" if len(located.gaps) == 1 else f" ({located.n_coarse} of {len(located.gaps)} facts)"
+    cause = "the integration is coarse; use more --steps or --fast"
+    if half:  # the error of the logits is of this size
+        cause = "half precision rounds the logits; use --dtype float32, then more --steps or --fast"
     return (
         f"the scores of a layer differ from the change of the target by up to {worst:.0%} of the "
-        f"greatest change{which}: the integration is coarse; use more --steps or --fast."
+        f"greatest change{which}: {cause}."
     )
 
 

@@ -276,12 +276,23 @@ class LocateOptions(ModelOptions):
     combine: str = option("shared", "Neurons of several wordings: shared, union or mean.")
     share: float = option(0.5, "For shared: found in more than this share of the wordings.")
     method: str = option(
-        "amig", "amig, zero-baseline, gradient-times-activation, activation or random."
+        "amig", "amig, relp, zero-baseline, gradient-times-activation, activation or random."
     )
     steps: int | None = option(None, "Integration steps. [20]")
     quadrature: str | None = option(None, "right, left, midpoint, trapezoid or gauss-legendre.")
-    baseline: str | None = option(None, "mean, per-token or zero.")
-    target: str | None = option(None, "Probability: joint, its log, or of the first token.")
+    baseline: str | None = option(None, "mean, per-token, zero, reference or resample.")
+    reference: str | None = option(
+        None, "File of facts for the baselines reference and resample, as --facts."
+    )
+    target: str | None = option(
+        None, "Probability: joint, its log, of the first token, or contrast (with foils)."
+    )
+    foils: tuple[str, ...] = option(
+        (),
+        "A wrong answer for --target contrast; may be repeated. [with --facts: by relation]",
+        "--foil",
+    )
+    positions: str | None = option(None, "Tokens with a score: last, subject or all. [last]")
     fast: bool = option(False, "Eight Gauss-Legendre nodes.")
     out: Path | None = option(None, "Folder to write to.")
     as_json: bool = json_option()

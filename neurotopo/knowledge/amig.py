@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from neurotopo.knowledge.attributing import Attributing
 from neurotopo.knowledge.attribution import COARSE, Attribution
 from neurotopo.knowledge.quadrature import QUADRATURES, quadrature_nodes
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["AMIG"]
 
 logger = logging.getLogger(__name__)
+
+EPS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+ROUNDINGS = 32
+"""Roundings that an error of a logarithmic target has at most; real models in bfloat16 reach ten."""
 
 SHRINKS = 0.75
 """A gap that twice the steps do not reduce to this share is not an error of the integration."""
@@ -165,26 +171,44 @@ class AMIG(Attributing):
                 "up to %.0f %% of the greatest change of any layer; %s",
                 describe_fact(fact),
                 100 * attribution.relative_gap,
-                self._remedy(model, fact, foils, attribution.relative_gap),
+                self._remedy(model, fact, foils, attribution),
             )
         return attribution
 
     def _remedy(
-        self, model: NeuronModel, fact: FactLike, foils: Sequence[str] | None, gap: float
+        self,
+        model: NeuronModel,
+        fact: FactLike,
+        foils: Sequence[str] | None,
+        attribution: Attribution,
     ) -> str:
         """Tell rounding, which more steps do not reduce, from a coarse integration."""
         precision = str(model.dtype).removeprefix("torch.")
+        coarse = "more steps or AMIG.fast() are more exact."
+        if precision == "float64" or not self._may_be_rounding(attribution, precision):
+            return coarse
         other = replace(self, steps=self.steps // 2 or 2)
         fewer, more = (other, self) if other.steps < self.steps else (self, other)
+        gap = attribution.relative_gap
         gaps = {self: gap, other: other._one(model, fact, foils).relative_gap}
-        if precision == "float64" or gaps[more] < SHRINKS * gaps[fewer]:
-            return "more steps or AMIG.fast() are more exact."
+        if gaps[more] < SHRINKS * gaps[fewer]:
+            return coarse
         exact = "float64" if precision == "float32" else "float32"
         return (
             f"it is no smaller with {more.steps} steps than with {fewer.steps}, so the cause is "
             f"the rounding of {precision}: load the model with dtype={exact!r}; more steps do not "
             "help."
         )
+
+    def _may_be_rounding(self, attribution: Attribution, precision: str) -> bool:
+        """Tell whether a gap is as small as the rounding of logits makes it."""
+        values = np.append(attribution.start_values, attribution.value)
+        gap = np.abs(attribution.completeness_gap).max() / attribution.n_paths
+        if self.target in ("log", "contrast"):
+            size = np.abs(values).max()
+        else:
+            gap, size = gap / values.max(), -np.log(values.max())
+        return bool(gap <= ROUNDINGS * EPS[precision] * max(1.0, size))
 
     def _sweep(
         self, model: NeuronModel, facts: Sequence[FactLike], foils: Sequence[Sequence[str] | None]

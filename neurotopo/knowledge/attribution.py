@@ -29,8 +29,8 @@ class Attribution:
     scores : ndarray of float64, shape (n_layers, n_neurons)
         The attributions.
     value : float
-        The target at the model's own values: a probability, or a logarithm of one for
-        ``target="log"``.
+        The target at the model's own values: a probability, for ``target="log"`` its logarithm,
+        for ``"contrast"`` the logarithm of a ratio of probabilities.
     start_values : ndarray of float64, shape (n_layers,)
         The target with the values of one layer at the start of its path. With
         ``baseline="per-token"`` the mean over the paths.
@@ -71,7 +71,11 @@ class Attribution:
 
     @property
     def completeness_error(self) -> NDArray[np.float64]:
-        """Size of each layer's gap relative to the difference of the target; 0 for no gap."""
+        """Size of each layer's gap relative to the difference of the target along its own path.
+
+        0 for no gap. Large for a layer that hardly changes the target: then the gap may be nothing
+        but rounding; :attr:`relative_gap` is relative to the greatest difference of any layer.
+        """
         gap = np.abs(self.completeness_gap)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(gap == 0, 0.0, gap / np.abs(self._differences))
@@ -80,7 +84,8 @@ class Attribution:
     def relative_gap(self) -> float:
         """Greatest gap of a layer relative to the greatest difference of the target in any layer.
 
-        Large where the integration was coarse; nan for an attribution without paths.
+        Large where the integration was coarse, or where the model's numbers are rounded to half
+        precision; nan for an attribution without paths.
         """
         difference = np.abs(self._differences).max()
         gap = np.abs(self.completeness_gap).max()

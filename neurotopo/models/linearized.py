@@ -114,17 +114,29 @@ _CONSTANT = frozenset(
         *(torch.rsqrt, torch.Tensor.rsqrt),  # the denominator of a norm
     ]
 )
-_NONLINEAR = frozenset([functional.gelu, functional.relu, functional.silu])
+_NONLINEAR = frozenset(
+    [
+        *(functional.gelu, functional.relu, functional.silu, torch.tanh, torch.Tensor.tanh),
+        *(torch.clamp, torch.Tensor.clamp),
+    ]
+)
 
 
 class _Constants(TorchFunctionMode):
-    """Replaces the nonlinear functions of PyTorch within a block."""
+    """Replaces the nonlinear functions of PyTorch within a block, up to the output embedding."""
+
+    active = True
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Call a function, or its replacement."""
         kwargs = kwargs or {}
+        if not self.active:
+            return func(*args, **kwargs)
+        if func is torch.Tensor.clamp_ and args[0].is_floating_point():
+            clamped = args[0].detach().clamp(*args[1:], **kwargs)
+            return args[0].mul_(_ratio(clamped, args[0].detach()))
         if func in _NORMS:
             return _NORMS[func](*args, **kwargs)
         if func is functional.scaled_dot_product_attention:
@@ -132,7 +144,7 @@ class _Constants(TorchFunctionMode):
         result = func(*args, **kwargs)
         if func in _CONSTANT:
             return result.detach()
-        if func in _NONLINEAR:
+        if func in _NONLINEAR and result.requires_grad:
             return _secant(result, args[0] if args else kwargs["input"])
         return result
 
@@ -145,11 +157,11 @@ class LinearizedPass:
     values : dict of int to torch.Tensor
         The values of each layer's neurons, (n_rows, n_tokens, n_neurons) or flattened; gradients
         with respect to them are those of the linear function.
-    hidden : torch.Tensor
+    hidden : torch.Tensor or None
         Input of the first layer.
     """
 
-    hidden: torch.Tensor
+    hidden: torch.Tensor | None = None
 
     def __init__(self, settings: PassSettings) -> None:
         self.settings = settings
@@ -162,10 +174,17 @@ class LinearizedPass:
 
         Only the model itself should run in the block.
         """
-        mlps = self.settings.mlps
-        with ExitStack() as hooks, _Constants():
-            handle = mlps[0].layer.register_forward_pre_hook(self._start, with_kwargs=True)
+        hf_model, mlps = self.settings.hf_model, self.settings.mlps
+        with ExitStack() as hooks, _Constants() as constants:
+
+            def stop(module: Any, args: Any) -> None:  # what follows is part of the target
+                constants.active = False
+
+            handle = hf_model.get_output_embeddings().register_forward_pre_hook(stop)
             hooks.callback(handle.remove)
+            for module in (_parent(hf_model, mlps[0].layer), mlps[0].layer):
+                handle = module.register_forward_pre_hook(self._start, with_kwargs=True)
+                hooks.callback(handle.remove)
             for layer, mlp in enumerate(mlps):
                 for name in ("up", "gate") if mlp.gate is not None else ("up",):
                     module = getattr(mlp, name).module
@@ -177,7 +196,9 @@ class LinearizedPass:
         check_called(mlps, self.values, range(len(mlps)))
 
     def _start(self, module: Any, args: Any, kwargs: Any) -> Any:
-        given = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+        given = kwargs.get("hidden_states", args[0] if args else None)
+        if self.hidden is not None or given is None or not given.is_floating_point():
+            return args, kwargs  # token ids
         self.hidden = given.detach().requires_grad_(True)
         if "hidden_states" in kwargs:
             return args, {**kwargs, "hidden_states": self.hidden}
@@ -193,18 +214,29 @@ class LinearizedPass:
         def hook(module: Any, args: Any) -> Any:
             values = args[0]
             names = ("up", "gate") if mlp.gate is not None else ("up",)
-            arguments = [self._inner.pop((layer, name)) for name in names]
+            outputs = {name: self._inner.pop((layer, name)) for name in names}
             if check:
-                _check_gate(mlp, values, arguments)
-            values = _secant(values, *arguments)
+                _check_gate(mlp, values, outputs)
+            values = _secant(values, *(getattr(mlp, n).output(o) for n, o in outputs.items()))
             self.values[layer] = values
             return (values, *args[1:])
 
         return hook
 
 
-def _check_gate(mlp: MLP, values: torch.Tensor, arguments: list[torch.Tensor]) -> None:
-    """Test that a neuron depends on its own entries alone, and is proportional to the first."""
+def _parent(hf_model: torch.nn.Module, layer: torch.nn.Module) -> torch.nn.Module:
+    """Return the module that runs the layers; some use the input of the first one again."""
+    for module in hf_model.modules():
+        for child in module.children():
+            if isinstance(child, torch.nn.ModuleList) and len(child) and child[0] is layer:
+                return module
+    return layer
+
+
+def _check_gate(mlp: MLP, values: torch.Tensor, outputs: Mapping[str, torch.Tensor]) -> None:
+    """Test that a neuron depends on its own entries alone, and is proportional to ``up``."""
+    wholes, parts = list(outputs.values()), [getattr(mlp, name).output for name in outputs]
+    arguments = [part(whole) for part, whole in zip(parts, wholes, strict=True)]
     if any(argument.shape != values.shape for argument in arguments):
         raise UnsupportedModelError(
             f"RelP: the shapes of {mlp.up.name} and {mlp.out.name} differ; use AMIG for this model."
@@ -214,8 +246,11 @@ def _check_gate(mlp: MLP, values: torch.Tensor, arguments: list[torch.Tensor]) -
     total = values[chosen].sum()
     slopes: Any = [None]
     if total.requires_grad:
-        slopes = torch.autograd.grad(total, arguments, retain_graph=True, allow_unused=True)
-    fits = all(slope is not None and not slope[~chosen].any() for slope in slopes)
+        slopes = torch.autograd.grad(total, wholes, retain_graph=True, allow_unused=True)
+    fits = all(slope is not None for slope in slopes)
+    if fits:
+        slopes = [part(slope) for part, slope in zip(parts, slopes, strict=True)]
+        fits = not any(slope[~chosen].any() for slope in slopes)
     if fits and len(arguments) == 2:
         linear = upcast_half(slopes[0] * arguments[0])[chosen]
         gap = (linear - upcast_half(values[chosen])).abs().max()
@@ -251,6 +286,7 @@ def linear_gap(settings: PassSettings, ids: torch.Tensor, mask: torch.Tensor) ->
         generator = torch.Generator().manual_seed(0)
         mixed = torch.randn(last.shape, generator=generator).to(last)
         total = (last * mixed).sum()
+        assert linear.hidden is not None
         inputs = [linear.hidden, *biases]
         slopes = torch.autograd.grad(total, inputs, allow_unused=True)
     finally:
