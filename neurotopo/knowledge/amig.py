@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 EPS = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 ROUNDINGS = 32
-"""Roundings that an error of a logarithmic target has at most; real models in bfloat16 reach ten."""
+"""Greatest error of a logarithmic target that may be rounding, in units of its precision."""
 
 SHRINKS = 0.75
 """A gap that twice the steps do not reduce to this share is not an error of the integration."""
