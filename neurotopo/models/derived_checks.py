@@ -187,7 +187,7 @@ def _line(settings: PassSettings, layout: type[Layout]) -> tuple[Piece, Line, An
         keys = prefix_cache(settings, prefix)
     start = len(prefix)
     positions = tuple(p - start for p in query.positions)
-    piece = Piece(query.ids[start:], positions, query.targets)
+    piece = Piece(query.ids[start:], positions, positions, query.targets)
     return piece, Line(torch.zeros_like(ends[0]), ends[0]), keys
 
 
