@@ -75,6 +75,12 @@ def test_it_is_the_row_by_hand_of_every_family(name):
     check_every(name)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "phi3"])
+def test_half_precision(name):
+    model = zoo.build(name)
+    same(derive_family(model.hf_model.bfloat16()), model.family, model.hf_model.config)
+
+
 @pytest.mark.parametrize("name", ["phi3", "llama"])
 def test_numbers_tell_the_gate(name):
     """Also where the names are exchanged, or the halves."""
