@@ -27,15 +27,21 @@ import plain_hooks
 import torch
 from environment import describe_environment
 from real_models_report import table
+from scipy.stats import spearmanr
 
 import neurotopo as nt
 from neurotopo import AMIG, Edit, Fact, NeuronModel, NeuronSet
 from neurotopo._files import atomic_write
 from neurotopo.datasets import load_facts, load_pararel
+from neurotopo.knowledge.baselines import fact_seed
+from neurotopo.knowledge.locate import attributions
+from neurotopo.knowledge.other_attributions import GradientTimesActivation
+from neurotopo.knowledge.relp import RelP
 from neurotopo.models.recall import recalled
 
 SEED = 0
 _CHUNK = 64
+_TIMED = 5  # facts of a batch whose time is measured
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,70 @@ def edits(model: NeuronModel, fact: Fact) -> dict[str, Any]:
     return result
 
 
+METHODS: dict[str, Any] = {
+    "RelP": RelP(),
+    "AMIG": AMIG(),
+    "AMIG from 0": AMIG.fast(baseline="zero"),
+    "gradient x value": GradientTimesActivation(),
+}
+
+
+def relp(model: NeuronModel, facts: Sequence[Fact]) -> Iterator[dict[str, Any]]:
+    """Compare attributions with the exact effect of single neurons, each suppressed alone.
+
+    At the tokens that predict the answer. The neurons of a fact, the same for all methods: the 30
+    of greatest size by each method, and 80 drawn from all.
+    """
+    for first in range(0, len(facts), _TIMED):
+        some, scores, seconds = facts[first : first + _TIMED], {}, {}
+        for name, method in METHODS.items():
+            start = time.perf_counter()
+            scores[name] = [one.scores for one in attributions(model, some, method)]
+            seconds[name] = (time.perf_counter() - start) / len(some)
+        single = {}
+        for name in ("RelP", "AMIG"):
+            start = time.perf_counter()
+            METHODS[name].attribute(model, some[0])
+            single[name] = time.perf_counter() - start
+        for i, fact in enumerate(some):
+            of_fact = {name: each[i] for name, each in scores.items()}
+            yield {**_agreement(model, fact, of_fact), "seconds": seconds, "single": single}
+
+
+def _agreement(
+    model: NeuronModel, fact: Fact, scores: dict[str, np.ndarray[Any, Any]]
+) -> dict[str, Any]:
+    rng = np.random.default_rng(fact_seed(fact, SEED))
+    flat = {name: each.reshape(-1) for name, each in scores.items()}
+    drawn = rng.choice(model.n_layers * model.n_neurons, size=80, replace=False)
+    tops = [np.argsort(-np.abs(each))[:30] for each in flat.values()]
+    chosen = np.unique(np.concatenate([drawn, *tops]))
+    neurons = [(int(n) // model.n_neurons, int(n) % model.n_neurons) for n in chosen]
+    edits = [None, *(Edit([neuron], positions="last") for neuron in neurons)]
+    start = time.perf_counter()
+    log_p = np.asarray(model.answer_probability(fact, edits=edits, log=True))
+    result: dict[str, Any] = {"ablation": time.perf_counter() - start, "n": len(chosen)}
+    fall, fall_p = log_p[0] - log_p[1:], np.exp(log_p[0]) - np.exp(log_p[1:])
+    at_random = np.isin(chosen, drawn)
+    exact = set(np.argsort(-fall)[:20])
+    for name, each in flat.items():
+        sampled = each[chosen]
+        result[name] = {
+            "log p": float(spearmanr(sampled, fall).statistic),
+            "p": float(spearmanr(sampled, fall_p).statistic),
+            "drawn": float(spearmanr(sampled[at_random], fall[at_random]).statistic),
+            "top 20": len(exact & set(np.argsort(-sampled)[:20])) / 20,
+            "with AMIG": len(_top(each) & _top(flat["AMIG"])) / 20,
+        }
+    return result
+
+
+def _top(scores: np.ndarray[Any, Any]) -> set[int]:
+    return set(np.argsort(-scores)[:20].tolist())
+
+
 MEASURES = {
+    "relp": Measure(relp, 50),
     # the value does not depend on the path, so one node from 0 is enough
     "attribution-value": Measure(
         value_by(AMIG(steps=1, baseline="zero")), 200, ("float32", "bfloat16")

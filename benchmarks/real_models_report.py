@@ -54,6 +54,21 @@ def _edits(rows: Rows) -> list[str]:
     return [f"{_column(rows, kind).max():.1e}" for kind in EDITS]
 
 
+def _relp(rows: Rows) -> list[str]:
+    """Median over the facts: a correlation, or a share."""
+    cells = [f"{_column(rows, 'n').mean():.0f}"]
+    for name in METHODS:
+        of = [row[name] for row in rows]
+        values = [np.median(_column(of, key)) for key in ("log p", "p", "drawn", "top 20")]
+        cells.append(" / ".join(f"{value:.2f}" for value in values))
+    shared = np.mean([row["RelP"]["with AMIG"] for row in rows])
+    together = np.median([row["seconds"]["AMIG"] / row["seconds"]["RelP"] for row in rows])
+    alone = np.median([row["single"]["AMIG"] / row["single"]["RelP"] for row in rows])
+    return [*cells, f"{shared:.2f}", f"{together:.1f}", f"{alone:.1f}"]
+
+
+METHODS = ("RelP", "AMIG", "AMIG from 0", "gradient x value")
+
 EDITS = ("suppressed", "scaled", "number", "neuron", "neuron, last", "position", "tokens", "prompt")
 
 Section = tuple[str, list[str], Callable[[Rows], list[str]]]
@@ -73,6 +88,19 @@ SECTIONS: dict[str, Section] = {
         "Scores of AMIG (20 right-hand points) minus the formula by plain hooks, in three layers",
         ["largest", "relative to the largest score", "times slower"],
         _slow,
+    ),
+    "relp": (
+        "Agreement with the exact effect of single neurons set to 0, median over the facts: "
+        "Spearman's correlation with the fall of log p / of p / of log p for the neurons drawn "
+        "from all / share of the 20 neurons of greatest effect among the 20 of greatest score",
+        [
+            "neurons",
+            *METHODS,
+            "shared by the top 20 of RelP and AMIG",
+            "RelP is faster, in batches",
+            "one by one",
+        ],
+        _relp,
     ),
     "edits": (
         "Log-probabilities under edits of a neuron in every layer, minus those by plain hooks: "

@@ -71,3 +71,16 @@ def test_what_is_missing_is_named(
     with pytest.raises(SystemExit):
         run(Path("unused"), "amig", "--facts", str(FACTS))
     assert "attribution-value" in capsys.readouterr().err
+
+
+def test_agreement_with_single_neurons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = run(tmp_path / "record.json", "relp", "--facts", str(FACTS), "--n", "2")
+    rows = found["models"]["tiny"]["measures"]["relp"]["float32"].values()  # type: ignore[index]
+    assert len(rows) == 2
+    for row in rows:
+        assert 80 <= row["n"] <= 200
+        assert row["AMIG"]["with AMIG"] == 1
+        for name in real_models.METHODS:
+            assert -1 <= row[name]["drawn"] <= 1
+            assert row[name]["log p"] > 0.3  # scores are about the effect of a neuron
+    assert "gradient x value" in capsys.readouterr().out
