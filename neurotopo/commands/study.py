@@ -56,7 +56,7 @@ _RUN = (
     "neurotopo run development --model ladder --facts factworld:60 --out stages",
     "neurotopo run acquisition --model ./my-model --facts facts.csv --out mine \\",
     "  --tau2 0.4 --methods ntc,kmeans --engine ray --workers 4",
-    "neurotopo run acquisition --model model.gguf --facts facts.jsonl --out of_gguf",
+    "neurotopo run acquisition --model model.gguf --facts facts.jsonl --out gguf",
     "neurotopo run acquisition --help",
 )
 _REPORT = (

@@ -12,7 +12,7 @@ import numpy as np
 from neurotopo.knowledge.attributing import Attributing
 from neurotopo.knowledge.attribution import COARSE, Attribution
 from neurotopo.knowledge.quadrature import QUADRATURES, quadrature_nodes
-from neurotopo.knowledge.thresholds import check_choices
+from neurotopo.knowledge.thresholds import PAPER_SELECTION, check_choices
 from neurotopo.models.prompts import FactLike, describe_fact
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ class AMIG(Attributing):
     ----------
     steps : int, default=20
         N, the number of steps of the integration rule.
-    threshold : float or mapping, default=0.2
-        Threshold of :meth:`locate`, or a mapping from language codes to thresholds.
+    threshold : float or mapping, optional
+        Threshold of :meth:`locate`, or a mapping from language codes to thresholds. Without
+        ``threshold``, ``rule`` and ``scope``: the eight highest of each layer. With one of them:
+        0.2, as in :meth:`paper`.
     baseline : {"mean", "per-token", "zero", "reference", "resample"} or array, default="mean"
         Values at the start of the path. Replacing each of the m tokens of the prompt in turn gives
         m sentences. ``"mean"`` starts at the mean of their values, as the authors' program does.
@@ -65,10 +67,12 @@ class AMIG(Attributing):
         first token. ``"contrast"``: log-probability of the answer's first token minus the
         logarithm of the mean probability of the foils' first tokens. Foils with the first token of
         an answer are left out; those that begin alike count once.
-    rule : {"relative", "absolute", "percentile", "top"}, default="relative"
-        Meaning of the threshold, :func:`~neurotopo.knowledge.thresholds.select_neurons`.
-    scope : {"model", "layer"}, default="model"
-        Whether the rule applies to all neurons together or to each layer separately.
+    rule : {"relative", "absolute", "percentile", "top", "mass"}, optional
+        Meaning of the threshold, :func:`~neurotopo.knowledge.thresholds.select_neurons`. With
+        another one of the three given: ``"relative"``.
+    scope : {"model", "layer"}, optional
+        Whether the rule applies to all neurons together or to each layer separately. With another
+        one of the three given: ``"model"``.
     replacement : int, str or None, default=None
         The replacement token. None: the end-of-text token of a causal model, the mask token of a
         masked model.
@@ -107,12 +111,13 @@ class AMIG(Attributing):
     """
 
     steps: int = 20
-    threshold: float | Mapping[str, float] = 0.2
+    # threshold, rule and scope are None until __post_init__
+    threshold: float | Mapping[str, float] = None  # type: ignore[assignment]
     baseline: Any = "mean"
     quadrature: str = "right"
     target: str = "joint"
-    rule: str = "relative"
-    scope: str = "model"
+    rule: str = None  # type: ignore[assignment]
+    scope: str = None  # type: ignore[assignment]
     replacement: int | str | None = None
     batch_size: int | None = None
     positions: str = "last"
@@ -124,6 +129,21 @@ class AMIG(Attributing):
         check_choices(self, quadrature=QUADRATURES)
         quadrature_nodes(self.quadrature, self.steps)
         super().__post_init__()
+
+    @classmethod
+    def paper(cls, **options: Any) -> AMIG:
+        """Return an AMIG with the selection of the paper's authors: 0.2 of the greatest score.
+
+        Parameters
+        ----------
+        **options
+            Parameters of the class.
+
+        Returns
+        -------
+        AMIG
+        """
+        return cls(**{**PAPER_SELECTION, **options})
 
     @classmethod
     def fast(cls, **options: Any) -> AMIG:

@@ -11,7 +11,13 @@ import numpy as np
 
 from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.baselines import check_baseline, described_options
-from neurotopo.knowledge.thresholds import RULES, SCOPES, check_choices, check_threshold
+from neurotopo.knowledge.thresholds import (
+    RULES,
+    SCOPES,
+    check_choices,
+    check_threshold,
+    fill_selection,
+)
 from neurotopo.models.prompts import FactLike, describe_fact
 from neurotopo.neurons import NeuronSet
 
@@ -43,6 +49,7 @@ class Attributing:
     reference: Sequence[FactLike] | None
 
     def __post_init__(self) -> None:
+        fill_selection(self)
         check_choices(self, target=TARGETS, rule=RULES, scope=SCOPES, positions=POSITIONS)
         check_baseline(self.baseline, self.reference, self.positions)
         given = self.threshold

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.knowledge.thresholds import select_neurons
+from neurotopo.knowledge.thresholds import select_neurons, selection_of
 from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
@@ -92,10 +92,13 @@ class Attribution:
         return 0.0 if gap == 0 else float(gap / difference) if difference else float("inf")
 
     def neurons(
-        self, threshold: float = 0.2, rule: str = "relative", scope: str = "model"
+        self, threshold: float | None = None, rule: str | None = None, scope: str | None = None
     ) -> NeuronSet:
-        """Return the neurons with scores above a threshold (:func:`select_neurons`)."""
-        return select_neurons(self.scores, threshold, rule, scope)
+        """Return the neurons with scores above a threshold (:func:`select_neurons`).
+
+        Without arguments, those of :class:`~neurotopo.AMIG` with its defaults.
+        """
+        return select_neurons(self.scores, **selection_of(threshold, rule, scope))
 
     def to_pandas(self, n: int | None = None) -> pd.DataFrame:
         """Return the neurons in descending order of score, the first n of them."""

@@ -13,6 +13,7 @@ from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.baselines import fact_seed
 from neurotopo.knowledge.relp import RelP
+from neurotopo.knowledge.thresholds import fill_selection
 from neurotopo.models.prompts import FactLike
 from neurotopo.neurons import NeuronSet
 
@@ -35,11 +36,13 @@ class _Selecting:
     Subclasses define ``attribute``.
     """
 
-    threshold: float | Mapping[str, float] = 0.2
-    rule: str = "relative"
-    scope: str = "model"
+    # threshold, rule and scope are None until __post_init__
+    threshold: float | Mapping[str, float] = None  # type: ignore[assignment]
+    rule: str = None  # type: ignore[assignment]
+    scope: str = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        fill_selection(self)
         self._choice()
 
     def _choice(self) -> AMIG:

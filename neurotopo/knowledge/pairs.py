@@ -248,7 +248,7 @@ def pairs_grid(
     facts : Fact or iterable of Fact
     attributor : Attributor, optional
         Scores the neurons; its ``rule`` and ``scope`` apply to ``tau``, its threshold is not used.
-        Default: ``AMIG()``.
+        Default: ``AMIG.paper()``.
     tau : sequence of float
         Thresholds of attribution.
     t_low, t_high : sequence of float
@@ -285,7 +285,7 @@ def pairs_grid(
     if not len(tau) or not np.isfinite(tau).all():
         raise ValueError(f"tau must be one or more finite numbers, got {list(tau)}.")
     limits = _settings(t_low, t_high)
-    attributor = AMIG() if attributor is None else attributor
+    attributor = AMIG.paper() if attributor is None else attributor
     listed = list(facts) if isinstance(facts, Iterable) else [facts]
     counts = np.zeros((len(tau), len(limits), len(_COUNTS)), dtype=np.int64)
     for fact, attribution in zip(listed, attributions(model, listed, attributor), strict=True):

@@ -32,8 +32,9 @@ class RelP(Attributing):
 
     Parameters
     ----------
-    threshold : float or mapping, default=0.2
-        Threshold of :meth:`locate`, or a mapping from language codes to thresholds.
+    threshold : float or mapping, optional
+        Threshold of :meth:`locate`, or a mapping from language codes to thresholds; by default as
+        in :class:`~neurotopo.AMIG`.
     baseline : {"zero", "mean", "reference", "resample"} or array, default="zero"
         :math:`w'`, as in :class:`~neurotopo.AMIG`.
     target : {"joint", "log", "first", "contrast"}, default="joint"
@@ -65,11 +66,12 @@ class RelP(Attributing):
     ((3, 24), 5)
     """
 
-    threshold: float | Mapping[str, float] = 0.2
+    # threshold, rule and scope are None until __post_init__
+    threshold: float | Mapping[str, float] = None  # type: ignore[assignment]
     baseline: Any = "zero"
     target: str = "joint"
-    rule: str = "relative"
-    scope: str = "model"
+    rule: str = None  # type: ignore[assignment]
+    scope: str = None  # type: ignore[assignment]
     replacement: int | str | None = None
     batch_size: int | None = None
     positions: str = "last"

@@ -1,7 +1,9 @@
+from .check import preflight as preflight
 from .engines import Engine as Engine
 from .engines import Finished as Finished
 from .engines import InlineEngine as InlineEngine
 from .engines import Task as Task
+from .preflight import Preflight as Preflight
 from .ray_engine import RayEngine as RayEngine
 from .rows import Row as Row
 from .rows import Run as Run

@@ -16,6 +16,7 @@ from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.thresholds import PAPER_SELECTION, fill_selection
 from neurotopo.neurons import NeuronSet
 from neurotopo.persistence.lengths import check_length
 from neurotopo.studies.study import StudyOptions
@@ -48,7 +49,11 @@ ARM_LABELS = {
 
 @dataclass(frozen=True)
 class SearchOptions(StudyOptions):
-    """Options of the search for the neurons of a fact; the defaults are those of the paper.
+    """Options of the search for the neurons of a fact.
+
+    Without ``threshold``, ``rule`` and ``scope`` the neurons are the highest of each layer, as many
+    in any model; the other defaults are those of the paper. ``preset="paper"`` of
+    :func:`neurotopo.studies.run` is the paper's selection.
 
     Parameters
     ----------
@@ -69,9 +74,10 @@ class SearchOptions(StudyOptions):
     0.5
     """
 
-    threshold: float = 0.2
-    rule: str = "relative"
-    scope: str = "model"
+    # None until __post_init__
+    threshold: float = None  # type: ignore[assignment]
+    rule: str = None  # type: ignore[assignment]
+    scope: str = None  # type: ignore[assignment]
     baseline: str = "mean"
     steps: int = 20
     quadrature: str = "right"
@@ -91,7 +97,12 @@ class SearchOptions(StudyOptions):
     reduce: str = "best"
     max_change: float = 9.0
 
+    PAPER = PAPER_SELECTION
+
     def __post_init__(self) -> None:
+        fill_selection(self)
+        if isinstance(self.threshold, int):  # one run with 8 and with 8.0, as a command line gives
+            object.__setattr__(self, "threshold", float(self.threshold))
         self.amig()
         check_length(self.length, 1.0, signed=False, path=self.path)
         check_aggregation(self.aggregation, None, None)

@@ -6,17 +6,20 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from neurotopo._codec import difference, from_text, to_text
 from neurotopo._extras import llm_packages_for
 from neurotopo.report.run_file import read_run, write_run
 from neurotopo.report.summary import Summary
 from neurotopo.studies.engines import Engine, Finished, InlineEngine, Item, Task, reason_of
+from neurotopo.studies.preflight import AUTOMATIC, Extent, Preflight, examine
 from neurotopo.studies.store import Rows, Store
 from neurotopo.studies.study import MODEL_SETTINGS, SECRET, Study, identity_of, study_named
 
@@ -40,7 +43,7 @@ __all__ = [
 
 ENGINES = ("inline", "ray")
 RESULTS, RUN = "results.sqlite", "run.json"
-_QUICK_FACTS = 50
+QUICK_FACTS = 50
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +90,8 @@ class Outcome:
         The folder.
     unit : str
         Name of an item, in the singular.
+    check : Preflight or None
+        The check before the run.
 
     Examples
     --------
@@ -109,6 +114,7 @@ class Outcome:
     summary: Any = field(repr=False)
     out: Path | None
     unit: str = "fact"
+    check: Preflight | None = field(default=None, repr=False)
 
     @property
     def n_failed(self) -> int:
@@ -186,6 +192,11 @@ class Result:
         return self.summary.claims
 
     @property
+    def check(self) -> Preflight | None:
+        """The check before the run: facts, neurons, expected components, time and memory."""
+        return self.outcome.check
+
+    @property
     def out(self) -> Path | None:
         """The folder."""
         return self.outcome.out
@@ -202,6 +213,8 @@ def run(
     address: str | None = None,
     gpus: float = 0.0,
     quick: bool = False,
+    preset: str | None = None,
+    check: bool = True,
     seed: int = 0,
     retry: bool = True,
     stop: bool = False,
@@ -234,6 +247,13 @@ def run(
         each process.
     quick : bool, default=False
         Fast preset that keeps every control: at most 50 facts, and the study's quick options.
+    preset : str, optional
+        ``"paper"``: the selection of neurons of the paper, where the defaults differ
+        (:data:`~neurotopo.knowledge.thresholds.PAPER_SELECTION`); given options win. The study
+        ``learning`` has more presets.
+    check : bool, default=True
+        Check a sample of the facts before the run, and tell what will not be found
+        (:func:`neurotopo.preflight`); the results do not depend on it.
     seed : int, default=0
         Seed of every random choice.
     retry : bool, default=True
@@ -278,13 +298,15 @@ def run(
     of_model = [name for name in MODEL_SETTINGS if name in options and name not in own_names]
     settings = {name: options.pop(name) for name in of_model}
     secrets = {SECRET: settings.pop(SECRET)} if SECRET in settings else None
-    checked = _options(chosen, quick, options)
-    model = _models(model, chosen.several, study)
+    checked = options_for(chosen, options, quick=quick, preset=preset)
+    model = models_for(model, chosen)
     first = model[0] if chosen.several else model
-    listed = chosen.load(facts, first, most=_QUICK_FACTS if quick else None, seed=seed)
+    listed = chosen.load(facts, first, most=QUICK_FACTS if quick else None, seed=seed)
     own = isinstance(engine, str)
     place = _engine(engine, workers, address, gpus) if isinstance(engine, str) else engine
+    remarks = chosen.check(listed, checked, seed)
     items = chosen.items(listed, checked, seed, model)
+    examined = check and hasattr(checked, "amig")
     with llm_packages_for("studies need"), closing(place) if own else nullcontext(place) as where:
         outcome = run_study(
             chosen,
@@ -300,6 +322,7 @@ def run(
             },
             seeds={"seed": seed},
             secrets=secrets,
+            check=check_of(listed, items, remarks, seed, workers, AUTOMATIC) if examined else None,
             out=out,
             engine=where,
             retry=retry,
@@ -309,8 +332,34 @@ def run(
         )
     files: tuple[Path, ...] = ()
     if outcome.out is not None:
-        files = _write(outcome.summary, outcome.out, outcome.failures)
+        files = _write(outcome)
     return Result(outcome, outcome.summary, files)
+
+
+def check_of(
+    facts: Sequence[Fact],
+    items: Sequence[Item],
+    remarks: Sequence[str],
+    seed: int,
+    workers: int | None,
+    extent: Extent,
+) -> Callable[[Study], Preflight]:
+    """Return :func:`~neurotopo.studies.preflight.examine` for a random sample of a run."""
+    rng = np.random.default_rng([seed, *b"check"])
+    some = [
+        [given[i] for i in rng.permutation(len(given))[:most]]
+        for given, most in ((facts, extent.tokenized), (items, extent.timed))
+    ]
+    return partial(
+        examine,
+        facts=some[0],
+        items=some[1],
+        n_facts=len(facts),
+        n_items=len(items),
+        remarks=remarks,
+        processes=workers or 1,
+        extent=extent,
+    )
 
 
 def report(folder: str | os.PathLike[str]) -> Result:
@@ -365,8 +414,9 @@ def report(folder: str | os.PathLike[str]) -> Result:
         summary=summary,
         out=place,
         unit=chosen.unit,
+        check=_check_in(about),
     )
-    return Result(outcome, summary, _write(summary, place, failures))
+    return Result(outcome, summary, _write(outcome))
 
 
 def _counts(store: Store, run: str, keys: Iterable[str]) -> tuple[dict[str, str], int]:
@@ -401,6 +451,7 @@ def run_study(
     secrets: Mapping[str, Any] | None = None,
     out: str | os.PathLike[str] | None = None,
     engine: Engine | None = None,
+    check: Callable[[Any], Preflight] | None = None,
     alone: bool = True,
     retry: bool = True,
     stop: bool = False,
@@ -435,6 +486,8 @@ def run_study(
         A folder for ``results.sqlite`` and ``run.json``. None: keep all in memory.
     engine : Engine, optional
         Where the work runs; it is not closed. None: an :class:`InlineEngine`.
+    check : callable, optional
+        Called with the prepared work before the first fact of a run.
     alone : bool, default=True
         Refuse a folder with results of other options. False: keep both.
     retry, stop, progress, tell
@@ -511,6 +564,12 @@ def run_study(
         if n_there:
             tell(f"{study.name}: {n_there} of {len(items)} {study.unit}s have results already.")
         about.update(run=run, n_there=n_there)
+        checked = _check_in(read_run(folder / RUN)) if folder is not None and n_there else None
+        if checked is None and check is not None and waiting:
+            checked = engine.ask(prepare, check)
+            for finding in checked.findings:
+                tell(f"{study.name}: {finding}")
+        about["check"] = None if checked is None else checked.to_dict()
         _note(folder, about, "running")
         tasks = (Task(i, items[i]) for i in waiting)
         bar = {"desc": study.name, "total": len(items), "initial": n_there, "unit": study.unit}
@@ -533,7 +592,7 @@ def run_study(
         summary = study.summary(Rows(store, run, keys))
         _note(folder, about, status)
         counts = (len(items), n_there, n_done, failures, interrupted)
-        return Outcome(study.name, run, *counts, summary, folder, study.unit)
+        return Outcome(study.name, run, *counts, summary, folder, study.unit, checked)
 
 
 def _store_all(
@@ -638,14 +697,17 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _options(study: Study, quick: bool, given: Mapping[str, Any]) -> Any:
+def options_for(
+    study: Study, given: Mapping[str, Any], *, quick: bool = False, preset: str | None = None
+) -> Any:
+    """Return the options of a study; a ValueError names an option that it does not have."""
     names = [field.name for field in fields(study.Options)]
     for name in given:
         if name not in names:
             raise ValueError(
                 f"the study {study.name!r} has no option {name!r}; options are: {', '.join(names)}."
             )
-    return study.Options.quick(**given) if quick else study.Options(**given)
+    return study.Options.chosen(given, quick=quick, preset=preset)
 
 
 def _engine(name: str, workers: int | None, address: str | None, gpus: float) -> Engine:
@@ -661,14 +723,15 @@ def _engine(name: str, workers: int | None, address: str | None, gpus: float) ->
     return InlineEngine()
 
 
-def _models(model: Any, several: bool, study: str) -> Any:
+def models_for(model: Any, study: Study) -> Any:
     """Return the model as the study takes it: a list for studies of several models."""
+    several = study.several
     if several and isinstance(model, str):
         model = [name.strip() for name in model.split(",") if name.strip()]
     listed = isinstance(model, list | tuple)
     given = list(model) if listed else [model]
     if listed and not several:
-        raise ValueError(f"the study {study!r} takes one model, got {len(given)}.")
+        raise ValueError(f"the study {study.name!r} takes one model, got {len(given)}.")
     if not given:
         raise ValueError("there is no model.")
     given = [os.fspath(one) if isinstance(one, os.PathLike) else one for one in given]
@@ -687,9 +750,18 @@ def _name_of_facts(facts: Any) -> str:
     return os.fspath(facts) if isinstance(facts, str | os.PathLike) else "given facts"
 
 
-def _write(summary: Summary, folder: Path, failures: Mapping[str, str]) -> tuple[Path, ...]:
+def _check_in(about: Mapping[str, Any]) -> Preflight | None:
+    """Return the check in a run file, if there is one."""
+    return Preflight.from_dict(about["check"]) if about.get("check") else None
+
+
+def _write(outcome: Outcome) -> tuple[Path, ...]:
     from neurotopo.report import write_report
 
-    about = _read_about(folder)
+    assert outcome.out is not None
+    about, summary = _read_about(outcome.out), outcome.summary
     about["command"] = about["settings"].get("command")
-    return tuple(write_report(summary, folder, about=about, failures=failures))
+    about.pop("check", None)
+    if outcome.check is not None:
+        summary = replace(summary, notes=(*summary.notes, *outcome.check.notes))
+    return tuple(write_report(summary, outcome.out, about=about, failures=outcome.failures))

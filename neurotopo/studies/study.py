@@ -79,11 +79,29 @@ class StudyOptions:
     QUICK: ClassVar[Mapping[str, Any]] = {}
     """The values of :meth:`quick`."""
 
+    PAPER: ClassVar[Mapping[str, Any]] = {}
+    """The values of ``preset="paper"``, where the defaults differ from the paper's."""
+
     @classmethod
     def of(cls: type[Own], given: Mapping[str, Any]) -> Own:
         """Return the options among all values given to a study."""
         names = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in given.items() if name in names})
+
+    @classmethod
+    def chosen(
+        cls: type[Own], given: Mapping[str, Any], *, quick: bool = False, preset: str | None = None
+    ) -> Own:
+        """Return the given options with a preset for the others; ``quick`` as :meth:`quick`."""
+        names = [field.name for field in fields(cls)]
+        values = dict(cls.QUICK) if quick else {}
+        if preset == "paper":
+            values |= cls.PAPER
+        elif preset is not None and "preset" not in names:
+            raise ValueError(f"preset must be 'paper' or None, got {preset!r}.")
+        if preset is not None and "preset" in names:
+            values["preset"] = preset
+        return cls(**{**values, **given})
 
     @classmethod
     def quick(cls: type[Own], **given: Any) -> Own:
@@ -145,6 +163,8 @@ class Study:
         Name of an item, in the singular.
     several : bool
         Whether the study compares several models.
+    timed : bool
+        Whether the check before a run may measure a few items to estimate the time.
     tables : mapping of str to callable
         ``tables[name](frames)`` returns a :class:`Table`, or None to leave it out.
     pictures : mapping of str to callable
@@ -176,6 +196,7 @@ class Study:
     version: ClassVar[int] = 1
     unit: ClassVar[str] = "fact"
     several: ClassVar[bool] = False
+    timed: ClassVar[bool] = True
     tables: ClassVar[Mapping[str, MakeTable]] = {}
     pictures: ClassVar[Mapping[str, MakePicture]] = {}
 
@@ -208,6 +229,13 @@ class Study:
         from neurotopo.studies.facts import facts_for
 
         return facts_for(facts, model, most=most, seed=seed)
+
+    def check(self, facts: Sequence[Fact], options: Any, seed: int) -> tuple[str, ...]:
+        """Return remarks on facts that the study can use in part only, one sentence each.
+
+        A ValueError refuses facts that it cannot use, before a model is loaded.
+        """
+        return ()
 
     def items(self, facts: Sequence[Fact], options: Any, seed: int, model: Any) -> Sequence[Item]:
         """Return the items to measure: the facts, unless a subclass makes others from them."""

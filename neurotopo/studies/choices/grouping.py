@@ -69,8 +69,9 @@ class Grouper:
     def neurons(self, fact: Fact, attribution: Attribution, variation: Variation) -> NeuronSet:
         """Return the knowledge neurons of a fact by a variation."""
         threshold = variation.neurons.get("threshold", self._amig.threshold_for(fact))
+        rule = variation.neurons.get("rule", self._amig.rule)
         scope = variation.neurons.get("scope", self._amig.scope)
-        return attribution.neurons(threshold, self._amig.rule, scope)
+        return attribution.neurons(threshold, rule, scope)
 
     def groups(self, fact: Fact, neurons: NeuronSet, variation: Variation) -> list[NeuronSet]:
         """Return the clusters of a fact's neurons, before any filter."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.knowledge.degeneracy import DKNFinder
+from neurotopo.knowledge.thresholds import PAPER_SELECTION, check_threshold
 from neurotopo.persistence.lengths import check_length
 from neurotopo.studies.neurons import SearchOptions
 
@@ -43,8 +44,9 @@ class ChoicesOptions(SearchOptions):
         None: all. ``"others"`` takes one pass over all weights of the model per process.
     powers : sequence of float
         Exponents p of lengths :math:`|w|^{-p}`; 1 is the paper's.
-    thresholds : sequence of float
-        Other thresholds of the attribution.
+    thresholds : sequence of float, optional
+        Other thresholds of the attribution. None: half and twice the threshold; for a share of
+        the greatest score 0.1 and 0.3.
     taus : sequence of float
         Other thresholds of the persistence.
     n_random : int, default=5
@@ -67,7 +69,7 @@ class ChoicesOptions(SearchOptions):
 
     choices: Sequence[str] | None = None
     powers: Sequence[float] = (0.5, 2.0)
-    thresholds: Sequence[float] = (0.1, 0.3)
+    thresholds: Sequence[float] = None  # type: ignore[assignment]  # until __post_init__
     taus: Sequence[float] = (0.3, 0.7)
     n_random: int = 5
     max_exact: int = 8
@@ -95,6 +97,9 @@ class ChoicesOptions(SearchOptions):
             raise ValueError("choices must name at least one choice.")
         self.check_whole(n_random=1)
         super().__post_init__()
+        if self.thresholds is None:
+            near = (self.threshold // 2, 2 * self.threshold) if self.rule == "top" else (0.1, 0.3)
+            object.__setattr__(self, "thresholds", near)
         if "distance" in self.varied and self.path == "both":
             raise ValueError(
                 'path="both" gives weights without a sign, which the choice "distance" needs: '
@@ -105,6 +110,7 @@ class ChoicesOptions(SearchOptions):
         for threshold in self.thresholds:
             if not (math.isfinite(threshold) and threshold >= 0):
                 raise ValueError(f"thresholds must be finite and at least 0, got {threshold}.")
+            check_threshold(threshold, self.rule)
         for tau in self.taus:
             NTCClusterer.paper(tau=tau)._validate_params()
 
@@ -135,7 +141,7 @@ class Variation:
     cluster : mapping
         Parameters of :class:`~neurotopo.NTCClusterer` that differ.
     neurons : mapping
-        ``threshold`` or ``scope`` of the knowledge neurons, where they differ.
+        ``threshold``, ``rule`` or ``scope`` of the knowledge neurons, where they differ.
     kind : {"graph", "matrix", "activations", "outgoing", "incoming", "whole"}
         What is clustered: the direct edges; the paper's matrix A; direct edges with weights
         multiplied by the activations of the fact; direct edges and edges within layers, by what
@@ -249,10 +255,13 @@ def _neurons(options: ChoicesOptions) -> Iterator[Variation]:
     def varied(name: str, label: str, **neurons: Any) -> Variation:
         return Variation(name, "neurons", label, neurons=neurons)
 
+    label = "the {:g} highest scores" if options.rule == "top" else "attribution above {:g}"
     for value in options.thresholds:
-        yield varied(f"threshold={value:g}", f"attribution above {value:g}", threshold=float(value))
-    yield varied("scope=layer", "threshold within each layer", scope="layer")
-    yield varied("scope=model", "threshold over the model", scope="model")
+        yield varied(f"threshold={value:g}", label.format(value), threshold=float(value))
+    if options.rule != "top":  # as many of the model as of a layer would be few
+        yield varied("scope=layer", "threshold within each layer", scope="layer")
+        yield varied("scope=model", "threshold over the model", scope="model")
+    yield varied("paper", "0.2 of the highest score of the model", **PAPER_SELECTION)
 
 
 def _clusters(options: ChoicesOptions) -> Iterator[Variation]:

@@ -111,6 +111,7 @@ class Critique(Study):
     """The claims of the critics of knowledge neurons, tested on degenerate ones."""
 
     name, Options, unit = "critique", CritiqueOptions, "group"
+    timed = False
     title = (
         "The knowledge-neuron thesis under test: grammar beside facts, and consequences of edits"
     )

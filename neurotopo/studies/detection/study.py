@@ -56,6 +56,7 @@ class Detection(Study):
     )
     Options = DetectionOptions
     unit = "relation"
+    timed = False
     tables = report.TABLES
     pictures = report.PICTURES
 

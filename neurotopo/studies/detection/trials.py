@@ -66,7 +66,8 @@ class DetectionOptions(SearchOptions):
     n_resamples : int, default=2000
         Resamples of the bootstrap.
     sweep_share, sweep_threshold, sweep_tau, sweep_tau2 : sequence of float
-        Other values of these options, one at a time; empty: none.
+        Other values of these options, one at a time; empty: none. ``sweep_threshold`` None: for
+        a number of neurons from half to twice the threshold, else from 0.1 to 0.3.
 
     Examples
     --------
@@ -89,7 +90,7 @@ class DetectionOptions(SearchOptions):
     verdict_words: Sequence[str] = ("true", "false")
     n_resamples: int = 2000
     sweep_share: Sequence[float] = (0.1, 0.2, 0.3, 0.5, 0.7)
-    sweep_threshold: Sequence[float] = (0.1, 0.15, 0.2, 0.25, 0.3)
+    sweep_threshold: Sequence[float] = None  # type: ignore[assignment]  # until __post_init__
     sweep_tau: Sequence[float] = (0.3, 0.4, 0.5, 0.6, 0.7)
     sweep_tau2: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5)
 
@@ -120,6 +121,11 @@ class DetectionOptions(SearchOptions):
                 f"verdict_words must be two different words, got {list(self.verdict_words)}."
             )
         super().__post_init__()
+        if self.sweep_threshold is None:
+            n = self.threshold
+            counts = (n // 2, (3 * n) // 4, n, (3 * n) // 2, 2 * n)
+            shares = (0.1, 0.15, 0.2, 0.25, 0.3)
+            object.__setattr__(self, "sweep_threshold", counts if self.rule == "top" else shares)
         for name, value in self.swept():
             self.search(**({} if name == "share" else {name: value}))
 

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.thresholds import PAPER_SELECTION, fill_selection
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.findings import ALPHA
@@ -52,6 +54,7 @@ ARMS: Mapping[str, str] = {
 
 PRESETS = ("auto", "paper", "small")
 
+_AMIG = ("threshold", "rule", "scope", "steps", "quadrature")
 _SMALL = {"lr": 3e-3, "accumulation": 1, "epochs": 30}
 _PAPER = {"lr": 3e-5, "accumulation": 4, "epochs": 50}
 _SMALL_MODEL = 50_000_000  # weights
@@ -72,7 +75,8 @@ class LearningOptions(StudyOptions):
     preset : {"auto", "paper", "small"}, default="auto"
         Where ``lr``, ``accumulation`` and ``epochs`` come from if they are not given: Table 3 of
         the paper, or values for models of less than 50 million weights. ``"auto"``: by the size
-        of the model.
+        of the model. In :func:`neurotopo.studies.run`, ``"paper"`` also chooses the neurons as in
+        the paper.
     lr, accumulation, epochs, batch_size, warmup, weight_decay, dropout, clip, patience
         :class:`~neurotopo.studies.training.Schedule`; the same for all arms.
     evaluate_every : int, default=2
@@ -81,7 +85,7 @@ class LearningOptions(StudyOptions):
         The model is first trained on the old facts until it answers this share of them.
     pretune_epochs : int, default=50
         The most epochs of this first training.
-    threshold, scope, steps, quadrature
+    threshold, rule, scope, steps, quadrature
         How knowledge neurons are found, :class:`~neurotopo.AMIG`.
     tau, tau2
         Thresholds of NTC and of the filter.
@@ -115,8 +119,10 @@ class LearningOptions(StudyOptions):
     evaluate_every: int = 2
     pretune_to: float = 0.95
     pretune_epochs: int = 50
-    threshold: float = 0.2
-    scope: str = "model"
+    # None until __post_init__
+    threshold: float = None  # type: ignore[assignment]
+    rule: str = None  # type: ignore[assignment]
+    scope: str = None  # type: ignore[assignment]
     steps: int = 20
     quadrature: str = "right"
     tau: float = 0.5
@@ -124,8 +130,10 @@ class LearningOptions(StudyOptions):
     multiplier: float = 0.04
 
     QUICK = {"n_seeds": 2, "epochs": 10, "quadrature": "gauss-legendre", "steps": 8}
+    PAPER = PAPER_SELECTION
 
     def __post_init__(self) -> None:
+        fill_selection(self)
         for name in self.arms:
             if name not in ARMS:
                 raise ValueError(f"there is no arm {name!r}; arms are: {', '.join(ARMS)}.")
@@ -157,9 +165,7 @@ class LearningOptions(StudyOptions):
 
     def amig(self) -> AMIG:
         """Return the search for knowledge neurons."""
-        return AMIG(
-            threshold=self.threshold, scope=self.scope, steps=self.steps, quadrature=self.quadrature
-        )
+        return AMIG(**{name: getattr(self, name) for name in _AMIG})
 
     def finder(self) -> DKNFinder:
         """Return the search for the degenerate ones among them."""
@@ -225,6 +231,7 @@ class Learning(Study):
     )
     Options = LearningOptions
     unit = "training"
+    timed = False
     tables = report.TABLES
     pictures = report.PICTURES
     frames = staticmethod(report.collect)
@@ -241,6 +248,27 @@ class Learning(Study):
         self._n_parameters = sum(each.numel() for each in hf_model.parameters())
         self._schedule = Schedule(**self.options.schedule(self._n_parameters))
         self._ready: _Ready | None = None
+
+    def check(self, facts: Sequence[Fact], options: LearningOptions, seed: int) -> tuple[str, ...]:
+        """Refuse facts of which no lesson can be made, and count the others without one."""
+        lessons, _ = self._lessons(facts, options, seed)
+        taught = {(lesson.old.subject, lesson.old.relation) for lesson in lessons}
+        left = [fact for fact in facts if (fact.subject, fact.relation) not in taught]
+        if not left:
+            return ()
+        relations = ", ".join(dict.fromkeys(fact.relation or "no relation" for fact in left))
+        return (
+            f"{pluralize(len(left), 'fact')} of {len(facts):,} cannot be used for lessons "
+            f"({relations}): the study needs a subject, a year, and a relation of TempLAMA with "
+            "other answers that are false.",
+        )
+
+    @staticmethod
+    def _lessons(
+        facts: Sequence[Fact], options: LearningOptions, seed: int
+    ) -> tuple[list[Lesson], int]:
+        given = {name: getattr(options, name) for name in ("old_date", "new_date", "text")}
+        return lessons_for(facts, seed=seed, **given)
 
     def items(self, facts: Any, options: Any, seed: int, model: Any) -> Any:
         """Return the trainings."""
@@ -318,13 +346,7 @@ class Learning(Study):
     def _start(self, facts: Sequence[Fact]) -> _Ready:
         """Make the lessons, train on the old facts until they are known, and find the neurons."""
         options = self.options
-        lessons, _ = lessons_for(
-            facts,
-            old_date=options.old_date,
-            new_date=options.new_date,
-            text=options.text,
-            seed=self.seed,
-        )
+        lessons, _ = self._lessons(facts, options, self.seed)
         old = [lesson.old for lesson in lessons]
         pretuned = self._pretune(old)
         found = found_sets(self.model, old, options.amig(), options.finder())
