@@ -1,6 +1,6 @@
 """Run the acquisition study on the built-in models and on a model trained on TempLAMA.
 
-Each model: the defaults of `neurotopo run acquisition` on 200 facts (seed 0); the planted model
+Each model: `neurotopo run acquisition --preset paper` on 200 facts (seed 0); the planted model
 also with neurons selected per layer (`scope=layer`). With TempLAMA's train.jsonl (`--templama` or
 the environment variable NEUROTOPO_TEMPLAMA), a small model is trained on the first 1,000 facts of
 2018 with the recipe of `neurotopo testbed build`, and studied on all of them.
@@ -45,7 +45,8 @@ KEPT = ("facts", "table1", "controls", "table7_paired", "dkns")
 
 def study(model: str, facts: Any, work: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Run the study and return its record."""
-    result = run("acquisition", model=model, facts=facts, out=work, progress=True, **options)
+    given = {"model": model, "facts": facts, "out": work, "preset": "paper", **options}
+    result = run("acquisition", progress=True, **given)
     with Store(work / "results.sqlite", read_only=True) as store:
         seconds = [row.seconds for row in store.rows(result.outcome.run)]
     return {

@@ -9,7 +9,8 @@ baselines
     Scores with `baseline="mean"` (one path, as in the authors' program) against `"per-token"` (one
     path for each sentence with a token replaced, as in the paper's formula) and `"zero"`:
     Spearman's correlation over all neurons, the share of the 20 highest neurons in common, and the
-    Jaccard index of the neurons above the default threshold. All with eight Gauss-Legendre nodes.
+    Jaccard index of the neurons above 0.2 of the greatest score. All with eight Gauss-Legendre
+    nodes.
 
 Examples
 --------
@@ -70,7 +71,7 @@ def baselines(model: NeuronModel, facts: FactSet) -> list[dict[str, Any]]:
         for mean, other in zip(means, others, strict=True):
             rank.append(spearmanr(mean.scores.ravel(), other.scores.ravel()).statistic)
             top.append(len(highest(mean.scores) & highest(other.scores)) / TOP)
-            one, two = mean.neurons(), other.neurons()
+            one, two = mean.neurons(0.2), other.neurons(0.2)
             jaccard.append(len(one & two) / max(len(one | two), 1))
         rows.append(
             {

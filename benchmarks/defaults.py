@@ -156,9 +156,7 @@ def measured(
                 "size": float(np.median(sizes)) if sizes else 0.0,
                 "left": float(both[0]),
                 "random": float(both[1]),
-                "ari": float(np.mean([row["ari"] for row in each]))
-                if model.planted_groups
-                else None,
+                "ari": float(np.mean([row["ari"] for row in each])) if planted else None,
             }
         )
     return rows

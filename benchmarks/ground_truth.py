@@ -5,7 +5,7 @@ Natural models (`testbed:gpt2`, `testbed:llama`, `testbed:bert`) and the random 
 recall
     Greedy exact match on trained and held-out wordings, by language.
 knowledge neurons
-    `AMIG()` with its defaults on 200 facts: neurons per fact, their share by layer, time per fact.
+    `AMIG.paper()` on 200 facts: neurons per fact, their share by layer, time per fact.
 suppression
     The same facts: decrease of the answer's log-probability with the neurons of the fact set to
     zero (`Edit(neurons, positions="all")`), with as many random neurons set to zero, and of
@@ -58,9 +58,10 @@ from neurotopo.models.builtin_models import find
 NATURAL = ("gpt2", "llama", "bert")
 GROUPED = ("planted", "functional")
 CHOICES: dict[str, dict[str, Any]] = {
-    "default (0.2 of the greatest, all layers)": {},
+    "0.2 of the greatest, all layers (the paper)": {"threshold": 0.2},
     "0.1 of the greatest, all layers": {"threshold": 0.1},
     "0.2 of the greatest, each layer": {"scope": "layer"},
+    "8 highest, each layer (default)": {},
     "12 highest, each layer": {"rule": "top", "threshold": 12, "scope": "layer"},
     "24 highest, each layer": {"rule": "top", "threshold": 24, "scope": "layer"},
 }
@@ -88,9 +89,9 @@ def recall(name: str) -> list[dict[str, Any]]:
 
 def located(model: NeuronModel, facts: FactSet) -> tuple[list[NeuronSet], dict[str, Any]]:
     """Locate the neurons of each fact; return them and their positions."""
-    next(AMIG().attribute_many(model, facts[:1]))
+    next(AMIG.paper().attribute_many(model, facts[:1]))
     start = time.perf_counter()
-    neurons = [found.neurons() for found in AMIG().attribute_many(model, facts)]
+    neurons = [found.neurons(0.2) for found in AMIG.paper().attribute_many(model, facts)]
     seconds = (time.perf_counter() - start) / len(facts)
     layers = sum(np.bincount(s.layers, minlength=model.n_layers) for s in neurons)
     return neurons, {

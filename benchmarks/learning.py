@@ -37,6 +37,7 @@ def study(model: str, work: Path, quick: bool) -> dict[str, Any]:
         quick=quick,
         progress=True,
         device="cpu",
+        threshold=0.2,  # of the greatest score, as in the paper
     )
     return {
         "n_trainings": result.outcome.n_done,

@@ -17,6 +17,7 @@ from typing import Any
 from acquisition_report import table as acquisition_tables
 from attribution_choices_report import table as choices_tables
 from attribution_report import table as attribution_tables
+from defaults_report import table as defaults_tables
 from first_result_report import table as first_tables
 from ground_truth_report import table as truth_tables
 from learning_report import table as learning_tables
@@ -53,6 +54,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("attribution", "Attribution of a fact to all neurons", attribution_tables),
     ("attribution_choices", "Choices of the attribution", choices_tables),
     ("real_models", "Real models", real_tables),
+    ("defaults", "Which neurons of a fact: the default", defaults_tables),
     ("ground_truth", "Test-bed models", truth_tables),
     ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
     ("tuning", "Training neurons: memory", tuning_tables),

@@ -163,7 +163,7 @@ def work_on(case: Case, work: Path, quick: bool) -> dict[str, Any]:
             facts = load_facts(own_answers(first, every), first, most=n, seed=case.seed)
         else:
             facts = load_facts(f"factworld:{n}", first, seed=case.seed)
-    result = run(case.study, model=model, facts=facts, seed=case.seed, **how)
+    result = run(case.study, model=model, facts=facts, seed=case.seed, **{"preset": "paper", **how})
     record = recorded(case, result, (before + os.getloadavg()[0]) / 2)
     if case.answers is not None:
         one_by_one = model if isinstance(model, list) else [model]

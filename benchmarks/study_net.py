@@ -61,7 +61,7 @@ def record(out: Path, only: list[str]) -> None:
                 out=folder,
                 quick=True,
                 device="cpu",
-                **options,
+                **{"threshold": 0.2, **options},
             )
             place = out / name
             shutil.rmtree(place, ignore_errors=True)

@@ -45,7 +45,7 @@ _PAPER = ("ntc", *CLUSTERER_LABELS, "pairs", "oracle")
 
 @dataclass(frozen=True)
 class AcquisitionOptions(SearchOptions):
-    """Options of the study ``acquisition``; the defaults are those of the paper.
+    """Options of the study ``acquisition``.
 
     Parameters
     ----------
