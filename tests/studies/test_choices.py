@@ -10,6 +10,7 @@ import pytest
 import neurotopo as nt
 from neurotopo._codec import from_text, to_text
 from neurotopo.graphs.neuron_tree import NeuronTree
+from neurotopo.knowledge.thresholds import PAPER_SELECTION
 from neurotopo.models.examples import random_model
 from neurotopo.studies.choices.grouping import (
     among,
@@ -47,6 +48,9 @@ def test_one_thing_is_changed_at_a_time():
             assert variation.kind == "graph"
             continue
         assert variation.choice in CHOICES
+        if variation.name == "paper":
+            assert changed == PAPER_SELECTION
+            continue
         things = set(changed) - ({"power"} if "length" in changed else set())
         if variation.kind == "matrix":  # A itself, of the default or of another aggregation
             assert things <= {"aggregation"}
