@@ -26,6 +26,7 @@ from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.foils import foils_of
 from neurotopo.knowledge.locate import Attributor, Located, attributions, locate
 from neurotopo.knowledge.other_attributions import ATTRIBUTORS
+from neurotopo.knowledge.thresholds import PAPER_SELECTION
 from neurotopo.knowledge.truth import Truth
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.facts import facts_for
@@ -134,6 +135,10 @@ def _attributor(options: LocateOptions, facts: Sequence[Sequence[Fact]]) -> Any:
             flag = "foil" if name == "foils" else name
             raise ValueError(f"--{flag} has no meaning for --method {options.method}.")
         given[name] = value
+    if options.preset == "paper":
+        given = {**PAPER_SELECTION, **given}
+    elif options.preset is not None:
+        raise ValueError(f"--preset must be paper, got {options.preset!r}.")
     if given.pop("fast", False):
         if "steps" in given or "quadrature" in given:
             raise ValueError("--fast chooses --steps and --quadrature itself; give one or other.")

@@ -80,6 +80,10 @@ def seed_option(help: str = "Random seed.") -> Any:
     return option(0, help, min=0)
 
 
+def preset_option() -> Any:
+    return option(None, "paper: the paper's selection of neurons, 0.2 of the highest score.")
+
+
 MODEL_HELP = (
     "Name on the Hugging Face hub, folder, GGUF file, installed package with one, or testbed:NAME."
 )
@@ -270,8 +274,13 @@ class LocateOptions(ModelOptions):
         None, "File of facts in any supported format, factworld, factworld:N."
     )
     top: int | None = option(None, "Number of neurons to print per fact. [20; 3]", min=1)
-    threshold: float | None = option(None, "Scores above it count; see --rule. [0.2]")
-    rule: str | None = option(None, "relative (to the highest), absolute, percentile or top.")
+    preset: str | None = preset_option()
+    threshold: float | None = option(
+        None, "Scores above it count; see --rule. [the 8 highest of each layer; with --rule: 0.2]"
+    )
+    rule: str | None = option(
+        None, "relative (to the highest), absolute, percentile, top or mass (share of the sum)."
+    )
     scope: str | None = option(None, "Apply the rule to the whole model or to each layer.")
     combine: str = option("shared", "Neurons of several wordings: shared, union or mean.")
     share: float = option(0.5, "For shared: found in more than this share of the wordings.")

@@ -20,6 +20,7 @@ from neurotopo.commands.options import (
     argument,
     command,
     option,
+    preset_option,
     quiet_option,
     seed_option,
 )
@@ -80,6 +81,8 @@ class RunOptions(ModelOptions):
         "factworld", "File of facts, factworld, or factworld:N for N facts of FactWorld."
     )
     quick: bool = option(False, "Fast preset that keeps every control; at most 50 facts.")
+    preset: str | None = preset_option()
+    check: bool = option(True, "Check a sample of the facts first.", "--check/--no-check")
     options: tuple[str, ...] = option(
         (), "An option of the study; may be repeated.", "--option", metavar="NAME=VALUE"
     )

@@ -180,7 +180,8 @@ class Preflight:
     @property
     def notes(self) -> tuple[str, ...]:
         """The table and the findings as sentences, for a report."""
-        lines = "; ".join(f"{what}: {result} ({basis})" for what, result, basis in self._lines())
+        cells = ([cell.replace("\n", ", ") for cell in line] for line in self._lines())
+        lines = "; ".join(f"{what}: {result} ({basis})" for what, result, basis in cells)
         return (f"Check before the run. {lines}.", *self.findings)
 
     def to_frame(self) -> pd.DataFrame:
@@ -219,13 +220,13 @@ class Preflight:
             yield "known (greedy exact match)", share, pluralize(self.n_asked, "fact")
         if self.facts:
             known = all(row["known"] for row in self.facts)
-            name = pluralize(len(self.facts), "known fact" if known else "fact")
-            basis = f"{name}, {_words(self.selection)}"
+            basis = pluralize(len(self.facts), "known fact" if known else "fact")
+            yield "selection of neurons", _words(self.selection, "\n"), "the options"
             for what, label in _MIDDLES.items():
                 values = [row[what] for row in self.facts]
                 least, middle, most = min(values), np.median(values), max(values)
                 yield label, f"{middle:,.0f} ({least:,} to {most:,})", basis
-            yield "facts with two components or more", f"{self.n_two} of {len(self.facts)}", basis
+            yield "facts with two or more components", f"{self.n_two} of {len(self.facts)}", basis
         if self.seconds.get("total") is not None:
             least = "at least " if self.seconds["bound"] else ""
             yield "expected time", least + duration(self.seconds["total"]), self.seconds["basis"]
@@ -259,7 +260,7 @@ class Preflight:
 
 _MIDDLES = {
     "neurons": "neurons of a fact",
-    "pairs": "adjacent layers that both have neurons",
+    "pairs": "pairs of adjacent layers with neurons",
     "edges": "edges between them",
     "components": "potential components",
 }
@@ -483,7 +484,7 @@ def _expected(
             n_timed += 1
         if n_timed:
             each = (time.perf_counter() - start) / n_timed
-            basis = f"{pluralize(n_timed, work.unit)} measured, {each:.2g} s each, of {n_items:,}"
+            basis = f"{n_timed} of {pluralize(n_items, work.unit)} measured, {each:.2g} s each"
             total = each * n_items / processes
             return {"item": each, "total": total, "bound": False, "basis": basis + shared}
     if bound is None:
@@ -512,7 +513,7 @@ def _peak(device: Any) -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _words(selection: Mapping[str, Any]) -> str:
+def _words(selection: Mapping[str, Any], between: str = ", ") -> str:
     words = (
         f"threshold={selection['threshold']:g}",
         *(f"{name}={selection[name]}" for name in _RULE),
