@@ -75,6 +75,7 @@ def _check(context: typer.Context, options: CheckOptions) -> int:
     chosen = options_of(study_named(options.study).Options, options.options)
     check_device(options.device)
     given = options.pick("facts", "study", "sample", "timed", "quick", "preset", "seed")
+    given["preset"] = chosen.pop("preset", given["preset"])
     found = preflight(options.model, **given, **options.loading(), **chosen)
     if options.as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))

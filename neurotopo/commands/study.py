@@ -64,7 +64,10 @@ _REPORT = (
     "Write report.html, tables and figures again from the folder of a run, complete or not."
 ) + examples("neurotopo report planted")
 _QUIET = "Print only the path of the report."
-_FLAGS = ("--quick", "--retry", "--no-retry", "--stop", "--quiet", "-q", "--trust-remote-code")
+_FLAGS = (
+    *("--quick", "--check", "--no-check", "--retry", "--no-retry", "--stop", "--quiet", "-q"),
+    "--trust-remote-code",
+)
 _META = "neurotopo.study"
 _LOADING = {each.name for each in fields(ModelOptions)} - {"model"}
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
@@ -187,6 +190,7 @@ def _run(context: typer.Context, options: RunOptions) -> None:
     study, out, flags = given.pop("study"), options.out, context.meta[_META]
     words = [f"{name}={value}" for name, value in flags.items() if value is not None]
     chosen = options_of(study_named(study).Options, [*given.pop("options"), *words])
+    given["preset"] = chosen.pop("preset", given["preset"])
     check_writable(out)
     if options.engine == "inline":
         check_device(options.device)
