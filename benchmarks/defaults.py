@@ -26,6 +26,7 @@ python benchmarks/defaults.py --model ./smollm2=known.jsonl --out benchmarks/res
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -167,16 +168,23 @@ def main() -> None:
     parser.add_argument("--model", action="append", default=[], help="MODEL=FILE of known facts")
     parser.add_argument("--facts", type=int, default=120)
     parser.add_argument("--scores", type=Path, default=Path("benchmarks/results/scores"))
+    parser.add_argument("--keep", action="store_true", help="keep the models of the record in OUT")
     parser.add_argument("--quick", action="store_true", help="five facts, two models")
     options = parser.parse_args()
     n_facts = 5 if options.quick else options.facts
     names = TESTBED[:1] + TESTBED[3:4] if options.quick else TESTBED
     given = [(f"testbed:{name}", None) for name in names]
     given = [tuple(each.split("=", 1)) for each in options.model] + given
+    before = options.out / "defaults.json"
+    kept = json.loads(before.read_text())["models"] if options.keep and before.exists() else {}
     record: dict[str, Any] = {**environment.new_record("defaults"), "models": {}}
     for name, file in given:
-        model, facts, scores = scores_for(name, file, n_facts, options.scores)
         label = Path(name).name if file else name
+        if label in kept:
+            record["models"][label] = kept[label]
+            environment.write(record, options.out, "defaults", table(record))
+            continue
+        model, facts, scores = scores_for(name, file, n_facts, options.scores)
         record["models"][label] = {
             "n_facts": len(facts),
             "n_edited": min(EDITED, len(facts)),
