@@ -109,6 +109,12 @@ class SearchOptions(StudyOptions):
         self.clusterer()._validate_params()
         self.finder()
 
+    def _select_by_share_for(self, thresholds: Iterable[float] | None) -> None:
+        """Choose the paper's rule if other thresholds are shares and no selection is given."""
+        given = (self.threshold, self.rule, self.scope)
+        if all(each is None for each in given) and any(value % 1 for value in thresholds or ()):
+            object.__setattr__(self, "rule", PAPER_SELECTION["rule"])
+
     def amig(self) -> AMIG:
         """Return the search for knowledge neurons."""
         return AMIG(**{name: getattr(self, name) for name in _AMIG})

@@ -13,7 +13,9 @@ from neurotopo import AMIG
 from neurotopo.knowledge.other_attributions import ATTRIBUTORS
 from neurotopo.knowledge.thresholds import PAPER_SELECTION, select_neurons, selection_of
 from neurotopo.studies.acquisition.study import AcquisitionOptions
+from neurotopo.studies.choices.variations import ChoicesOptions
 from neurotopo.studies.crosslingual.study import CrosslingualOptions
+from neurotopo.studies.detection.trials import DetectionOptions
 from neurotopo.studies.learning.study import LearningOptions
 from neurotopo.studies.neurons import SearchOptions
 
@@ -120,6 +122,16 @@ def test_thresholds_of_languages_are_shares_of_the_highest():
         (0.2, "relative", "model"),
         (0.1, "relative", "model"),
     ]
+
+
+def test_other_thresholds_that_are_shares_choose_the_rule():
+    for options in (ChoicesOptions(thresholds=[0.1]), DetectionOptions(sweep_threshold=[0.1, 0.3])):
+        assert (options.threshold, options.rule, options.scope) == (0.2, "relative", "model")
+    assert ChoicesOptions().thresholds == (4.0, 16.0)
+    assert DetectionOptions().sweep_threshold == (4.0, 6.0, 8.0, 12.0, 16.0)
+    paper = ChoicesOptions.chosen({}, preset="paper"), DetectionOptions.chosen({}, preset="paper")
+    assert paper[0].thresholds == (0.1, 0.3)
+    assert paper[1].sweep_threshold == (0.1, 0.15, 0.2, 0.25, 0.3)
 
 
 @pytest.mark.parametrize("name", [name for name in ATTRIBUTORS if name != "random"])

@@ -127,7 +127,7 @@ def test_drawn_facts_are_of_few_relations_and_know_the_others():
         ({"verdict_words": ["true"]}, "two different words"),
         ({"verdict_words": ["true", " true"]}, "two different words"),
         ({"threshold": NAN}, "takes a threshold between 0 and 1"),
-        ({"sweep_threshold": [-1.0]}, "takes a threshold between 0 and 1"),
+        ({"threshold": 0.2, "sweep_threshold": [-1.0]}, "takes a threshold between 0 and 1"),
         ({"sweep_tau2": [-1.0]}, "tau2"),
         ({"sweep_tau": [-1.0]}, "tau"),
     ],

@@ -96,6 +96,7 @@ class ChoicesOptions(SearchOptions):
         if self.choices is not None and not len(self.choices):
             raise ValueError("choices must name at least one choice.")
         self.check_whole(n_random=1)
+        self._select_by_share_for(self.thresholds)
         super().__post_init__()
         if self.thresholds is None:
             near = (self.threshold // 2, 2 * self.threshold) if self.rule == "top" else (0.1, 0.3)

@@ -14,7 +14,6 @@ import numpy as np
 from neurotopo.cluster.baselines import CLUSTERER_LABELS
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.languages import cross_lingual_edit, group_by_language
-from neurotopo.knowledge.thresholds import PAPER_SELECTION
 from neurotopo.models.edits import Edit
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
@@ -119,9 +118,7 @@ class CrosslingualOptions(SearchOptions):
             raise ValueError(
                 f"least_change must be at least 0 and finite, got {self.least_change}."
             )
-        if self.thresholds and self.threshold is None and self.rule is None:
-            # thresholds of languages are shares of the greatest score, as AMIG(threshold=...)
-            object.__setattr__(self, "rule", PAPER_SELECTION["rule"])
+        self._select_by_share_for(self.own_thresholds().values())
         super().__post_init__()
         for language in self.own_thresholds():
             if languages and language not in languages:

@@ -120,6 +120,7 @@ class DetectionOptions(SearchOptions):
             raise ValueError(
                 f"verdict_words must be two different words, got {list(self.verdict_words)}."
             )
+        self._select_by_share_for(self.sweep_threshold)
         super().__post_init__()
         if self.sweep_threshold is None:
             n = self.threshold
