@@ -18,6 +18,7 @@ import neurotopo
 from neurotopo.commands import check, convert, explore, study
 from neurotopo.commands.common import examples, shortened
 from neurotopo.commands.datasets import datasets_app
+from neurotopo.commands.facts import facts_app
 from neurotopo.commands.options import (
     ClusterOptions,
     CommandOptions,
@@ -86,6 +87,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(datasets_app, name="datasets")
+app.add_typer(facts_app, name="facts")
 app.add_typer(testbed, name="testbed")
 study.register(app)
 check.register(app)

@@ -9,6 +9,7 @@ from neurotopo.datasets.counterfact import CounterFact, load_counterfact
 from neurotopo.datasets.dataset import Dataset, Skipped, truth_of
 from neurotopo.datasets.factworld import load_factworld
 from neurotopo.datasets.formats import FORMATS, format_of, load_facts
+from neurotopo.datasets.known import KnownFacts, known_facts
 from neurotopo.datasets.lama import Reworded, load_mlama, load_pararel
 from neurotopo.datasets.perturbation import PERTURBATIONS, perturb, perturb_all
 from neurotopo.datasets.prompts import causal_fact
@@ -26,6 +27,7 @@ __all__ = [
     "TEMPLAMA",
     "CounterFact",
     "Dataset",
+    "KnownFacts",
     "MinimalPair",
     "MinimalPairs",
     "Relation",
@@ -37,6 +39,7 @@ __all__ = [
     "counterfactual_answers",
     "describe",
     "format_of",
+    "known_facts",
     "load_blimp",
     "load_counterfact",
     "load_csv",

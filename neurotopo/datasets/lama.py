@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from neurotopo._files import atomic_write
 from neurotopo.datasets.dataset import Dataset, Skipped
 from neurotopo.datasets.files import (
     FactCollector,
@@ -20,8 +22,10 @@ from neurotopo.datasets.files import (
 )
 from neurotopo.datasets.prompts import causal_fact, check_prompts, fill
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.truth import Truth
+from neurotopo.models.prompts import describe_fact
 
-__all__ = ["Reworded", "load_mlama", "load_pararel"]
+__all__ = ["Reworded", "load_mlama", "load_pararel", "worded"]
 
 _TEMPLATES = "templates"
 _TRIPLE_NAMES = ("uuid", "lineid")
@@ -30,11 +34,26 @@ _TRIPLE_NAMES = ("uuid", "lineid")
 class Reworded(Dataset):
     """Facts in the first wording of their relation, with the other wordings.
 
+    Parts made by filtering, sampling and slicing keep the wordings.
+
+    Parameters
+    ----------
+    wordings : mapping of str to tuple of Fact
+        All wordings of each fact, by :attr:`~neurotopo.Fact.key`, in order.
+    skipped : sequence of Skipped, optional
+        The records that the reader skipped.
+    truth : Truth, optional
+        The answers that are true at any date. Default: those of the facts.
+    known : mapping of str to dict, optional
+        How a model knows the facts, by key; see :func:`~neurotopo.datasets.known_facts`.
+
     Attributes
     ----------
     wordings : dict of str to tuple of Fact
-        All wordings of each fact, by :attr:`~neurotopo.Fact.key`, in order.
+        All wordings of each fact.
         :func:`neurotopo.knowledge.locate.locate` accepts a tuple in place of a fact.
+    known : dict of str to dict
+        How a model knows the facts; empty if that was not asked.
 
     Examples
     --------
@@ -48,10 +67,62 @@ class Reworded(Dataset):
     """
 
     def __init__(
-        self, wordings: Mapping[str, tuple[Fact, ...]], skipped: Collection[Skipped] = ()
+        self,
+        wordings: Mapping[str, tuple[Fact, ...]],
+        skipped: Collection[Skipped] = (),
+        *,
+        truth: Truth | None = None,
+        known: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__((facts[0] for facts in wordings.values()), skipped=tuple(skipped))
+        firsts = (facts[0] for facts in wordings.values())
+        super().__init__(firsts, skipped=tuple(skipped), truth=truth)
         self.wordings = dict(wordings)
+        self.known = dict(known or {})
+
+    def _part(self, facts: Iterable[Fact]) -> Dataset:
+        kept = [fact.key for fact in facts]
+        known = {key: self.known[key] for key in kept if key in self.known}
+        return Reworded({key: self.wordings[key] for key in kept}, truth=self.truth, known=known)
+
+    def to_jsonl(self, path: str | os.PathLike[str]) -> None:
+        """Write the facts to a file, one JSON object a line.
+
+        Each has the fields of the first wording, ``wordings`` with all prompts, and ``known`` if
+        there is any; :func:`~neurotopo.datasets.load_facts` reads them.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, replaced only after all facts are written.
+
+        Raises
+        ------
+        ValueError
+            If wordings of a fact differ in more than their prompt and ``id``.
+        """
+        lines = []
+        for key, facts in self.wordings.items():
+            for fact in facts:
+                if replace(fact, prompt=facts[0].prompt, id=facts[0].id) != facts[0]:
+                    raise ValueError(
+                        f"{describe_fact(fact)} differs from the first wording of {key!r} in more "
+                        "than its prompt, which one line cannot hold."
+                    )
+            prompts = [fact.prompt for fact in facts]
+            about = {"known": self.known[key]} if key in self.known else {}
+            lines.append({**facts[0].to_dict(), "wordings": prompts, **about})
+        with atomic_write(Path(os.path.realpath(path))) as file:
+            for line in lines:
+                text = json.dumps(line, ensure_ascii=False, allow_nan=False)
+                file.write(f"{text}\n".encode())
+
+
+def worded(fact: Fact, prompts: Sequence[str]) -> tuple[Fact, ...]:
+    """Return a fact in several wordings; the first one keeps the ``id``."""
+    others = (
+        replace(fact, prompt=text, id=f"{fact.key}~{i}") for i, text in enumerate(prompts[1:], 2)
+    )
+    return (replace(fact, prompt=prompts[0]), *others)
 
 
 def load_mlama(

@@ -49,7 +49,8 @@ def causal_fact(fact: Fact, templates: Mapping[str, Template] | None = None) -> 
     """
     parts = causal_parts(fact, templates)
     short = replace(fact, prompt=parts.before)
-    if causal_parts(short) == parts:
+    again = causal_parts(short)
+    if again == parts and all(again.space(each) == parts.space(each) for each in fact.answers):
         return short
     # The default spacing before the answer would be wrong: keep the placeholder.
     return replace(fact, prompt=f"{parts.before}{parts.separator}_X_")

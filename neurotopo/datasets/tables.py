@@ -7,10 +7,12 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from typing import Any
 
 from neurotopo.datasets.dataset import Dataset
 from neurotopo.datasets.files import FactCollector, Faults, PathLike, read_bytes, read_text
-from neurotopo.knowledge.facts import Fact, fact_of_line, numbered_lines
+from neurotopo.datasets.lama import Reworded, worded
+from neurotopo.knowledge.facts import Fact, fact_and_extras, numbered_lines
 
 __all__ = ["load_csv", "load_jsonl"]
 
@@ -42,10 +44,22 @@ def load_jsonl(path: PathLike, on_error: str = "raise") -> Dataset:
     """
     faults = Faults(on_error)
     collected = FactCollector(faults, repeat=False)
+    extras: dict[str, dict[str, Any]] = {}
     for number, line in numbered_lines(read_bytes(path)):
         with faults.at(path, number):
-            collected.add(fact_of_line(line), number)
-    return collected.dataset(path)
+            fact, more = fact_and_extras(line)
+            collected.add(fact, number)
+            if more:
+                extras[fact.key] = more
+    facts = collected.dataset(path)
+    if not extras:
+        return facts
+    prompts = {fact.key: extras.get(fact.key, {}).get("wordings") for fact in facts}
+    return Reworded(
+        {fact.key: worded(fact, prompts[fact.key] or [fact.prompt]) for fact in facts},
+        facts.skipped,
+        known={key: more["known"] for key, more in extras.items() if "known" in more},
+    )
 
 
 def load_csv(

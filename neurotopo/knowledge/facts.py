@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Fact", "FactSet"]
 
+EXTRAS = ("wordings", "known")
+"""Fields of a JSONL file besides those of a fact: all its prompts, and how a model knows them."""
+
 
 @dataclass(frozen=True, init=False)
 class Fact:
@@ -313,7 +316,9 @@ class FactSet(Sequence[Fact]):
         ----------
         path : path-like
             A UTF-8 file. The fields are those of :class:`Fact`; ``prompt`` and ``answers`` are
-            required. Blank lines, Windows line ends and a byte order mark are accepted.
+            required. ``wordings`` and ``known`` are ignored;
+            :func:`neurotopo.datasets.load_facts` reads them. Blank lines, Windows line ends and
+            a byte order mark are accepted.
 
         Returns
         -------
@@ -394,10 +399,16 @@ def decoded_json(line: bytes) -> Any:
 
 def fact_of_line(line: bytes) -> Fact:
     """Return the fact in a line of a JSONL file."""
+    return fact_and_extras(line)[0]
+
+
+def fact_and_extras(line: bytes) -> tuple[Fact, dict[str, Any]]:
+    """Return the fact in a line of a JSONL file, and those of :data:`EXTRAS` in it."""
     record = decoded_json(line)
     if not isinstance(record, dict):
         text = line.decode()
         raise ValueError(f"must be a JSON object with the fields of a fact, got {text[:60]!r}")
+    extras = {name: record.pop(name) for name in EXTRAS if name in record}
     known = [field.name for field in fields(Fact)]
     for name in record:
         if name not in known:
@@ -407,7 +418,19 @@ def fact_of_line(line: bytes) -> Fact:
             raise ValueError(f"field {name!r} is missing")
     if record.get("language", "en") is None:
         del record["language"]
-    return Fact(**record)
+    fact = Fact(**record)
+    _check_wordings(fact, extras.get("wordings", [fact.prompt]))
+    if not isinstance(extras.get("known", {}), dict):
+        raise TypeError(f"field 'known' must be an object, got {extras['known']!r}")
+    return fact, extras
+
+
+def _check_wordings(fact: Fact, wordings: Any) -> None:
+    texts = isinstance(wordings, list) and all(isinstance(each, str) for each in wordings)
+    if not texts or wordings[:1] != [fact.prompt]:
+        raise ValueError("field 'wordings' must be a list of prompts that begins with 'prompt'")
+    for prompt in wordings:
+        Fact(prompt, fact.answers)
 
 
 def distinct_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -385,7 +385,9 @@ def _header(
         if name != "batch_size"  # does not change results
     }
     config = model.hf_model.config
+    chat = {} if model.chat is None else {"chat": model.chat.to_dict()}
     return {
+        **chat,
         "attributor": type(attributor).__name__,
         **given,
         **options,

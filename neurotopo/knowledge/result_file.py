@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 __all__ = ["ResultFile"]
 
-_KIND = "neurotopo.locate"
+_FIELDS = ("key", "prompts", "neurons", "scores", "shares", "gap")
 
 
 class ResultFile:
@@ -27,6 +27,10 @@ class ResultFile:
         removed.
     options : mapping
         Everything the results depend on, as JSON values.
+    kind : str, default="locate"
+        Name of the work that writes the file.
+    fields : sequence of str, optional
+        Fields that every record has. Default: those of locate.
 
     Attributes
     ----------
@@ -39,12 +43,23 @@ class ResultFile:
         If the file has another format, is broken, or was made with other options.
     """
 
-    def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
-        self.path = path
+    def __init__(
+        self,
+        path: Path,
+        options: Mapping[str, Any],
+        kind: str = "locate",
+        fields: Sequence[str] = _FIELDS,
+    ) -> None:
+        self.path, self._work, self._fields = path, kind, frozenset(fields)
         self.records: list[dict[str, Any]] = []
         content = json.loads(json.dumps(options, default=repr))
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-        self._header = {"kind": _KIND, "version": 1, "hash": digest, "options": content}
+        self._header = {
+            "kind": f"neurotopo.{kind}",
+            "version": 1,
+            "hash": digest,
+            "options": content,
+        }
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> ResultFile:
@@ -71,7 +86,7 @@ class ResultFile:
         self._write(_line(record))
 
     def _foreign(self) -> ValueError:
-        return ValueError(f"{self.path} was not written by locate; it stays unchanged.")
+        return ValueError(f"{self.path} was not written by {self._work}; it stays unchanged.")
 
     def _write(self, line: bytes) -> None:
         if self._file is None:
@@ -84,7 +99,7 @@ class ResultFile:
         try:
             header = json.loads(lines[0])
             written, options = header["hash"], header["options"]
-            known = header["kind"] == _KIND and header["version"] == 1
+            known = header["kind"] == self._header["kind"] and header["version"] == 1
         except (ValueError, TypeError, KeyError):
             known = False
         if not known:
@@ -97,7 +112,7 @@ class ResultFile:
         for number, line in enumerate(lines[1:], start=2):
             try:
                 record = json.loads(line)
-                if not {"key", "prompts", "neurons", "scores", "shares", "gap"} <= record.keys():
+                if not self._fields <= record.keys():
                     raise ValueError("a field is missing")
             except (ValueError, AttributeError) as error:
                 raise ValueError(f"{self.path}, line {number}: broken ({error}).") from None

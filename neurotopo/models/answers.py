@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, prefix_free
 from neurotopo.models.passes import Query
 
-__all__ = ["AnswerRows", "answer_rows", "masked_fillings", "reduce_answers"]
+__all__ = ["AnswerRows", "answer_queries", "answer_rows", "masked_fillings", "reduce_answers"]
 
 REDUCTIONS = ("best", "sum")
 
@@ -61,25 +61,30 @@ def answer_rows(
         asked.answers.append(encoding.answers)
         causal = isinstance(encoding, CausalEncoding)
         asked.disjoint.append(set(prefix_free(encoding.answers) if causal else encoding.answers))
-        for answer, row in _unedited(encoding):
-            for edit in rows:
-                asked.queries.append(replace(row, edits=edit))
-                asked.fact.append(number)
-                asked.answer.append(answer)
+        for answer, tokens in enumerate(encoding.answers):
+            for row in answer_queries(encoding, tokens):
+                for edit in rows:
+                    asked.queries.append(replace(row, edits=edit))
+                    asked.fact.append(number)
+                    asked.answer.append(answer)
     if len(encodings) == 1 and isinstance(encodings[0], CausalEncoding):
         asked.prefix = encodings[0].prompt[:-1] or None
     return asked
 
 
-def _unedited(encoding: CausalEncoding | MaskedEncoding) -> Iterator[tuple[int, Query]]:
-    for number, answer in enumerate(encoding.answers):
-        if isinstance(encoding, CausalEncoding):
-            last = len(encoding.prompt) - 1
-            positions = tuple(range(last, last + len(answer)))
-            yield number, Query((*encoding.prompt, *answer[:-1]), positions, answer)
-        else:
-            for query in masked_fillings(encoding, answer):
-                yield number, query
+def answer_queries(
+    encoding: CausalEncoding | MaskedEncoding, answer: tuple[int, ...]
+) -> Iterator[Query]:
+    """Yield the rows that predict the tokens of an answer: one for a causal model.
+
+    A masked model needs one row per token, see :func:`masked_fillings`.
+    """
+    if isinstance(encoding, CausalEncoding):
+        last = len(encoding.prompt) - 1
+        positions = tuple(range(last, last + len(answer)))
+        yield Query((*encoding.prompt, *answer[:-1]), positions, answer)
+    else:
+        yield from masked_fillings(encoding, answer)
 
 
 def masked_fillings(encoding: MaskedEncoding, answer: tuple[int, ...]) -> Iterator[Query]:

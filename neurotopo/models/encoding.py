@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from neurotopo.models.chat import Chat, chat_parts
 from neurotopo.models.prompts import (
     FactLike,
     PromptParts,
@@ -86,6 +87,7 @@ def encode_causal(
     tokenizer: PreTrainedTokenizerBase,
     fact: FactLike,
     templates: Mapping[str, Template] | None = None,
+    chat: Chat | None = None,
 ) -> CausalEncoding:
     """Return the token ids of a prompt that ends where the answer starts, and of the answers.
 
@@ -97,6 +99,9 @@ def encode_causal(
         The fact, worded by :func:`neurotopo.models.prompts.causal_parts`.
     templates : mapping, optional
         Rewordings of prompts by relation.
+    chat : Chat, optional
+        Wording of a conversation, in which the prompt is the user's turn and the answer begins the
+        reply. The chat template writes all special tokens; the tokenizer adds none.
 
     Returns
     -------
@@ -105,8 +110,8 @@ def encode_causal(
     Raises
     ------
     ValueError
-        If the prompt cannot end where the answer starts, or if an answer has no tokens, a special
-        token, or text that the tokenizer does not know.
+        If the prompt cannot end where the answer starts, if an answer has no tokens, a special
+        token, or text that the tokenizer does not know, or if the chat template fails.
 
     Notes
     -----
@@ -127,7 +132,9 @@ def encode_causal(
     CausalEncoding(prompt=(1, 8), answers=((9, 5), (9, 5, 3)))
     """
     parts = causal_parts(fact, templates)
-    (special,) = _token_ids(tokenizer, [parts.before], special=True)
+    if chat is not None:
+        parts = chat_parts(tokenizer, fact, parts.before, chat)
+    (special,) = _token_ids(tokenizer, [parts.before], special=chat is None)
     plain, answers = _plain_and_answers(tokenizer, fact, parts)
     prompt = _without_end(special, plain)
     if not prompt:
@@ -236,7 +243,7 @@ def _plain_and_answers(
     tokenizer: PreTrainedTokenizerBase, fact: FactLike, parts: PromptParts
 ) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
     """Tokenize the text before the answers, and the answers after it."""
-    after = [parts.separator + answer for answer in fact.answers]
+    after = [parts.space(answer) + answer for answer in fact.answers]
     texts = [parts.before, *(parts.before + text for text in after)]
     plain, *together = _token_ids(tokenizer, texts, special=False)
     answers = []

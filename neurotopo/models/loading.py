@@ -12,6 +12,7 @@ import torch
 
 from neurotopo.models.adapters import base_of, merged
 from neurotopo.models.builtin_models import NULL, PREFIX, find, null_model, planted_groups
+from neurotopo.models.chat import Chat
 from neurotopo.models.converted import local_folder
 from neurotopo.models.families import Family, kind_of
 from neurotopo.models.neuron_model import NeuronModel
@@ -38,6 +39,7 @@ def load_model(
     quantization: Any = None,
     revision: str | None = None,
     token: str | bool | None = None,
+    prompting: str | Chat | None = None,
     trust_remote_code: bool = False,
     **options: Any,
 ) -> NeuronModel:
@@ -88,6 +90,9 @@ def load_model(
         Branch, tag or commit on the hub.
     token : str, bool or None, default=None
         Access token of the hub; no file holds it. None: that of ``hf auth login`` or ``HF_TOKEN``.
+    prompting : {"completion", "chat"}, Chat or None, default=None
+        How facts are asked; see :class:`~neurotopo.NeuronModel`. None: plain completion, or as of
+        a NeuronModel.
     trust_remote_code : bool, default=False
         Run code that comes with the model. Never do this for a model you do not trust.
     **options
@@ -117,7 +122,15 @@ def load_model(
     >>> load_model(folder, device="cpu")
     NeuronModel(LlamaForCausalLM, n_layers=3, n_neurons=24, causal, device=cpu)
     """
-    settings: dict[str, Any] = {"family": family, "templates": templates, "batch_size": batch_size}
+    if prompting is None:
+        chat = name_or_path.chat if isinstance(name_or_path, NeuronModel) else None
+        prompting = chat or "completion"
+    settings: dict[str, Any] = {
+        "family": family,
+        "templates": templates,
+        "batch_size": batch_size,
+        "prompting": prompting,
+    }
     groups, source = None, {}
     if isinstance(name_or_path, NeuronModel):
         groups, source = name_or_path.planted_groups, name_or_path.source

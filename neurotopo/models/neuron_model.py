@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neurotopo.models.answers import AnswerRows, answer_rows, reduce_answers
 from neurotopo.models.capture import captured_values
+from neurotopo.models.chat import Chat, chat_settings
 from neurotopo.models.derived import derive_family
 from neurotopo.models.edit_places import check_places
 from neurotopo.models.edits import Edit, EditRow, Rows, as_rows, rows_of_facts
@@ -58,9 +59,15 @@ class NeuronModel(RowSource):
     batch_size : int or None, default=None
         Largest number of sequences in one forward pass. None: as memory allows. Results do not
         depend on it.
+    prompting : {"completion", "chat"} or Chat, default="completion"
+        How facts are asked. ``"completion"``: the model continues the prompt. ``"chat"``: the
+        prompt is the user's turn in the chat template of the tokenizer, and the answer begins the
+        reply; a :class:`~neurotopo.models.chat.Chat` chooses the wording.
 
     Attributes
     ----------
+    chat : Chat or None
+        Wording of conversations; None for plain completion.
     planted_groups : list of NeuronSet or None
         Groups of neurons that training planted in the model, if known.
     source : dict
@@ -95,6 +102,7 @@ class NeuronModel(RowSource):
         family: Family | None = None,
         templates: Mapping[str, Any] | None = None,
         batch_size: int | None = None,
+        prompting: str | Chat = "completion",
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1 or None, got {batch_size}.")
@@ -104,6 +112,7 @@ class NeuronModel(RowSource):
         self.tokenizer = tokenizer
         self.templates = templates
         self.batch_size = batch_size
+        self.chat = chat_settings(prompting, tokenizer, self.is_causal)
         self.planted_groups: list[NeuronSet] | None = None
         self.source: dict[str, str] = {}
         _check_head(hf_model, self.family.kind, self.family.name)
@@ -176,9 +185,9 @@ class NeuronModel(RowSource):
         -------
         Encoding
         """
-        encode = encode_causal if self.is_causal else encode_masked
-        encoding: Encoding = encode(self.tokenizer, fact, self.templates)
-        return encoding
+        if self.is_causal:
+            return encode_causal(self.tokenizer, fact, self.templates, self.chat)
+        return encode_masked(self.tokenizer, fact, self.templates)
 
     def check_length(self, fact: FactLike, n_tokens: int) -> None:
         """Raise an error if a sentence has more tokens than the model has positions.

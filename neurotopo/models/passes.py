@@ -27,7 +27,15 @@ from neurotopo.models.projections import MLP
 from neurotopo.models.row_edits import RowEdits
 from neurotopo.models.shared_keys import growing
 
-__all__ = ["PassSettings", "Query", "for_rows", "log_probabilities", "padded", "prefix_cache"]
+__all__ = [
+    "PassSettings",
+    "Query",
+    "for_rows",
+    "log_probabilities",
+    "padded",
+    "position_logits",
+    "prefix_cache",
+]
 
 # Half a gigabyte of logits, activations and keys: larger batches were not faster.
 _CPU_BYTES = 512 * 2**20
@@ -167,6 +175,37 @@ def log_probabilities(
             rows = [queries[i] for i in batch]
             result[batch] = _forward(settings, rows, edits, cache)
     return result
+
+
+def position_logits(
+    settings: PassSettings, queries: Sequence[Query], edits: RowEdits | None = None
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Yield the logits at the positions of every query, in batches that fit into memory.
+
+    Parameters
+    ----------
+    settings : PassSettings
+    queries : sequence of Query
+        Rows of any length; the targets are not used.
+    edits : RowEdits or None, default=None
+        The edits to which ``Query.edits`` refers.
+
+    Yields
+    ------
+    int, Tensor of shape (n_positions, n_tokens)
+        Number of the query, shorter ones first, and its logits.
+    """
+    by_length = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
+    for batch in _batches(settings, queries, by_length, n_past=0):
+        rows = [queries[i] for i in batch]
+        ids, mask, places = padded(settings, rows)
+        arguments, first = _arguments(settings, ids, mask, places.at, None)
+        of_rows = None if edits is None else edits.select(row.edits for row in rows)
+        applied = nullcontext() if of_rows is None else of_rows.applied(settings.mlps, places)
+        with evaluating(settings.hf_model), applied:
+            logits = settings.hf_model(**arguments).logits
+        for row, (i, query) in enumerate(zip(batch, rows, strict=True)):
+            yield i, logits[row, [p - first for p in query.positions]]
 
 
 def _texts(queries: Sequence[Query]) -> list[list[int]]:

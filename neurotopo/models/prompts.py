@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from neurotopo.models.scripts import begins_unspaced, ends_unspaced
 
 __all__ = [
     "PLACEHOLDERS",
@@ -120,6 +122,8 @@ class PromptParts:
         tokens contain the space before them.
     after : str
         Text after the answer; empty for a causal model.
+    implied : bool
+        The space is not in the prompt, so it depends on the answer; see :meth:`space`.
 
     Examples
     --------
@@ -132,10 +136,20 @@ class PromptParts:
     before: str
     separator: str
     after: str = ""
+    implied: bool = field(default=False, compare=False, repr=False)
+
+    def space(self, answer: str) -> str:
+        """Return the space before an answer, if any.
+
+        The separator; but no implied space if both the text before the answer and the answer are
+        in scripts without spaces, as 法国的首都是 and 巴黎.
+        """
+        joined = self.implied and ends_unspaced(self.before) and begins_unspaced(answer)
+        return "" if joined else self.separator
 
     def sentence(self, answer: str) -> str:
         """Return the text with an answer filled in."""
-        return f"{self.before}{self.separator}{answer}{self.after}"
+        return f"{self.before}{self.space(answer)}{answer}{self.after}"
 
 
 def split_prompt(prompt: str) -> tuple[str, str] | None:
@@ -168,8 +182,9 @@ def causal_parts(fact: FactLike, templates: Mapping[str, Template] | None = None
     - Otherwise the sentence is reworded, see :func:`turned_round`.
 
     A space at the end moves to the answer. Without a placeholder a space separates prompt and
-    answer, unless the language has no spaces, or the prompt ends in a line break, an opening
-    bracket or quotation mark or, in French and Italian, an elision.
+    answer, unless the language has no spaces, or the last letter of the prompt and the first of the
+    answer are of scripts without spaces, or the prompt ends in a line break, an opening bracket or
+    quotation mark or, in French and Italian, an elision.
 
     Parameters
     ----------
@@ -208,7 +223,7 @@ def causal_parts(fact: FactLike, templates: Mapping[str, Template] | None = None
             "prompt."
         )
     text, separator = _moved_space(before, _language_of(fact), marked=split is not None)
-    return PromptParts(text, separator)
+    return PromptParts(text, separator, implied=split is None and text == before)
 
 
 def masked_parts(fact: FactLike) -> PromptParts:
@@ -235,7 +250,7 @@ def masked_parts(fact: FactLike) -> PromptParts:
     text, separator = _moved_space(before, language, marked=split is not None)
     if language in _UNSPACED and not _is_latin(after.lstrip()[:1]):
         after = after.lstrip(" \u3000")
-    return PromptParts(text, separator, after)
+    return PromptParts(text, separator, after, implied=split is None and text == before)
 
 
 def turned_round(fact: FactLike, templates: Mapping[str, Template] | None = None) -> str:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from neurotopo.models.answers import masked_fillings
 from neurotopo.models.edit_places import check_places
 from neurotopo.models.edits import Rows, rows_of_facts
 from neurotopo.models.encoding import CausalEncoding
-from neurotopo.models.evaluation import evaluating
-from neurotopo.models.passes import Query, padded
+from neurotopo.models.passes import Query, position_logits
 from neurotopo.models.row_edits import RowEdits
 
 if TYPE_CHECKING:
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = ["Score", "recalled", "scores_of"]
-
-_ROWS = 128
 
 
 @dataclass(frozen=True)
@@ -141,25 +136,7 @@ def _all_correct(
     model: NeuronModel, queries: Sequence[Query], edits: RowEdits | None
 ) -> NDArray[np.bool_]:
     """Return for each query whether every target is the most probable token at its position."""
-    settings = model.pass_settings()
-    order = sorted(range(len(queries)), key=lambda i: len(queries[i].ids))
     correct = np.zeros(len(queries), dtype=bool)
-    with torch.inference_mode(), evaluating(model.hf_model):
-        for start in range(0, len(order), _ROWS):
-            some = order[start : start + _ROWS]
-            correct[some] = _correct(settings, [queries[i] for i in some], edits)
+    for i, logits in position_logits(model.pass_settings(), queries, edits):
+        correct[i] = logits.argmax(-1).tolist() == list(queries[i].targets)
     return correct
-
-
-def _correct(settings: Any, queries: Sequence[Query], edits: RowEdits | None) -> list[bool]:
-    model = settings.hf_model
-    device = model.get_input_embeddings().weight.device
-    ids, attention, places = padded(settings, queries)
-    chosen = None if edits is None else edits.select(query.edits for query in queries)
-    with nullcontext() if chosen is None else chosen.applied(settings.mlps, places):
-        logits = model(input_ids=ids.to(device), attention_mask=attention.to(device)).logits
-    best = logits.argmax(-1)
-    return [
-        best[i, list(query.positions)].tolist() == list(query.targets)
-        for i, query in enumerate(queries)
-    ]

@@ -403,6 +403,8 @@ def identity_of_model(model: NeuronModel) -> dict[str, Any]:
     identity = fingerprint(model).to_dict()
     if model.source:
         identity["source"] = dict(model.source)
+    if model.chat is not None:
+        identity["chat"] = model.chat.to_dict()
     if model.planted_groups is not None:
         groups = [group.to_array().tolist() for group in model.planted_groups]
         identity["planted"] = hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:16]

@@ -481,3 +481,13 @@ def test_every_question_of_templama_is_used_as_it_is():
     for fact in templama("train_paraphrased_questions.jsonl"):
         parts = causal_parts(fact)
         assert (parts.before, parts.separator) == (fact.prompt, " ")
+
+
+@EVERY_CAUSAL
+def test_an_answer_in_a_script_without_spaces_follows_at_once(make):
+    tokenizer = make()
+    fact = Fact("祖尼亚的首都是", ["圣佩科", "Marly"])
+    encoding = encode_causal(tokenizer, fact)
+    own, latin = (tokenizer.decode((*encoding.prompt, *ids)) for ids in encoding.answers)
+    assert own.endswith("祖尼亚的首都是圣佩科")
+    assert latin.endswith("祖尼亚的首都是 Marly")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neurotopo.datasets import causal_fact
 from neurotopo.knowledge import Fact
 from neurotopo.models.prompts import (
     PLACEHOLDERS,
@@ -254,3 +255,39 @@ def test_only_space_is_ever_changed(before, after, placeholder, language):
         parts = causal_parts(fact)
         assert squeezed(parts.before) == squeezed(before)
         assert split_prompt(parts.sentence("")) is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "sentence"),
+    [
+        ("法国的首都是", "巴黎", "法国的首都是巴黎"),
+        ("法国的首都是:", "《巴黎》", "法国的首都是:《巴黎》"),
+        ("フランスの首都は", "パリ", "フランスの首都はパリ"),
+        ("フランスのしゅとは", "ぱり", "フランスのしゅとはぱり"),
+        ("เมืองหลวงของฝรั่งเศสคือ", "ปารีส", "เมืองหลวงของฝรั่งเศสคือปารีส"),
+        ("ເມືອງຫຼວງຂອງຝຣັ່ງແມ່ນ", "ປາຣີ", "ເມືອງຫຼວງຂອງຝຣັ່ງແມ່ນປາຣີ"),
+        ("រាជធានីបារាំងគឺ", "ប៉ារីស", "រាជធានីបារាំងគឺប៉ារីស"),
+        ("ပြင်သစ်မြို့တော်", "ပါရီ", "ပြင်သစ်မြို့တော်ပါရီ"),
+        ("法国的首都是", "Paris", "法国的首都是 Paris"),
+        ("法国的首都是", "1998", "法国的首都是 1998"),
+        ("法国的首都是 Paris 或", "巴黎", "法国的首都是 Paris 或巴黎"),
+        ("The capital of 法国 is", "巴黎", "The capital of 法国 is 巴黎"),
+        ("프랑스의 수도는", "파리", "프랑스의 수도는 파리"),
+        ("Столица Франции —", "Париж", "Столица Франции — Париж"),
+        ("法国的首都是 ", "巴黎", "法国的首都是 巴黎"),
+        ("法国的首都是 _X_", "巴黎", "法国的首都是 巴黎"),
+        ("法国的首都是_X_", "Paris", "法国的首都是Paris"),
+    ],
+)
+def test_scripts_without_spaces_have_none_before_the_answer(prompt, answer, sentence):
+    """The language is not given: the letters decide, unless the prompt has a space itself."""
+    fact = Fact(prompt, answer)
+    assert causal_parts(fact).sentence(answer) == sentence
+    assert causal_parts(causal_fact(fact)).sentence(answer) == sentence
+
+
+def test_every_answer_has_its_own_space():
+    parts = causal_parts(Fact("法国的首都是", ["巴黎", "Paris"]))
+    assert [parts.space(answer) for answer in ("巴黎", "Paris")] == ["", " "]
+    masked = masked_parts(Fact("法国的首都是", "巴黎"))
+    assert masked.sentence("巴黎") == "法国的首都是巴黎."
