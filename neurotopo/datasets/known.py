@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from neurotopo.datasets.dataset import truth_of
 from neurotopo.datasets.lama import Reworded, worded
-from neurotopo.knowledge.asking import Reply, ask
 from neurotopo.knowledge.facts import Fact, FactSet
 from neurotopo.knowledge.foils import foils_of
+from neurotopo.knowledge.reply import Reply
 from neurotopo.knowledge.result_file import ResultFile
 from neurotopo.knowledge.subject_leak import answer_in_subject
 from neurotopo.knowledge.truth import Truth
@@ -267,6 +267,8 @@ def known_facts(
     >>> known = known_facts(model, facts, margin=1.0).facts()
     >>> known, known.known[known[0].key]["foil"]  # doctest: +SKIP
     """
+    from neurotopo.knowledge.asking import ask
+
     if wordings < 1:
         raise ValueError(f"wordings must be at least 1, got {wordings}.")
     if margin is not None and not margin == margin:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.reply import Reply
 from neurotopo.models.answers import answer_queries, masked_fillings
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding
 from neurotopo.models.evaluation import upcast_half
@@ -19,56 +20,13 @@ from neurotopo.models.scripts import ends_unspaced
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
 
-__all__ = ["Reply", "ask"]
+__all__ = ["ask"]
 
 _Encoding = CausalEncoding | MaskedEncoding
 _Tokens = tuple[int, ...]
 
 # Foils of several tokens that a fact evaluates at a time: the strongest ones rule out the others.
 _WAVE = 8
-
-
-@dataclass(frozen=True)
-class Reply:
-    """Reply of a model to one wording of a fact.
-
-    Attributes
-    ----------
-    exact : bool
-        Whether the most probable tokens spell an accepted answer.
-    answer : str or None
-        That answer; of several the most probable one. None if the reply is not exact.
-    log_p : float or None
-        Its log-probability, the sum over its tokens.
-    margin : float or None
-        ``log_p`` minus the log-probability of the strongest foil; None without foils.
-    foil : str or None
-        The strongest foil.
-    n_foils : int
-        Number of foils compared.
-    problem : str or None
-        Why the model could not be asked.
-
-    Examples
-    --------
-    >>> from neurotopo.knowledge.asking import Reply
-    >>> Reply(exact=True, answer="Paris", log_p=-0.1, margin=2.5, foil="Rome", n_foils=40).known(1)
-    True
-    """
-
-    exact: bool
-    answer: str | None = None
-    log_p: float | None = None
-    margin: float | None = None
-    foil: str | None = None
-    n_foils: int = 0
-    problem: str | None = None
-
-    def known(self, margin: float | None) -> bool:
-        """Tell whether the reply is exact and, unless it is None, has at least a margin."""
-        return self.exact and (
-            margin is None or (self.margin is not None and self.margin >= margin)
-        )
 
 
 def ask(

@@ -84,6 +84,8 @@ class FunnelDisplay(Display):
             for row, count in enumerate(self.counts.tolist())
         ]
         ax.set_yticks(rows, self.names)
+        for label in ax.get_yticklabels():
+            label.set_parse_math(False)  # a dollar sign is no mathematics
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_xlabel(self.label)
         ax.spines[["top", "right"]].set_visible(False)

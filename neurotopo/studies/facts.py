@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from neurotopo.knowledge.facts import Fact
 
-__all__ = ["facts_for"]
+__all__ = ["facts_for", "wordings_for"]
 
 _WORLD = "factworld"
 _LANGUAGES = ("en", "fr")
@@ -81,6 +81,34 @@ def facts_for(
     if not len(known):
         raise ValueError("there are no facts.")
     return list(known if most is None or most >= len(known) else known.sample(most, seed=seed))
+
+
+def wordings_for(facts: str | os.PathLike[str], model: Any = None) -> list[tuple[Fact, ...]]:
+    """Return the facts of :func:`facts_for`, each in all its wordings.
+
+    Parameters
+    ----------
+    facts : str or path-like
+        As for :func:`facts_for`. ParaRel and the files of ``neurotopo facts known`` have several
+        wordings of each fact.
+    model : str or NeuronModel, optional
+        The model that is asked.
+
+    Returns
+    -------
+    list of tuple of Fact
+
+    Examples
+    --------
+    >>> from neurotopo.studies.facts import wordings_for
+    >>> [len(wordings) for wordings in wordings_for("factworld:2")]
+    [1, 1]
+    """
+    from neurotopo.datasets import Reworded, load_facts
+
+    if Path(facts).exists() and isinstance(known := load_facts(facts), Reworded):
+        return list(known.wordings.values())
+    return [(fact,) for fact in facts_for(facts, model)]
 
 
 def _number(name: str) -> int | None:

@@ -12,7 +12,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from neurotopo import Fact, NeuronModel
-from neurotopo.knowledge.asking import Reply, ask
+from neurotopo.knowledge.asking import ask
+from neurotopo.knowledge.reply import Reply
 from neurotopo.models.examples import random_model
 from neurotopo.models.recall import recalled
 from tests.support.tokenizers import gpt2_tokenizer
@@ -136,7 +137,7 @@ def taught(*texts):
 
 def test_the_answer_must_end_where_a_word_ends():
     assert gpt2_tokenizer().tokenize(" Marlyport")[0] == "ĠMarly"
-    model = taught("Ada is in Marlyport, today", "Who is it? Krone & Sons")
+    model = taught("Ada is in Marlyport, today", "Who is it? Krone & Sons, today")
     facts = [
         Fact("Ada is in", "Marlyport"),
         Fact("Ada is in", "Marly"),
