@@ -12,20 +12,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from neurotopo.commands.common import (
-    Times,
-    check_device,
-    check_folder,
-    check_writable,
-    command_group,
-    examples,
-    put,
+from neurotopo.commands.common import Times, check_writable, command_group, examples, put
+from neurotopo.commands.options import (
+    MODEL_HELP,
+    ModelOptions,
+    command,
+    json_option,
+    option,
+    quiet_option,
 )
-from neurotopo.commands.options import CommandOptions, command, json_option, option, quiet_option
 
 if TYPE_CHECKING:
     from neurotopo.datasets import Dataset, KnownFacts
-    from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = ["KnownOptions", "facts_app", "keep_known"]
 
@@ -52,11 +50,11 @@ _KNOWN = (
 facts_app = command_group(_TOP)
 
 
-@dataclass(frozen=True)
-class KnownOptions(CommandOptions):
+@dataclass(frozen=True, kw_only=True)
+class KnownOptions(ModelOptions):
     """Options of ``neurotopo facts known``."""
 
-    model: str = option(MISSING, "Hub name, folder, or testbed:NAME.")
+    model: str = option(MISSING, MODEL_HELP)
     facts: str = option(MISSING, "File or folder of facts, factworld, factworld:N.")
     wordings: int = option(1, "Wordings in which a fact must be known.", min=1)
     margin: float | None = option(None, "Least margin over the foils. [none]")
@@ -65,15 +63,10 @@ class KnownOptions(CommandOptions):
     most: int | None = option(None, "The most facts, drawn at random. [all]", min=1)
     most_foils: int | None = option(None, "The most foils of a fact. [all]", min=1)
     on_error: str = option("raise", "For a row that is not a fact: raise or skip.")
-    prompting: str = option("completion", "completion, or chat: by the chat template.")
     seed: int = option(0, "Random seed.", min=0)
     out: Path = option(Path("known.jsonl"), "File to write to.")
     as_json: bool = json_option()
-    device: str | None = option(None, "cpu, cuda, cuda:1.")
-    dtype: str = option("auto", "Precision of the model; auto: as stored.")
-    batch_size: int | None = option(None, "Maximum sequences per forward pass.", min=1)
     quiet: bool = quiet_option()
-    trust_remote_code: bool = option(False, "Run code that comes with the model.")
     progress: bool = False
 
 
@@ -108,7 +101,7 @@ def keep_known(options: KnownOptions) -> tuple[KnownFacts, list[Path]]:
     check_writable(out.parent)
     times = Times()
     facts = _facts(options)
-    model = _load(options)
+    model = options.load_model()
     times.step("load")
     out.parent.mkdir(parents=True, exist_ok=True)
     result = known_facts(
@@ -163,19 +156,6 @@ def _facts(options: KnownOptions) -> Dataset:
         facts = facts.sample(options.most, options.seed)
     facts.skipped = skipped
     return facts
-
-
-def _load(options: KnownOptions) -> NeuronModel:
-    from neurotopo.models.loading import load_model
-    from neurotopo.models.quiet import quiet_transformers
-
-    check_folder(options.model)
-    check_device(options.device)
-    with quiet_transformers(options.progress):
-        return load_model(
-            options.model,
-            **options.pick("device", "dtype", "batch_size", "prompting", "trust_remote_code"),
-        )
 
 
 def _picture(result: KnownFacts) -> Any:

@@ -29,7 +29,7 @@ from neurotopo.knowledge.other_attributions import ATTRIBUTORS
 from neurotopo.knowledge.thresholds import PAPER_SELECTION
 from neurotopo.knowledge.truth import Truth
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.facts import facts_for
+from neurotopo.studies.facts import wordings_for
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
@@ -167,7 +167,7 @@ def _facts(options: LocateOptions) -> list[tuple[Fact, ...]]:
     if options.facts is not None:
         if options.prompts or options.answers:
             raise ValueError("give either --facts or --prompt and --answer, not both.")
-        return [(fact,) for fact in facts_for(options.facts, options.model)]
+        return wordings_for(options.facts, options.model)
     if not options.prompts or not options.answers:
         raise ValueError("give --prompt and --answer, or a file of facts with --facts.")
     return [tuple(Fact(prompt, options.answers) for prompt in options.prompts)]

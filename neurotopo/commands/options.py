@@ -143,6 +143,9 @@ class ModelOptions(CommandOptions):
         "Quantised weights: dequantize or keep; or quantise to 4bit or 8bit. "
         "[dequantize, if possible]",
     )
+    prompting: str | None = model_option(
+        None, "How facts are asked: completion, or chat, by the chat template. [completion]"
+    )
     revision: str | None = model_option(None, "Branch, tag or commit on the hub.")
     token: str | None = model_option(
         None, "Access token of the hub; better in the environment variable HF_TOKEN."
