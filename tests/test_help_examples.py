@@ -199,6 +199,7 @@ def test_every_command_is_met():
         "datasets describe",
         "demo",
         "explore",
+        "facts known",
         "locate",
         "report",
         "run",

@@ -41,10 +41,9 @@ _KNOWN = (
     "again to resume, also with other --wordings or --margin), known.csv, known.relations.csv "
     "and pictures of the steps."
 ) + examples(
-    "neurotopo facts known --model testbed:gpt2 --facts factworld --out known.jsonl",
-    "neurotopo facts known --model gpt2 --facts pararel/data --wordings 3 \\",
-    "  --margin 1 --out known.jsonl",
-    "neurotopo facts known --model ./chat --facts facts.csv --prompting chat",
+    "neurotopo facts known --model testbed:gpt2 --facts factworld:200",
+    "neurotopo facts known --model gpt2 --facts facts.jsonl --wordings 1 --margin 1 \\",
+    "  --out gpt2.jsonl",
 )
 
 facts_app = command_group(_TOP)
@@ -147,9 +146,7 @@ def _facts(options: KnownOptions) -> Dataset:
     for relation in options.relations:
         if relation not in facts.relations:
             names = ", ".join(facts.relations[:12]) or "none"
-            raise ValueError(
-                f"--relation {relation}: there is no such relation; there are {names}."
-            )
+            raise ValueError(f"the facts have no relation {relation!r}; they have {names}.")
     if options.relations:
         facts = facts.filter(relation=options.relations)
     if options.most is not None and options.most < len(facts):

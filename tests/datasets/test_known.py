@@ -13,6 +13,7 @@ from neurotopo.datasets.lama import worded
 from neurotopo.knowledge.reply import Reply
 from neurotopo.models.examples import random_model
 from neurotopo.plots.funnel import FunnelDisplay
+from neurotopo.studies.facts import facts_for, wordings_for
 
 NO = Reply(False)
 PROBLEM = Reply(False, problem="Fact 'x' ('y'): the prompt is too long")
@@ -109,6 +110,8 @@ def test_a_file_keeps_wordings_and_flags(result, tmp_path):
     read.to_jsonl(tmp_path / "again.jsonl")
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "known.jsonl").read_bytes()
     assert list(FactSet.from_jsonl(tmp_path / "known.jsonl")) == list(facts)
+    assert wordings_for(tmp_path / "known.jsonl") == list(facts.wordings.values())
+    assert facts_for(tmp_path / "known.jsonl") == list(facts)
 
 
 def test_parts_keep_wordings_and_flags(result):
