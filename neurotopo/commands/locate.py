@@ -29,7 +29,7 @@ from neurotopo.knowledge.other_attributions import ATTRIBUTORS
 from neurotopo.knowledge.thresholds import PAPER_SELECTION
 from neurotopo.knowledge.truth import Truth
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.facts import wordings_for
+from neurotopo.studies.facts import facts_for, wordings_for
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel

@@ -43,7 +43,7 @@ class Chat:
     'Who wrote Hamlet?'
     """
 
-    instruction: str = "Complete: {prompt}"
+    instruction: str = "Complete the sentence: {prompt}"
     system: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
