@@ -130,12 +130,14 @@ def keep_known(options: KnownOptions) -> tuple[KnownFacts, list[Path]]:
 
 
 def _facts(options: KnownOptions) -> Dataset:
-    from neurotopo.datasets import Dataset, load_facts
+    from neurotopo.datasets import Dataset, Truth, load_facts
     from neurotopo.studies.facts import facts_for
 
     facts: Any
     if options.facts.split(":")[0] == "factworld":
-        facts = Dataset(facts_for(options.facts, options.model, seed=options.seed))
+        chosen = facts_for(options.facts, options.model, seed=options.seed)
+        # foils are also those of the facts that were not drawn
+        facts = Dataset(chosen, truth=Truth(facts_for("factworld", options.model)))
     elif not Path(options.facts).exists():
         raise FileNotFoundError(
             f"there is no file {options.facts!r}; facts are a file, factworld or factworld:N"

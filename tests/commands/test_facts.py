@@ -18,7 +18,7 @@ def test_known_facts_are_written_and_read(tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)
     steps = {row["step"]: row["n"] for row in report["steps"]}
     assert steps["facts"] == 12
-    assert steps["exact"] >= steps["margin"] > 6
+    assert steps["exact"] >= steps["margin"] > 0
     facts = load_facts(out)
     assert len(facts) == steps["margin"]
     assert all(min(facts.known[fact.key]["margin"]) >= 1 for fact in facts)

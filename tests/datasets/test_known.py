@@ -129,7 +129,7 @@ def test_parts_keep_wordings_and_flags(result):
         ({"wordings": ["other _X_"]}, "'wordings' must be a list of prompts that begins"),
         ({"wordings": "It is _X_"}, "'wordings' must be a list of prompts that begins"),
         ({"wordings": ["It is _X_", 3]}, "'wordings' must be a list of prompts that begins"),
-        ({"wordings": ["It is _X_", " "]}, "the prompt"),
+        ({"wordings": ["It is _X_", " "]}, "needs a prompt"),
         ({"known": 3}, "'known' must be an object"),
         ({"knwn": {}}, "unknown field 'knwn'"),
     ],
