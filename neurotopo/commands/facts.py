@@ -42,8 +42,8 @@ _KNOWN = (
     "and pictures of the steps."
 ) + examples(
     "neurotopo facts known --model testbed:gpt2 --facts factworld:200",
-    "neurotopo facts known --model gpt2 --facts facts.jsonl --wordings 1 --margin 1 \\",
-    "  --out gpt2.jsonl",
+    "neurotopo facts known --model gpt2 --facts facts.jsonl --margin 1 \\",
+    "  --wordings 1 --out gpt2.jsonl",
 )
 
 facts_app = command_group(_TOP)
