@@ -37,8 +37,8 @@ def test_the_command_line_locates_neurons_and_converts_nothing_again(
     report = json.loads(capsys.readouterr().out)
     (wording,) = report["wordings"]
     assert wording["value"] == pytest.approx(model.answer_probability(FACTS[0]), rel=1e-3)
-    (neurons,) = report["neurons"].values()
-    assert len(neurons) > 3
+    (fact,) = report["facts"]
+    assert len(fact["neurons"]) > 3
 
 
 def test_the_value_of_an_attribution_is_the_probability(model):
