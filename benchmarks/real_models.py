@@ -257,12 +257,13 @@ def measure(
     facts: Callable[[], Sequence[Fact]],
     chosen: Sequence[str],
     n: int | None,
+    dtypes: Sequence[str],
     save: Callable[[], None],
 ) -> None:
     """Add the chosen measurements of one model to the record; those that are there stay."""
     wanted = {each: MEASURES[each].n_facts if n is None else n for each in chosen}
     of_model = record["models"].setdefault(name, {"facts": [], "asked": 0, "measures": {}})
-    for dtype in dict.fromkeys(d for each in chosen for d in MEASURES[each].dtypes):
+    for dtype in dict.fromkeys(d for each in chosen for d in MEASURES[each].dtypes if d in dtypes):
         loaded: NeuronModel | None = None
         for each in (each for each in chosen if dtype in MEASURES[each].dtypes):
             done = of_model["measures"].setdefault(each, {}).setdefault(dtype, {})
@@ -290,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = os.environ.get("NEUROTOPO_PARAREL")
     parser.add_argument("--facts", type=Path, default=given and Path(given))
     parser.add_argument("--n", type=int, help="number of facts of every measurement")
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/real_models.json"))
     options = parser.parse_args(arguments)
     unknown = set(options.measures) - set(MEASURES)
@@ -315,6 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             lambda: read_facts(options.facts),
             options.measures or list(MEASURES),
             options.n,
+            options.dtypes,
             save,
         )
     print(table(record))

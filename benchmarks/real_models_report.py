@@ -12,7 +12,12 @@ Rows = list[dict[str, Any]]
 
 def table(record: dict[str, Any]) -> str:
     """Return one table for each measurement, with a row for each model and precision."""
-    parts = [f"{record['environment']}"]
+    parts = [
+        "Facts of ParaRel that a model answers exactly. `python benchmarks/real_models.py --models "
+        f"{' '.join(f'{name}=FOLDER' for name in record['models'])} --facts FACTS` adds facts to "
+        "the record, so measurements may have different numbers of them.",
+        record["environment"],
+    ]
     for measure, (title, head, cells) in SECTIONS.items():
         body = [
             [name, dtype, str(len(rows)), *cells(list(rows.values()))]
