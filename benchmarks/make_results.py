@@ -54,6 +54,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("attribution", "Attribution of a fact to all neurons", attribution_tables),
     ("attribution_choices", "Choices of the attribution", choices_tables),
     ("real_models", "Real models", real_tables),
+    ("relp", "Attributions and the effect of single neurons", real_tables),
     ("defaults", "Which neurons of a fact: the default", defaults_tables),
     ("ground_truth", "Test-bed models", truth_tables),
     ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
