@@ -73,7 +73,7 @@ _LOCATE = (
     "same command again to resume."
 ) + examples(
     'neurotopo locate gpt2 --prompt "The capital of France is" --answer Paris',
-    'neurotopo locate model.gguf --prompt "The capital of France is" --answer Paris',
+    'neurotopo locate m.gguf --prompt "The capital of France is" --answer Paris',
     "neurotopo locate bert-base-cased --facts facts.jsonl --out knowledge \\",
     "  --threshold 0.3 --fast",
     "neurotopo locate gpt2 --facts facts.jsonl --method activation --rule top \\",

@@ -38,7 +38,6 @@ _CHECK = (
 ) + examples(
     "neurotopo check gpt2 --facts facts.jsonl",
     "neurotopo check testbed:planted --facts factworld:50 --preset paper",
-    "neurotopo check gpt2 --facts templama/train.jsonl --study learning",
 )
 
 
