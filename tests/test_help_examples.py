@@ -195,6 +195,7 @@ def test_a_command_shows_examples(words):
 def test_every_command_is_met():
     there = {" ".join(words) for words, command in commands() if not hasattr(command, "commands")}
     assert there == {
+        "check",
         "cluster",
         "datasets describe",
         "demo",
