@@ -196,6 +196,7 @@ def test_every_command_is_met():
     there = {" ".join(words) for words, command in commands() if not hasattr(command, "commands")}
     assert there == {
         "check",
+        "convert",
         "cluster",
         "datasets describe",
         "demo",

@@ -58,7 +58,6 @@ _RUN = (
     "neurotopo run acquisition --model ./my-model --facts facts.csv --out mine \\",
     "  --tau2 0.4 --methods ntc,kmeans --engine ray --workers 4",
     "neurotopo run acquisition --model model.gguf --facts facts.jsonl --out gguf",
-    "neurotopo run acquisition --help",
 )
 _REPORT = (
     "Write report.html, tables and figures again from the folder of a run, complete or not."
