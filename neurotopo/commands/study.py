@@ -56,7 +56,7 @@ _RUN = (
     "  --model testbed:ladder-1,testbed:ladder-2,testbed:ladder-3",
     "neurotopo run development --model ladder --facts factworld:60 --out stages",
     "neurotopo run acquisition --model ./my-model --facts facts.csv --out mine \\",
-    "  --tau2 0.4 --methods ntc,kmeans --engine ray --workers 4",
+    "  --option tau2=0.4 --option methods=ntc,kmeans --engine ray --workers 4",
     "neurotopo run acquisition --model model.gguf --facts facts.jsonl --out gguf",
 )
 _REPORT = (
