@@ -564,7 +564,7 @@ def run_study(
         if n_there:
             tell(f"{study.name}: {n_there} of {len(items)} {study.unit}s have results already.")
         about.update(run=run, n_there=n_there)
-        checked = _check_in(read_run(folder / RUN)) if folder is not None and n_there else None
+        checked = _check_before(folder) if folder is not None and n_there else None
         if checked is None and check is not None and waiting:
             checked = engine.ask(prepare, check)
             for finding in checked.findings:
@@ -753,6 +753,14 @@ def _name_of_facts(facts: Any) -> str:
 def _check_in(about: Mapping[str, Any]) -> Preflight | None:
     """Return the check in a run file, if there is one."""
     return Preflight.from_dict(about["check"]) if about.get("check") else None
+
+
+def _check_before(folder: Path) -> Preflight | None:
+    """Return the check of the earlier run in a folder; None without a readable run file."""
+    try:
+        return _check_in(read_run(folder / RUN))
+    except (OSError, ValueError):
+        return None
 
 
 def _write(outcome: Outcome) -> tuple[Path, ...]:

@@ -364,7 +364,7 @@ def seed_for(seed: int, key: str) -> int:
 
 MODEL_SETTINGS = (
     *("device", "dtype", "device_map", "batch_size", "adapter", "quantization", "revision"),
-    *("token", "trust_remote_code"),
+    *("token", "trust_remote_code", "prompting"),
 )
 """The settings for loading a model, arguments of :func:`neurotopo.load_model`."""
 

@@ -282,7 +282,7 @@ def _truncated(folder, models):
         ("truncated", "truncated"),
         ("truncated, loaded", "cannot load a model from the folder"),
         ("mixture of experts", "mixture-of-experts"),
-        ("unknown architecture", "'t5' has no row"),
+        ("unknown architecture", "'t5' is an encoder-decoder model"),
         ("hub without a network", "cannot load 'nobody/nothing'"),
         (["--layers", "3"], "--layers must look like 4:8"),
         (["--layers", ":"], "--layers must look like 4:8"),

@@ -99,6 +99,7 @@ def test_every_command_passes_every_option_on(kind, monkeypatch):
         "batch_size": 3,
         "adapter": "a",
         "quantization": "keep",
+        "prompting": "chat",
         "revision": "r",
         "token": SECRET,
         "trust_remote_code": True,
