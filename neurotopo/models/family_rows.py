@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from neurotopo.models.family import Family, NormName
@@ -171,7 +172,11 @@ BUILT_IN: tuple[Family, ...] = (
     _encoder("BERT", "bert", base="bert"),
     _encoder("RoBERTa / XLM-R", "roberta", "xlm-roberta", base="roberta"),
     _encoder("ELECTRA", "electra", base="electra"),
-    _encoder("DeBERTa-v2 / v3", "deberta-v2", base="deberta"),
+    replace(
+        _encoder("DeBERTa-v2 / v3", "deberta-v2", base="deberta"),
+        # a convolution adds the input of the first layer to its output
+        fixed_batch=lambda config: getattr(config, "conv_kernel_size", 0) > 0,
+    ),
     Family(
         "ModernBERT",
         ("modernbert",),
