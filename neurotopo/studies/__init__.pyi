@@ -1,4 +1,3 @@
-from .check import preflight as preflight
 from .engines import Engine as Engine
 from .engines import Finished as Finished
 from .engines import InlineEngine as InlineEngine
