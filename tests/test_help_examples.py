@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+import transformers
 import typer
 
 from neurotopo import Fact, FactSet
@@ -29,6 +30,8 @@ from neurotopo.testbed.corpus import fact_lessons
 from neurotopo.testbed.recipe import Recipe
 from neurotopo.testbed.train import train_model
 from tests.datasets.files import line, write_lines
+from tests.support.adapters import lora
+from tests.support.gguf_models import write_gguf
 
 WIDTH = 80
 PROGRAM = typer.main.get_command(app)
@@ -115,6 +118,9 @@ def files(tmp_path_factory):
         model = random_model(kind, n_layers=LAYERS.get(name, 3))
         model.hf_model.save_pretrained(folder / name)
         model.tokenizer.save_pretrained(folder / name)
+    base = transformers.AutoModelForCausalLM.from_pretrained(folder / "gpt2")
+    lora(base, "gpt2").save_pretrained(folder / "my_lora")
+    write_gguf(folder / "model.gguf")
     FACTS.to_jsonl(folder / "facts.jsonl")
     rows = ["prompt,answers", *(f"{fact.prompt},{fact.answers[0]}" for fact in FACTS)]
     (folder / "facts.csv").write_text("\n".join(rows), encoding="utf-8")
@@ -165,6 +171,7 @@ def place(files, tmp_path, monkeypatch):
     """A copy of that folder, where the example is run."""
     shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEUROTOPO_CACHE", str(tmp_path / "cache"))
     return tmp_path
 
 

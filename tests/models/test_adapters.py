@@ -16,23 +16,9 @@ from neurotopo.models.checkpoint import CheckpointRows
 from neurotopo.models.examples import random_model
 from neurotopo.models.quantized import dequantized, method_of, quantization_for
 from neurotopo.studies.study import identity_of_model
+from tests.support.adapters import lora
 
 FACT = Fact("The capital of France is _X_", "Paris")
-TARGETS = {"llama": ["up_proj", "down_proj", "q_proj"], "gpt2": ["c_fc", "c_proj", "c_attn"]}
-
-
-def lora(model, architecture, seed=0):
-    """Return a model with a random LoRA in MLP and attention."""
-    config = peft.LoraConfig(
-        r=2,
-        lora_alpha=4,
-        target_modules=TARGETS[architecture],
-        init_lora_weights=False,
-        fan_in_fan_out=architecture == "gpt2",
-        task_type="CAUSAL_LM",
-    )
-    torch.manual_seed(seed)
-    return peft.get_peft_model(model, config).eval()
 
 
 @pytest.fixture(params=["llama", "gpt2"])
