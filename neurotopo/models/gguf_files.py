@@ -97,6 +97,8 @@ def find_gguf(place: str | Path) -> GgufFile | None:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no file of that name.
     ValueError
         If there are several GGUF files, if parts are missing, or if the file is none.
     """
@@ -113,6 +115,8 @@ def find_gguf(place: str | Path) -> GgufFile | None:
         if (path / "config.json").is_file():
             return None
         return _one(_inside(path), str(path), [path])
+    if is_gguf_name(path.name):
+        raise FileNotFoundError(f"there is no file {str(place)!r}.")
     if isinstance(place, Path) or _PACKAGE.fullmatch(place) is None:
         return None
     return _in_package(place)

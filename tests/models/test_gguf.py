@@ -173,6 +173,11 @@ def test_what_is_wrong_with_parts_is_said(change, said, written, cache, tmp_path
         load_model(folder)
 
 
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*other\.gguf"):
+        load_model(tmp_path / "other.gguf")
+
+
 def test_a_truncated_file_and_one_that_is_none(written, cache, tmp_path):
     short = tmp_path / "short.gguf"
     short.write_bytes(written[0].read_bytes()[:-3000])
