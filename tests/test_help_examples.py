@@ -120,7 +120,8 @@ def files(tmp_path_factory):
         model.tokenizer.save_pretrained(folder / name)
     base = transformers.AutoModelForCausalLM.from_pretrained(folder / "gpt2")
     lora(base, "gpt2").save_pretrained(folder / "my_lora")
-    write_gguf(folder / "model.gguf")
+    for name in ("model.gguf", "m.gguf"):
+        write_gguf(folder / name)
     FACTS.to_jsonl(folder / "facts.jsonl")
     rows = ["prompt,answers", *(f"{fact.prompt},{fact.answers[0]}" for fact in FACTS)]
     (folder / "facts.csv").write_text("\n".join(rows), encoding="utf-8")

@@ -45,7 +45,9 @@ def test_every_family_is_in_the_table():
 def test_examples_with_a_model_of_the_hub_run_with_any_other(code, monkeypatch, capsys):
     asked = []
 
-    def load_model(name, *, device=None, dtype=None, device_map=None):
+    def load_model(
+        name, *, device=None, dtype=None, device_map=None, adapter=None, prompting="completion"
+    ):
         asked.append(name)
         return random_model("gpt2")
 
