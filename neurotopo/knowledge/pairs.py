@@ -272,7 +272,7 @@ def pairs_grid(
     >>> from neurotopo.knowledge.pairs import pairs_grid
     >>> from neurotopo.models.examples import random_model
     >>> model, fact = random_model("gpt2"), Fact("The capital of France is _X_", "Paris")
-    >>> grid = pairs_grid(model, fact, AMIG.fast(), tau=[0.2, 0.4], t_low=[0.1], t_high=[0.2])
+    >>> grid = pairs_grid(model, fact, AMIG.paper(), tau=[0.2, 0.4], t_low=[0.1], t_high=[0.2])
     >>> grid[["tau", "t_low", "t_high", "n_facts"]]
        tau  t_low  t_high  n_facts
     0  0.2    0.1     0.2        1
