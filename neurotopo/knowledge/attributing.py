@@ -57,8 +57,7 @@ class Attributing:
             check_threshold(threshold, self.rule)
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1 or None, got {self.batch_size}.")
-        if self.foils is not None and self.target != "contrast":
-            raise ValueError(f"target={self.target!r} reads no foils; use target='contrast'.")
+        self._check_foils(self.foils)
         if self.reference is not None:
             object.__setattr__(self, "reference", tuple(self.reference))
         if not isinstance(self.baseline, str):
@@ -77,9 +76,12 @@ class Attributing:
     ) -> Iterator[Attribution]:
         raise NotImplementedError
 
-    def _one(self, model: NeuronModel, fact: FactLike, foils: Sequence[str] | None) -> Attribution:
+    def _check_foils(self, foils: object) -> None:
         if foils is not None and self.target != "contrast":
             raise ValueError(f"target={self.target!r} reads no foils; use target='contrast'.")
+
+    def _one(self, model: NeuronModel, fact: FactLike, foils: Sequence[str] | None) -> Attribution:
+        self._check_foils(foils)
         chosen = self._foils_of(fact) if foils is None else foils
         return next(self._sweep(model, [fact], [chosen]))
 

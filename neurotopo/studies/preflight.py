@@ -180,8 +180,7 @@ class Preflight:
     @property
     def notes(self) -> tuple[str, ...]:
         """The table and the findings as sentences, for a report."""
-        cells = ([cell.replace("\n", ", ") for cell in line] for line in self._lines())
-        lines = "; ".join(f"{what}: {result} ({basis})" for what, result, basis in cells)
+        lines = "; ".join(f"{what}: {result} ({basis})" for what, result, basis in self._lines())
         return (f"Check before the run. {lines}.", *self.findings)
 
     def to_frame(self) -> pd.DataFrame:
@@ -221,7 +220,7 @@ class Preflight:
         if self.facts:
             known = all(row["known"] for row in self.facts)
             basis = pluralize(len(self.facts), "known fact" if known else "fact")
-            yield "selection of neurons", _words(self.selection, "\n"), "the options"
+            yield "selection of neurons", _words(self.selection), "the options"
             for what, label in _MIDDLES.items():
                 values = [row[what] for row in self.facts]
                 least, middle, most = min(values), np.median(values), max(values)
@@ -513,7 +512,7 @@ def _peak(device: Any) -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _words(selection: Mapping[str, Any], between: str = ", ") -> str:
+def _words(selection: Mapping[str, Any]) -> str:
     words = (
         f"threshold={selection['threshold']:g}",
         *(f"{name}={selection[name]}" for name in _RULE),
