@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from neurotopo.models.encoding import CausalEncoding, MaskedEncoding, prefix_free
 from neurotopo.models.passes import Query
 
-__all__ = ["AnswerRows", "answer_queries", "answer_rows", "masked_fillings", "reduce_answers"]
+__all__ = [
+    "AnswerRows",
+    "answer_queries",
+    "answer_rows",
+    "answer_table",
+    "masked_fillings",
+    "reduce_answers",
+]
 
 REDUCTIONS = ("best", "sum")
 
@@ -95,6 +102,19 @@ def masked_fillings(encoding: MaskedEncoding, answer: tuple[int, ...]) -> Iterat
         yield Query(ids, (len(encoding.before) + i,), (token,), first=i)
 
 
+def answer_table(
+    asked: AnswerRows, log_probabilities: NDArray[np.float64], n_rows: int
+) -> NDArray[np.float64]:
+    """Return the log-probability of each answer, (n_rows, n_answers); -inf where there is none."""
+    counts = [len(answers) for answers in asked.answers]
+    table = np.full((n_rows, max(counts, default=1)), -np.inf)
+    row = np.array([q.edits for q in asked.queries], dtype=np.intp)
+    answer = np.array(asked.answer, dtype=np.intp)
+    table[row, answer] = 0.0
+    np.add.at(table, (row, answer), log_probabilities)
+    return table
+
+
 def reduce_answers(
     asked: AnswerRows, log_probabilities: NDArray[np.float64], reduce: str, n_rows: int
 ) -> NDArray[np.float64]:
@@ -105,14 +125,10 @@ def reduce_answers(
     """
     if reduce not in REDUCTIONS:
         raise ValueError(f"reduce must be 'best' or 'sum', got {reduce!r}.")
-    counts = [len(answers) for answers in asked.answers]
-    table = np.full((n_rows, max(counts, default=1)), -np.inf)
-    row = np.array([q.edits for q in asked.queries], dtype=np.intp)
-    answer = np.array(asked.answer, dtype=np.intp)
-    table[row, answer] = 0.0
-    np.add.at(table, (row, answer), log_probabilities)
+    table = answer_table(asked, log_probabilities, n_rows)
     if reduce == "best":
         return table.max(axis=1)
+    row = np.array([q.edits for q in asked.queries], dtype=np.intp)
     for number, (answers, kept) in enumerate(zip(asked.answers, asked.disjoint, strict=True)):
         dropped = [i for i, ids in enumerate(answers) if ids not in kept]
         of_fact = np.unique(row[np.array(asked.fact) == number])

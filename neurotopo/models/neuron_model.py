@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurotopo.models.answers import AnswerRows, answer_rows, reduce_answers
+from neurotopo.models.answers import AnswerRows, answer_rows, answer_table, reduce_answers
 from neurotopo.models.capture import captured_values
 from neurotopo.models.chat import Chat, chat_settings
 from neurotopo.models.derived import derive_family
@@ -270,33 +270,34 @@ class NeuronModel(RowSource):
             An array if ``edits`` is a sequence.
         """
         rows, single = self._edit_rows(edits)
-        encoding = self.encode(fact)
-        for row in rows:
-            check_places(row, fact, lambda _: encoding)
-        asked = self._answer_rows([encoding], [range(len(rows))], [fact])
-        queries, prefix = asked.queries, None
-        if asked.prefix is not None and all(e.keeps_prefix for row in rows for e in row):
-            queries, prefix = asked.after_prefix(), asked.prefix
-        values = log_probabilities(self.pass_settings(), queries, _plan(rows), prefix)
+        asked, values = self._asked(fact, rows)
         result = reduce_answers(asked, values, reduce, n_rows=len(rows))
         result = result if log else np.exp(result)
         return float(result[0]) if single else result
 
-    def answers_log_probability(self, fact: FactLike) -> NDArray[np.float64]:
+    def answers_log_probability(
+        self, fact: FactLike, edits: Edit | Rows | None = None
+    ) -> NDArray[np.float64]:
         """Return the log-probability of each of a fact's answers.
+
+        Answers of one token share their forward passes.
 
         Parameters
         ----------
         fact : Fact
+        edits : Edit, sequence or None, default=None
+            As in :meth:`answer_probability`.
 
         Returns
         -------
-        ndarray of float64
-            In the order of ``encode(fact).answers``, which merges answers of equal tokens.
+        ndarray of float64, shape (n_answers,) or (n_edits, n_answers)
+            In the order of ``encode(fact).answers``, which merges answers of equal tokens. A row
+            per entry if ``edits`` is a sequence.
         """
-        asked = self._answer_rows([self.encode(fact)], [range(1)], [fact])
-        values = log_probabilities(self.pass_settings(), asked.queries, None)
-        return np.bincount(asked.answer, weights=values).astype(np.float64)
+        rows, single = self._edit_rows(edits)
+        asked, values = self._asked(fact, rows)
+        table = answer_table(asked, values, len(rows))
+        return table[0] if single else table
 
     def answer_probabilities(
         self,
@@ -368,6 +369,19 @@ class NeuronModel(RowSource):
         single = edits is None or isinstance(edits, Edit)
         rows: Rows = [edits] if single else edits  # type: ignore[assignment, list-item]
         return as_rows(rows, self.n_layers, self.n_neurons), single
+
+    def _asked(
+        self, fact: FactLike, rows: Sequence[EditRow]
+    ) -> tuple[AnswerRows, NDArray[np.float64]]:
+        """Return the queries of all answers under each row of edits, and their values."""
+        encoding = self.encode(fact)
+        for row in rows:
+            check_places(row, fact, lambda _: encoding)
+        asked = self._answer_rows([encoding], [range(len(rows))], [fact])
+        queries, prefix = asked.queries, None
+        if asked.prefix is not None and all(e.keeps_prefix for row in rows for e in row):
+            queries, prefix = asked.after_prefix(), asked.prefix
+        return asked, log_probabilities(self.pass_settings(), queries, _plan(rows), prefix)
 
     def _answer_rows(
         self, encodings: Sequence[Encoding], rows: Sequence[range], facts: Sequence[FactLike]
