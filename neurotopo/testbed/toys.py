@@ -107,6 +107,8 @@ def toy(name: str) -> Toy:
         activation_function="relu",
         tie_word_embeddings=False,
         pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
     )
     network: Any = transformers.GPT2LMHeadModel(config).double().eval()
     body = network.transformer
@@ -133,18 +135,15 @@ def toy(name: str) -> Toy:
         Fact("T", ["no"], relation="toy", id="T", subject="T"),
         Fact("T", ["maybe"], relation="toy", id="T2", subject="T"),
     )
-    return Toy(
-        NeuronModel(network, tokenizer),
-        facts,
-        groups,
-        active - groups[0] - groups[1],
-    )
+    return Toy(NeuronModel(network, tokenizer), facts, groups, active - groups[0] - groups[1])
 
 
 _Neuron = tuple[int, int, dict[int, float], float, dict[int, float]]
 
 
-def _twice(layer: int, first: int, reads: dict[int, float], writes: dict[int, float]) -> list[_Neuron]:
+def _twice(
+    layer: int, first: int, reads: dict[int, float], writes: dict[int, float]
+) -> list[_Neuron]:
     """Return two equal neurons that share the work of one."""
     halves = {channel: weight / 2 for channel, weight in writes.items()}
     return [(layer, index, reads, 0.0, halves) for index in (first, first + 1)]
@@ -169,7 +168,4 @@ _NEURONS: dict[str, list[_Neuron]] = {
 }
 
 _EARLY = (((0, 0), (0, 1)), ((0, 2), (0, 3)))
-_GROUPS = {
-    **dict.fromkeys(TOYS, _EARLY),
-    "backup": (((0, 0), (0, 1)), ((1, 0), (1, 1))),
-}
+_GROUPS = {**dict.fromkeys(TOYS, _EARLY), "backup": (((0, 0), (0, 1)), ((1, 0), (1, 1)))}

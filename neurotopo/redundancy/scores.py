@@ -1,0 +1,143 @@
+"""Scores of an answer: its contrast with the relation's other answers, log-odds, probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurotopo.knowledge.facts import Fact
+
+if TYPE_CHECKING:
+    from neurotopo.models.edits import Rows
+    from neurotopo.models.neuron_model import NeuronModel
+
+__all__ = ["SCORES", "Scores", "chosen_foils", "fact_scores"]
+
+SCORES = ("contrast", "log-odds", "probability")
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    r"""Scores of one answer, one entry per row of edits.
+
+    Attributes
+    ----------
+    log_answer : ndarray of float64, shape (m,)
+        Logarithm of the probability of the answer, all tokens.
+    log_foils : ndarray of float64, shape (m, n_foils)
+        Those of the foils.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurotopo.redundancy.scores import Scores
+    >>> scores = Scores(np.log([0.5, 0.2]), np.log([[0.1, 0.3], [0.1, 0.3]]))
+    >>> scores.of("contrast").round(2), scores.of("log-odds").round(2), scores.of("probability")
+    (array([0.92, 0.  ]), array([ 0.  , -1.39]), array([0.5, 0.2]))
+    """
+
+    log_answer: NDArray[np.float64]
+    log_foils: NDArray[np.float64]
+
+    def of(self, name: str) -> NDArray[np.float64]:
+        r"""Return one score.
+
+        Parameters
+        ----------
+        name : {"contrast", "log-odds", "probability"}
+            ``"contrast"``: :math:`\log p(\text{answer}) - \log \text{mean } p(\text{foil})`, nan
+            without foils. ``"log-odds"``: :math:`\log p - \log(1 - p)`. ``"probability"``: p.
+
+        Returns
+        -------
+        ndarray of float64, shape (m,)
+        """
+        if name not in SCORES:
+            raise ValueError(f"score must be one of {', '.join(SCORES)}, got {name!r}.")
+        if name == "probability":
+            return np.exp(self.log_answer)
+        if name == "log-odds":
+            # log(1 - p) loses no digits for p near 1, and a p that rounds to 1 stays finite
+            rest = -np.expm1(np.minimum(self.log_answer, -np.finfo(np.float64).eps))
+            return np.asarray(self.log_answer - np.log(rest))
+        n_foils = self.log_foils.shape[1]
+        if not n_foils:
+            return np.full(len(self.log_answer), np.nan)
+        return np.asarray(
+            self.log_answer - np.logaddexp.reduce(self.log_foils, axis=1) + np.log(n_foils)
+        )
+
+    def __getitem__(self, rows: slice) -> Scores:
+        return Scores(self.log_answer[rows], self.log_foils[rows])
+
+
+def chosen_foils(
+    model: NeuronModel, fact: Fact, foils: Sequence[str], most: int = 8
+) -> tuple[str, ...]:
+    """Return the foils whose number of tokens is nearest to that of the fact's first answer.
+
+    The probability of an answer falls with its number of tokens, so foils as long as the answer
+    come first; among equal ones the order of ``foils`` counts. Foils with the tokens of a valid
+    answer or of an earlier foil are left out.
+
+    Parameters
+    ----------
+    model : NeuronModel
+    fact : Fact
+    foils : sequence of str
+        For example those of :func:`~neurotopo.knowledge.foils.foils_of`.
+    most : int, default=8
+        The most foils.
+
+    Returns
+    -------
+    tuple of str
+    """
+    valid = model.encode(fact).answers
+    n_tokens = len(valid[0])
+    tokens = {}
+    for foil in foils:
+        (ids, *_) = model.encode(replace_answers(fact, (foil,))).answers
+        if ids not in valid:
+            tokens.setdefault(ids, foil)
+    order = sorted(tokens, key=lambda ids: abs(len(ids) - n_tokens))
+    return tuple(tokens[ids] for ids in order[:most])
+
+
+def fact_scores(
+    model: NeuronModel, fact: Fact, foils: Sequence[str], edits: Rows, answer: int | None = None
+) -> Scores:
+    """Return the scores of a fact's answer under each of several edits, in one call.
+
+    Parameters
+    ----------
+    model : NeuronModel
+    fact : Fact
+    foils : sequence of str
+        Foils, of other tokens than the answers (:func:`chosen_foils`).
+    edits : sequence
+        As in :meth:`NeuronModel.answer_probability <neurotopo.NeuronModel.answer_probability>`.
+    answer : int, optional
+        Number of the answer in ``model.encode(fact).answers``. Default: the most probable one
+        under the first edit.
+
+    Returns
+    -------
+    Scores
+    """
+    n_valid = len(model.encode(fact).answers)
+    both = replace_answers(fact, (*fact.answers, *foils))
+    table = model.answers_log_probability(both, list(edits))
+    if table.shape[1] != n_valid + len(foils):
+        raise ValueError("foils must have other tokens than the answers and than each other.")
+    number = int(table[0, :n_valid].argmax()) if answer is None else answer
+    return Scores(table[:, number], table[:, n_valid:])
+
+
+def replace_answers(fact: Fact, answers: Sequence[str]) -> Fact:
+    """Return the fact with other answers."""
+    return replace(fact, answers=tuple(answers))
