@@ -52,7 +52,7 @@ class Toy:
     >>> either = toy("or")
     >>> edits = [None, *map(Edit, either.groups), Edit(either.groups[0] | either.groups[1])]
     >>> either.model.answer_probability(either.facts[0], edits).round(3)
-    array([0.932, 0.932, 0.932, 0.2  ])
+    array([0.872, 0.872, 0.872, 0.111])
     """
 
     model: NeuronModel
