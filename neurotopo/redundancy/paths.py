@@ -11,9 +11,11 @@ import numpy as np
 import torch
 
 from neurotopo.knowledge.facts import Fact
-from neurotopo.models.edits import RowEdits, Rows, as_rows
+from neurotopo.models.edit_places import Places
+from neurotopo.models.edits import Rows, as_rows
 from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.evaluation import evaluating, upcast_half
+from neurotopo.models.row_edits import RowEdits
 from neurotopo.redundancy.scores import Scores, replace_answers
 
 if TYPE_CHECKING:
@@ -157,9 +159,10 @@ class _Clean:
         """Return the logits at the predicting position, a row per row of edits."""
         model = self.model
         ids = self.ids.expand(edits.n_rows, -1)
-        at = torch.zeros(edits.n_rows, ids.shape[1], dtype=torch.bool)
-        at[:, self.at] = True
-        with evaluating(model.hf_model), edits.applied(model.mlps, at):
+        predicts = torch.full((1, ids.shape[1]), -1)
+        predicts[:, self.at] = 0
+        places = Places(predicts, torch.tensor([ids.shape[1]]))
+        with evaluating(model.hf_model), edits.applied(model.mlps, places):
             output = model.hf_model(input_ids=ids, attention_mask=torch.ones_like(ids))
         return upcast_half(output.logits[:, self.at])
 

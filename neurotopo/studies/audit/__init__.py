@@ -1,0 +1,1 @@
+"""The study ``audit``: do groups of neurons each carry a fact."""
