@@ -19,7 +19,7 @@ LAYERS = (
     ("cluster", "graphs"),
     ("models",),
     ("knowledge",),
-    ("tuning", "testbed"),
+    ("tuning", "testbed", "redundancy"),
     ("datasets",),
     ("plots",),
     ("explore",),

@@ -27,6 +27,7 @@ PACKAGES = (
     "neurotopo.neurons",
     "neurotopo.persistence",
     "neurotopo.plots",
+    "neurotopo.redundancy",
     "neurotopo.report",
     "neurotopo.studies",
     "neurotopo.testbed",

@@ -133,6 +133,15 @@ def counterfactual_of(
         The prompt with a subject that has no answer of the fact, if possible of the same number
         of tokens; if the prompt does not contain its subject, the whole other prompt. None without
         such a subject.
+
+    Examples
+    --------
+    >>> from neurotopo.redundancy import counterfactual_of
+    >>> from neurotopo.testbed.toys import toy
+    >>> net = toy("or")
+    >>> other = counterfactual_of(net.model, net.facts[0], net.facts)
+    >>> net.facts[0].prompt, other.prompt, other.answers
+    ('S', 'T', ('yes',))
     """
     valid = {answer.casefold() for answer in fact.answers}
     length = model.encode(fact).n_prompt

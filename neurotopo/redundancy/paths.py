@@ -39,6 +39,15 @@ class PathScores:
         layer keeps the output that it has without edits, and the last norm its scale.
     frozen : Scores
         With all that the edits change, except the scale of the last norm.
+
+    Examples
+    --------
+    >>> from neurotopo.redundancy import path_scores
+    >>> from neurotopo.testbed.toys import toy
+    >>> net = toy("adder")
+    >>> paths = path_scores(net.model, net.facts[0], ["no"], [None])
+    >>> paths.total.of("contrast").round(2), paths.direct.of("contrast").round(2)
+    (array([4.]), array([4.]))
     """
 
     total: Scores

@@ -96,10 +96,18 @@ def chosen_foils(
     Returns
     -------
     tuple of str
+
+    Examples
+    --------
+    >>> from neurotopo.redundancy import chosen_foils
+    >>> from neurotopo.testbed.toys import toy
+    >>> net = toy("or")
+    >>> chosen_foils(net.model, net.facts[0], ["no", "yes", "maybe", "no"])
+    ('no', 'maybe')
     """
     valid = model.encode(fact).answers
     n_tokens = len(valid[0])
-    tokens = {}
+    tokens: dict[tuple[int, ...], str] = {}
     for foil in foils:
         (ids, *_) = model.encode(replace_answers(fact, (foil,))).answers
         if ids not in valid:
@@ -128,6 +136,20 @@ def fact_scores(
     Returns
     -------
     Scores
+
+    Examples
+    --------
+    Either of two groups suffices for the answer:
+
+    >>> from neurotopo import Edit
+    >>> from neurotopo.redundancy import fact_scores
+    >>> from neurotopo.testbed.toys import toy
+    >>> net = toy("or")
+    >>> first, second = net.groups
+    >>> edits = [None, Edit(first), Edit(second), Edit(first | second)]
+    >>> scores = fact_scores(net.model, net.facts[0], ["no", "maybe"], edits)
+    >>> abs(scores.of("contrast")).round(2)
+    array([4., 4., 4., 0.])
     """
     n_valid = len(model.encode(fact).answers)
     both = replace_answers(fact, (*fact.answers, *foils))

@@ -126,6 +126,13 @@ def effect_of(
     -------
     Effect
         As for a single question; :func:`judged` corrects for several.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.inference import effect_of
+    >>> effect = effect_of([0.4, 0.5, 0.6, 0.5] * 4, relations=["a", "b"] * 8)
+    >>> effect.n, effect.mean, effect.verdict
+    (16, 0.5, 'yes')
     """
     given = np.asarray(values, dtype=np.float64)
     if given.ndim != 1 or len(given) != len(relations):

@@ -87,6 +87,13 @@ def toy(name: str) -> Toy:
     Returns
     -------
     Toy
+
+    Examples
+    --------
+    >>> from neurotopo.testbed.toys import toy
+    >>> net = toy("and")
+    >>> net.facts[0].answers, net.groups[0], len(net.rest)
+    (('yes',), NeuronSet([(0, 0), (0, 1)]), 1)
     """
     import torch
     import transformers

@@ -30,7 +30,7 @@ KEPT = {
 }
 RHO = {"adder": 0.0, "or": 1.0, "and": -1.0, "backup": 1.0, "irrelevant": np.nan}
 INTERACTION = {"adder": 0.0, "or": 4.0, "and": -4.0, "backup": 4.0, "irrelevant": 0.0}
-SHAPLEY = {**dict.fromkeys(TOYS, [2.0, 2.0]), "irrelevant": [0.0, 0.0]}
+SHAPLEY = {name: [0.0, 0.0] if name == "irrelevant" else [2.0, 2.0] for name in TOYS}
 WITHIN = {"adder": 0.5, "or": 1.0, "and": 0.0, "backup": 1.0, "irrelevant": np.nan}
 
 
