@@ -43,7 +43,7 @@ def _controls(record: dict[str, Any]) -> str:
         for row in (rows[method] for method in _METHODS if method in rows):
             if row["n"]:
                 between = f"{number(row['low'])} to {number(row['high'])}"
-                jumps = (number(row["jump"]), number(row["random"]))
+                jumps = (number(row["own"]), number(row["random"]))
                 difference = f"{number(row['difference'])} ({between})"
                 cells.append([name, row["method"], row["n"], *jumps, difference, p_value(row["p"])])
     return grid("model | method | facts | jump | random | difference (95 %) | p", cells, 2)

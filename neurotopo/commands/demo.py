@@ -31,7 +31,6 @@ MODELS = {
 
 _TITLE = "neurotopo: a demonstration on the models that come with it"
 _SCOPE = "layer"  # or the first layer has almost all neurons of small models
-_LEVEL = 0.01
 _ALL = "all potential"
 
 logger = logging.getLogger(__name__)
@@ -320,9 +319,11 @@ def _controls(models: Mapping[str, Result]) -> Any:
 
 def _conclusion(rows: Any) -> str:
     """Return whether the claim holds: it does if planted says yes and null says no."""
+    from neurotopo.studies.findings import ALPHA, row_stands
+
     ntc = rows[rows["method"] == "ntc"].set_index("model")
-    claimed = (ntc["p"] < _LEVEL) & (ntc["difference"] > 0)
-    verdict = {str(name).removeprefix(PREFIX): bool(yes) for name, yes in claimed.items()}
+    claimed = {str(name): row_stands(row) for name, row in ntc.to_dict("index").items()}
+    verdict = {name.removeprefix(PREFIX): yes for name, yes in claimed.items()}
     answers = ", ".join(f"{name}: {'yes' if yes else 'no'}" for name, yes in verdict.items())
     if not verdict.get("planted") or verdict.get("null"):
         meaning = (
@@ -337,6 +338,6 @@ def _conclusion(rows: Any) -> str:
             "ordinary model."
         )
     return (
-        f"Are NTC's clusters more degenerate than random groups (at the level {_LEVEL})? "
+        f"Are NTC's clusters more degenerate than random groups (at the level {ALPHA})? "
         f"{answers}. {meaning}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -39,12 +40,17 @@ def in_both(a: pd.Series, b: pd.Series) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def independent_cells(
-    result: Independent, n: Sequence[str] = (), means: Sequence[str] = ()
+    result: Independent,
+    n: Sequence[str] = (),
+    means: Sequence[str] = (),
+    *,
+    margin: float | None = None,
 ) -> dict[str, Any]:
     """Return the cells of an independent comparison: counts, means, both tests and d.
 
     ``n`` and ``means`` name the columns of the two counts and of the two means; with one name, only
-    the first is a column.
+    the first is a column. With a ``margin``, the smallest difference that counts, the difference
+    and its interval by Welch's test come after the means and the margin at the end.
 
     Examples
     --------
@@ -56,28 +62,43 @@ def independent_cells(
     return {
         **dict(zip(n, (result.n_a, result.n_b), strict=False)),
         **dict(zip(means, (result.mean_a, result.mean_b), strict=False)),
+        **(
+            {}
+            if margin is None
+            else {"difference": result.difference, "low": result.low, "high": result.high}
+        ),
         "t": result.t,
         "p": result.p,
         "d": result.d,
         "Welch t": result.welch_t,
         "Welch p": result.welch_p,
+        **({} if margin is None else {"margin": _checked(margin)}),
     }
 
 
 def paired_cells(
-    result: Paired, a: str = "a", b: str = "b", *, p: str = "p_wilcoxon", t: bool = False
+    result: Paired,
+    a: str = "a",
+    b: str = "b",
+    *,
+    margin: float,
+    p: str = "p_wilcoxon",
+    t: bool = False,
 ) -> dict[str, Any]:
-    """Return the cells of a comparison: n, both means, difference, interval, p and d.
+    """Return the cells of a comparison: n, both means, difference, interval, p, d and margin.
 
-    ``a`` and ``b`` name the columns of the means. The column ``p`` is the attribute ``p`` of the
+    ``a`` and ``b`` name the columns of the means. ``margin`` is the smallest difference that
+    counts, named before the data are seen
+    (:data:`~neurotopo.studies.findings.MARGINS`). The column ``p`` is the attribute ``p`` of the
     result. With ``t``, the paired t-test is in the columns ``t`` and ``p of t`` before ``p``.
 
     Examples
     --------
     >>> from neurotopo.studies.compare import paired_cells
     >>> from neurotopo.studies.statistics import paired
-    >>> list(paired_cells(paired([3.0, 4.0, 6.0], [1.0, 2.0, 3.0]), "jump", "random"))
-    ['n', 'jump', 'random', 'difference', 'low', 'high', 'p', 'd']
+    >>> result = paired([3.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    >>> list(paired_cells(result, "jump", "random", margin=1.0))
+    ['n', 'jump', 'random', 'difference', 'low', 'high', 'p', 'd', 'margin']
     """
     return {
         "n": result.n,
@@ -89,7 +110,14 @@ def paired_cells(
         **({"t": result.t, "p of t": result.p_t} if t else {}),
         "p": getattr(result, p),
         "d": result.d,
+        "margin": _checked(margin),
     }
+
+
+def _checked(margin: float) -> float:
+    if not (math.isfinite(margin) and margin > 0):
+        raise ValueError(f"margin must be a number above 0, got {margin}.")
+    return float(margin)
 
 
 def comparisons(
@@ -97,6 +125,7 @@ def comparisons(
     a: str = "a",
     b: str = "b",
     *,
+    margin: float | Sequence[float],
     p: str = "p_wilcoxon",
     t: bool = False,
     columns: Sequence[str] | None = None,
@@ -105,17 +134,24 @@ def comparisons(
 
     ``family`` has, for each row of the table, its first cells and the two paired rows of numbers.
     Pairs with a value that is not finite are left out. ``a``, ``b``, ``p`` and ``t`` are those of
-    :func:`paired_cells`; ``columns`` are the columns of the table, even without any row.
+    :func:`paired_cells`; so is ``margin``, or it has one for each row, where rows differ in their
+    unit. ``columns`` are the columns of the table, even without any row.
 
     Examples
     --------
     >>> from neurotopo.studies.compare import comparisons
     >>> x = [3.0, 4.0, 6.0, 8.0, 9.5, 11.0]
     >>> y = [1.0, 1.5, 3.0, 4.5, 5.0, 6.0]
-    >>> comparisons([({"method": "ntc"}, x, y), ({"method": "dbscan"}, y, x)])["p"].tolist()
+    >>> family = [({"method": "ntc"}, x, y), ({"method": "dbscan"}, y, x)]
+    >>> comparisons(family, margin=1.0)["p"].tolist()
     [0.0625, 0.0625]
     """
-    rows = [{**head, **paired_cells(paired(x, y), a, b, p=p, t=t)} for head, x, y in family]
+    listed = list(family)
+    margins = [margin] * len(listed) if isinstance(margin, int | float) else margin
+    rows = [
+        {**head, **paired_cells(paired(x, y), a, b, margin=own, p=p, t=t)}
+        for (head, x, y), own in zip(listed, margins, strict=True)
+    ]
     frame = pd.DataFrame(rows, columns=None if columns is None else list(columns))
     return corrected(frame, ["p of t", "p"] if t else ["p"])
 

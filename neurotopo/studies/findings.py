@@ -11,15 +11,18 @@ from neurotopo.report.summary import Claim
 __all__ = [
     "ALPHA",
     "FEW",
+    "MARGINS",
+    "RULE",
     "and_list",
     "as_claim",
     "from_to",
     "interval_and_p",
+    "margin_words",
     "nothing_done",
+    "outcome",
     "p_words",
     "percent",
     "row_stands",
-    "stands",
     "upper_first",
     "verdict",
 ]
@@ -30,24 +33,94 @@ ALPHA = 0.01
 FEW = 10
 """With fewer pairs there is no claim."""
 
+MARGINS: Mapping[str, float] = {
+    "points": 1.0,
+    "share": 0.01,
+    "index": 0.02,
+    "GCR": 0.1,
+    "rho": 0.1,
+    "log-odds": 0.1,
+    "components": 0.1,
+    "counts": 1.0,
+    "d": 0.2,
+}
+"""The smallest difference that counts, by the unit of a measure.
 
-def stands(n: int, p: float, difference: float) -> bool:
-    """Return whether a difference is above 0, on enough pairs and beyond chance.
+``"points"`` are percentage points of a probability, a fall or an accuracy, ``"share"`` the same as
+a fraction; an ``"index"`` lies between 0 and 1 (Jaccard, Rand, area under a ROC curve);
+``"counts"`` are of neurons or steps; ``"d"`` is for measures without a unit of their own, in
+standard deviations.
+"""
 
-    ``p`` is the p-value after correction, nan without a test.
+RULE = (
+    f"A difference is claimed only if there are at least {FEW} pairs, p is below {ALPHA} after "
+    "Holm's correction, the 95 % interval does not hold 0, and the difference is at least its "
+    "margin: the smallest difference that counts, named beforehand (column margin)."
+)
+"""The rule for claims, for the notes of a report."""
+
+
+def outcome(row: Mapping[str, Any], **columns: str) -> str:
+    """Return the result of a comparison by the rule for claims.
+
+    A claim needs enough pairs, a small p-value after correction, a 95 % interval that does not
+    hold 0, and a difference of at least the margin, the smallest difference that counts. The
+    margin is named before the data are seen.
+
+    Parameters
+    ----------
+    row : mapping
+        ``n`` pairs, ``p`` after correction (nan without a test), ``difference``, its interval
+        ``low`` to ``high``, and ``margin``. With fewer than ten pairs, only ``n`` is read.
+    **columns : str
+        Other names of these cells in the row. ``size`` names the cell that the margin is about,
+        such as ``"d"``; by default it is the difference.
+
+    Returns
+    -------
+    {"few", "none", "zero", "small", "more", "less"}
+        The first that applies: fewer than ten pairs; no difference beyond chance; an interval that
+        holds 0, or none; a difference below the margin; a difference above 0, or below 0.
 
     Examples
     --------
-    >>> from neurotopo.studies.findings import stands
-    >>> stands(40, 0.001, 2.0), stands(40, 0.001, -2.0), stands(5, 0.001, 2.0)
+    >>> from neurotopo.studies.findings import outcome
+    >>> row = {"n": 40, "p": 1e-4, "difference": 2.0, "low": 1.2, "high": 2.8, "margin": 1.0}
+    >>> outcome(row), outcome({**row, "margin": 3.0}), outcome({**row, "low": -0.1})
+    ('more', 'small', 'zero')
+    >>> outcome({"n": 3})
+    'few'
+    """
+
+    def cell(name: str) -> float:
+        return float(row[columns.get(name, name)])
+
+    if not cell("n") >= FEW:
+        return "few"
+    if not cell("p") < ALPHA:
+        return "none"
+    difference = cell("difference")
+    if not (cell("low") > 0 if difference > 0 else cell("high") < 0):
+        return "zero"
+    size = cell("size") if "size" in columns else difference
+    if not abs(size) >= cell("margin"):
+        return "small"
+    return "more" if difference > 0 else "less"
+
+
+def row_stands(row: Mapping[str, Any], sign: int = 1, **columns: str) -> bool:
+    """Return whether a row may be claimed to be above 0, or below 0 with ``sign=-1``.
+
+    ``row`` and ``columns`` are those of :func:`outcome`.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.findings import row_stands
+    >>> row = {"n": 40, "p": 1e-4, "difference": 2.0, "low": 1.2, "high": 2.8, "margin": 1.0}
+    >>> row_stands(row), row_stands(row, -1), row_stands({**row, "n": 5})
     (True, False, False)
     """
-    return bool(n >= FEW and p < ALPHA and difference > 0)
-
-
-def row_stands(row: Mapping[str, Any]) -> bool:
-    """Return :func:`stands` of a row with the columns ``n``, ``p`` and ``difference``."""
-    return stands(row["n"], row["p"], row["difference"])
+    return outcome(row, **columns) == ("more" if sign > 0 else "less")
 
 
 def verdict(
@@ -55,26 +128,51 @@ def verdict(
     more: str,
     less: str = "less",
     *,
+    unit: str = "",
     few: str = "too few facts for a claim",
     none: str = "no difference beyond chance",
+    **columns: str,
 ) -> str:
-    """Return the result of a row with the columns ``n``, ``p`` and ``difference`` in words.
+    """Return the :func:`outcome` of a row in words.
 
     The words are those for a difference above 0, one below 0, too few pairs and no difference.
+    ``unit`` is the unit of the margin in the singular.
 
     Examples
     --------
     >>> from neurotopo.studies.findings import verdict
-    >>> verdict({"n": 40, "p": 0.001, "difference": 2.0}, "more degenerate")
+    >>> row = {"n": 40, "p": 1e-4, "difference": 2.0, "low": 1.2, "high": 2.8, "margin": 1.0}
+    >>> verdict(row, "more degenerate")
     'more degenerate'
-    >>> verdict({"n": 5, "p": 0.001, "difference": 2.0}, "more degenerate")
-    'too few facts for a claim'
+    >>> verdict({**row, "difference": 0.5, "low": 0.4}, "more degenerate", unit="point")
+    'a difference beyond chance, but below the margin of 1 point'
+    >>> verdict({**row, "low": -0.1}, "more degenerate")
+    'no claim, because the interval of the difference holds 0'
     """
-    if row["n"] < FEW:
-        return few
-    if not row["p"] < ALPHA:
-        return none
-    return more if row["difference"] > 0 else less
+    result = outcome(row, **columns)
+    if result == "small":
+        margin = margin_words(row[columns.get("margin", "margin")], unit)
+        return f"a difference beyond chance, but below the margin of {margin}"
+    words = {
+        "few": few,
+        "none": none,
+        "zero": "no claim, because the interval of the difference holds 0",
+        "more": more,
+        "less": less,
+    }
+    return words[result]
+
+
+def margin_words(margin: float, unit: str = "") -> str:
+    """Return a margin with its unit, which is given in the singular.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.findings import margin_words
+    >>> margin_words(1.0, "point"), margin_words(0.1, "component"), margin_words(0.02)
+    ('1 point', '0.1 components', '0.02')
+    """
+    return f"{margin:g} {unit}{'' if margin == 1 else 's'}" if unit else f"{margin:g}"
 
 
 def as_claim(sentence: str, holds: bool) -> str:

@@ -56,6 +56,10 @@ class Independent(_Numbers):
         Number of values of both rows that are not finite and were left out.
     mean_a, mean_b : float
         Their means; nan for no values.
+    difference : float
+        Mean of a minus mean of b.
+    low, high : float
+        Its 95 % interval by Welch's test; nan where there is none.
     t, p : float
         Student's test with equal variances, and its two-sided p-value.
     welch_t, welch_p : float
@@ -76,6 +80,9 @@ class Independent(_Numbers):
     n_dropped: int
     mean_a: float
     mean_b: float
+    difference: float
+    low: float
+    high: float
     t: float
     p: float
     welch_t: float
@@ -157,11 +164,11 @@ def independent(a: ArrayLike, b: ArrayLike) -> Independent:
     """
     given = [_row(a, "a"), _row(b, "b")]
     rows = [_finite(row) for row in given]
-    (x, y), _ = _scaled(*rows)
+    (x, y), exponent = _scaled(*rows)
     (mean_a, var_a), (mean_b, var_b) = _moments(x), _moments(y)
     n_a, n_b = len(x), len(y)
     gap, freedom = mean_a - mean_b, n_a + n_b - 2
-    t = welch_t = d = df = math.nan
+    t = welch_t = d = df = half = math.nan
     if min(n_a, n_b) > 0 and freedom > 0:
         # a single value has no variance, and nothing to add to the pooled one
         sums = [(n - 1) * v for n, v in ((n_a, var_a), (n_b, var_b)) if n > 1]
@@ -173,12 +180,16 @@ def independent(a: ArrayLike, b: ArrayLike) -> Independent:
         welch_t = gap / math.sqrt(of_a + of_b)
         part = of_a / (of_a + of_b)
         df = 1 / (part**2 / (n_a - 1) + (1 - part) ** 2 / (n_b - 1))
+        half = float(stats.t.ppf(0.975, df)) * math.sqrt(of_a + of_b)
     return Independent(
         n_a=n_a,
         n_b=n_b,
         n_dropped=sum(map(len, given)) - n_a - n_b,
         mean_a=_mean(rows[0]),
         mean_b=_mean(rows[1]),
+        difference=_unscaled(gap, exponent),
+        low=_unscaled(gap - half, exponent),
+        high=_unscaled(gap + half, exponent),
         t=t,
         p=_two_sided(t, freedom),
         welch_t=welch_t,

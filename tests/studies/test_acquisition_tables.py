@@ -89,7 +89,7 @@ def test_controls_are_paired_by_fact():
     # before the filter: alone is 0.8 of 0.8, everything 0.8 (1 - last), so the jump is the last
     before = row_of(frame, method="ntc", measure="all potential")
     assert before["n"] == 3  # d has one random group, so there is no pair of jumps
-    assert before["jump"] == pytest.approx(80.0)
+    assert before["own"] == pytest.approx(80.0)
 
 
 def test_table_7_is_the_independent_test_and_then_the_paired_one():

@@ -328,7 +328,7 @@ def test_jumps_are_claimed_over_known_facts_only():
     cells = row_of(
         tables(rows(True))["controls"].frame, language="fr", over="known", measure="all potential"
     )
-    assert (cells["n"], cells["jump"]) == (12, pytest.approx(90.0))
+    assert (cells["n"], cells["own"]) == (12, pytest.approx(90.0))
     one_language = paired([0.9] * 12, [0.3 + i / 100 for i in range(12)]).p_wilcoxon
     assert cells["p"] == pytest.approx(2 * one_language)  # of two languages
     assert len(claims_about(rows(True), "NTC's clusters in")) == 2

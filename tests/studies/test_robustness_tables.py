@@ -322,9 +322,9 @@ def test_subsets_by_hand():
     test = subset_tests(found).set_index("prompt")
     assert test.loc["Q", "all"] == pytest.approx(75)
     assert test.loc["Q", "largest proper"] == pytest.approx(50)
-    assert test.loc["Q", "margin"] == pytest.approx(25)
-    assert test.loc["Q", "margin, random"] == pytest.approx(50)
-    assert test.loc["Q*", "margin"] == pytest.approx(60)
+    assert test.loc["Q", "gap"] == pytest.approx(25)
+    assert test.loc["Q", "gap, random"] == pytest.approx(50)
+    assert test.loc["Q*", "gap"] == pytest.approx(60)
 
 
 def test_planted_groups_are_claimed_against_random_groups_only():

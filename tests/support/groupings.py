@@ -9,7 +9,18 @@ import numpy as np
 from neurotopo.knowledge.gcr import gcr, jump, partial_spread
 
 
-def grouping(curve, groups, *, reason=None, passed=None, alone=None, everything=None, base=0.8):
+def grouping(
+    curve,
+    groups,
+    *,
+    reason=None,
+    passed=None,
+    alone=None,
+    everything=None,
+    base=0.8,
+    rho=math.nan,
+    necessity=math.nan,
+):
     """Return what the acquisition study stores of a grouping with this suppression curve."""
     curve = list(curve)
     last = curve[-1] if curve else 0.0
@@ -28,6 +39,8 @@ def grouping(curve, groups, *, reason=None, passed=None, alone=None, everything=
         "jump": jump(curve),
         "everything": everything,
         "potential_jump": (np.mean(alone) - everything) / base if len(groups) > 1 else math.nan,
+        "necessity": necessity,
+        "rho": rho,
         "eq2_gap": 0.0,
         "eq2": True,
         "eq3_ratio": 0.1,

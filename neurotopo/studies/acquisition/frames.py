@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -15,8 +16,9 @@ from neurotopo.knowledge.gcr import straight_line_gcr
 from neurotopo.studies.compare import frame_of
 from neurotopo.studies.groupings import in_order
 from neurotopo.studies.rows import Row
+from neurotopo.studies.statistics import finite_mean
 
-__all__ = ["EXCLUDED", "LARGEST", "POINTS", "Collected", "collect"]
+__all__ = ["EXCLUDED", "FLOOR", "LARGEST", "POINTS", "Collected", "collect"]
 
 LARGEST = 8
 """The largest number of components that has a column in Table 1."""
@@ -27,11 +29,14 @@ EXCLUDED = ("probability zero", "extreme change")
 POINTS = 100.0
 """dProb is shown in percentage points."""
 
+FLOOR = 0.01
+"""The smallest fall of the probability, with all components suppressed, at which rho counts."""
+
 _FACTS = "fact, known, probability, n_neurons, gap, error"
 _CURVE = tuple(f"d{k}" for k in range(1, LARGEST + 1))
-_STORED = "jump, potential_jump, eq2_gap, eq2, eq3_ratio, eq3, reason"
+_STORED = "jump, potential_jump, necessity, rho, eq2_gap, eq2, eq3_ratio, eq3, reason"
 _METHODS = (
-    "fact, method, n_potential, n, n_neurons, base, none, gcr, floor, sigma, "
+    "fact, method, n_potential, size, n, n_neurons, base, none, gcr, floor, sigma, "
     f"{_STORED}, {', '.join(_CURVE)}"
 )
 
@@ -48,12 +53,13 @@ class Collected:
         A row per fact: ``known``, the answer's ``probability``, ``n_neurons``, the ``gap`` of the
         integration, and the ``error`` of a fact that failed.
     methods : DataFrame
-        A row per fact and method. ``n_potential`` components of which ``n`` passed, with
-        ``n_neurons`` neurons; ``base`` and ``none``, the probability with nothing and with all
-        components suppressed; ``gcr``, the ``floor`` of a straight line, ``sigma`` and ``jump``;
-        ``potential_jump``, that of all potential components; the values and results of Eq 2 and
-        Eq 3; the ``reason`` for a missing GCR; and ``d1``, ``d2``, ... the curve, for up to eight
-        components.
+        A row per fact and method. ``n_potential`` components with a mean ``size`` in neurons, of
+        which ``n`` passed, with ``n_neurons`` neurons; ``base`` and ``none``, the probability with
+        nothing and with all components suppressed; ``gcr``, the ``floor`` of a straight line,
+        ``sigma`` and ``jump``; ``potential_jump``, that of all potential components; their
+        ``necessity`` and ``rho`` (:class:`~neurotopo.redundancy.Lattice`), nan for a necessity
+        below :data:`FLOOR`; the values and results of Eq 2 and Eq 3; the ``reason`` for a missing
+        GCR; and ``d1``, ``d2``, ... the curve, for up to eight components.
     sweep : DataFrame
         A row per fact and pair of thresholds; columns that begin with ``random_`` are of random
         groups in the sizes of NTC's.
@@ -128,10 +134,12 @@ def _method_row(fact: str, name: str, result: Mapping[str, Any]) -> dict[str, An
         "fact": fact,
         "method": name,
         "n_potential": len(passed),
+        "size": finite_mean(result["sizes"]),
         "n": n,
         "n_neurons": sum(s for s, kept in zip(result["sizes"], passed, strict=True) if kept),
         "floor": straight_line_gcr(n),
         **{key: result[key] for key in ("base", "none", "gcr", "sigma", *_STORED.split(", "))},
+        "rho": result["rho"] if result["necessity"] >= FLOOR else math.nan,
         **dict(zip(_CURVE, curve, strict=False)),
     }
 

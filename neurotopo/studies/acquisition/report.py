@@ -16,9 +16,12 @@ from neurotopo.knowledge.gcr import straight_line_gcr
 from neurotopo.plots.layers import LayerDisplay
 from neurotopo.plots.sweep import SweepDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
-from neurotopo.studies.acquisition.frames import EXCLUDED, LARGEST, POINTS, Collected
+from neurotopo.studies.acquisition.frames import EXCLUDED, FLOOR, LARGEST, POINTS, Collected
 from neurotopo.studies.compare import comparisons, frame_of, in_both, independent_cells
 from neurotopo.studies.findings import (
+    FEW,
+    MARGINS,
+    and_list,
     as_claim,
     interval_and_p,
     nothing_done,
@@ -28,12 +31,15 @@ from neurotopo.studies.findings import (
     verdict,
 )
 from neurotopo.studies.groupings import METHODS, control_of, label_of
+from neurotopo.studies.inference import MARGIN
 from neurotopo.studies.pictures import effects_picture, suppression_picture
 from neurotopo.studies.statistics import finite_mean, finite_median, independent, mean_interval
 from neurotopo.studies.study import MakePicture, MakeTable
 
 __all__ = [
+    "MANY",
     "PICTURES",
+    "SMALL",
     "TABLES",
     "against_random",
     "controls",
@@ -54,6 +60,20 @@ _REASONS = (
 )
 _HOW_EXCLUDED = "Facts excluded by Eq 18 and facts with fewer than two components do not count."
 
+MANY = 10
+"""Median number of components of a fact, from which a method cuts facts into too many."""
+
+SMALL = 3.0
+"""Mean number of neurons of a component, below which the components of a method are too small."""
+
+_ALL, _PASSED, _RHO = "all potential", "components", "rho"
+_MARGINS = {_ALL: MARGINS["points"], _PASSED: MARGINS["points"], _RHO: MARGIN}
+_PAIRED_MARGINS = {
+    "jump (points)": MARGINS["points"],
+    "GCR, n >= 3": MARGINS["GCR"],
+    "GCR, n = 2": MARGINS["share"],
+}
+
 # Comparisons
 
 
@@ -61,24 +81,37 @@ def controls(frames: Collected) -> pd.DataFrame:
     """Compare every method with random groups in its sizes, over the facts where both count.
 
     The columns are ``method`` and ``measure``: ``"all potential"`` is the jump of all potential
-    components, before the filter, and ``"components"`` that of those that passed; the facts
-    ``n``; the mean jump of the method (``jump``) and of its ``random`` groups, their
-    ``difference`` with its 95 % interval ``low`` to ``high``, all in points; the ``p`` of
-    Wilcoxon's signed-rank test, Holm-corrected over the methods; and Cohen's ``d``.
+    components, before the filter, in points; ``"components"`` that of those that passed; and
+    ``"rho"`` the redundancy of all potential components. Then the facts ``n``; the mean of the
+    method (``own``) and of its ``random`` groups, their ``difference`` with its 95 % interval
+    ``low`` to ``high``; the ``p`` of Wilcoxon's signed-rank test, Holm-corrected over the methods
+    of a measure; Cohen's ``d``; the ``margin``; and the facts ``left out``, which have two
+    components on both sides, but no jump (Eq 18), or no rho because all components together
+    matter too little.
     """
     names = [x for x in frames.names if x in METHODS and control_of(x) in frames.names]
-    measures: dict[str, Callable[[str], pd.Series]] = {
-        "all potential": lambda name: frames.of(name)["potential_jump"] * POINTS,
-        "components": lambda name: frames.counted(name)["jump"] * POINTS,
-    }
-    families = [
-        [
-            ({"method": name, "measure": measure}, *in_both(values(name), values(control_of(name))))
-            for name in names
-        ]
-        for measure, values in measures.items()
-    ]
-    return pd.concat([comparisons(f, "jump", "random") for f in families], ignore_index=True)
+    parts = []
+    for measure, margin in _MARGINS.items():
+        family, left_out = [], []
+        for name in names:
+            both = _side(frames, name, measure), _side(frames, control_of(name), measure)
+            x, y = in_both(*both)
+            family.append(({"method": name, "measure": measure}, x, y))
+            left_out.append(int((~np.isfinite(x + y)).sum()))
+        frame = comparisons(family, "own", "random", margin=margin)
+        parts.append(frame.assign(**{"left out": left_out}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _side(frames: Collected, method: str, measure: str) -> pd.Series:
+    """Return a measure over the facts with two components; nan where it does not count."""
+    rows = frames.of(method)
+    if measure == _PASSED:
+        rows = rows[rows["n"] >= 2]
+        return (rows["jump"] * POINTS).where(~rows["reason"].isin(EXCLUDED)).astype(np.float64)
+    rows = rows[rows["n_potential"] >= 2]
+    values = rows["rho"] if measure == _RHO else rows["potential_jump"] * POINTS
+    return values.astype(np.float64)
 
 
 def paired_methods(frames: Collected) -> pd.DataFrame:
@@ -88,14 +121,15 @@ def paired_methods(frames: Collected) -> pd.DataFrame:
         "GCR, n >= 3": lambda name: _ratios(frames, name, least=3),
         "GCR, n = 2": lambda name: _ratios(frames, name, most=2),
     }
-    families = [
-        [
+    parts = []
+    for measure, values in measures.items():
+        family = [
             ({"measure": measure, "NTC against": name}, *in_both(values("ntc"), values(name)))
             for name in _others(frames)
         ]
-        for measure, values in measures.items()
-    ]
-    return pd.concat([comparisons(f, "NTC", "other", t=True) for f in families], ignore_index=True)
+        margin = _PAIRED_MARGINS[measure]
+        parts.append(comparisons(family, "NTC", "other", margin=margin, t=True))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _ratios(frames: Collected, method: str, least: int = 2, most: float = math.inf) -> pd.Series:
@@ -119,10 +153,14 @@ def _controls(frames: Collected) -> Table:
         "Jumps in points, paired by fact. 'all potential': the jump of all clusters before the "
         "filter, over the facts with two or more of them. 'components': the jump of those that "
         "passed, over the facts where both sides have at least two; it favours random groups, "
-        "because only those that work by chance are left. The random groups are drawn from the "
+        "because only those that work by chance are left. 'rho': the redundancy of all clusters, "
+        f"without facts where all of them together lower the probability by less than {FLOOR:g}. "
+        "'left out': facts with two on both sides that have no jump (Eq 18) or no rho. "
+        "The random groups are drawn from the "
         "same neurons and pass the same filter; those of the oracle are drawn from the neurons of "
         "its groups. p: Wilcoxon's signed-rank test, Holm-corrected over the methods; d: mean "
-        "difference / its standard deviation. Columns potential_jump and jump of rows.csv.",
+        "difference / its standard deviation; margin: the smallest difference that is claimed. "
+        "Columns potential_jump, jump and rho of rows.csv.",
         {"p": "p"},
     )
 
@@ -151,7 +189,8 @@ def _table7_paired(frames: Collected) -> Table:
         "NTC against the other methods, paired by fact",
         "Over the facts where both methods count. Intervals are 95 %; p is Wilcoxon's signed-rank "
         "test, 'p of t' the paired t-test, each Holm-corrected within a measure; d: mean "
-        "difference / standard deviation of the differences.",
+        "difference / standard deviation of the differences; margin: the smallest difference that "
+        "is claimed.",
         {"p of t": "p", "p": "p"},
     )
 
@@ -276,22 +315,40 @@ def _dkns(frames: Collected) -> Table:
             "with a DKN": len(counted),
             "components": finite_mean(counted["n"]),
             "potential": finite_mean(every["n_potential"]),
+            **_cut(every),
             "neurons": finite_mean(counted["n_neurons"]),
             "Eq 2 holds": finite_mean(counted["eq2"]),
             "Eq 3 holds": finite_mean(counted["eq3"]),
             "both hold": finite_mean(counted["eq2"] & counted["eq3"]),
             "all suppressed": finite_mean(counted["none"] / counted["base"]),
+            "necessity": finite_mean(every["necessity"]),
+            "rho": finite_mean(every["rho"]),
+            "n rho": int(every["rho"].notna().sum()),
+            "no rho": int(((every["n_potential"] >= 2) & every["rho"].isna()).sum()),
         },
     )
     return Table(
         pd.DataFrame(rows),
         "Degenerate knowledge neurons by method",
         "'with a DKN': facts with at least two components that passed the filter, not excluded by "
-        "Eq 18; the columns to the right are of these facts, except 'potential', the mean number "
-        "of clusters before the filter over all facts. Eq 2 and Eq 3: share of facts where the "
-        "definition holds at the tolerances of the options. 'all suppressed': the answer's "
-        "probability with all components suppressed, relative to the unedited one.",
+        "Eq 18; the columns to the right are of these facts. Of the clusters before the filter, "
+        "over all facts: 'potential', their mean number; over the facts with two or more: the "
+        "'median' of the number and the mean 'size' in neurons; 'shattered': a median of at least "
+        f"{MANY} or a mean size below {SMALL:g}, so that jumps do not mean degeneracy; "
+        "'necessity', the fall of the probability with all of them suppressed, and 'rho', over "
+        f"'n rho' facts; 'no rho' have two or more, but a necessity below {FLOOR:g}. Eq 2 and Eq "
+        "3: share of facts where the definition holds at the tolerances of the options. 'all "
+        "suppressed': the answer's probability with all components suppressed, relative to the "
+        "unedited one.",
     )
+
+
+def _cut(every: pd.DataFrame) -> dict[str, Any]:
+    """Return the number and size of the potential components where there are two or more."""
+    several = every[every["n_potential"] >= 2]
+    median, size = finite_median(several["n_potential"]), finite_mean(several["size"])
+    shattered = median >= MANY or size < SMALL
+    return {"median": median, "size": size, "shattered": "yes" if shattered else ""}
 
 
 def _exclusions(frames: Collected) -> Table:
@@ -404,17 +461,19 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
     sentences = [_knowledge(frames, n_done)]
     if not len(frames.methods):
         return (*sentences, "No fact was left to look for groups in.")
-    measures: dict[str, dict[str, Any]] = {"all potential": {}, "components": {}}
+    measures: dict[str, dict[str, Any]] = {measure: {} for measure in _MARGINS}
     for row in tables["controls"].frame.to_dict("records"):
         measures[row["measure"]][row["method"]] = row
-    rows = measures["all potential"]
+    rows = measures[_ALL]
     for method in ("oracle", "ntc"):
         if method in rows:
             sentences.append(against_random(method, rows[method]))
-            sentences.append(_after_the_filter(measures["components"][method]))
+            sentences.append(_after_the_filter(measures[_PASSED][method]))
+            sentences.append(_redundancy(_subject(method), measures[_RHO][method]))
     others = {x: row for x, row in rows.items() if x not in ("oracle", "ntc", *_CIRCULAR)}
     if others:
         sentences.append(_others_against_random(others))
+    sentences.append(_shattered(tables["dkns"].frame))
     if any(rows[name]["n"] for name in _CIRCULAR if name in rows):
         sentences.append(
             "AMIG chooses its pairs by the same fall of the probability that is measured here. "
@@ -457,8 +516,12 @@ def against_random(method: str, row: Mapping[str, Any]) -> str:
     -------
     str
     """
-    oracle = "The groups the model was trained to have"
-    return say_jump(oracle if method == "oracle" else "NTC's clusters", row)
+    return say_jump(_subject(method), row)
+
+
+def _subject(method: str) -> str:
+    oracle = method == "oracle"
+    return "The groups the model was trained to have" if oracle else "NTC's clusters"
 
 
 def say_jump(name: str, row: Mapping[str, Any]) -> str:
@@ -466,7 +529,7 @@ def say_jump(name: str, row: Mapping[str, Any]) -> str:
     if not row["n"]:
         return f"{name}: no fact has two or more, so nothing can be compared."
     sentence = (
-        f"{name}: suppressing the last one lowers the answer's probability by {row['jump']:.1f} "
+        f"{name}: suppressing the last one lowers the answer's probability by {row['own']:.1f} "
         f"points more than suppressing all but one, against {row['random']:.1f} for random groups "
         f"of the same sizes from the same neurons ({row['n']:,} facts; difference "
         f"{row['difference']:.1f}, {interval_and_p(row)}): {_verdict(row)}."
@@ -479,12 +542,55 @@ def _after_the_filter(row: Mapping[str, Any]) -> str:
         return "After the filter no fact is left with two components on both sides."
     return (
         f"After the filter, on the {row['n']:,} facts with two components on both sides, it is "
-        f"{row['jump']:.1f} against {row['random']:.1f} ({p_words(row['p'])}): {_verdict(row)}."
+        f"{row['own']:.1f} against {row['random']:.1f} ({p_words(row['p'])}): {_verdict(row)}."
     )
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    return verdict(row, "more degenerate than random groups", "less degenerate than random groups")
+    more, less = "more degenerate than random groups", "less degenerate than random groups"
+    return verdict(row, more, less, unit="point")
+
+
+def _redundancy(name: str, row: Mapping[str, Any]) -> str:
+    """Say whether groups stand in for each other more than random groups do."""
+    without = f"{row['left out']:,} facts where all of them together lower the probability by less"
+    if not row["n"]:
+        if not row["left out"]:
+            return ""
+        return f"{name}: there is no rho, as there are only {without} than {FLOOR:g}."
+    words = "more redundant than random groups", "less redundant than random groups"
+    sentence = (
+        f"{name}: rho, above 0 for groups that stand in for each other, is {row['own']:.2f}, "
+        f"against {row['random']:.2f} for random groups ({row['n']:,} facts, without {without} "
+        f"than {FLOOR:g}; difference {row['difference']:.2f}, {interval_and_p(row, 2)}): "
+        f"{verdict(row, *words)}."
+    )
+    return as_claim(sentence, row_stands(row))
+
+
+def _shattered(frame: pd.DataFrame) -> str:
+    """Name the methods that cut facts into many or tiny components."""
+    rows = frame[frame["shattered"] == "yes"]
+    parts = [
+        f"{row['method']} ({row['median']:g} components of {row['size']:.1f} neurons)"
+        for row in rows.to_dict("records")
+        if row["method"] in METHODS
+    ]
+    if not parts:
+        return ""
+    sentence = (
+        f"Some methods shatter a fact, by a median of at least {MANY} components or a mean size "
+        f"below {SMALL:g} neurons: {and_list(parts)}. "
+    )
+    ntc = frame[frame["method"] == "ntc"]
+    if len(ntc) and "ntc" not in set(rows["method"]) and math.isfinite(ntc["median"].iloc[0]):
+        sentence += (
+            f"NTC has a median of {ntc['median'].iloc[0]:g} of {ntc['size'].iloc[0]:.1f} neurons. "
+        )
+    return (
+        f"{sentence}The last of so many steps, or of steps so small, is the effect of a handful of "
+        "neurons: these jumps do not mean degeneracy."
+    )
 
 
 def _others_against_random(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -504,8 +610,9 @@ def _against_baselines(frame: pd.DataFrame) -> str:
             continue
         name = "AMIG's pairs" if other == "pairs" else label_of(other)
         few = f"only {row['n']} facts in common"
-        how = verdict(row, "larger", "smaller", few=few, none="no difference")
-        more = "" if how == few else f" ({row['difference']:+.1f} points, {p_words(row['p'])})"
+        how = verdict(row, "larger", "smaller", unit="point", few=few, none="no difference")
+        enough = row["n"] >= FEW
+        more = f" ({row['difference']:+.1f} points, {p_words(row['p'])})" if enough else ""
         parts.append(f"{name}: {how}{more}")
     if not parts:
         return ""
@@ -585,7 +692,7 @@ def _draw_controls(frames: Collected, tables: Mapping[str, Table]) -> Picture | 
     compared = tables["controls"].frame
     if not len(compared):
         return None
-    rows = compared[(compared["n"] > 0) & (compared["measure"] == "all potential")]
+    rows = compared[(compared["n"] > 0) & (compared["measure"] == _ALL)]
     if not len(rows):
         return None
     return effects_picture(

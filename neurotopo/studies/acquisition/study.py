@@ -22,10 +22,11 @@ from neurotopo.knowledge.pairs import degenerate_pairs
 from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
+from neurotopo.redundancy import Lattice
 from neurotopo.studies.acquisition.explorer import explorer_of, stored_graph
-from neurotopo.studies.acquisition.frames import Collected, collect
+from neurotopo.studies.acquisition.frames import FLOOR, Collected, collect
 from neurotopo.studies.acquisition.report import PICTURES, TABLES, findings_of
-from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.findings import RULE
 from neurotopo.studies.groupings import (
     METHODS,
     GroupingInput,
@@ -139,14 +140,17 @@ class Acquisition(Study):
         "dProb = (before - after) / before is the relative fall of the answer's probability when "
         "neurons are set to zero. A curve is the mean of dProb over all subsets (or a seeded "
         "sample) of 1, ..., n components; the GCR is Eq 11 of the paper.",
+        "rho = (N - sum of the single effects) / |N|, where N is the fall of the probability with "
+        "all potential components suppressed and a single effect that with one of them: 0 for "
+        "groups whose effects add up, above 0 for groups that stand in for each other, below 0 for "
+        f"groups that need each other. Facts with N below {FLOOR:g} have no rho and are counted.",
         "random:METHOD are groups of the same sizes, drawn from the same neurons and passed "
         "through the same filter; anywhere are neurons drawn from the whole model in the sizes of "
         "NTC's groups. They show the number to expect if the grouping had no meaning.",
-        f"A difference is claimed at the level {ALPHA} after Holm's correction. The seed is "
-        "written below; the seed of each fact is derived from it.",
+        f"{RULE} The seed is written below; the seed of each fact is derived from it.",
     )
     stages = ("fact", "graph", "methods", "sweep")
-    version = 2
+    version = 3
     tables, pictures = TABLES, PICTURES
     frames = staticmethod(collect)
     findings = staticmethod(findings_of)
@@ -283,12 +287,30 @@ def _result(dkn: DKN, place: Mapping[tuple[int, int], int] | None) -> dict[str, 
         "potential_jump": math.nan if dkn.potential_excluded else dkn.potential_jump,
         "eq2": dkn.satisfies_eq2,
         "eq3": dkn.satisfies_eq3,
+        **_redundancy(dkn),
     }
     for name in ("curve", "gcr", "sigma", "jump", "eq2_gap", "eq3_ratio", "reason"):
         values[name] = getattr(dkn, name)
     if place is not None:
         values["groups"] = [[place[pair] for pair in group] for group in dkn.potential]
     return values
+
+
+def _redundancy(dkn: DKN) -> dict[str, float]:
+    """Return the necessity of all potential components, and their rho from two components on.
+
+    They come from the probabilities that the filter has measured, without further passes.
+    """
+    n = len(dkn.potential)
+    if not n:
+        return {"necessity": math.nan, "rho": math.nan}
+    lattice = Lattice(
+        # for one component, it alone and all together are the same subset
+        np.vstack([np.eye(n, dtype=bool), np.ones((min(n - 1, 1), n), dtype=bool)]),
+        np.append(dkn.potential_without, [dkn.potential_suppressed_probability][: n - 1]),
+        dkn.base_probability,
+    )
+    return {"necessity": lattice.necessity, "rho": lattice.rho}
 
 
 STUDY = Acquisition

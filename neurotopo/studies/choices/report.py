@@ -17,11 +17,13 @@ from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.choices.variations import CHOICES, DEFAULT, MODELLING
 from neurotopo.studies.compare import comparisons, frame_of, in_both
 from neurotopo.studies.findings import (
-    ALPHA,
     FEW,
+    MARGINS,
     and_list,
     as_claim,
+    margin_words,
     nothing_done,
+    outcome,
     p_words,
     row_stands,
     upper_first,
@@ -199,7 +201,8 @@ def controls(frames: Collected) -> pd.DataFrame:
             head = {"variation": name, "choice": frames.choice[name], "measure": measure}
             yield head, both[:, 0], both[:, 1]
 
-    each = [comparisons(family(measure), "jump", "random") for measure in MEASURES]
+    margin = MARGINS["points"]
+    each = [comparisons(family(measure), "jump", "random", margin=margin) for measure in MEASURES]
     return pd.concat(each, ignore_index=True)
 
 
@@ -225,7 +228,8 @@ def changes(frames: Collected) -> pd.DataFrame:
 
     own = {name: excess(name) for name in frames.names}
     family = [({"variation": name}, *in_both(own[name], own[DEFAULT])) for name in frames.others]
-    return comparisons(family, "own", "default").rename(columns={"difference": "change"})
+    compared = comparisons(family, "own", "default", margin=MARGINS["points"])
+    return compared.rename(columns={"difference": "change"})
 
 
 def agreement(frames: Collected) -> pd.DataFrame:
@@ -282,7 +286,8 @@ def recovered(frames: Collected) -> pd.DataFrame:
     ]
     names = {"low": "change low", "high": "change high", "difference": "change"}
     names |= {"ARI low": "low", "ARI high": "high"}
-    return comparisons(family).drop(columns=["a", "b"]).rename(columns=names)
+    compared = comparisons(family, margin=MARGINS["index"])
+    return compared.drop(columns=["a", "b"]).rename(columns=names)
 
 
 # Tables
@@ -291,6 +296,7 @@ _EXCLUDED = (
     "Facts that Eq 18 or a probability of 0 excludes for one variation or its random groups are "
     "excluded for all."
 )
+_MARGIN = "margin: the smallest difference that is claimed."
 _REASONS = ("no neurons", "no cluster", "one cluster", "one or none passed")
 
 
@@ -321,7 +327,7 @@ def _count(facts: pd.DataFrame, why: str) -> int:
 
 _IN_CHOICES = (
     "variation, choice, facts, ARI, ARI low, ARI high, same, D, n, change, low, high, p, d, "
-    "ARI planted"
+    "margin, ARI planted"
 )
 
 
@@ -348,7 +354,7 @@ def _choices(frames: Collected) -> Table:
         "change: how much more than the default, or less, the jump of all clusters exceeds that of "
         "random groups of the same sizes, in points, paired over the n facts where both have two "
         "clusters, with its 95 % interval; p: Wilcoxon's signed-rank test, Holm-corrected over the "
-        f"variations. {_EXCLUDED}",
+        f"variations; {_MARGIN} {_EXCLUDED}",
         {"p": "p"},
     )
 
@@ -402,7 +408,7 @@ def _controls(frames: Collected) -> Table:
         "the same neurons, several times, by the same draws for all variations; their mean counts. "
         "Both sides consist of neurons chosen by attribution, so this choice favours neither. p: "
         "Wilcoxon's signed-rank test, Holm-corrected over all variations of a measure; d: mean "
-        f"difference / its standard deviation. {_EXCLUDED}",
+        f"difference / its standard deviation; {_MARGIN} {_EXCLUDED}",
         {"p": "p"},
     )
 
@@ -439,7 +445,7 @@ def _planted(frames: Collected) -> Table | None:
         "to have, over the neurons of the fact, where a neuron in no cluster is a cluster by "
         "itself; over the facts with neurons of two groups or more. random: that of random groups "
         "of the same sizes. change: against the default, paired over n facts, with its 95 % "
-        "interval; p: Wilcoxon's signed-rank test, Holm-corrected.",
+        f"interval; p: Wilcoxon's signed-rank test, Holm-corrected; {_MARGIN}",
         {"p": "p"},
     )
 
@@ -506,6 +512,7 @@ TABLES: dict[str, MakeTable] = {
 # Findings
 
 _NAMED = 3
+_POINT = margin_words(MARGINS["points"], "point")
 _EQUAL = 1 - 1e-9  # indices from here on are those of equal groupings
 
 Rows = Mapping[str, Mapping[str, Any]]
@@ -631,7 +638,7 @@ def _better(every: Rows, known: Rows) -> list[str]:
     if not better:
         return [
             "With no variation do clusters jump more than random groups of the same sizes from the "
-            "same neurons."
+            f"same neurons, beyond chance and by at least the margin of {_POINT}."
         ]
     held = [name for name, row in known.items() if row_stands(row)]
     claimed = [name for name in better if name in held]
@@ -667,11 +674,11 @@ def _not_better(rows: Rows) -> str:
         "less": "smaller jump than random groups",
         "few": f"fewer than {FEW} facts, too few to say",
     }
-    said = {name: verdict(row, "", **words) for name, row in rows.items()}
+    said = {name: verdict(row, "", unit="point", **words) for name, row in rows.items()}
     parts = [
         f"{word}: {', '.join(name for name in said if said[name] == word)}"
-        for word in words.values()
-        if word in said.values()
+        for word in dict.fromkeys([*words.values(), *said.values()])
+        if word and word in said.values()
     ]
     return upper_first(f"{'; '.join(parts)}.") if parts else ""
 
@@ -681,17 +688,20 @@ def _changed(rows: Rows) -> str:
     tested = {name: row for name, row in rows.items() if name != DEFAULT and row["n"] >= FEW}
     if not tested:
         return "Whether a choice changes the outcome cannot be tested: too few facts have a pair."
-    changed = [name for name, row in tested.items() if row["p"] < ALPHA]
+    results = {name: outcome(row, difference="change") for name, row in tested.items()}
+    changed = [name for name in tested if results[name] in ("more", "less")]
     if not changed:
         return (
-            f"None of {len(tested)} variations changes, beyond chance, how much more than random "
-            "groups the clusters jump: as far as these facts show, the answer does not depend on "
+            f"None of {len(tested)} variations changes, beyond chance and by at least the margin "
+            "of "
+            f"{_POINT}, how much more than random groups the clusters jump: as far as these facts "
+            "show, the answer does not depend on "
             "these choices."
         )
     return (
         "How much more than random groups the clusters jump differs from the default with "
         f"{_differences(changed, tested, 'change')}; with none of the other "
-        f"{len(tested) - len(changed)} variations beyond chance."
+        f"{len(tested) - len(changed)} variations beyond chance and the margin of {_POINT}."
     )
 
 
@@ -708,7 +718,8 @@ def _recovered(table: Table) -> str:
         sentence += f", against {own[DEFAULT]['ARI']:.2f} with the default ({p_words(best['p'])})"
     parts = []
     for word, sign in (("better", 1), ("worse", -1)):
-        if names := [r["variation"] for r in rows if sign * r["change"] > 0 and r["p"] < ALPHA]:
+        cells = {"difference": "change", "low": "change low", "high": "change high"}
+        if names := [r["variation"] for r in rows if row_stands(r, sign, **cells)]:
             parts.append(f"{word} with {and_list(names)}")
     compared = "; ".join(parts) or "neither better nor worse with any variation"
     return f"{sentence}. Compared with the default, beyond chance: {compared}."

@@ -17,7 +17,7 @@ from neurotopo.neurons import NeuronSet
 from neurotopo.studies.choices import report
 from neurotopo.studies.choices.grouping import Grouper, jaccard, rand_index, same_groups
 from neurotopo.studies.choices.variations import DEFAULT, ChoicesOptions, Variation, variations_for
-from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.findings import RULE
 from neurotopo.studies.groupings import shuffled
 from neurotopo.studies.statistics import finite_mean
 from neurotopo.studies.study import Study, seed_for
@@ -46,8 +46,8 @@ class Choices(Study):
         "Clusters and random groups consist of the same neurons, found by attribution. Suppressing "
         "these lowers the probability in a model with random weights too, so that alone is no "
         "evidence. The question is whether the clusters differ from random groups.",
-        f"A difference is claimed at the level {ALPHA} after Holm's correction over all "
-        "variations, if it also holds on the facts that the model knows, and these are at least "
+        f"{RULE} The correction is over all variations, and a claim needs that the same holds on "
+        "the facts that the model knows, which are at least "
         "half of all. The seed is written below; the seed of each fact is derived from it.",
     )
     Options = ChoicesOptions

@@ -18,13 +18,15 @@ from neurotopo.studies.compare import comparisons, corrected, frame_of
 from neurotopo.studies.complexity.trend import MOST_MODELS_FEW, trend
 from neurotopo.studies.findings import (
     ALPHA,
-    FEW,
+    MARGINS,
     and_list,
     as_claim,
     interval_and_p,
+    margin_words,
     nothing_done,
+    outcome,
     p_words,
-    stands,
+    row_stands,
     verdict,
 )
 from neurotopo.studies.pictures import effects_picture
@@ -50,19 +52,26 @@ class Measure(NamedTuple):
     kind : {"single", "own", "control", "difference"}
         Without a control, with a control, the control, or the difference of the two. Only a
         difference says something about the grouping.
+    margin : float
+        The smallest difference between models or groups that counts, and the smallest slope.
     """
 
     name: str
     label: str
     kind: str
+    margin: float = MARGINS["points"]
 
 
 MEASURES = (
-    Measure("neurons", "knowledge neurons", "single"),
-    Measure("potential", "clusters before the filter", "single"),
-    Measure("components", "components that passed", "own"),
-    Measure("components_shuffled", "components of shuffled groups", "control"),
-    Measure("components_difference", "components minus shuffled", "difference"),
+    Measure("neurons", "knowledge neurons", "single", MARGINS["counts"]),
+    Measure("potential", "clusters before the filter", "single", MARGINS["components"]),
+    Measure("components", "components that passed", "own", MARGINS["components"]),
+    Measure(
+        "components_shuffled", "components of shuffled groups", "control", MARGINS["components"]
+    ),
+    Measure(
+        "components_difference", "components minus shuffled", "difference", MARGINS["components"]
+    ),
     Measure("jump", "jump (points)", "own"),
     Measure("jump_shuffled", "jump of shuffled groups (points)", "control"),
     Measure("jump_difference", "jump minus shuffled (points)", "difference"),
@@ -97,6 +106,7 @@ _IN_SIZES = (
     "fall, right, fall_difference"
 )
 _LABELS = {measure.name: measure.label for measure in MEASURES}
+_MARGINS = {measure.name: measure.margin for measure in MEASURES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,9 +221,10 @@ def _faulty(base: float, faulty: Mapping[str, Any]) -> dict[str, Any]:
 
 _KNOWN = "Facts that every model answers correctly. "
 _COMPLETE = "A measure is taken over the facts for which every model has a value of it. "
+_MARGIN = "margin: the smallest value that is claimed."
 _TESTED = (
     "p: Wilcoxon's signed-rank test, Holm-corrected over the rows; d: mean difference / its "
-    "standard deviation."
+    f"standard deviation; {_MARGIN}"
 )
 _MEANS = "measure, what, model, parameters, n, mean, low, high"
 
@@ -277,7 +288,9 @@ def _controls(frames: Models) -> Table:
             head = {"measure": one, "what": _LABELS[one], "model": model}
             family.append((head, own[one], own[other]))
     return Table(
-        comparisons(family, "own", "control"),
+        comparisons(
+            family, "own", "control", margin=[_MARGINS[head["measure"]] for head, _, _ in family]
+        ),
         "Groups found against groups of the same sizes from the same neurons, in every model",
         f"{_KNOWN}Paired by fact, over the facts of this model that have both. Components and "
         "jumps: against the same groups with the neurons shuffled. Faulty prompts: the degenerate "
@@ -293,7 +306,7 @@ def _trend(frames: Models) -> Table | None:
     for measure in MEASURES:
         result = trend(frames.matrix(measure.name), list(frames.parameters.values()))
         head = {"measure": measure.name, "what": measure.label, "kind": measure.kind}
-        rows.append({**head, **asdict(result)})
+        rows.append({**head, **asdict(result), "margin": measure.margin})
     return Table(
         corrected(pd.DataFrame(rows), ["p", "p_page"]),
         "How each measure changes with the size of the models",
@@ -301,7 +314,8 @@ def _trend(frames: Models) -> Table | None:
         "number of weights, so the change for ten times the weights, with its 95 % interval by t; "
         "p: Wilcoxon's test of the slopes, Holm-corrected over the rows; d: mean slope / standard "
         "deviation; rho: mean of the facts' rank correlations; p_page: Page's one-sided test for a "
-        "rise, Holm-corrected. Facts are the sample, models are not: the p-values are about these "
+        f"rise, Holm-corrected; {_MARGIN} Facts are the sample, models are not: the p-values are "
+        "about these "
         "models. Only rows of the kind 'difference' say anything about the grouping: a larger "
         "model has more neurons and more layers, and any groups of its neurons change with these.",
         {"p": "p", "p_page": "p"},
@@ -319,7 +333,12 @@ def _pairs(frames: Models) -> Table | None:
             head |= {"model": large, "against": small}
             family.append((head, values[:, k + 1], values[:, k]))
     return Table(
-        comparisons(family, "mean", "mean against"),
+        comparisons(
+            family,
+            "mean",
+            "mean against",
+            margin=[_MARGINS[head["measure"]] for head, _, _ in family],
+        ),
         "Each model against the next smaller one",
         f"{_KNOWN}{_COMPLETE}Paired by fact; {_TESTED}",
         {"p": "p"},
@@ -398,8 +417,8 @@ TABLES: dict[str, MakeTable] = {
 # Findings
 
 _CLAIMED = {
-    "jump": ("The jump of NTC's clusters", "points"),
-    "components": ("The number of components", "components"),
+    "jump": ("The jump of NTC's clusters", "point"),
+    "components": ("The number of components", "component"),
 }
 
 
@@ -431,10 +450,13 @@ def _knowledge(frames: Models) -> str:
 
 def _rises(row: Mapping[str, Any], unit: str = "") -> str:
     """Say how a measure changes with size."""
-    numbers = f"({row['slope']:+.2f}{unit}, {p_words(row['p'])})"
-    if row["n"] < FEW or not row["p"] < ALPHA:
-        return f"does not change beyond chance {numbers}"
-    return f"{'rises' if row['slope'] > 0 else 'falls'} {numbers}"
+    result = outcome(row, difference="slope")
+    how = {
+        "more": "rises",
+        "less": "falls",
+        "small": f"changes by less than the margin of {margin_words(row['margin'], unit)}",
+    }.get(result, "does not change beyond chance")
+    return f"{how} ({row['slope']:+.2f}{f' {unit}s' if unit else ''}, {p_words(row['p'])})"
 
 
 def _degeneracy(frames: Models, rows: Mapping[str, Mapping[str, Any]], measure: str) -> str:
@@ -445,30 +467,27 @@ def _degeneracy(frames: Models, rows: Mapping[str, Mapping[str, Any]], measure: 
     sentence = (
         f"{subject}, for ten times the weights, {_rises(own)}; that of the same groups with the "
         f"neurons shuffled {_rises(control)}. The difference, which alone is about the grouping, "
-        f"changes by {row['slope']:+.2f} {unit} ({row['n']:,} facts, {interval_and_p(row, 2)}): "
-        f"{_verdict(frames, row)}."
+        f"changes by {row['slope']:+.2f} {unit}s ({row['n']:,} facts, {interval_and_p(row, 2)}): "
+        f"{_verdict(frames, row, unit)}."
     )
     return as_claim(sentence, _holds(frames, row))
 
 
 def _holds(frames: Models, row: Mapping[str, Any]) -> bool:
     return (
-        stands(row["n"], row["p"], row["slope"])
+        row_stands(row, difference="slope")
         and row["p_page"] < ALPHA
         and len(frames.models) > MOST_MODELS_FEW
         and frames.half_known
     )
 
 
-def _verdict(frames: Models, row: Mapping[str, Any]) -> str:
-    if row["n"] < FEW:
-        return "too few facts for a claim"
+def _verdict(frames: Models, row: Mapping[str, Any], unit: str) -> str:
     if _holds(frames, row):
         return "larger models of these are more degenerate"
-    if not row["p"] < ALPHA:
-        return "no trend beyond chance"
-    if row["slope"] < 0:
-        return "larger models of these are less degenerate"
+    if not row_stands(row, difference="slope"):
+        less = "larger models of these are less degenerate"
+        return verdict(row, "", less, unit=unit, none="no trend beyond chance", difference="slope")
     if len(frames.models) <= MOST_MODELS_FEW:
         return "a difference between two models, which is no trend"
     if not row["p_page"] < ALPHA:
@@ -482,8 +501,8 @@ def _robustness(rows: Mapping[str, Mapping[str, Any]]) -> str:
         return "No fact has faulty prompts to compare the models on."
     return (
         f"Under faulty prompts, for ten times the weights, the fall of the probability "
-        f"{_rises(fall, ' points')} and the share of prompts answered right "
-        f"{_rises(right, ' points')}, over {fall['n']:,} facts."
+        f"{_rises(fall, 'point')} and the share of prompts answered right "
+        f"{_rises(right, 'point')}, over {fall['n']:,} facts."
     )
 
 
@@ -492,7 +511,7 @@ def _suppressed(controls: pd.DataFrame) -> str:
     own = controls[(controls["measure"] == "fall_dkn") & (controls["n"] > 0)]
     parts = []
     for row in own.to_dict("records"):
-        words = {"few": "too few facts", "none": "no difference"}
+        words = {"few": "too few facts", "none": "no difference", "unit": "point"}
         parts.append(
             f"{row['model']} {row['difference']:+.1f} points ({row['n']:,} facts, "
             f"{p_words(row['p'])}): {verdict(row, 'more than others', 'less than others', **words)}"

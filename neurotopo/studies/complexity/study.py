@@ -13,7 +13,7 @@ from neurotopo.models.edits import Edit
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.complexity import report
-from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.findings import RULE
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.several_models import (
     ModelFact,
@@ -76,8 +76,8 @@ class Complexity(SeveralModelsStudy):
         "model and from the same neurons: only the difference to them is about the grouping.",
         "The facts are the sample. The models are few, each was trained once, and they differ in "
         "more than one number: a trend holds for these models, and is no law of size.",
-        f"Claims about trends hold at the level {ALPHA} after Holm's correction. They are about "
-        "the difference to the control only, and need three models or more that all know at least "
+        f"{RULE} Claims about trends are about the difference to the control only, and need three "
+        "models or more that all know at least "
         "half of the facts.",
     )
     tables = report.TABLES

@@ -28,7 +28,7 @@ from neurotopo.plots._series import look
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import comparisons, frame_of, in_both
 from neurotopo.studies.critique.pairs import digest_of
-from neurotopo.studies.findings import and_list, as_claim, p_words, percent, row_stands
+from neurotopo.studies.findings import MARGINS, and_list, as_claim, p_words, percent, row_stands
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.pictures import legend_and_grid
 from neurotopo.studies.statistics import finite_mean
@@ -462,6 +462,8 @@ _COLUMNS = (
 )
 _TESTED = {"synonym": "says it in other words", "locality": "other facts kept"}
 _TESTED |= {"steps": "steps needed"}
+_MARGIN_OF = dict.fromkeys(_TESTED.values(), MARGINS["share"])
+_MARGIN_OF["steps needed"] = MARGINS["counts"]
 _MEASURES = {
     "efficacy": "new answer\nlikelier",
     "in other words": "in other\nwords",
@@ -557,10 +559,17 @@ def edit_tests(edits: pd.DataFrame) -> Table:
         for other in ("kn", "random", "all")
     ]
     return Table(
-        comparisons(family, "dkn", "other", t=True),
+        comparisons(
+            family,
+            "dkn",
+            "other",
+            margin=[_MARGIN_OF[head["measure"]] for head, _, _ in family],
+            t=True,
+        ),
         "Edits in D against edits in other neurons",
         "Paired by edit, over those where both have a value. p: Wilcoxon's signed-rank test, 'p of "
-        "t': the paired t-test, each Holm-corrected over all rows. Columns as in the table edits.",
+        "t': the paired t-test, each Holm-corrected over all rows; margin: the "
+        "smallest difference that is claimed. Columns as in the table edits.",
         {"p": "p", "p of t": "p"},
     )
 

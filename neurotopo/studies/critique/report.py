@@ -41,6 +41,7 @@ from neurotopo.studies.critique.pairs import (
 from neurotopo.studies.findings import (
     ALPHA,
     FEW,
+    MARGINS,
     as_claim,
     from_to,
     interval_and_p,
@@ -203,6 +204,7 @@ _AGAINST = (
     ("dkn", "random_layers"),
 )
 _P = {"p": "p", "p of t": "p"}
+_MARGIN = "margin: the smallest difference that is claimed."
 
 
 def shift_tests(frames: Collected) -> Table:
@@ -216,13 +218,14 @@ def shift_tests(frames: Collected) -> Table:
                 theirs = 0 * ours if other == "before" else frames.of(kind, mode, other)["push"]
                 family.append((head, *in_both(ours, theirs)))
     return Table(
-        comparisons(family, "shift", "other", t=True),
+        comparisons(family, "shift", "other", margin=MARGINS["log-odds"], t=True),
         "Tests. How far the log-odds move, by set of neurons",
         "Log-odds: log P(fits) - log P(does not). 'shift': their mean movement in the expected "
         "direction (down when suppressed, up when enhanced), 'other': that under the other set, 0 "
         "for before (nothing edited). Paired by pair; 95 % intervals; p: Wilcoxon's signed-rank "
         "test, 'p of t': the paired t-test of the critique, each Holm-corrected over all rows; d: "
-        "mean difference / standard deviation of the differences. The neurons are chosen by the "
+        f"mean difference / standard deviation of the differences; {_MARGIN} The neurons are "
+        "chosen by the "
         "very probability that is measured here. So they move it more than before or than random "
         "neurons also in a random model, which is no evidence of knowledge. D against N compares "
         "two sets chosen alike. Pairs of one paradigm share words, so p-values are smaller than "
@@ -251,7 +254,7 @@ def generalisation(frames: Collected) -> Table:
                 row = {"kind": kind, "source": source, "against": other, **head}
                 family.append((row, *in_both(ours["push"], theirs["push"])))
                 flips.append((finite_mean(ours["flip"]), finite_mean(theirs["flip"])))
-    frame = comparisons(family, "shift", "other", t=True)
+    frame = comparisons(family, "shift", "other", margin=MARGINS["log-odds"], t=True)
     frame[["flips", "flips other"]] = np.array(flips, dtype=np.float64).reshape(-1, 2)
     return Table(
         frame,
@@ -272,23 +275,28 @@ def kinds_table(frames: Collected) -> Table:
     for mode in MODES:
         for arm in ("own", "dkn"):
             sides = [frames.of(kind, mode, arm) for kind in ("grammar", "facts")]
-            for name, values in (
-                ("shift of the log-odds", [side["push"] for side in sides]),
-                ("dProb", [_kept(side) for side in sides]),
-                ("share of flips", [side["flip"] for side in sides]),
+            for name, values, unit in (
+                ("shift of the log-odds", [side["push"] for side in sides], "log-odds"),
+                ("dProb", [_kept(side) for side in sides], "share"),
+                ("share of flips", [side["flip"] for side in sides], "share"),
             ):
                 cells = independent_cells(
-                    independent(*values), ["n grammar", "n facts"], ["grammar", "facts"]
+                    independent(*values),
+                    ["n grammar", "n facts"],
+                    ["grammar", "facts"],
+                    margin=MARGINS[unit],
                 )
                 rows.append({"mode": mode, "set": arm, "measure": name, **cells})
     frame = pd.DataFrame(rows).rename(columns={"p": "p of t", "Welch p": "p"})
-    frame["d"] = frame.pop("d")
+    for name in ("d", "margin"):
+        frame[name] = frame.pop(name)
     return Table(
         corrected(frame, ["p", "p of t"]),
         "Grammar beside facts",
         "If neurons of grammar behave as neurons of facts do, the neurons found are no store of "
         "facts: the point of the critique. Independent tests, as no pair is in both: p: Welch's, "
-        "'p of t': Student's, each Holm-corrected over all rows; d in pooled standard deviations. "
+        "'p of t': Student's, each Holm-corrected over all rows; the interval is Welch's; d in "
+        f"pooled standard deviations; {_MARGIN} "
         "The words differ in length and kind, so a difference need not be one of knowledge.",
         _P,
     )
@@ -407,7 +415,7 @@ def _ranks_table(frames: Collected) -> Table:
                 "neurons": finite_mean(own["columns"]),
             }
             family.append((head, own["share"], own["shuffled"]))
-    frame = comparisons(family, "R1", "shuffled")
+    frame = comparisons(family, "R1", "shuffled", margin=MARGINS["index"])
     if len(frame):
         frame["groups"] = frame.pop("n")
     return Table(
@@ -547,7 +555,8 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
 
 
 def _knows(row: _Row) -> bool:
-    return bool(row["votes"] >= FEW and row["p"] < ALPHA and row["preferred"] > 0.5)
+    beyond = row["preferred"] >= 0.5 + MARGINS["share"]
+    return bool(row["votes"] >= FEW and row["p"] < ALPHA and beyond)
 
 
 def _say_knowledge(row: _Row) -> str:
@@ -625,12 +634,9 @@ def _say_side_by_side(rows: list[_Row]) -> str:
     for row in rows:
         if row["mode"] != "suppress" or row["measure"] == "dProb":
             continue
-        if min(row["n grammar"], row["n facts"]) < FEW:
-            how = "too few to tell"
-        elif row["p"] < ALPHA:
-            how = "larger for " + ("grammar" if row["grammar"] > row["facts"] else "facts")
-        else:
-            how = "no difference"
+        least = {**row, "n": min(row["n grammar"], row["n facts"])}
+        words = {"few": "too few to tell", "none": "no difference"}
+        how = verdict(least, "larger for grammar", "larger for facts", **words)
         neurons = "all" if row["set"] == "own" else "D"
         parts.append(
             f"{row['measure']} of {neurons} {row['grammar']:.2f} against {row['facts']:.2f} "

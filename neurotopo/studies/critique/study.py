@@ -19,7 +19,7 @@ from neurotopo.studies.critique.pairs import (
     grammar_groups,
 )
 from neurotopo.studies.critique.report import ARMS, PICTURES, TABLES, collect, findings_of
-from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.findings import RULE
 from neurotopo.studies.neurons import NeuronFinder, SearchOptions
 from neurotopo.studies.study import Study
 
@@ -126,7 +126,7 @@ class Critique(Study):
         "random model. That is no claim. Claims are: D does more than neurons chosen in the same "
         "way; neurons act on pairs that had no part in their choice; an edit in D holds in other "
         "words. Claims about pairs need a model that is shown to know which word fits.",
-        f"Claims hold at the level {ALPHA} after Holm's correction over the rows of the table. The "
+        f"{RULE} The correction is over the rows of a table. The "
         "table exclusions counts everything that is left out.",
     )
     tables = TABLES

@@ -19,6 +19,7 @@ from neurotopo.studies.compare import comparisons, frame_of, row_where
 from neurotopo.studies.crosslingual.frames import CONTROLS, DRAWS, KINDS, LanguageFrames, known_only
 from neurotopo.studies.findings import (
     FEW,
+    MARGINS,
     and_list,
     as_claim,
     interval_and_p,
@@ -40,11 +41,13 @@ ANSWERS = ("all", "different", "alike")
 """Facts by their answers in two languages: ``"different"`` ones have no word in common."""
 
 _AGAINST = tuple(name for name in DRAWS if name != "own")
-_TESTS = "n, own, control, difference, low, high, p, d"
+_TESTS = "n, own, control, difference, low, high, p, d, margin"
 _OVER = "'known': over the facts that the model answers correctly in every language."
 _P = {"p": "p"}
+_MARGIN = "margin: the smallest difference that is claimed."
 _CORRECTED = (
-    "p: Wilcoxon's test, Holm-corrected over the rows with the same scale and the same facts."
+    "p: Wilcoxon's test, Holm-corrected over the rows with the same scale and the same facts; "
+    f"{_MARGIN}"
 )
 
 Family = list[tuple[dict[str, Any], Any, Any]]
@@ -75,9 +78,13 @@ def by_answers(pair: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(x, pair if x == "all" else pair[pair["answers"] == x]) for x in ANSWERS]
 
 
-def _compared(families: Iterable[Family], columns: str, p: str = "p_wilcoxon") -> pd.DataFrame:
+def _compared(
+    families: Iterable[Family], columns: str, margin: float, p: str = "p_wilcoxon"
+) -> pd.DataFrame:
     """Return a row per pair; p-values are corrected by Holm within each family."""
-    parts = [comparisons(family, "own", "control", p=p) for family in families if family]
+    parts = [
+        comparisons(family, "own", "control", margin=margin, p=p) for family in families if family
+    ]
     if not parts:
         return frame_of([], columns)
     return pd.concat(parts, ignore_index=True)[columns.split(", ")]
@@ -142,7 +149,8 @@ def _overlaps(frames: LanguageFrames) -> pd.DataFrame:
         ]
         for kind, over, pairs in _families(frames.overlaps, "kind")
     ]
-    return _compared(families, f"neurons, over, languages, answers, against, {_TESTS}")
+    columns = f"neurons, over, languages, answers, against, {_TESTS}"
+    return _compared(families, columns, MARGINS["index"])
 
 
 def _successes(frames: LanguageFrames) -> pd.DataFrame:
@@ -163,7 +171,7 @@ def _successes(frames: LanguageFrames) -> pd.DataFrame:
                 ]
         families.append(family)
     columns = f"over, languages, scale, arm, against, {_TESTS}, in first, in second"
-    return _compared(families, columns, "p_sign")
+    return _compared(families, columns, MARGINS["share"], "p_sign")
 
 
 def _moves(pair: pd.DataFrame, arm: str, asked: str, languages: Any, head: Any) -> Family:
@@ -193,7 +201,8 @@ def _changes(frames: LanguageFrames) -> pd.DataFrame:
         ]
         for scale, over, pairs in _edit_families(frames.arms)
     ]
-    return _compared(families, f"over, languages, scale, arm, asked, against, {_TESTS}")
+    columns = f"over, languages, scale, arm, asked, against, {_TESTS}"
+    return _compared(families, columns, MARGINS["points"])
 
 
 def _crossings(frames: LanguageFrames) -> pd.DataFrame:
@@ -213,7 +222,8 @@ def _crossings(frames: LanguageFrames) -> pd.DataFrame:
                     head = {"over": over, "scale": scale, "edited": edited, "answers": answers}
                     family += _moves(some, arm, asked, languages, head)
         families.append(family)
-    return _compared(families, f"over, scale, edited, asked, answers, against, {_TESTS}")
+    columns = f"over, scale, edited, asked, answers, against, {_TESTS}"
+    return _compared(families, columns, MARGINS["points"])
 
 
 def _shared_or_others(frames: LanguageFrames) -> pd.DataFrame:
@@ -230,7 +240,7 @@ def _shared_or_others(frames: LanguageFrames) -> pd.DataFrame:
         ]
         for scale, over, pairs in _families(kept, "scale", ("edited", "asked"))
     ]
-    frame = _compared(families, f"over, scale, edited, asked, {_TESTS}")
+    frame = _compared(families, f"over, scale, edited, asked, {_TESTS}", MARGINS["points"])
     return frame.rename(columns={"own": "shared", "control": "others"})
 
 
@@ -342,7 +352,7 @@ def _overlap(frames: LanguageFrames) -> Table:
         "comparison with other facts is about the fact: neurons that are active for any question "
         "overlap more than random sets. Answers: 'alike', some word is the same in both languages; "
         f"'different', none is. {_OVER} p: Wilcoxon's test, Holm-corrected over all rows with the "
-        "same kind of neurons and the same facts.",
+        f"same kind of neurons and the same facts; {_MARGIN}",
         _P,
     )
 
@@ -366,7 +376,8 @@ def _succ(frames: LanguageFrames) -> Table:
         "with the neurons of the fact, and Wilson's 95 % interval; 'in first', 'in second': in one "
         "language. 'control': with random neurons of the same sizes and overlap, paired by fact. "
         "p: sign test (McNemar's), Holm-corrected over the rows with the same scale and the same "
-        "facts. A fact without a shared neuron is no success of the arm 'shared'. The neurons were "
+        f"facts; {_MARGIN} A fact without a shared neuron is no success of the arm 'shared'. The "
+        "neurons were "
         "chosen by the same answers, so a higher Succ than that of random neurons is no evidence: "
         f"see the table crossing. {_OVER}",
         _P,
@@ -495,7 +506,8 @@ TABLES: dict[str, MakeTable] = {
         "Over the facts where both methods count; 'known': those that the model answers correctly "
         "in this language. Intervals are 95 %; p is Wilcoxon's signed-rank test, 'p of t' the "
         "paired t-test, Holm-corrected within a measure and multiplied by the number of languages; "
-        "d: mean difference / standard deviation of the differences. The paper gives no test for "
+        f"d: mean difference / standard deviation of the differences; {_MARGIN} The paper gives no "
+        "test for "
         "its Table 10.",
     ),
     "controls": partial(
@@ -504,8 +516,9 @@ TABLES: dict[str, MakeTable] = {
         "Every method against random groups in its sizes, in each language",
         "Jumps in points, paired by fact. 'all potential': of all clusters before the filter, the "
         "fair comparison. 'components': of those that passed. 'known': over the facts that the "
-        "model answers correctly in this language. p: Wilcoxon's signed-rank test, Holm-corrected "
-        "over the methods and multiplied by the number of languages.",
+        "model answers correctly in this language. p: Wilcoxon's signed-rank test. "
+        "'rho': the redundancy of all clusters, as in the study acquisition. p is corrected over "
+        f"the methods and multiplied by the number of languages; {_MARGIN}",
     ),
     "overlap_sizes": _sizes,
     "overlap": _overlap,
@@ -628,8 +641,8 @@ def _behind(row: Mapping[str, Any]) -> str:
     return f"{row['n']:,} facts, difference {row['difference']:.1f}, {interval_and_p(row)}"
 
 
-def _verdict(row: Mapping[str, Any], holds: str) -> str:
-    return verdict(row, holds, "less than the control")
+def _verdict(row: Mapping[str, Any], holds: str, unit: str = "") -> str:
+    return verdict(row, holds, "less than the control", unit=unit)
 
 
 def _say_overlap(frame: pd.DataFrame, pair: str) -> str:
@@ -753,7 +766,8 @@ def _say_crossing(frame: pd.DataFrame) -> list[str]:
         different = rows["different"]
         sentence = f"{head}: {'; '.join(texts)}"
         if different["n"]:
-            sentence += f": {_verdict(different, 'the edit crosses to an answer in other words')}"
+            crosses = "the edit crosses to an answer in other words"
+            sentence += f": {_verdict(different, crosses, 'point')}"
         sentences.append(as_claim(f"{sentence}.", row_stands(different)))
     return sentences
 

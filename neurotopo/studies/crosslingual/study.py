@@ -22,7 +22,7 @@ from neurotopo.studies.crosslingual.frames import DRAWS, LanguageFrames, collect
 from neurotopo.studies.crosslingual.pictures import PICTURES
 from neurotopo.studies.crosslingual.report import TABLES, findings
 from neurotopo.studies.facts import facts_for
-from neurotopo.studies.findings import ALPHA, FEW
+from neurotopo.studies.findings import FEW, RULE
 from neurotopo.studies.neurons import SearchOptions
 from neurotopo.studies.study import Study, seed_for
 from neurotopo.testbed.statements import core_id
@@ -405,9 +405,10 @@ class Crosslingual(Study):
         "written alike in both languages, this also holds in the other language. A claim about "
         "crossing needs facts whose answers have no word in common and that the model knows in "
         f"every language, at least {FEW}. Parts of words may still be the same.",
-        f"A difference is claimed at the level {ALPHA} after Holm's correction.",
+        RULE,
     )
     stages = ("fact", "languages", "edits")
+    version = 2
     tables, pictures = TABLES, PICTURES
     frames = staticmethod(collect)
     findings = staticmethod(findings)

@@ -24,15 +24,17 @@ from neurotopo.studies.detection.scoring import (
     interval,
 )
 from neurotopo.studies.findings import (
-    ALPHA,
     FEW,
+    MARGINS,
     and_list,
     as_claim,
     from_to,
     interval_and_p,
     nothing_done,
+    outcome,
     p_words,
-    stands,
+    row_stands,
+    verdict,
 )
 from neurotopo.studies.pictures import effects_picture
 from neurotopo.studies.statistics import finite_mean, paired
@@ -112,7 +114,7 @@ def _detection(evaluation: Evaluation) -> Table:
 def _comparisons(evaluation: Evaluation) -> Table:
     columns = (
         "method, against, n, subjects, AUC, other, difference, low, high, p, d, "
-        "difference of macro F1, F1 low, F1 high"
+        "margin, difference of macro F1, F1 low, F1 high"
     )
     rows, judged = [], evaluation.judged
     for method, other in COMPARED:
@@ -132,6 +134,7 @@ def _comparisons(evaluation: Evaluation) -> Table:
                 **_with_interval(differences, "difference"),
                 "p": bootstrap_p(differences),
                 "d": _size(differences),
+                "margin": MARGINS["index"],
                 **_with_interval(f1, "difference of macro F1", "F1 low", "F1 high"),
             }
         )
@@ -142,7 +145,8 @@ def _comparisons(evaluation: Evaluation) -> Table:
         "the rows. d: the difference over the standard deviation of its resamples. random, "
         "random_layers: as many neurons as dkn has; random_kn: as many as kn. Attributions sum to "
         "the change of the label's probability, so random neurons tell true from false too where "
-        "the model does: what counts is the difference from them.",
+        "the model does: what counts is the difference from them. margin: the smallest difference "
+        "of the AUC that is claimed.",
         {**dict.fromkeys(columns.split(", ")[4:], ".3f"), "p": "p", "d": ".2f"},
     )
 
@@ -153,20 +157,23 @@ def _size(differences: Any) -> float:
 
 
 def _tests(evaluation: Evaluation) -> Table:
+    columns = "method, n, dropped, difference, low, high, p, d, margin, AUC"
     rows = []
     for name, judged in evaluation.judged.items():
         if name != "always":
             gaps = evaluation.differences(name)
             result = paired(gaps, np.zeros(len(gaps)))
-            cells = {"dropped": result.n_dropped, **paired_cells(result)}
+            cells = {"dropped": result.n_dropped, **paired_cells(result, margin=MARGINS["d"])}
             rows.append({"method": name, **cells, "AUC": judged.measures["AUC"][0]})
     return Table(
-        corrected(frame_of(rows, "method, n, dropped, difference, low, high, p, d, AUC"), ["p"]),
+        corrected(frame_of(rows, columns), ["p"]),
         "Does the true label score higher than the wrong one",
         "Score of a fact's true label minus that of its wrong label, in the units of the method; "
         "a mean over the facts of a subject in a relation, and n counts these means. 'dropped': "
         "without a judgement. p: Wilcoxon's signed-rank test against 0, two-sided, Holm-corrected "
-        "over the methods; d: mean / standard deviation. Scores of random neurons are means over "
+        "over the methods; d: mean / standard deviation; margin: the smallest d that is claimed, "
+        "as "
+        "methods differ in their units. Scores of random neurons are means over "
         "draws. "
         f"{_WHERE}",
         {"p": "p", "AUC": ".3f", "d": ".2f"},
@@ -426,8 +433,10 @@ def _told(
         return ""
     low, high = interval(evaluation.judged[name].measures["AUC"])
     controls = [(c, compared[name, c]) for c in CONTROLS[name] if (name, c) in compared]
-    tells = stands(test["n"], test["p"], test["difference"]) and row["AUC"] > 0.5 and low > 0.5
-    beats = [stands(one["subjects"], one["p"], one["difference"]) for _, one in controls]
+    area = {"n": test["n"], "p": test["p"], "difference": row["AUC"] - 0.5}
+    area |= {"low": low - 0.5, "high": high - 0.5, "margin": MARGINS["index"]}
+    tells = row_stands(test, size="d") and row_stands(area)
+    beats = [row_stands(one, n="subjects") for _, one in controls]
     beside = and_list(
         [f"{one['other']:.3f} for {_RANDOM[c]} ({p_words(one['p'])})" for c, one in controls]
     )
@@ -440,7 +449,10 @@ def _told(
     if test["n"] < FEW:
         return f"{sentence}too few facts for a claim."
     if not tells:
-        return f"{sentence}no detection beyond chance."
+        return (
+            f"{sentence}no detection beyond chance and the margins, a d of {MARGINS['d']:g} and "
+            f"{MARGINS['index']:g} of the AUC."
+        )
     if not all(beats) or not beats:
         return f"{sentence}no better than random neurons, by at least one of these controls."
     if evaluation.run.n_known < FEW:
@@ -453,9 +465,8 @@ def _against_all(compared: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
     row = compared.get(("dkn", "kn"))
     if row is None:
         return ""
-    how = "no difference beyond chance"
-    if row["p"] < ALPHA:
-        how = f"the degenerate ones are {'better' if row['difference'] > 0 else 'worse'}"
+    words = "the degenerate ones are better", "the degenerate ones are worse"
+    how = verdict(row, *words, n="subjects")
     return (
         "Degenerate against all knowledge neurons of a relation: a difference of the AUC of "
         f"{row['difference']:+.3f} ({interval_and_p(row, 3)}): {how}."
@@ -471,10 +482,14 @@ def _against_the_model(compared: Mapping[tuple[str, str], Mapping[str, Any]], ro
         f"of {rows['probability']['macro F1']:.3f}; the AUC of degenerate knowledge neurons "
         f"differs by {row['difference']:+.3f} ({interval_and_p(row, 3)})."
     )
-    if stands(row["subjects"], row["p"], row["difference"]):
+    result = outcome(row, n="subjects")
+    if result == "more":
         return f"{sentence} They are better than the probability."
-    worse = row["p"] < ALPHA and row["difference"] < 0
-    how = "They are worse" if worse else "Beyond chance they are no better"
+    how = (
+        "They are worse"
+        if result == "less"
+        else f"Beyond chance and the margin of {row['margin']:g} they are no better"
+    )
     return f"{sentence} {how} than the probability, which needs no neurons."
 
 

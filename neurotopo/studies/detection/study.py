@@ -22,7 +22,7 @@ from neurotopo.studies.detection.trials import (
     facts_of_relations,
     trials,
 )
-from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.findings import RULE
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.study import Study, seed_for
 from neurotopo.testbed.corpus import sentences_of
@@ -51,8 +51,8 @@ class Detection(Study):
         "path. So any neurons score a label higher if the model gives it a high probability. "
         "Detection by chosen neurons must therefore be compared with random neurons of the same "
         "number, and with the probability itself, which costs one call to the model.",
-        f"A claim needs p < {ALPHA} after Holm's correction against chance and against both kinds "
-        "of random neurons, and a model that answers the facts.",
+        f"{RULE} A claim needs this against chance and against both kinds of random neurons, and "
+        "a model that answers the facts.",
     )
     Options = DetectionOptions
     unit = "relation"

@@ -16,7 +16,16 @@ from neurotopo.cluster.matching import jaccard, match_clusters
 from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import comparisons, corrected, frame_of
-from neurotopo.studies.findings import ALPHA, FEW, and_list, as_claim, nothing_done, p_words, stands
+from neurotopo.studies.findings import (
+    FEW,
+    MARGINS,
+    and_list,
+    as_claim,
+    margin_words,
+    nothing_done,
+    outcome,
+    p_words,
+)
 from neurotopo.studies.rows import Row
 from neurotopo.studies.several_models import UNIT, Frames, origin
 from neurotopo.studies.statistics import finite_mean, mean_interval, paired
@@ -235,13 +244,16 @@ def _development(frames: Snapshots) -> Table:
         }
         family.append((head, own["jump"], own["jump_shuffled"]))
     return Table(
-        comparisons(family, "jump", "shuffled").rename(columns={"n": "n jump"}),
+        comparisons(family, "jump", "shuffled", margin=MARGINS["points"]).rename(
+            columns={"n": "n jump"}
+        ),
         "Results of each snapshot",
         "'known': share of the facts answered correctly. neurons, clusters and components are "
         "means over all facts; components without the facts that Eq 18 excludes. jump, in points, "
         "is that of all clusters before the filter; 'shuffled', that of the same groups with the "
-        "neurons shuffled, paired by fact; p: Wilcoxon's test, Holm-corrected over the snapshots. "
-        "Where little is known, the jump is one of a probability near 0.",
+        "neurons shuffled, paired by fact; p: Wilcoxon's test, Holm-corrected over the snapshots; "
+        "margin: the smallest difference of the jumps that is claimed. Where little is known, the "
+        "jump is one of a probability near 0.",
         {"p": "p", "known": ".1%"},
     )
 
@@ -277,7 +289,7 @@ def _matching(kind: str, what: str, frames: Snapshots) -> Table | None:
         "alone explain; 'other': components of another fact of the relation in the later snapshot, "
         "which shows what all facts have in common. p: Wilcoxon's test, paired by fact, "
         "Holm-corrected over both controls and all rows of the same facts; d: mean difference / "
-        "its standard deviation.",
+        "its standard deviation; margin: the smallest difference that is claimed.",
         dict.fromkeys(columns, "p"),
     )
 
@@ -297,7 +309,7 @@ def _pair_cells(own: pd.DataFrame) -> dict[str, Any]:
             f"p {name}": result.p_wilcoxon,
             f"d {name}": result.d,
         }
-    return cells
+    return {**cells, "margin": MARGINS["index"]}
 
 
 def _exclusions(frames: Snapshots) -> Table:
@@ -386,10 +398,10 @@ def _jumps(rows: Sequence[Mapping[str, Any]]) -> str:
     if not tested:
         return "In no snapshot do enough facts have two clusters, so jumps cannot be compared."
     parts = []
-    for how, sign in (("larger", 1), ("smaller", -1)):
-        names = [
-            r["snapshot"] for r in tested if stands(r["n jump"], r["p"], sign * r["difference"])
-        ]
+    margin = margin_words(MARGINS["points"], "point")
+    small = f"different beyond chance, but by less than the margin of {margin},"
+    for how, result in (("larger", "more"), ("smaller", "less"), (small, "small")):
+        names = [row["snapshot"] for row in tested if outcome(row, n="n jump") == result]
         parts += [f"{how} in {and_list(names)}"] if names else []
     if not parts:
         return (
@@ -423,12 +435,16 @@ def _kept(rows: Sequence[Mapping[str, Any]], what: str) -> str:
             f"fact, from {pairs}."
         )
     else:
-        sentence += f"At the level {ALPHA} no two snapshots keep components beyond both controls."
+        sentence += (
+            "No two snapshots keep components more than both controls, beyond chance and by at "
+            f"least the margin of {MARGINS['index']:g}."
+        )
     return as_claim(sentence, bool(holding))
 
 
 def _beyond(row: Mapping[str, Any], name: str) -> bool:
-    return stands(row[f"n {name}"], row[f"p {name}"], row[f"minus {name}"])
+    columns = {cell: f"{cell} {name}" for cell in ("n", "p", "low", "high")}
+    return outcome(row, difference=f"minus {name}", **columns) == "more"
 
 
 # Pictures

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from neurotopo.studies.development import report
-from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.findings import RULE
 from neurotopo.studies.several_models import ModelFact, SeveralModelsStudy, ShuffleOptions, Shuffles
 from neurotopo.studies.study import seed_for
 from neurotopo.testbed.folder import finished
@@ -44,8 +44,8 @@ class Development(SeveralModelsStudy):
         "surprise when the same neurons are grouped in the same way again: the component lasts, "
         "but it need not have an effect. The jump measures the effect.",
         "A component that passed the filter counts, even if it is the only one of its fact.",
-        f"Claims that components are kept hold at the level {ALPHA} after Holm's correction, "
-        "against shuffled neurons and against another fact, on facts that both snapshots answer "
+        f"{RULE} Claims that components are kept need this against shuffled neurons and against "
+        "another fact, on facts that both snapshots answer "
         "correctly.",
     )
     tables = report.TABLES

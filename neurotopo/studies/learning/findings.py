@@ -10,12 +10,14 @@ from neurotopo.report.summary import Table
 from neurotopo.studies.findings import (
     ALPHA,
     FEW,
+    MARGINS,
     and_list,
     as_claim,
+    margin_words,
     nothing_done,
+    outcome,
     p_words,
     row_stands,
-    stands,
     verdict,
 )
 from neurotopo.studies.learning.report import Collected, comparisons, gains, label, overlap_tests
@@ -28,6 +30,7 @@ __all__ = ["findings_of"]
 _CONTROLS = ("kn", "random", "random_layers")
 _NEAR = 0.1  # the largest relative difference of two numbers of parameters that count as equal
 _NAMES = {"new": "new facts", "old": "old facts", "au": "paraphrased", "mean": "mean of the three"}
+_MARGIN = margin_words(MARGINS["points"], "point")
 _SHARED = ("lr", "batch_size", "accumulation", "epochs", "weight_decay", "dropout", "patience")
 _Changes = Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -147,7 +150,7 @@ def _before(run: Collected) -> str:
 
 
 def _gained(row: Mapping[str, Any]) -> bool:
-    return stands(row["n"], row["p"], row["gain"])
+    return row_stands(row, difference="gain")
 
 
 def _learned(changes: _Changes, arms: Sequence[str], learners: Sequence[str]) -> str:
@@ -159,7 +162,8 @@ def _learned(changes: _Changes, arms: Sequence[str], learners: Sequence[str]) ->
     )
     if not learners:
         return (
-            f"No arm has learned the new facts ({listed}; no gain beyond chance). So nothing below "
+            f"No arm has learned the new facts ({listed}; no gain beyond chance of at "
+            f"least the margin of {_MARGIN}). So nothing below "
             "says which neurons are good for learning, and keeping old facts shows nothing."
         )
     sentence = "New facts are learned by " + and_list(
@@ -167,7 +171,7 @@ def _learned(changes: _Changes, arms: Sequence[str], learners: Sequence[str]) ->
     )
     others = [f"{label(arm)} ({rows[arm]['gain']:+.1f})" for arm in arms if arm not in learners]
     if others:
-        sentence += f"; no gain beyond chance: {and_list(others)}"
+        sentence += f"; no gain beyond chance and the margin of {_MARGIN}: {and_list(others)}"
     best = _best({arm: row["after"] for arm, row in rows.items()})
     return f"{sentence}. The most after training: {best}."
 
@@ -180,13 +184,13 @@ def _kept(changes: _Changes, arms: Sequence[str], learners: Sequence[str]) -> st
     lost = [
         f"{label(arm)} ({row['gain']:+.1f} points)"
         for arm, row in rows.items()
-        if row["n"] >= FEW and row["p"] < ALPHA and row["gain"] < 0
+        if row_stands(row, -1, difference="gain")
     ]
     sentence = f"Old facts are kept best by {best}."
     if lost:
         sentence += f" Some are forgotten by {and_list(lost)}."
     else:
-        sentence += " No arm has forgotten any beyond chance."
+        sentence += f" No arm has forgotten any beyond chance and the margin of {_MARGIN}."
     if learners:
         own = _best({arm: rows[arm]["after"] for arm in learners})
         sentence += f" Of the arms that have learned: {own}."
@@ -233,9 +237,9 @@ def _against(arm: str, rows: Mapping[str, Mapping[str, Any]], learners: Sequence
 def _verdict(row: Mapping[str, Any]) -> str:
     points = f"{row['difference']:+.1f} points"
     none = f"no difference beyond chance ({points})"
-    how = verdict(row, "better", "worse", few="on too few facts", none=none)
+    how = verdict(row, "better", "worse", unit="point", few="on too few facts", none=none)
     if how not in ("better", "worse"):
-        return how
+        return how if outcome(row) in ("few", "none") else f"{how} ({points})"
     agreeing = "above" if how == "better" else "below"
     text = f"{how} ({points}, {p_words(row['p'])}"
     if row[agreeing] < row["seeds"]:
@@ -248,9 +252,15 @@ def _forgetting(changes: _Changes, row: Mapping[str, Any] | None, learners: Sequ
     if row is None or row["n"] < FEW or not changes["old", "dkn"]["before"] > 0:
         return ""
     numbers = f"{row['other']:.1f} % of the old facts are left, with Θ(D) {row['dkn']:.1f} %"
-    if not row["p"] < ALPHA:
+    result = outcome(row)
+    if result in ("none", "zero"):
         return f"Full fine-tuning does not forget more than Θ(D) beyond chance: {numbers}."
-    if row["difference"] < 0:
+    if result == "small":
+        return (
+            "Between full fine-tuning and Θ(D) the difference in forgetting is beyond chance, but "
+            f"below the margin of {_MARGIN}: {numbers}."
+        )
+    if result == "less":
         return f"Full fine-tuning forgets less than Θ(D): {numbers} ({p_words(row['p'])})."
     sentence = f"Full fine-tuning forgets more than Θ(D): {numbers} ({p_words(row['p'])})."
     if "all" in learners and "dkn" not in learners:
@@ -282,7 +292,7 @@ def _overlap(run: Collected) -> list[str]:
     sentences = [
         f"Full fine-tuning changes {chance:.1%} of all neurons by more than "
         f"{own['multiplier'].iloc[0]:g} of the largest change; of D it is "
-        f"{own['overlap'].mean():.1%}: {_by_chance(own)}."
+        f"{own['overlap'].mean():.1%}: {_by_chance(own, n_neurons)}."
     ]
     if chance > 0.9:
         sentences.append(
@@ -303,14 +313,17 @@ def _overlap(run: Collected) -> list[str]:
     return sentences
 
 
-def _by_chance(own: pd.DataFrame) -> str:
+def _by_chance(own: pd.DataFrame, n_neurons: float) -> str:
     """Return the verdict of the tests; the worst seed counts, as they are not independent."""
+    excess = float((own["overlap"] - own["n_changed"] / n_neurons).min())
     p, within = float(own["p"].max()), float(own["p within layers"].max())
     several = len(own) > 1
     if not p < ALPHA:
         where = " in the worst seed" if several else ""
         return f"no more than by chance ({p_words(p)}{where})"
     of = " or less in each seed" if several else ""
+    if excess < MARGINS["share"]:
+        return f"more than chance ({p_words(p)}{of}), but by less than the margin of {_MARGIN}"
     if not within < ALPHA:
         return (
             f"more than chance ({p_words(p)}{of}), but no more than its layers explain "

@@ -15,6 +15,7 @@ from neurotopo.plots._series import look
 from neurotopo.plots.learning_curves import LearningCurvesDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import corrected, frame_of, in_both, independent_cells, paired_cells
+from neurotopo.studies.findings import MARGINS
 from neurotopo.studies.pictures import legend_and_grid
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean, independent, mean_interval, paired
@@ -330,8 +331,8 @@ def gains(run: Collected) -> pd.DataFrame:
 
     The columns are ``arm``, ``set``, the ``seeds``, the facts ``n``, accuracies ``before`` and
     ``after`` in per cent, their difference ``gain`` in points with its 95 % interval ``low`` to
-    ``high``, the ``p`` of Wilcoxon's signed-rank test, Holm-corrected over the arms of a set, and
-    ``d``.
+    ``high``, the ``p`` of Wilcoxon's signed-rank test, Holm-corrected over the arms of a set,
+    ``d`` and the ``margin``.
     """
     frames = []
     for which in SETS:
@@ -340,10 +341,10 @@ def gains(run: Collected) -> pd.DataFrame:
             seeds = run.seeds(arm)
             columns = (f"exact_{when}" for when in ("after", "before"))
             sides = (run.by_fact(arm, which, column, seeds) * 100 for column in columns)
-            cells = paired_cells(paired(*sides), "after", "before")
+            cells = paired_cells(paired(*sides), "after", "before", margin=MARGINS["points"])
             gain = {"gain": cells.pop("difference"), **cells}
             part.append({"arm": arm, "set": which, "seeds": len(seeds), **gain})
-        names = "arm, set, seeds, n, before, after, gain, low, high, p, d"
+        names = "arm, set, seeds, n, before, after, gain, low, high, p, d, margin"
         frames.append(corrected(frame_of(part, names), ["p"]))
     return pd.concat(frames, ignore_index=True)
 
@@ -355,7 +356,7 @@ def comparisons(run: Collected) -> pd.DataFrame:
     have and in how many of them the DKNs are ``above`` and ``below``, the facts ``n``, the
     accuracies of ``dkn`` and ``other`` in per cent, their ``difference`` in points with its 95 %
     interval ``low`` to ``high``, the ``p`` of Wilcoxon's signed-rank test, Holm-corrected over
-    the arms of a set, and ``d``.
+    the arms of a set, ``d`` and the ``margin``.
     """
     frames = []
     shares = run.shares("exact_after")
@@ -372,10 +373,13 @@ def comparisons(run: Collected) -> pd.DataFrame:
                     "seeds": len(seeds),
                     "above": sum(value > 0 for value in by_seed),
                     "below": sum(value < 0 for value in by_seed),
-                    **paired_cells(paired(*in_both(*sides)), "dkn", "other"),
+                    **paired_cells(
+                        paired(*in_both(*sides)), "dkn", "other", margin=MARGINS["points"]
+                    ),
                 }
             )
         columns = "set, arm, seeds, above, below, n, dkn, other, difference, low, high, p, d"
+        columns += ", margin"
         frames.append(corrected(frame_of(part, columns), ["p"]))
     return pd.concat(frames, ignore_index=True)
 
@@ -393,7 +397,8 @@ def _gains_table(run: Collected) -> Table:
         "What training changed, by arm",
         "Exact match in per cent before and after, paired by fact on the means over seeds; gain in "
         "points with its 95 % interval over facts; p: Wilcoxon's signed-rank test, Holm-corrected "
-        "over the arms of a set; d: mean difference / its standard deviation.",
+        "over the arms of a set; d: mean difference / its standard deviation; margin: the smallest "
+        "gain that is claimed.",
         {"p": "p"},
     )
 
@@ -423,7 +428,8 @@ def _table8_paired(run: Collected) -> Table:
         "Exact match in per cent, each fact with its mean over the seeds that both arms have; "
         "difference in points with its 95 % interval over facts; p: Wilcoxon's signed-rank test, "
         "Holm-corrected over the arms of a set; d: mean difference / its standard deviation. "
-        "above and below: seeds in which the DKNs do better and worse. Facts are the sample: the "
+        "margin: the smallest difference that is claimed. above and below: seeds in which the "
+        "DKNs do better and worse. Facts are the sample: the "
         "tests are about other facts, not about other models.",
         {"p": "p"},
     )

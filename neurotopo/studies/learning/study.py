@@ -20,7 +20,7 @@ from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.thresholds import PAPER_SELECTION, fill_selection
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.findings import RULE
 from neurotopo.studies.learning import report
 from neurotopo.studies.learning.data import (
     TEXTS,
@@ -225,8 +225,8 @@ class Learning(Study):
         "A seed is one order of the texts, one dropout, one draw of random neurons and of those "
         "added or left out to match sizes, and one start of LoRA. D is found once, so intervals "
         "over seeds say nothing about finding other DKNs.",
-        f"Claims hold at the level {ALPHA} after Holm's correction, paired by fact on the means "
-        "over seeds. The cost and the setup of the trials are in the table trials and in "
+        f"{RULE} Comparisons are paired by fact on the means over seeds. The cost and the setup "
+        "of the trials are in the table trials and in "
         "results.sqlite.",
     )
     Options = LearningOptions

@@ -19,11 +19,13 @@ from neurotopo.studies.compare import (
     paired_cells,
 )
 from neurotopo.studies.findings import (
-    ALPHA,
     FEW,
+    MARGINS,
     as_claim,
     interval_and_p,
+    margin_words,
     nothing_done,
+    outcome,
     p_words,
     row_stands,
     upper_first,
@@ -219,7 +221,9 @@ def table9_paired(frames: Collected) -> Table:
                         "D against": arm,
                     }
                     family.append((head, *in_both(ours, other)))
-            parts.append(comparisons(family, "D", "other").assign(key=measure))
+            margin = MARGINS["log-odds" if measure == "log_odds" else "points"]
+            frame = comparisons(family, "D", "other", margin=margin)
+            parts.append(frame.assign(key=measure))
     return Table(
         pd.concat(parts, ignore_index=True),
         "Table 9, paired: D against every control on the same facts",
@@ -228,21 +232,22 @@ def table9_paired(frames: Collected) -> Table:
         "that weakens an answer alike after any prompt, while dProb rises. none: the model without "
         "edit. p: Wilcoxon's signed-rank test, Holm-corrected within an "
         "operation and measure; d: mean difference / standard deviation of the differences; "
-        "intervals are 95 %. Columns of rows.csv by the name in 'key', kind 'Avg.'.",
+        "intervals are 95 %; margin: the smallest difference that is claimed. Columns of rows.csv "
+        "by the name in 'key', kind 'Avg.'.",
         {"p": "p"},
     )
 
 
 _SUBSET_COLUMNS = [
-    *("grouping", "prompt", "n", "all", "largest proper", "margin", "all, random"),
-    *("largest proper, random", "margin, random", "difference", "low", "high", "p", "d"),
+    *("grouping", "prompt", "n", "all", "largest proper", "gap", "all, random"),
+    *("largest proper, random", "gap, random", "difference", "low", "high", "p", "d", "margin"),
 ]
 
 
 def subset_tests(frames: Collected) -> pd.DataFrame:
     """Compare components with random groups of the same sizes, paired by fact.
 
-    The margin is the fall with all components suppressed minus the largest with any proper subset
+    The gap is the fall with all components suppressed minus the largest with any proper subset
     of them, in points; both sides are given their best subset.
     """
     frame = subsets_kept(frames)
@@ -257,9 +262,9 @@ def subset_tests(frames: Collected) -> pd.DataFrame:
             if not len(own):
                 continue
             both = own.merge(control, on="fact", suffixes=("", "_random"))
-            margins = [both[f"all{end}"] - both[f"proper{end}"] for end in ("", "_random")]
-            result = paired(*(margin * POINTS for margin in margins))
-            cells = paired_cells(result, "margin", "margin, random")
+            gaps = [both[f"all{end}"] - both[f"proper{end}"] for end in ("", "_random")]
+            result = paired(*(gap * POINTS for gap in gaps))
+            cells = paired_cells(result, "gap", "gap, random", margin=MARGINS["points"])
             means = {
                 name: both[column].mean() * POINTS
                 for name, column in (
@@ -281,10 +286,11 @@ def subset_tests_table(frames: Collected) -> Table | None:
         subset_tests(frames),
         "All components suppressed, and the worst of any proper subset",
         "Relative falls of the answer's probability in points, after the clean prompt Q and the "
-        "faulty ones Q* (one of each kind; ratio of the mean probabilities). margin: all minus the "
+        "faulty ones Q* (one of each kind; ratio of the mean probabilities). gap: all minus the "
         "largest of any proper subset. random: groups of the same sizes from the same neurons, "
         "those of the oracle from the neurons of the planted groups. p: Wilcoxon's signed-rank "
-        "test of the margins, paired by fact, Holm-corrected over the rows. From 7 components on "
+        "test of the gaps, paired by fact, Holm-corrected over the rows; margin: the smallest "
+        "difference that is claimed. From 7 components on "
         "the subsets are a sample. Facts with an extreme change in any grouping are left out of "
         "all.",
         {"p": "p"},
@@ -580,12 +586,22 @@ def _say_suppression(paired: pd.DataFrame, masters: bool) -> str:
 def _say_negative(rows: Mapping[str, Mapping[str, Any]], what: str, whose: str) -> str:
     """Say for which decisive control there is no difference, or one of the wrong sign."""
     return " and ".join(
-        f"{what} of {whose} is lower than that of {_ARM_NAMES[arm]}"
-        if rows[arm]["p"] < ALPHA
-        else f"no difference to {_ARM_NAMES[arm]} beyond chance"
+        _say_no(rows[arm], f"{what} of {whose}", _ARM_NAMES[arm])
         for arm in _DECISIVE
         if not row_stands(rows[arm])
     )
+
+
+def _say_no(row: Mapping[str, Any], ours: str, other: str) -> str:
+    result = outcome(row)
+    if result == "less":
+        return f"{ours} is lower than that of {other}"
+    if result == "small":
+        margin = margin_words(row["margin"], "point")
+        return f"the difference to {other} is beyond chance, but below the margin of {margin}"
+    if result == "zero":
+        return f"the interval of the difference to {other} holds 0, so nothing is claimed"
+    return f"no difference to {other} beyond chance"
 
 
 def _say_saturation(paired: pd.DataFrame) -> str:
@@ -666,17 +682,25 @@ def _say_components(row: Mapping[str, Any], masters: bool) -> str:
         f"{name}, after {after}: suppressing all of them takes {row['all']:.1f} % of the answer's "
         f"probability, the worst proper subset {row['largest proper']:.1f} % ({row['n']:,} facts); "
         f"random groups of the same sizes {row['all, random']:.1f} % and "
-        f"{row['largest proper, random']:.1f} % (difference of the margins "
+        f"{row['largest proper, random']:.1f} % (difference of the gaps "
         f"{row['difference']:.1f} points, {interval_and_p(row)})."
     )
-    holds = row_stands(row) and row["margin"] > 0 and masters
+    result = outcome(row)
+    holds = result == "more" and row["gap"] >= row["margin"] and masters
     if row["n"] < FEW or not masters:
         verdict = f"{upper_first(_TOO_LITTLE)}."
     elif holds:
         verdict = "More than in random groups, one component is enough and none is necessary."
-    elif row["p"] < ALPHA and row["difference"] < 0:
+    elif result == "less":
         verdict = "Less degenerate than random groups."
-    elif row["p"] < ALPHA:
+    elif result == "small":
+        verdict = (
+            "The difference is beyond chance, but below the margin of "
+            f"{margin_words(row['margin'], 'point')}."
+        )
+    elif result == "zero":
+        verdict = "The interval of the difference holds 0, so nothing is claimed."
+    elif result == "more":
         verdict = "More sudden than random groups, but some proper subset hurts as much as all."
     else:
         verdict = "No difference to random groups beyond chance."

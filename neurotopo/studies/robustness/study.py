@@ -16,7 +16,7 @@ from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.suppression import subsets
 from neurotopo.models.prompts import PLACEHOLDERS, describe_fact
 from neurotopo.neurons import NeuronSet
-from neurotopo.studies.findings import ALPHA
+from neurotopo.studies.findings import RULE
 from neurotopo.studies.groupings import control_of, shuffled
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions, size_matched
 from neurotopo.studies.robustness.frames import LABELS, MOST, NO_PROMPT, NOT_KNOWN, collect
@@ -37,7 +37,7 @@ NOTES = (
     "log-odds an edit that acts alike on both changes nothing; a claim needs a difference there "
     "too.",
     "Suppression by values (0) and by weights (0) gives the same model and is measured once.",
-    f"Claims hold at the level {ALPHA} after Holm's correction, on a model that knows the facts. "
+    f"{RULE} Claims need a model that knows the facts. "
     "Each fact has its own seed, made from the seed below.",
 )
 
