@@ -86,6 +86,9 @@ def test_the_page_lets_the_fact_be_explored(folder):
     assert 'id="facts-data"' in own
 
 
+DIFFERENCE = {"difference": 5.0, "low": 4.0, "high": 6.0, "margin": 1.0}
+
+
 @pytest.mark.parametrize(
     ("p", "said"),
     [
@@ -98,7 +101,7 @@ def test_the_page_lets_the_fact_be_explored(folder):
 def test_a_claim_needs_a_yes_on_planted_and_a_no_on_null(p, said):
     rows = pd.DataFrame(
         [
-            {"model": name, "method": "ntc", "p": value, "difference": 5.0}
+            {"model": name, "method": "ntc", "n": 20, "p": value, **DIFFERENCE}
             for name, value in p.items()
         ]
     )
