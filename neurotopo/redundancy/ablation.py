@@ -31,8 +31,9 @@ class Ablation:
     name : {"zero", "mean", "counterfactual"}
         Their kind.
     values : ndarray or None
-        Shape (n_layers, n_neurons), or (n_layers, n_positions, n_neurons) with a value for each
-        token of the answer. None: 0.
+        Shape (n_layers, n_neurons), at all tokens that predict an answer, or (n_layers,
+        n_positions, n_neurons), at each token that predicts the first answer, given the tokens
+        before it (:func:`fact_scores` says what foils get). None: 0.
 
     Examples
     --------
@@ -85,7 +86,9 @@ class RelationValues:
     def __init__(
         self, model: NeuronModel, facts: Sequence[Fact], *, most: int = 50, seed: int = 0
     ) -> None:
-        self.model, self.facts, self.seed = model, list(facts), seed
+        if most < 1:
+            raise ValueError(f"most must be at least 1, got {most}.")
+        self.model, self.facts, self.most, self.seed = model, list(facts), most, seed
         rng = seeded(seed, "mean", min((fact.key for fact in facts), default=""))
         order = rng.permutation(len(self.facts))[: most + 1].tolist()
         self._drawn = {self.facts[i].key: self.facts[i] for i in order}
@@ -94,13 +97,15 @@ class RelationValues:
     def of(self, fact: Fact) -> Iterator[tuple[str, Ablation]]:
         """Yield the ablations of a fact by name.
 
-        "mean" needs another fact of the relation, "counterfactual" another subject whose answers
-        differ; without them they are left out.
+        ``"zero"``: 0. ``"mean"``: the mean of the values at the last token of other prompts of
+        the relation. ``"counterfactual"``: the values on the prompt of :func:`counterfactual_of`.
+        Without such a prompt they are left out.
         """
         yield "zero", Ablation("zero")
-        others = [key for key in self._drawn if key != fact.key]
+        others = [key for key, other in self._drawn.items() if other.prompt != fact.prompt]
         if others:
-            yield "mean", Ablation("mean", np.mean([self._of(key) for key in others], axis=0))
+            mean = np.mean([self._of(key) for key in others[: self.most]], axis=0)
+            yield "mean", Ablation("mean", mean)
         other = counterfactual_of(self.model, fact, self.facts, seed=self.seed)
         if other is not None:
             values = self.model.activations(other, "answer")
@@ -130,9 +135,9 @@ def counterfactual_of(
     Returns
     -------
     Fact or None
-        The prompt with a subject that has no answer of the fact, if possible of the same number
-        of tokens; if the prompt does not contain its subject, the whole other prompt. None without
-        such a subject.
+        The prompt with a subject that has no answer of the fact in any of ``facts``, if possible
+        of the same number of tokens; if the prompt does not contain its subject, the whole other
+        prompt. None without such a subject.
 
     Examples
     --------
@@ -145,17 +150,18 @@ def counterfactual_of(
     """
     valid = {answer.casefold() for answer in fact.answers}
     length = model.encode(fact).n_prompt
+    same = {_topic(fact)}
+    # a subject of several facts may have the answer in another one
+    same.update(_topic(f) for f in facts if valid & {answer.casefold() for answer in f.answers})
     candidates: dict[str, Fact] = {}
     for other in facts:
-        if other.subject == fact.subject and other.prompt == fact.prompt:
-            continue
-        if valid & {answer.casefold() for answer in other.answers}:
+        if _topic(other) in same:
             continue
         prompt = other.prompt
         if fact.subject and other.subject and fact.subject in fact.prompt:
-            if other.subject == fact.subject:
-                continue
             prompt = fact.prompt.replace(fact.subject, other.subject)
+        if prompt == fact.prompt:
+            continue
         candidates.setdefault(prompt, replace(fact, prompt=prompt, subject=other.subject, id=None))
     if not candidates:
         return None
@@ -167,3 +173,8 @@ def counterfactual_of(
 
 
 _TRIED = 100
+
+
+def _topic(fact: Fact) -> str:
+    """Return what a fact is about: its subject, or its prompt if it has none."""
+    return fact.subject or fact.prompt

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo.knowledge.facts import Fact
+from neurotopo.models.edits import Edit, as_rows
 
 if TYPE_CHECKING:
     from neurotopo.models.edits import Rows
@@ -129,6 +130,9 @@ def fact_scores(
         Foils, of other tokens than the answers (:func:`chosen_foils`).
     edits : sequence
         As in :meth:`NeuronModel.answer_probability <neurotopo.NeuronModel.answer_probability>`.
+        Of an edit with a value for each token of the answer (:class:`Ablation`), foils of any
+        length get the value of the first predicting token alone, where answer and foils follow
+        the same text: the other values belong to the text that goes on with the answer.
     answer : int, optional
         Number of the answer in ``model.encode(fact).answers``. Default: the most probable one
         under the first edit.
@@ -153,11 +157,25 @@ def fact_scores(
     """
     n_valid = len(model.encode(fact).answers)
     both = replace_answers(fact, (*fact.answers, *foils))
-    table = model.answers_log_probability(both, list(edits))
-    if table.shape[1] != n_valid + len(foils):
+    if len(model.encode(both).answers) != n_valid + len(foils):
         raise ValueError("foils must have other tokens than the answers and than each other.")
+    rows = as_rows(edits, model.n_layers, model.n_neurons)
+    first = [tuple(map(_at_first_token, row)) for row in rows]
+    if first == rows or not foils:
+        table = model.answers_log_probability(both, rows)
+    else:
+        own = model.answers_log_probability(fact, rows)
+        others = model.answers_log_probability(replace_answers(fact, foils), first)
+        table = np.hstack([own, others])
     number = int(table[0, :n_valid].argmax()) if answer is None else answer
     return Scores(table[:, number], table[:, n_valid:])
+
+
+def _at_first_token(edit: Edit) -> Edit:
+    """Return an edit without the values that belong to later tokens of an answer."""
+    if edit.positions != "last" or (edit.n_columns or 1) == 1:
+        return edit
+    return Edit(edit.neurons, value=edit.columns[:, :1], positions="last")
 
 
 def replace_answers(fact: Fact, answers: Sequence[str]) -> Fact:
