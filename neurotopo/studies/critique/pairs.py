@@ -26,6 +26,8 @@ from neurotopo.models.encoding import CausalEncoding
 from neurotopo.models.passes import Query, log_probabilities
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
+from neurotopo.redundancy import Ablation
+from neurotopo.studies.ablation import MEAN, MeanValues, suppressing
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.study import seed_for
 from neurotopo.testbed.agreement import draw_pairs
@@ -251,18 +253,41 @@ class PairWork:
         """Return the results of a group."""
         rng = np.random.default_rng(seed_for(self.seed, group.key))
         reasons = [self._reason(pair) for pair in group.pairs]
+        values = self._values(group, reasons)
         usable = [p for p, reason in zip(group.pairs, reasons, strict=True) if reason is None]
         neurons = list(self._finder.find_all([pair.good_fact for pair in usable]))
-        own = iter([self._pair(group.kind, p, n) for p, n in zip(usable, neurons, strict=True)])
+        of_each = zip(usable, neurons, (values[pair.key] for pair in usable), strict=True)
+        own = iter([self._pair(group.kind, *each) for each in of_each])
         pairs = [
             next(own) if reason is None else {"key": pair.key, "reason": reason}
             for pair, reason in zip(group.pairs, reasons, strict=True)
         ]
         return {
             "pairs": pairs,
-            "rank1": self._rank_one(usable, neurons, rng),
-            "held_out": self._held_out(usable, neurons, rng),
+            "rank1": self._rank_one(usable, neurons, values, rng),
+            "held_out": self._held_out(usable, neurons, values, rng),
         }
+
+    def _values(self, group: Group, reasons: list[str | None]) -> dict[str, Ablation | None]:
+        """Return the mean values for each pair, None for zeros; add reasons where there are none.
+
+        The means are over the pairs of the group with other prompts.
+        """
+        usable = [i for i, reason in enumerate(reasons) if reason is None]
+        if self.options.ablation != MEAN:
+            return {group.pairs[i].key: None for i in usable}
+        facts = {i: group.pairs[i].good_fact for i in usable}
+        # facts without a relation are one group, but have nothing in common
+        facts = {i: fact for i, fact in facts.items() if fact.relation is not None}
+        means = MeanValues(self.model, list(facts.values()))
+        values: dict[str, Ablation | None] = {}
+        for i in usable:
+            own = means.of(facts[i]) if i in facts else None
+            if own is None:
+                reasons[i] = "no other prompt for the mean"
+            else:
+                values[group.pairs[i].key] = own
+        return values
 
     def _reason(self, pair: Pair) -> str | None:
         """Return the reason for leaving a pair out, or None."""
@@ -274,12 +299,14 @@ class PairWork:
             return "cannot be encoded"
         return "the same tokens" if good == bad else None
 
-    def _pair(self, kind: str, pair: Pair, neurons: FactNeurons) -> dict[str, Any]:
+    def _pair(
+        self, kind: str, pair: Pair, neurons: FactNeurons, values: Ablation | None
+    ) -> dict[str, Any]:
         """Return the probabilities of both words with the neurons of a pair edited."""
         rng = np.random.default_rng(seed_for(self.seed, f"{kind} {pair.key}"))
         arms = self._arms(neurons, rng)
-        scales = (0.0, self.options.enhance)
-        edits = [Edit(chosen, scale=scale) for scale in scales for chosen in arms.values()]
+        edits = [suppressing(chosen, values) for chosen in arms.values()]
+        edits += [Edit(chosen, scale=self.options.enhance) for chosen in arms.values()]
         good, bad = self._both(pair, [None, *edits])
         assert pair.fact is not None
         answered = None
@@ -353,7 +380,11 @@ class PairWork:
         ]
 
     def _rank_one(
-        self, pairs: Sequence[Pair], neurons: Sequence[FactNeurons], rng: np.random.Generator
+        self,
+        pairs: Sequence[Pair],
+        neurons: Sequence[FactNeurons],
+        values: Mapping[str, Ablation | None],
+        rng: np.random.Generator,
     ) -> dict[str, Any]:
         """Return the rank-1 share of the attributions and of the effects of single neurons."""
         union = NeuronSet(pair for one in neurons for pair in one.neurons)
@@ -362,9 +393,13 @@ class PairWork:
         layers, indices = union.to_array().T
         scores = np.array([one.attribution.scores[layers, indices] for one in neurons])
         strongest = np.argsort(-np.abs(scores).sum(axis=0), kind="stable")[: self.options.top]
-        edits: list[Edit | None] = [None]
-        edits += [Edit(union[[int(i)]]) for i in np.sort(strongest)]
-        odds = np.array([self._odds(pair, edits) for pair in pairs])
+        single = [union[[int(i)]] for i in np.sort(strongest)]
+        odds = np.array(
+            [
+                self._odds(pair, [None, *(suppressing(one, values[pair.key]) for one in single)])
+                for pair in pairs
+            ]
+        )
         effects = odds[:, :1] - odds[:, 1:]
         return {
             name: {
@@ -376,7 +411,11 @@ class PairWork:
         }
 
     def _held_out(
-        self, pairs: Sequence[Pair], neurons: Sequence[FactNeurons], rng: np.random.Generator
+        self,
+        pairs: Sequence[Pair],
+        neurons: Sequence[FactNeurons],
+        values: Mapping[str, Ablation | None],
+        rng: np.random.Generator,
     ) -> dict[str, Any]:
         """Suppress, on one half of the pairs, the neurons that are common in the other half."""
         half = len(pairs) // 2
@@ -399,8 +438,11 @@ class PairWork:
                 continue
             rows = {}
             for i in test:
-                edits = [None, Edit(chosen), *map(Edit, self._random(chosen, rng).values())]
-                rows[pairs[i].key] = self._odds(pairs[i], edits)
+                sets = [chosen, *self._random(chosen, rng).values()]
+                own = values[pairs[i].key]
+                rows[pairs[i].key] = self._odds(
+                    pairs[i], [None, *(suppressing(one, own) for one in sets)]
+                )
             result["pairs"][name] = rows
         return result
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neurotopo.knowledge.facts import Fact
+from neurotopo.studies.ablation import AblationOptions
 from neurotopo.studies.critique.edits import EditCase, EditWork, edit_cases, truth_of
 from neurotopo.studies.critique.pairs import (
     AGREEMENT,
@@ -20,7 +21,7 @@ from neurotopo.studies.critique.pairs import (
 )
 from neurotopo.studies.critique.report import ARMS, PICTURES, TABLES, collect, findings_of
 from neurotopo.studies.findings import RULE
-from neurotopo.studies.neurons import NeuronFinder, SearchOptions
+from neurotopo.studies.neurons import NeuronFinder
 from neurotopo.studies.study import Study
 
 __all__ = ["STUDY", "Critique", "CritiqueOptions"]
@@ -30,8 +31,11 @@ _AT_LEAST = {"n_pairs": 0, "per_group": 2, "top": 2, "n_edits": 0, "edit_tries":
 
 
 @dataclass(frozen=True)
-class CritiqueOptions(SearchOptions):
-    """Options of the study ``critique``, beside those of :class:`SearchOptions`.
+class CritiqueOptions(AblationOptions):
+    """Options of the study ``critique``, beside those of :class:`AblationOptions`.
+
+    With ``ablation="mean"`` the means are over the other pairs of a paradigm or relation; those
+    without another prompt are left out and counted.
 
     Parameters
     ----------
@@ -112,6 +116,7 @@ class Critique(Study):
 
     name, Options, unit = "critique", CritiqueOptions, "group"
     timed = False
+    version = 2
     title = (
         "The knowledge-neuron thesis under test: grammar beside facts, and consequences of edits"
     )
@@ -126,6 +131,9 @@ class Critique(Study):
         "random model. That is no claim. Claims are: D does more than neurons chosen in the same "
         "way; neurons act on pairs that had no part in their choice; an edit in D holds in other "
         "words. Claims about pairs need a model that is shown to know which word fits.",
+        "Suppressed neurons have the value 0; with ablation='mean' their mean over the other "
+        "prompts "
+        "of the paradigm or relation, at the tokens that predict the word.",
         f"{RULE} The correction is over the rows of a table. The "
         "table exclusions counts everything that is left out.",
     )

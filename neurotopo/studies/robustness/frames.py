@@ -27,6 +27,7 @@ __all__ = [
     "MOST",
     "NONE",
     "NOT_KNOWN",
+    "NO_OTHER",
     "NO_PROMPT",
     "OPERATIONS",
     "WHERE",
@@ -133,10 +134,11 @@ ZERO, EXTREME = "probability zero", "extreme change"
 """The reasons for which the probabilities of a fact do not count (Eq 21)."""
 
 NOT_KNOWN, NO_PROMPT = "not known", "prompt too short"
+NO_OTHER = "no other fact of the relation"
 
 _FACTS = (
     "fact, known, probability, probability_faulty, right_faulty, n_prompts, too_short, n_neurons, "
-    "n_components, n_degenerate, topped_up, max_change, reason, error"
+    "n_components, n_degenerate, topped_up, max_change, ablation, reason, error"
 )
 _EDITS = ("fact", "arm", "operation", "where", "kind", "q_drop", *MEASURES)
 _DOSES = ("fact", "arm", "scale", "prob_q", "prob_faulty", "right_q", "right_faulty")
@@ -190,6 +192,11 @@ class Collected:
         """Return a measure of one arm with the facts as index."""
         own = self._by_edit.get((arm, operation, where, kind))
         return self.edits.iloc[:0].set_index("fact")[measure] if own is None else own[measure]
+
+    def ways(self, operation: str) -> tuple[str, ...]:
+        """Return how an operation was done, of :data:`WHERE`; all if there was none."""
+        done = set(self.edits.loc[self.edits["operation"] == operation, "where"])
+        return tuple(where for where in WHERE if where in done) or WHERE
 
     @cached_property
     def _by_edit(self) -> dict[Any, pd.DataFrame]:
@@ -258,6 +265,7 @@ def _fact(key: str, about: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "fact": key,
         **{name: about[name] for name in ("known", "topped_up", "max_change", "reason")},
+        "ablation": about.get("ablation", "zero"),
         "probability": probability[0],
         "probability_faulty": finite_mean(probability[1:]),
         "right_faulty": finite_mean(right[1:]),
@@ -296,6 +304,8 @@ def _edits(
     base = _numbers(about["probability"])
     for operation, scale in OPERATIONS.items():
         for where in WHERE:
+            if (operation, where) == ("suppress", "weights") and _by_means(about):
+                continue
             under = _under(about, result, where, scale)
             assert under is not None  # the paper's operations are always there
             of_prompts = measures(base, about["right"], *under)
@@ -306,13 +316,18 @@ def _edits(
                 yield (key, arm, operation, where, kind, fall, *means)
 
 
+def _by_means(about: Mapping[str, Any]) -> bool:
+    """Tell whether suppressed neurons have means instead of 0."""
+    return bool(about.get("ablation", "zero") != "zero")
+
+
 def _doses(
     key: str, arm: str, about: Mapping[str, Any], result: Mapping[str, Any]
 ) -> Iterator[tuple[Any, ...]]:
     scales = {
         float(scale)
         for way, scale in zip(result["where"], result["scale"], strict=True)
-        if way == "values"
+        if way == "values" and (scale or not _by_means(about))
     }
     for scale in sorted(scales | {1.0}):
         without = about["probability"], about["right"]

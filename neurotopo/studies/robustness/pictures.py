@@ -41,6 +41,11 @@ def pictures_of(frames: Collected, tables: Mapping[str, Table]) -> dict[str, Pic
     """Return all pictures of a run; those that would be empty are left out."""
     pictures = {}
     if len(frames.edits):
+        suppressed = (
+            "Values or weights set to 0, the same model."
+            if len(frames.ways("suppress")) > 1
+            else "Values set to their means over other facts."
+        )
         pictures["figure6a"] = _figure(
             frames,
             {
@@ -49,7 +54,7 @@ def pictures_of(frames: Collected, tables: Mapping[str, Table]) -> dict[str, Pic
             },
             "loss by a faulty prompt (%)",
             "Figure 6a. What a faulty prompt costs while neurons are suppressed",
-            "Values or weights set to 0, the same model. dProb: both probabilities under the "
+            f"{suppressed} dProb: both probabilities under the "
             "edit; dProb_ref: Prob(Q) without it. " + _NOTE.format("figure6a"),
         )
         pictures["figure6b"] = _figure(
@@ -70,7 +75,9 @@ def pictures_of(frames: Collected, tables: Mapping[str, Table]) -> dict[str, Pic
             {"dAcc": ("suppress", "values", "lost")},
             "accuracy after - before (points)",
             "Figure 7. Accuracy on faulty prompts while neurons are suppressed",
-            "Of the faulty prompts answered rightly without edit, with values or weights set to 0. "
+            "Of the faulty prompts answered rightly without edit. "
+            + suppressed
+            + " "
             + _NOTE.format("figure7"),
             sign=-1.0,
         )

@@ -183,7 +183,7 @@ def table9(frames: Collected) -> Table:
         ("suppress", "Suppressing", "dprob"),
         ("enhance", "Enhancing", "gained"),
     ):
-        for where in WHERE:
+        for where in frames.ways(operation):
             ours = values_of(frames, "dkn", operation, where, measure)
             for arm, name in (("kn", "N"), ("random", "Rnd")):
                 result = independent(ours, values_of(frames, arm, operation, where, measure))
@@ -199,7 +199,8 @@ def table9(frames: Collected) -> Table:
         "Means over the faulty prompts of a fact, in points. These tests treat the same facts as "
         "different ones and are not corrected for many tests. And dProb rises with anything that "
         "lowers Prob(Q), and D was chosen for lowering it. Suppression by values and by weights "
-        "gives the same model, so these rows are equal. The table of paired tests avoids all this.",
+        "gives the same model, so rows of both are equal. The table of paired tests avoids all "
+        "this.",
         {"p": "p", "Welch p": "p"},
     )
 
@@ -210,13 +211,15 @@ def table9_paired(frames: Collected) -> Table:
     for operation, tested in _TESTED.items():
         for measure in tested:
             family = []
-            for where in WHERE[:1] if operation == "suppress" else WHERE:
+            ways = frames.ways(operation)
+            suppressed = EITHER if len(ways) > 1 else ways[0]
+            for where in ways[:1] if operation == "suppress" else ways:
                 ours = values_of(frames, "dkn", operation, where, measure)
                 for arm in CONTROLS:
                     other = values_of(frames, arm, operation, where, measure)
                     head = {
                         "operation": operation,
-                        "where": EITHER if operation == "suppress" else where,
+                        "where": suppressed if operation == "suppress" else where,
                         "measure": _NAMES[measure],
                         "D against": arm,
                     }
@@ -321,7 +324,7 @@ def _figure(
 ) -> Table:
     rows = []
     for measure in chosen:
-        for where in WHERE:
+        for where in frames.ways(operation):
             means = by_kind(frames, operation, where, measure, sign)
             for arm, own in means.groupby("arm", sort=False):
                 cells = own.set_index("kind")
@@ -339,12 +342,13 @@ def _figure(
                 )
     listed = "; ".join(f"{name} - {MEASURES[name]}" for name in chosen)
     same = " Suppression by values and by weights gives the same model; the paper shows both."
+    both = operation == "suppress" and len(frames.ways(operation)) > 1
     return Table(
         pd.DataFrame(rows),
         title,
         f"{note} Means over facts of the means over their faulty prompts, in points (log-odds "
         f"aside); low and high: 95 % interval of Avg., which is over all prompts of a fact. "
-        f"{listed}.{same if operation == 'suppress' else ''}",
+        f"{listed}.{same if both else ''}",
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,41 @@ from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.suppression import subsets
 from neurotopo.models.prompts import PLACEHOLDERS, describe_fact
 from neurotopo.neurons import NeuronSet
+from neurotopo.studies.ablation import (
+    MEAN,
+    AblationOptions,
+    MeanValues,
+    RelatedFact,
+    related,
+    suppressing,
+)
 from neurotopo.studies.findings import RULE
 from neurotopo.studies.groupings import control_of, shuffled
-from neurotopo.studies.neurons import FactNeurons, NeuronFinder, SearchOptions, size_matched
-from neurotopo.studies.robustness.frames import LABELS, MOST, NO_PROMPT, NOT_KNOWN, collect
+from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
+from neurotopo.studies.robustness.frames import (
+    LABELS,
+    MOST,
+    NO_OTHER,
+    NO_PROMPT,
+    NOT_KNOWN,
+    collect,
+)
 from neurotopo.studies.robustness.pictures import pictures_of
 from neurotopo.studies.robustness.report import TABLES, findings_of
 from neurotopo.studies.study import Study, seed_for
 
+if TYPE_CHECKING:
+    from neurotopo.redundancy import Ablation
+
 __all__ = ["ENHANCE", "STUDY", "Robustness", "RobustnessOptions"]
 
+SAME = "Suppression by values (0) and by weights (0) gives the same model and is measured once."
+MEANS = (
+    "ablation='mean': suppressed neurons have their mean value over other facts of the relation, "
+    "at the tokens that predict the answer, instead of 0; so they are not suppressed by weights. "
+    "The "
+    "means are those of clean prompts. Degenerate neurons were searched for with 0."
+)
 NOTES = (
     "Arms, all of one size for a fact: " + "; ".join(f"{k} - {v}" for k, v in LABELS.items()) + ".",
     "Neurons are chosen by attribution on the clean prompt, so suppressing them lowers the "
@@ -36,18 +61,19 @@ NOTES = (
     "disadvantage of the faulty one hardly shows; elsewhere it shows in full. On the scale of "
     "log-odds an edit that acts alike on both changes nothing; a claim needs a difference there "
     "too.",
-    "Suppression by values (0) and by weights (0) gives the same model and is measured once.",
+    SAME,
     f"{RULE} Claims need a model that knows the facts. "
     "Each fact has its own seed, made from the seed below.",
 )
 
+_RELATIONS = 8  # relations of which the values are kept
 ENHANCE = 2.0
 """Enhanced neurons are doubled."""
 
 
 @dataclass(frozen=True)
-class RobustnessOptions(SearchOptions):
-    """Options of the study ``robustness``, beside those of :class:`SearchOptions`.
+class RobustnessOptions(AblationOptions):
+    """Options of the study ``robustness``, beside those of :class:`AblationOptions`.
 
     ``max_change`` is the limit of Eq 21 too, and ``reduce`` holds for every probability.
 
@@ -60,7 +86,7 @@ class RobustnessOptions(SearchOptions):
     replace_mark, add_mark : str
         The text that replaces a word, and the text that is added before one (Eq 15).
     doses : sequence of float
-        Other factors of the neurons' values.
+        Other factors of the neurons' values. With ``ablation="mean"`` 0 is none of them.
     max_exact : int, default=6
         The most components of which every subset is suppressed.
     n_samples : int, default=20
@@ -101,6 +127,11 @@ class RobustnessOptions(SearchOptions):
         for dose in self.doses:
             if not (math.isfinite(dose) and dose >= 0):
                 raise ValueError(f"doses must be finite numbers of at least 0, got {dose}.")
+        if self.ablation == MEAN and 0 in self.doses:
+            raise ValueError(
+                "doses has 0, which sets values to 0, but ablation='mean' replaces them by means; "
+                "leave 0 out, as in doses=(0.5, 1.5)."
+            )
         if len(set(self.doses)) < len(self.doses):
             raise ValueError(f"doses must be different ones, got {list(self.doses)}.")
         super().__post_init__()
@@ -122,6 +153,7 @@ class Robustness(Study):
     name, Options, notes = "robustness", RobustnessOptions, NOTES
     title = "Robustness: do faulty prompts depend on degenerate knowledge neurons"
     stages = ("fact", "arms", "subsets")
+    version = 2
     tables = TABLES
     frames = staticmethod(collect)
     findings = staticmethod(findings_of)
@@ -130,14 +162,45 @@ class Robustness(Study):
     def setup(self) -> None:
         """Prepare the search for neurons."""
         self._finder = NeuronFinder(self.model, self.options)
+        self._means: dict[str, MeanValues] = {}
+
+    def check(self, facts: Sequence[Fact], options: Any, seed: int) -> tuple[str, ...]:
+        """Return how many facts have no other fact for means; a ValueError if all of them."""
+        if options.ablation != MEAN:
+            return ()
+        alone = sum(not item.has_others for item in related(facts, seed))
+        if alone == len(facts):
+            raise ValueError(
+                "ablation='mean' takes means over other facts of the relation, but no two facts "
+                "have the same relation; give facts with the field 'relation', or ablation='zero'."
+            )
+        return (f"{alone:,} facts have no other fact of their relation.",) if alone else ()
+
+    def items(self, facts: Sequence[Fact], options: Any, seed: int, model: Any) -> Any:
+        """Return the facts, for means each with facts of its relation."""
+        return related(facts, seed) if options.ablation == MEAN else facts
+
+    def _values(self, item: RelatedFact) -> Ablation | None:
+        """Return the mean values for a fact; None if there is no other fact of its relation."""
+        if item.digest not in self._means:
+            while len(self._means) >= _RELATIONS:  # facts of a relation mostly follow each other
+                del self._means[next(iter(self._means))]
+            self._means[item.digest] = MeanValues(self.model, item.facts)
+        return self._means[item.digest].of(item.fact)
+
+    def notes_for(self, frames: Any) -> tuple[str, ...]:
+        """Return the notes, with that on means instead of zeros where these were used."""
+        means = frames.facts["ablation"].eq(MEAN).any()
+        return tuple(MEANS if means and note is SAME else note for note in self.notes)
 
     def rows(self, frames: Any) -> pd.DataFrame:
         """Return a row per fact, arm, edit and kind, each with the cells of the fact."""
         frame = frames.facts.merge(frames.edits, on="fact", how="left")
         return frame.assign(excluded=frame["fact"].map(frames.excluded))
 
-    def measure(self, fact: Fact) -> dict[str, Any]:
+    def measure(self, item: Fact | RelatedFact) -> dict[str, Any]:
         """Return the results about a fact by stage."""
+        fact = item.fact if isinstance(item, RelatedFact) else item
         prompts, kinds, too_short = self._prompts(fact)
         probability, right = self._asked([fact, *prompts])
         about: dict[str, Any] = {
@@ -153,9 +216,15 @@ class Robustness(Study):
             "degenerate": [],
             "topped_up": 0,
             "max_change": self.options.max_change,
+            "ablation": self.options.ablation,
         }
         if self.options.only_known and not right[0]:
             return {"fact": about, "arms": {}, "subsets": {}}
+        values = None
+        if self.options.ablation == MEAN:
+            values = self._values(item) if isinstance(item, RelatedFact) else None
+            if values is None:
+                return {"fact": {**about, "reason": NO_OTHER}, "arms": {}, "subsets": {}}
         neurons = self._finder.find(fact)
         about |= {
             "reason": neurons.reason if prompts else NO_PROMPT,
@@ -174,8 +243,9 @@ class Robustness(Study):
                 n_neurons=self.model.n_neurons,
             )
             about["topped_up"] = matched.topped_up
-            arms = self._arms([fact, *prompts], matched.neurons)
-        return {"fact": about, "arms": arms, "subsets": self._subsets(neurons, prompts, kinds)}
+            arms = self._arms([fact, *prompts], matched.neurons, values)
+        subsets = self._subsets(neurons, prompts, kinds, values)
+        return {"fact": about, "arms": arms, "subsets": subsets}
 
     def _prompts(self, fact: Fact) -> tuple[list[Fact], list[str], list[str]]:
         """Return the faulty prompts, their kinds, and the kinds that the prompt is too short for.
@@ -215,7 +285,9 @@ class Robustness(Study):
         )
         return probability, recalled(self.model, facts, ends=False, edits=edits)
 
-    def _arms(self, asked: Sequence[Fact], arms: Mapping[str, NeuronSet]) -> dict[str, Any]:
+    def _arms(
+        self, asked: Sequence[Fact], arms: Mapping[str, NeuronSet], values: Ablation | None = None
+    ) -> dict[str, Any]:
         """Ask all prompts under all edits of all arms in one batch.
 
         Suppression by weights is left out: it gives the same model as suppression by values.
@@ -225,6 +297,8 @@ class Robustness(Study):
         ways = [("values", scale) for scale in self.options.scales] + [("weights", ENHANCE)]
         edits = [
             Edit(neurons, scale=scale, where=where)  # type: ignore[arg-type]
+            if scale
+            else suppressing(neurons, values)
             for neurons in arms.values()
             for where, scale in ways
         ]
@@ -245,11 +319,13 @@ class Robustness(Study):
         }
 
     def _subsets(
-        self, neurons: FactNeurons, prompts: Sequence[Fact], kinds: Sequence[str]
+        self,
+        neurons: FactNeurons,
+        prompts: Sequence[Fact],
+        kinds: Sequence[str],
+        values: Ablation | None,
     ) -> dict[str, Any]:
         """Suppress k of n components, of NTC and of those the model was trained to have."""
-        from neurotopo.models.edits import Edit
-
         # one faulty prompt of each kind: subsets are many
         some = dict(zip(kinds[::-1], prompts[::-1], strict=True))
         asked = [neurons.fact, *some.values()]
@@ -275,14 +351,14 @@ class Robustness(Study):
             rng = np.random.default_rng([seed, *name.encode()])
             both = {name: groups, control_of(name): shuffled(groups, pools[name], rng)}
             for each, own in both.items():
-                edits = [None, *(Edit(_union(own, row)) for row in chosen)]
+                edits = [None, *(suppressing(_union(own, row), values) for row in chosen)]
                 ask = partial(self.model.answer_probability, reduce=self.options.reduce)
-                values = np.array([ask(fact, edits=edits) for fact in asked])
+                probability = np.array([ask(fact, edits=edits) for fact in asked])
                 results[each] = {
                     "n": n,
                     "k": chosen.sum(axis=1),
-                    "clean": values[0],
-                    "faulty": values[1:].mean(axis=0) if len(asked) > 1 else [],
+                    "clean": probability[0],
+                    "faulty": probability[1:].mean(axis=0) if len(asked) > 1 else [],
                 }
         return results
 
