@@ -1,4 +1,4 @@
-"""Networks solved by hand: every quantity of the audit, and what the paper's filter misses."""
+"""Networks solved by hand: every quantity of the audit."""
 
 from __future__ import annotations
 
@@ -111,11 +111,3 @@ def test_minimal_parts(net, name):
     # within one group both are; AND and irrelevant groups keep nothing alone
     by_hand = {"adder": 0.0, "or": 0.0, "and": np.nan, "backup": 0.0, "irrelevant": np.nan}
     np.testing.assert_allclose(shares, [by_hand[name]] * 2)
-
-
-def test_what_the_papers_filter_misses():
-    """Eq 2 with the rest of the model intact passes groups that mean nothing."""
-    net = toy("irrelevant")
-    first, second = net.groups
-    p = net.model.answer_probability(net.facts[0], [None, Edit(first), Edit(second)])
-    np.testing.assert_allclose(p[1:], p[0])
