@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import degenerate_figures
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -354,6 +355,7 @@ FIGURES: dict[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {
     "connection": (draw_connection, (8, 2.6)),
     "neuron_graph": (draw_neuron_graph, (10.5, 4)),
     "quadrature": (draw_quadrature, (6, 3.8)),
+    **degenerate_figures.FIGURES,
 }
 
 
