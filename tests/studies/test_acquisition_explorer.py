@@ -110,6 +110,7 @@ def test_a_fact_by_hand():
         "their neurons": 4,
         "jump before the filter": 70.0,
         "of random groups": 20.0,
+        "rho": 0.25,
         "jump": None,
         "GCR": 0.8,
         "why no GCR": None,

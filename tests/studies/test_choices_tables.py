@@ -211,6 +211,7 @@ def test_a_claim_where_it_stands():
         (many(0.6, 0.1, known=False), "but not over those that the model knows"),
         (many(0.1, 0.6), "maller jump than random groups: default, signed"),
         (many(0.3, 0.3), "With no variation do clusters jump more"),
+        (many(0.305, 0.3, noise=0.001), "below the margin of 1 point: default, signed"),
         (many(0.6, 0.1, n=5), "ewer than 10 facts, too few to say: default, signed"),
     ],
 )

@@ -228,6 +228,7 @@ def test_a_trend_is_claimed_of_the_difference_only():
     [
         ({"slope": -0.1}, "less degenerate"),
         ({"slope": 0.1, "n": 8}, "too few facts"),
+        ({"slope": 0.004, "noise": 1e-4}, "beyond chance, but below the margin of 1 point"),
         ({"slope": 0.1, "models": ("small", "large")}, "which is no trend"),
         ({"slope": 0.1, "known": False}, "No fact is left to compare the models"),
         ({"slope": 0.1, "models": ("large",)}, "One model says nothing about size"),

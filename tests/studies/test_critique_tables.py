@@ -188,12 +188,12 @@ def test_the_tests_are_those_of_the_library():
     assert row["p"] >= expected.p_wilcoxon
 
 
-def many(n=40, *, kind="facts", good=0.5, bad=0.1):
+def many(n=40, *, kind="facts", good=0.5, bad=0.1, dkn=(0.05, 0.2)):
     rng = np.random.default_rng(1)
     pairs = [
         pair(
             f"p{i}",
-            falls((0.2, 0.6), (float(rng.uniform(0.05, 0.2)), 0.7)),
+            falls((0.2, 0.6), (float(rng.uniform(*dkn)), 0.7)),
             words=(f"w{i}", f"v{i}"),
             good=good,
             bad=bad,
@@ -222,6 +222,9 @@ def test_claims_need_a_model_that_knows():
     assert unknown.claims == ()
     assert any("not shown to know" in sentence for sentence in unknown.findings)
     assert STUDY().summary([many(8)]).claims == ()  # too few
+    small = STUDY().summary([many(dkn=(0.43, 0.44))])
+    assert not any("suppressing D lowers" in claim for claim in small.claims)
+    assert any("below the margin of 0.1" in sentence for sentence in small.findings)
 
 
 def test_edits_are_claimed_against_both_controls():

@@ -277,6 +277,7 @@ def test_an_edit_that_crosses_is_claimed_over_different_answers_only():
         crossing_rows(14, moved=0.4, control=0.1, answers=("Paris", "Lima"), known=(True, False)),
         crossing_rows(9, moved=0.4, control=0.1, answers=("Paris", "Lima")),
         crossing_rows(14, moved=0.1, control=0.4, answers=("Paris", "Lima")),
+        crossing_rows(14, moved=0.1, control=0.1, answers=("Paris", "Lima")),  # half a point
     ):
         assert not claims_about(other, "Neurons found in")
 

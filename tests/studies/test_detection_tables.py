@@ -12,6 +12,7 @@ import neurotopo as nt
 from neurotopo import Fact
 from neurotopo.models.builtin_models import null_model
 from neurotopo.models.examples import random_model
+from neurotopo.studies.detection.report import _against_all
 from neurotopo.studies.detection.scoring import Evaluation, collect
 from neurotopo.studies.detection.study import Detection
 from tests.support.detection import made, payload, row, scores_of
@@ -153,6 +154,14 @@ def test_a_claim_needs_detection_controls_and_knowledge():
 def test_what_is_said_beside_the_probability(gaps, words):
     summary = summarise([row(f"P{k}", made(k, gaps, n_resamples=2000)) for k in range(2)])
     assert any(words in finding for finding in summary.findings)
+
+
+def test_an_area_beyond_by_less_than_the_margin_is_not_better():
+    row = {"subjects": 400, "p": 1e-4, "difference": 0.01, "low": 0.005, "high": 0.015}
+    compared = {("dkn", "kn"): {**row, "margin": 0.02}}
+    assert "below the margin of 0.02" in _against_all(compared)
+    compared["dkn", "kn"]["margin"] = 0.01
+    assert "the degenerate ones are better" in _against_all(compared)
 
 
 def test_train_scores_that_flatter_are_named():

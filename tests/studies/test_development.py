@@ -10,7 +10,16 @@ import pytest
 
 import neurotopo as nt
 from neurotopo.models.examples import random_model
-from neurotopo.studies.development.report import ALL, CONSECUTIVE, KNOWN, TO_THE_END, collect
+from neurotopo.report.summary import Claim
+from neurotopo.studies.development.report import (
+    ALL,
+    CONSECUTIVE,
+    KNOWN,
+    TO_THE_END,
+    _jumps,
+    _kept,
+    collect,
+)
 from neurotopo.studies.development.study import Development, DevelopmentOptions
 from neurotopo.studies.rows import Row
 from neurotopo.testbed.train import train_model
@@ -154,6 +163,18 @@ def test_what_is_kept_is_claimed_and_what_is_not_is_not():
     assert unknown.claims == ()
     assert "No fact is ever known" in unknown.findings[0]
     assert summary(story(n=6)).claims == ()
+
+
+def test_differences_below_the_margin_are_none():
+    jump = {"n jump": 40, "p": 1e-9, "difference": 0.3, "low": 0.2, "high": 0.4, "margin": 1.0}
+    said = _jumps([{"snapshot": "first", **jump}, {"snapshot": "last", **jump, "margin": 0.1}])
+    assert "larger in last" in said
+    assert "by less than the margin of 1 point, in first" in said
+    frame = summary(story()).tables["matching"].frame
+    rows = frame.to_dict("records")
+    assert isinstance(_kept(rows, "the snapshot before"), Claim)
+    wide = [{**row, "margin": 1.1} for row in rows]
+    assert not isinstance(_kept(wide, "the snapshot before"), Claim)
 
 
 def test_tables_by_hand():

@@ -342,6 +342,18 @@ def test_nothing_learned_is_said_and_nothing_else_claimed():
     assert "But only full fine-tuning has learned the new facts." in alone
 
 
+def test_a_gain_below_the_margin_is_none():
+    rows = many({"dkn": 0.0075, "random": 0.0}, {"dkn": 1.0, "random": 1.0}, seeds=1, n=2000)
+    summary = summarise(rows)
+    gained = cells(gains(collect(rows)), arm="dkn", set="new")
+    assert gained["p"] < 0.01
+    assert 0 < gained["low"] < gained["gain"] < gained["margin"] == 1
+    assert summary.claims == ()
+    said = " ".join(summary.findings)
+    assert "no gain beyond chance of at least the margin of 1 point" in said
+    assert "new facts a difference beyond chance, but below the margin of 1 point (+0.8" in said
+
+
 def test_no_old_fact_known_is_said():
     before = {name: answers([0] * 60) for name in ("new", "old", "au")}
     rows = many({"dkn": 0.5, "all": 0.5}, {"dkn": 0.0, "all": 0.0}, before=before)

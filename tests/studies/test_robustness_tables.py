@@ -174,21 +174,21 @@ def test_whoever_is_excluded_for_one_arm_is_excluded_for_all():
 # Tests of differences
 
 
-def many(gap, n=16, seed=0, known=True, odds=False):
+def many(gap, n=16, seed=0, known=True, odds=False, noise=0.01):
     """Facts in which suppressing D costs faulty prompts more than other arms, by a gap."""
     rng = np.random.default_rng(seed)
     rows = []
     for i in range(n):
-        noise = 0.01 * rng.random(6)
+        shift = noise * rng.random(6)
         arms = {
-            name: arm([0.6, *(0.5 - (gap if name == "dkn" else 0.0) + noise[k] for _ in range(4))])
+            name: arm([0.6, *(0.5 - (gap if name == "dkn" else 0.0) + shift[k] for _ in range(4))])
             for k, name in enumerate(ARMS)
         }
         if odds:  # the clean prompt falls with D too, so that log-odds fall alike
-            arms["dkn"] = arm([0.3, *(0.155 + noise[5] for _ in range(4))])
+            arms["dkn"] = arm([0.3, *(0.155 + shift[5] for _ in range(4))])
             base = [0.9, 0.8, 0.8, 0.8, 0.8]
             for name in ARMS[1:]:
-                arms[name] = arm([0.88, *(0.76 + noise[0] for _ in range(4))])
+                arms[name] = arm([0.88, *(0.76 + shift[0] for _ in range(4))])
             rows.append(row(f"fact-{i:02}", arms, known=known, base=base))
         else:
             rows.append(row(f"fact-{i:02}", arms, known=known))
@@ -250,6 +250,15 @@ def test_a_claim_needs_both_controls_the_log_odds_and_a_model_that_knows():
     assert claims(many(0.0)) == ()
     assert claims(many(0.2, n=FEW - 1)) == ()
     assert claims(many(0.2, known=False)) == ()
+
+
+def test_a_difference_below_the_margin_is_no_claim():
+    tables, findings = said(many(0.003, noise=1e-4))
+    cells = tables["table9_paired"].frame.query("key == 'dprob' and `D against` == 'kn'")
+    assert cells["p"].item() < 0.01
+    assert 0 < cells["low"].item() < cells["difference"].item() < 1
+    assert not any(isinstance(text, Claim) for text in findings)
+    assert any("beyond chance, but below the margin of 1 point" in text for text in findings)
 
 
 def test_a_lower_clean_probability_alone_is_no_claim():

@@ -69,17 +69,17 @@ def failed(fact):
     return Row(fact, {"prompt": "?"}, {}, "ValueError: no", 0.1)
 
 
-def many(own, random, *, known=True, n=40, tau=None, **more):
+def many(own, random, *, known=True, n=40, tau=None, noise=0.05, **more):
     """Make facts whose default and signed clusters jump by ``own``, random ones by ``random``."""
     rng = np.random.default_rng(0)
     rows = []
     for i in range(n):
-        noise = 0.05 * rng.random(4)
+        shift = noise * rng.random(4)
         variations = {
-            "default": result(own + noise[0], random + noise[1]),
-            "signed": result(own + noise[2], random + noise[1], ari=0.3, same=False, **more),
+            "default": result(own + shift[0], random + shift[1]),
+            "signed": result(own + shift[2], random + shift[1], ari=0.3, same=False, **more),
         }
         if tau is not None:
-            variations["tau=0.3"] = result(tau + noise[3], random + noise[1], ari=0.8, same=False)
+            variations["tau=0.3"] = result(tau + shift[3], random + shift[1], ari=0.8, same=False)
         rows.append(row(f"fact-{i:02}", variations, known=known))
     return rows

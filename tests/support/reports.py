@@ -184,6 +184,8 @@ def fact_row(i: int, n_components: int = 2, content: dict | None = None) -> Row:
         "gcr": 0.8,
         "jump": 0.8 if n_components > 1 else np.nan,
         "potential_jump": 0.7,
+        "necessity": 0.3,
+        "rho": 0.25,
         "reason": None,
     }
     random = {**judged, "curve": [0.4, 0.5], "passed": [True, True], "potential_jump": 0.2}

@@ -15,7 +15,7 @@ from neurotopo.explore.data import explorer_data
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.persistence.forest import spanning_edges
 from neurotopo.persistence.inputs import EdgeList
-from neurotopo.studies.acquisition.frames import POINTS
+from neurotopo.studies.acquisition.frames import POINTS, rho_of
 from neurotopo.studies.groupings import control_of, in_order, label_of
 from neurotopo.studies.rows import Row
 
@@ -30,6 +30,7 @@ COLUMNS = (
     "their neurons",
     "jump before the filter",
     "of random groups",
+    "rho",
     "jump",
     "GCR",
     "why no GCR",
@@ -263,6 +264,7 @@ def _method(name: str, results: Mapping[str, Any]) -> list[Any]:
         sum(size for size, kept in zip(result["sizes"], passed, strict=True) if kept),
         _number(result["potential_jump"], POINTS),
         None if random is None else _number(random["potential_jump"], POINTS),
+        _number(rho_of(result)),
         _number(result["jump"], POINTS),
         _number(result["gcr"]),
         result["reason"],

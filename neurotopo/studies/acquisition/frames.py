@@ -18,7 +18,7 @@ from neurotopo.studies.groupings import in_order
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import finite_mean
 
-__all__ = ["EXCLUDED", "FLOOR", "LARGEST", "POINTS", "Collected", "collect"]
+__all__ = ["EXCLUDED", "FLOOR", "LARGEST", "POINTS", "Collected", "collect", "rho_of"]
 
 LARGEST = 8
 """The largest number of components that has a column in Table 1."""
@@ -34,10 +34,10 @@ FLOOR = 0.01
 
 _FACTS = "fact, known, probability, n_neurons, gap, error"
 _CURVE = tuple(f"d{k}" for k in range(1, LARGEST + 1))
-_STORED = "jump, potential_jump, necessity, rho, eq2_gap, eq2, eq3_ratio, eq3, reason"
+_STORED = "jump, potential_jump, eq2_gap, eq2, eq3_ratio, eq3, reason"
 _METHODS = (
     "fact, method, n_potential, size, n, n_neurons, base, none, gcr, floor, sigma, "
-    f"{_STORED}, {', '.join(_CURVE)}"
+    f"necessity, rho, {_STORED}, {', '.join(_CURVE)}"
 )
 
 Overlaps = dict[tuple[str, str], tuple[float, float, int]]
@@ -139,9 +139,18 @@ def _method_row(fact: str, name: str, result: Mapping[str, Any]) -> dict[str, An
         "n_neurons": sum(s for s, kept in zip(result["sizes"], passed, strict=True) if kept),
         "floor": straight_line_gcr(n),
         **{key: result[key] for key in ("base", "none", "gcr", "sigma", *_STORED.split(", "))},
-        "rho": result["rho"] if result["necessity"] >= FLOOR else math.nan,
+        "necessity": result.get("necessity", math.nan),
+        "rho": rho_of(result),
         **dict(zip(_CURVE, curve, strict=False)),
     }
+
+
+def rho_of(result: Mapping[str, Any]) -> float:
+    """Return rho of a stored grouping; nan where all components together matter too little.
+
+    Runs of earlier versions have none.
+    """
+    return float(result["rho"]) if result.get("necessity", math.nan) >= FLOOR else math.nan
 
 
 def _members(result: Mapping[str, Any], n_neurons: int) -> NDArray[np.bool_]:
