@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Lattice"]
 
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
@@ -98,9 +100,17 @@ class Lattice:
 
     @property
     def rho(self) -> float:
-        """Redundancy relative to the size of the necessity; nan where the necessity is 0."""
-        size = abs(self.necessity)
-        return self.redundancy / size if size > 0 else float("nan")
+        """Redundancy relative to the size of the necessity.
+
+        nan where the necessity is 0 up to rounding: a millionth of the largest score.
+        """
+        return self.redundancy / abs(self.necessity) if self._acts else float("nan")
+
+    @property
+    def _acts(self) -> bool:
+        """Whether the groups together change the score by more than rounding."""
+        largest = max(abs(self.base), float(np.abs(self.scores).max()))
+        return abs(self.necessity) > _ROUNDING * largest
 
     @property
     def interactions(self) -> NDArray[np.float64]:
@@ -150,12 +160,13 @@ class Lattice:
     def sufficiency(self) -> NDArray[np.float64]:
         """Share of the necessity that each group keeps with all other groups ablated, shape (n,).
 
-        nan where the necessity is 0, and where that subset was not sampled.
+        nan where the necessity is 0 up to rounding, and where that subset was not sampled.
         """
         kept = np.full(self.n, np.nan)
+        if not self._acts:
+            return kept
         if self.n == 1:
-            return np.ones(1) if self.necessity else kept
+            return np.ones(1)
         rest = self._sizes == self.n - 1
         kept[self.subsets[rest].argmin(axis=1)] = self.necessity - self._drops[rest]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(np.where(self.necessity == 0, np.nan, kept / self.necessity))
+        return np.asarray(kept / self.necessity)

@@ -76,12 +76,20 @@ def test_or_and_and_adder(score, rho, shapley, sufficiency, interaction):
     assert lattice.interactions[0, 1] == pytest.approx(interaction)
 
 
-def test_groups_without_effect():
-    lattice = lattice_of(lambda off: 1.5, 2)
-    assert lattice.necessity == 0
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("noise", [0.0, 1e-7])  # rounding in single precision
+@pytest.mark.parametrize("score", [1.5, -30.0, 1e-12])
+def test_groups_without_effect(n, noise, score):
+    lattice = lattice_of(lambda off: score * (1 + noise * len(off)), n)
     assert np.isnan(lattice.rho)
     assert np.isnan(lattice.sufficiency).all()
-    np.testing.assert_array_equal(lattice.shapley, 0)
+    np.testing.assert_allclose(lattice.shapley, 0, atol=3e-7 * abs(score))
+
+
+def test_small_scores_are_no_rounding():
+    lattice = lattice_of(lambda off: 1e-12 * (len(off) < 2), 2)
+    assert lattice.rho == pytest.approx(1)
+    np.testing.assert_allclose(lattice.sufficiency, 1)
 
 
 def test_a_sample_of_subsets_estimates_the_shapley_values():
