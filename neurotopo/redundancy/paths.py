@@ -115,9 +115,13 @@ def path_scores(model: NeuronModel, fact: Fact, foils: Sequence[str], edits: Row
     (array([4., 4.]), array([4., 0.]))
     """
     rows = as_rows(edits, model.n_layers, model.n_neurons)
-    for row in rows:
-        if any(edit.positions != "last" for edit in row):
-            raise ValueError('path_scores takes edits with positions="last".')
+    for number, row in enumerate(rows):
+        for edit in row:
+            if edit.positions != "last":
+                raise ValueError(
+                    f"edits[{number}] has positions={edit.positions!r}; path_scores takes edits "
+                    'with positions="last".'
+                )
     ids, at, targets = _question(model, fact, foils)
     clean = _Clean(model, ids, at)
     passes: dict[str, list[torch.Tensor]] = {"total": [], "direct": [], "frozen": []}

@@ -126,6 +126,27 @@ def test_scores_of_the_first_token_are_those_of_the_model(model):
     )
 
 
+@pytest.mark.parametrize("name", ["gpt2", "olmo2", "opt_post_norm", "bert", "deberta_v2"])
+def test_the_size_of_batches_changes_nothing(name):
+    model = zoo.shared(name)
+    small = NeuronModel(model.hf_model, model.tokenizer, batch_size=2)
+    paths = [path_scores(each, FACT, FOILS, EDITS) for each in (model, small)]
+    for ours, theirs in zip(*(vars(each).values() for each in paths), strict=True):
+        np.testing.assert_allclose(table(theirs), table(ours), rtol=0, atol=TOLERANCE)
+
+
+def test_edits_of_other_tokens_are_an_error():
+    edits = [None, Edit([EARLY])]
+    with pytest.raises(ValueError, match=r"edits\[1\] has positions='all'; path_scores takes"):
+        path_scores(zoo.shared("gpt2"), FACT, FOILS, edits)
+
+
+def test_foils_with_the_first_token_of_an_answer_are_left_out():
+    found = path_scores(zoo.shared("gpt2"), FACT, ("Peko United", "Marly Motor"), [None])
+    assert found.total.log_foils.shape == (1, 0)
+    assert np.isnan(found.total.of("contrast")).all()
+
+
 @pytest.mark.parametrize(
     "norm",
     [
