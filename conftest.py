@@ -12,15 +12,18 @@ from hypothesis import HealthCheck, settings
 matplotlib.use("Agg")
 
 # "ci" draws the same examples on every machine and every run, so a failure is always a change of
-# the code. To look for new counterexamples: HYPOTHESIS_PROFILE=explore make test
+# the code; "full" draws more of them, in `make slow` (see tests/support/examples.py). To look for
+# new counterexamples: HYPOTHESIS_PROFILE=explore make test
 settings.register_profile(
     "ci",
+    max_examples=25,
     derandomize=True,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("explore", parent=settings.get_profile("ci"), derandomize=False)
+settings.register_profile("full", parent=settings.get_profile("ci"), max_examples=100)
+settings.register_profile("explore", parent=settings.get_profile("full"), derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import HDBSCAN
 from sklearn.datasets import make_blobs, make_moons
@@ -19,6 +19,7 @@ from neurotopo.cluster.selection import most_persistent, select_clusters
 from neurotopo.persistence import candidate_clusters
 from neurotopo.persistence.inputs import check_distances
 from neurotopo.persistence.sample_weights import weighted_core_distances
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse, symmetric, weighted_graphs
 
 RULES = ["auto", "relative", "absolute", "gap", "mass"]
@@ -149,7 +150,7 @@ def merged(clusters, keep):
     return set(groups)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     seed=st.integers(0, 2**32 - 1),
     missing=st.sampled_from([0, 0.7, 0.9]),
@@ -222,7 +223,7 @@ def test_below_epsilon_clusters_are_not_told_apart(seed):
         assert adjusted_rand_score(theirs, ntc.labels_) == 1.0
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(lengths=weighted_graphs(14), data=st.data(), need=st.integers(2, 6))
 def test_weighted_core_distances_by_repeating(lengths, data, need):
     n = len(lengths)

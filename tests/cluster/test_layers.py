@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from neurotopo import NTCClusterer, merge_tree
 from neurotopo.cluster.layers import cluster_layers, size_intervals, total_persistence
 from neurotopo.persistence import candidate_clusters, minimum_spanning_forest
+from tests.support.examples import examples
 from tests.support.oracles import weighted_graphs
 
 
@@ -26,7 +27,7 @@ def leaves(tree, size):
     }
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(lengths=weighted_graphs(25), smallest=st.integers(1, 4))
 def test_against_condensed_trees_of_all_sizes(lengths, smallest):
     tree = merge_tree(lengths)

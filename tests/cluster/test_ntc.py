@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.cluster import HDBSCAN
@@ -26,6 +26,7 @@ from neurotopo.persistence import permutation_test
 from neurotopo.persistence.engines import core_distances
 from neurotopo.persistence.metrics import pairwise
 from tests.support.checks import valid_clustering
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse, naive_clusters, symmetric, weighted_graphs
 
 
@@ -49,7 +50,7 @@ def canonical(labels):
     return [names.setdefault(label, len(names) - 1) for label in labels.tolist()]
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     lengths=weighted_graphs(25),
     rule=st.sampled_from([r for r in RULES if r != "significance"]),
@@ -68,7 +69,7 @@ def test_fitted_attributes_fit_together(lengths, sparse, **params):
     valid_clustering(ntc.fit(as_sparse(lengths) if sparse else lengths), len(lengths))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(lengths=weighted_graphs(25), tau=st.floats(0, 0.99))
 def test_the_papers_rule_against_the_definition(lengths, tau):
     ntc = NTCClusterer.paper(metric="precomputed", tau=tau, nested=True).fit(lengths)
@@ -84,7 +85,7 @@ def test_the_papers_rule_against_the_definition(lengths, tau):
     assert sorted(map(tuple, ntc.diagram_.tolist())) == sorted(clusters.values())
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(10, 120),
@@ -106,7 +107,7 @@ def test_hdbscan_is_one_setting(seed, n, d, spread, size, min_samples):
     assert canonical(ours.labels_) == canonical(peer.labels_)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(10, 100),

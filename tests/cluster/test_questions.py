@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 from neurotopo import NTCClusterer
 from neurotopo.cluster.selection import RULES
 from neurotopo.persistence.metrics import pairwise
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse, minimax, weighted_graphs
 
 LAZY = (
@@ -56,7 +57,7 @@ def smoothed(lengths, min_samples, max_radius=None):
     return np.where(lengths > (np.inf if max_radius is None else max_radius), np.inf, lengths)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(lengths=weighted_graphs(20), params=clusterers(), sparse=st.booleans())
 def test_memberships_and_exemplars_against_the_definition(lengths, params, sparse):
     ntc = NTCClusterer.paper("precomputed", **params).fit(as_sparse(lengths) if sparse else lengths)
@@ -98,7 +99,7 @@ def test_memberships_and_exemplars_against_the_definition(lengths, params, spars
         assert vectors[i, labels[i]] == vectors[i].max()
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(lengths=weighted_graphs(18), params=clusterers(nested=st.booleans()), sparse=st.booleans())
 def test_medoids_and_assignments_against_the_definition(lengths, params, sparse):
     lengths = np.where(lengths < np.inf, np.minimum(lengths, 1e6), np.inf)
@@ -140,7 +141,7 @@ def shortest(lengths):
     return paths
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     lengths=weighted_graphs(20),
     params=clusterers(nested=st.booleans(), least=2),
@@ -239,7 +240,7 @@ def test_samples_are_predicted_with_their_own_probabilities(min_samples, scale):
     assert (far[1] == 0).all()
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(lengths=weighted_graphs(20), params=clusterers(nested=st.booleans()), finer=RULE)
 def test_subclusters_are_those_of_the_members_alone(lengths, params, finer):
     params["min_samples"] = 1

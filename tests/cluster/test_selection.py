@@ -6,13 +6,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo import merge_tree
 from neurotopo.cluster.selection import RULES, best_disjoint_family, select_clusters
 from neurotopo.persistence import ModeTest
 from neurotopo.persistence.clusters import candidate_clusters
+from tests.support.examples import examples
 from tests.support.oracles import weighted_graphs
 
 
@@ -32,7 +33,7 @@ def above(parent, k):
         k = parent[k]
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(forest=forests())
 def test_best_family_against_brute_force(forest):
     parent, weight, eligible = forest
@@ -120,7 +121,7 @@ def test_unknown_rule():
         select_clusters(candidate_clusters(TREE), rule="best")
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     lengths=weighted_graphs(20),
     rule=st.sampled_from([r for r in RULES if r != "significance"]),

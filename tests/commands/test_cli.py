@@ -93,7 +93,10 @@ sys.exit(main({words}))
     ("missing", "words", "status", "said"),
     [
         (["torch", "transformers"], ["demo", "--out", "made"], 0, ""),
-        (["torch", "transformers"], ["demo", "--graph", "--out", "made"], 0, ""),
+        pytest.param(
+            *(["torch", "transformers"], ["demo", "--graph", "--out", "made"], 0, ""),
+            marks=pytest.mark.slow,
+        ),
         (["torch", "transformers"], ["explore", "--help"], 0, ""),
         (["typer"], ["--version"], 0, ""),
         (["torch"], ["cluster", "gpt2"], 2, "needs torch: pip install 'neurotopo[llm]'"),

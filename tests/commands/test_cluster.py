@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import neurotopo
@@ -25,6 +25,7 @@ from neurotopo.graphs.whole_model import whole_model_tree
 from neurotopo.models.examples import random_model
 from neurotopo.persistence.build import merge_tree
 from tests.support.commands import refuses
+from tests.support.examples import examples
 
 TABLES = {"tree.npz", "clusters.csv", "clusters_by_layer.csv", "run.json"}
 PICTURES = {"persistence_diagram", "barcode", "merge_tree", "layers"}
@@ -215,7 +216,7 @@ def test_one_growing_cluster_is_not_listed_without_a_word(tmp_path, monkeypatch)
     assert len(condensed.table) < len(plain.table)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.integers(0, 30), min_size=3, max_size=25), st.data())
 def test_the_tree_of_some_nodes_keeps_who_holds_whom(places, data):
     distances = np.abs(np.subtract.outer(places, places)).astype(float)

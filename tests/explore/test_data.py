@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import neurotopo as nt
@@ -16,6 +16,7 @@ from neurotopo.cluster.layout import leaf_positions
 from neurotopo.explore import data as data_module
 from neurotopo.explore import drawing, explorer_data, labels_at, write_page
 from neurotopo.explore.page import json_in_html, make_page
+from tests.support.examples import examples
 
 LINE = [[0.0], [1.0], [3.0], [10.0], [10.5], [30.0]]
 
@@ -39,7 +40,7 @@ def _members(data, start, count):
     return sorted(data["vertices"]["id"][start : start + count])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(1, 25),

@@ -6,12 +6,13 @@ import csv
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo.explore.columns import ColumnChoice
 from neurotopo.explore.files import read_samples
 from neurotopo.explore.text_tables import SEPARATORS, read_text_table
+from tests.support.examples import examples
 
 
 def _written(path, text):
@@ -26,7 +27,7 @@ NUMBERS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     rows=st.integers(1, 5).flatmap(
         lambda width: st.lists(

@@ -6,10 +6,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from neurotopo.graphs import bipartite
 from neurotopo.graphs.bipartite import DenseTile, TileForest, tile_forest
+from tests.support.examples import examples
 from tests.support.tiles import assert_is_spanning_forest, check_tile, tiles
 
 
@@ -29,7 +30,7 @@ def test_small_tiles(strength):
     assert_is_spanning_forest(tile_forest(DenseTile(strength)), strength)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(tiles())
 @pytest.mark.usefixtures("low_thresholds")
 def test_every_way_through(strength):

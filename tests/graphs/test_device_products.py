@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 
 from neurotopo.graphs import bipartite, device_products
 from neurotopo.graphs.bipartite import tile_forest
 from neurotopo.graphs.device_products import DeviceTile
 from neurotopo.graphs.whole_model import whole_model_tree
 from tests.graphs.sources import ArrayModel
+from tests.support.examples import examples
 from tests.support.tiles import assert_is_spanning_forest, check_tile, tiles
 
 DEVICES = ["cpu:0", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -29,7 +30,7 @@ def low_thresholds(monkeypatch):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@settings(max_examples=200)
+@examples(200)
 @given(strength=tiles())
 @pytest.mark.usefixtures("low_thresholds")
 def test_tiles(device, strength):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo import whole_model_tree
@@ -12,6 +12,7 @@ from neurotopo.graphs import edge_lengths, strength
 from neurotopo.persistence.lengths import check_length
 from tests.graphs.oracles import naive_lengths
 from tests.graphs.sources import ArrayModel
+from tests.support.examples import examples
 
 # negative, zero, huge, tiny, subnormal, tied
 WEIGHTS = st.lists(
@@ -32,7 +33,7 @@ def falling(weights):
     ("length", "power"),
     [("inverse", 1.0), ("power", 0.5), ("power", 3.0), ("neglog", 1.0), (falling, 1.0)],
 )
-@settings(max_examples=40)
+@examples(40)
 @given(weights=WEIGHTS)
 def test_lengths_are_those_of_the_formulas(weights, length, power, signed):
     computed = edge_lengths(weights, length=length, power=power, signed=signed)
@@ -67,7 +68,7 @@ def test_eq_4_is_exact(weights):
 
 @pytest.mark.parametrize("length", ["inverse", "power", "neglog", falling])
 @pytest.mark.parametrize("signed", [False, True])
-@settings(max_examples=40)
+@examples(40)
 @given(weights=WEIGHTS)
 def test_the_stronger_edge_is_never_the_longer(weights, length, signed):
     weights = np.array(weights)

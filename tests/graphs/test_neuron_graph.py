@@ -15,6 +15,7 @@ from neurotopo.graphs.storage import read_arrays, write_arrays
 from tests.graphs.oracles import naive_lengths, naive_matrix, naive_weights
 from tests.graphs.sources import ArrayModel
 from tests.support.checks import valid_clustering
+from tests.support.examples import examples
 from tests.support.oracles import naive_clusters, tree_clusters
 
 
@@ -110,7 +111,7 @@ def dense_of(csr, absent):
     return matrix
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(case=cases())
 def test_the_graph_is_that_of_the_slow_loops(case):
     model, pairs, options = case

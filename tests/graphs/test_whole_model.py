@@ -9,7 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo import merge_tree
@@ -18,6 +18,7 @@ from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.whole_model import whole_model_forest, whole_model_tree
 from tests.graphs.sources import ArrayModel
+from tests.support.examples import examples
 from tests.support.oracles import minimax, naive_clusters, tree_clusters
 
 
@@ -142,7 +143,7 @@ def cases(draw):
     return model, integers, options, draw(st.sampled_from([None, 1, 2, 3, 100]))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(cases())
 def test_agrees_with_the_graph_of_all_neurons(case):
     model, integers, options, tile_size = case

@@ -19,7 +19,7 @@ ONE, SEVERAL = zoo.FACTS[0], zoo.FACTS[1]
 FACT = Fact("The capital of France is _X_.", "Paris")
 
 
-@pytest.fixture(params=zoo.NAMES, scope="module")
+@pytest.fixture(params=zoo.DISTINCT, scope="module")
 def model(request):
     return zoo.shared(request.param)
 
@@ -258,15 +258,14 @@ def test_facts_together_are_facts_one_by_one(model):
     """Several facts of different lengths in one call, in any order."""
     facts = [
         Fact("The capital of France is _X_", "Paris"),
-        Fact("Paris is the capital of _X_", "France"),
-        Fact("The capital of Italy is _X_", "Rome"),
         Fact("The capital of Italy is the city of _X_", "Rome"),
         Fact("The capital of France is _X_", "Rome"),
     ]
-    for baseline in ("mean", "per-token"):
+    # one row at a time is slow
+    for baseline, batches in ("mean", ((None, 3), (1, 1))), ("per-token", ((None, 2), (30, 3))):
         amig = AMIG(steps=2, baseline=baseline)
         wanted = [amig.attribute(model, fact) for fact in facts]
-        for batch_size, n in ((None, 5), (30, 5), (1, 2)):  # one row at a time is slow
+        for batch_size, n in batches:
             many = AMIG(steps=2, baseline=baseline, batch_size=batch_size)
             for one, other in zip(many.attribute_many(model, facts[:n]), wanted[:n], strict=True):
                 assert_close(one.scores, other.scores)

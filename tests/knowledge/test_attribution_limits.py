@@ -71,7 +71,7 @@ def test_rows_that_do_not_fit_together_give_the_same_scores(name, monkeypatch):
 @pytest.mark.parametrize(
     "mode", [torch.no_grad, torch.inference_mode, lambda: torch.set_grad_enabled(False)]
 )
-@pytest.mark.parametrize("name", zoo.NAMES)
+@pytest.mark.parametrize("name", zoo.DISTINCT)
 def test_gradients_switched_off_by_the_caller(name, mode):
     """The scores are the same, and the caller's mode is on again, also between two facts."""
     model = zoo.shared(name)

@@ -15,7 +15,12 @@ from tests.support import zoo
 SUBJECTS = ("Brolland", "Ostavia", "Mirelle", "Ada", "Ilse")
 WORDINGS = ("The capital of {} is _X_", "{} works for _X_")
 ANSWERS = ("Marly", "Peko", "Krone", "Blue", "in")
-NAMES = ("gpt2", "gpt_neox", "opt", "llama", "gemma2", "bloom", "bert")
+FAST = ("gpt2", "llama", "bert")  # plain, gated and masked
+NAMES = [
+    name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+    for name in ("gpt2", "gpt_neox", "opt", "llama", "gemma2", "bloom", "bert")
+]
+SMOOTH = [name for name in NAMES if name in FAST or name.values != ("opt",)]  # its ReLU has kinks
 ORDERS = {"right": 1, "left": 1, "midpoint": 2, "trapezoid": 2}
 
 
@@ -34,7 +39,7 @@ def taught(name: str) -> tuple[NeuronModel, tuple[Fact, ...]]:
     for fact in facts:
         for row in rows_of(model, fact):
             by_length.setdefault(len(row[0]), []).append(row)
-    for _ in range(50 if model.is_causal else 150):
+    for _ in range(50 if model.is_causal else 100):
         optimizer.zero_grad()
         for rows in by_length.values():
             logits = hf_model(input_ids=torch.tensor([ids for ids, _, _ in rows])).logits
@@ -84,7 +89,7 @@ def test_a_hundred_midpoints_are_complete_to_one_percent(name):
 
 
 @pytest.mark.parametrize("rule", ORDERS)
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "opt"])  # its ReLU has kinks
+@pytest.mark.parametrize("name", SMOOTH)
 def test_the_error_falls_as_the_rule_says(name, rule):
     few, many = (np.abs(errors(name, n, rule)[0]).sum() for n in (16, 64))
     assert np.log(few / many) / np.log(4) == pytest.approx(ORDERS[rule], abs=0.25)

@@ -28,7 +28,7 @@ def of_type(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name", zoo.NAMES)
+@pytest.mark.parametrize("name", zoo.DISTINCT)
 def test_the_value_is_the_probability_of_the_answer(name, dtype):
     model = of_type(name, dtype)
     expected = model.answer_probabilities(zoo.FACTS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo import AMIG, Fact, FactSet, NeuronSet
@@ -15,6 +15,7 @@ from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.locate import Located, locate
 from neurotopo.knowledge.thresholds import select_neurons
 from neurotopo.models.examples import random_model
+from tests.support.examples import examples
 
 MODEL = random_model("gpt2")
 SHAPE = (MODEL.n_layers, MODEL.n_neurons)
@@ -63,7 +64,7 @@ def same(one, other):
 # Several wordings
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     prompts=st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6, unique=True),
     share=st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 0.9]),

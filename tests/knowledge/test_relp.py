@@ -118,7 +118,7 @@ def test_the_rules_by_hand(name, by_hand, fact, positions):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name", zoo.NAMES)
+@pytest.mark.parametrize("name", zoo.DISTINCT)
 def test_every_family_is_linear(name, dtype):
     """A logit is the sum of its inputs and biases, each times its derivative."""
     model = zoo.shared(name)
@@ -200,7 +200,7 @@ def test_relp_is_exact_where_the_target_is_linear():
     close(attribution.scores[2], attribution.value - contrast, 1e-9)
 
 
-@pytest.mark.parametrize("name", zoo.NAMES)
+@pytest.mark.parametrize("name", zoo.DISTINCT)
 def test_values_and_facts_together(name):
     model = zoo.shared(name)
     facts = (FACT, SEVERAL, FACT, zoo.FACTS[3])

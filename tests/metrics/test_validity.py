@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_blobs
 
 from neurotopo.metrics import dbcv
+from tests.support.examples import examples
 from tests.support.oracles import minimax
 
 
@@ -85,7 +86,7 @@ def naive(D, labels, dimension):
     return total / len(labels)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(seed=st.integers(0, 2**31), width=st.integers(2, 40), continuous=st.booleans())
 def test_against_the_definition_with_ties_and_duplicates_in_any_order(seed, width, continuous):
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ import gudhi
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist, squareform
 
@@ -20,6 +20,7 @@ from neurotopo.persistence.bootstrap import (
 from neurotopo.persistence.diagram_distances import bottleneck_distance
 from neurotopo.persistence.inputs import EdgeList
 from neurotopo.persistence.rips import diagrams_with_births
+from tests.support.examples import examples
 
 
 def circle(n, seed):
@@ -187,7 +188,7 @@ def test_points_distances_and_edges_are_the_same_sample(method, n):
         assert band.radius == pytest.approx(precomputed.radius)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0.01, 1.0))
 def test_distance_to_measure_by_hand(n, seed, mass):
     rng = np.random.default_rng(seed)
@@ -203,7 +204,7 @@ def test_distance_to_measure_by_hand(n, seed, mass):
         assert actual == pytest.approx(np.sqrt((parts * each).sum() / wanted))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.integers(1, 9), st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 2]))
 def test_diagrams_of_vertices_that_enter_late(n, seed, dimension):
     rng = np.random.default_rng(seed)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo import merge_tree
 from neurotopo.persistence.clusters import candidate_clusters, lifetime
+from tests.support.examples import examples
 from tests.support.oracles import symmetric, weighted_graphs
 
 
@@ -29,7 +30,7 @@ def naive_condensed(tree, size):
     return found
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(lengths=weighted_graphs(25), size=st.integers(1, 6))
 def test_condensed_clusters_follow_the_definition(lengths, size):
     tree = merge_tree(lengths)
@@ -45,7 +46,7 @@ def test_condensed_clusters_follow_the_definition(lengths, size):
     assert found.cluster_of.tolist() == [of_node.get(v, -1) for v in range(tree.n_nodes)]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(lengths=weighted_graphs(20), size=st.integers(2, 5), condense=st.booleans())
 def test_mass_is_the_sum_over_members_of_their_stay(lengths, size, condense):
     tree = merge_tree(lengths)

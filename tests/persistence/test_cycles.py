@@ -6,13 +6,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 from neurotopo import persistence_diagrams
 from neurotopo.persistence import EdgeList, RepresentativeCycle, representative_cycles
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse, weighted_graphs
 
 
@@ -62,7 +63,7 @@ def bars(cycles):
     return np.array([(cycle.birth, cycle.death) for cycle in cycles]).reshape(-1, 2)
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(weighted_graphs(max_vertices=9))
 def test_the_cycles_are_a_basis_at_every_radius(lengths):
     cycles = representative_cycles(lengths)
@@ -70,7 +71,7 @@ def test_the_cycles_are_a_basis_at_every_radius(lengths):
     assert_right(lengths, cycles)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([8, 14, 18]), st.sampled_from([2, 4, 1000]))
 def test_sparse_graphs_with_many_ties(seed, n, n_values):
     rng = np.random.default_rng(seed)

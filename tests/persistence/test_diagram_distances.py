@@ -10,7 +10,7 @@ import persim
 import pytest
 from gudhi import hera
 from gudhi.representations.metrics import pairwise_persistence_diagram_distances
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import pdist, squareform
@@ -23,6 +23,7 @@ from neurotopo.persistence.diagram_distances import (
     wasserstein_distance,
     wasserstein_distances,
 )
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse
 
 
@@ -62,13 +63,13 @@ def points(max_size, born_together=False):
     )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(points(3), points(3))
 def test_bottleneck_equals_brute_force(a, b):
     assert bottleneck_distance(a, b) == pytest.approx(brute_bottleneck(a, b), rel=1e-12)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(points(3, born_together=True), points(3, born_together=True))
 def test_bottleneck_of_bars_born_together_equals_brute_force(a, b):
     assert bottleneck_distance(a, b) == brute_bottleneck(a, b)
@@ -93,7 +94,7 @@ def test_hera_where_a_matrix_of_pairs_would_be_large(monkeypatch):
     assert bottleneck_distance(a, b) == pytest.approx(exact, rel=1e-12)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(points(5), points(5), st.sampled_from([1.0, 2.0, 3.5]), st.sampled_from([1.0, 2.0, np.inf]))
 def test_wasserstein_equals_the_full_assignment(a, b, order, internal_p):
     expected = full_wasserstein(a, b, order, internal_p)
@@ -277,7 +278,7 @@ def furthest(one, other):
     return max(bottleneck_distance(x, y) for x, y in zip(one, other, strict=True))
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(two_weightings())
 def test_stability_theorem(weightings):
     f, g, eps = weightings
@@ -287,7 +288,7 @@ def test_stability_theorem(weightings):
         assert furthest(*diagrams) <= eps + slack
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(two_weightings(max_vertices=16), st.sampled_from([1, 2, 4]))
 def test_stability_of_the_diagram_of_clusters(weightings, min_size):
     f, g, eps = weightings

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 
@@ -18,6 +18,7 @@ from neurotopo.persistence.diagrams import (
     persistence_diagrams,
 )
 from neurotopo.persistence.inputs import EdgeList
+from tests.support.examples import examples
 
 COMPLETE_ENGINES = [e for e in DIAGRAM_ENGINES if e != "tree"]
 EXTREMES = [0.0, 5e-324, 1e-300, 1e-46, 1e-9, 1.0, 1.0 + 2**-40, 1.0 + 2**-52, 3.5e38, 1e300]
@@ -106,7 +107,7 @@ def graphs(draw, max_vertices=14, lengths=None):
     return squareform(np.array(values, dtype=np.float64)) if n > 1 else np.zeros((1, 1))
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(graphs(max_vertices=7))
 def test_all_engines_equal_the_boundary_matrix_oracle(distances):
     expected = oracle(distances, 2)
@@ -114,7 +115,7 @@ def test_all_engines_equal_the_boundary_matrix_oracle(distances):
         assert_same(persistence_diagrams(distances, max_dimension=2, engine=engine), expected)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(graphs(), st.sampled_from([1, 2]))
 def test_engines_agree_dense_and_sparse(distances, max_dimension):
     expected = persistence_diagrams(distances, max_dimension=max_dimension, engine="gudhi")
@@ -124,7 +125,7 @@ def test_engines_agree_dense_and_sparse(distances, max_dimension):
             assert_same(actual, expected)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(graphs())
 def test_dimension_zero_equals_merging_by_hand(distances):
     expected = [components_oracle(distances)]
@@ -132,7 +133,7 @@ def test_dimension_zero_equals_merging_by_hand(distances):
         assert_same(persistence_diagrams(distances, max_dimension=0, engine=engine), expected)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(graphs(max_vertices=10), st.randoms(use_true_random=False))
 def test_order_of_vertices_does_not_matter(distances, random):
     order = list(range(len(distances)))
@@ -144,7 +145,7 @@ def test_order_of_vertices_does_not_matter(distances, random):
         )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(graphs(max_vertices=9), st.data())
 def test_max_radius_leaves_out_longer_edges(distances, data):
     finite = [0.0, *distances[np.isfinite(distances)].tolist()]
@@ -161,7 +162,7 @@ def test_max_radius_leaves_out_longer_edges(distances, data):
     )
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(graphs(max_vertices=9), st.sampled_from([1e-290, 2.0**-30, 2.0**20]))
 def test_scaling_lengths_scales_diagrams(distances, factor):
     # a strictly increasing map of the lengths maps every birth and death

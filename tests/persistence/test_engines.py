@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import minimum_spanning_tree
 
@@ -15,12 +15,13 @@ from neurotopo import NTCClusterer, merge_tree
 from neurotopo.persistence import EdgeList, check_distances, minimum_spanning_forest
 from neurotopo.persistence.engines import core_distances, graph_forest
 from neurotopo.persistence.forest import kruskal_forest, prim_forest
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse, symmetric, weighted_graphs
 
 GRAPH_ENGINES = ("scipy", "prim", "gudhi", "ripser")
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(lengths=weighted_graphs(25), seed=st.integers(0, 2**32 - 1))
 def test_every_engine_gives_the_clusterer_the_same_clusters_in_any_order(lengths, seed):
     ntc = NTCClusterer.paper(metric="precomputed").fit(lengths)

@@ -1,6 +1,6 @@
 """Every engine gives, bit for bit, the merge tree of the definition, in any order of the samples.
 
-``make slow`` runs 10,000 graphs and clouds, ``make test`` a few hundred. To look for others:
+``make slow`` runs 10,000 graphs and clouds, ``make test`` eighty. To look for others:
 ``HYPOTHESIS_PROFILE=explore``; a failure prints how to run its example again.
 """
 
@@ -15,6 +15,7 @@ from neurotopo import merge_tree
 from neurotopo.persistence import minimum_spanning_forest
 from neurotopo.persistence.tree_building import tree_of_forest
 from tests.support.exact_trees import ARRAYS, clouds, exact_tree, point_lengths, smoothed
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse, weighted_graphs
 
 GRAPH_ENGINES = ("scipy", "prim", "gudhi", "ripser")
@@ -82,13 +83,13 @@ def smoothed_clouds(draw, max_points=60):
     return X, metric, draw(st.just(1) | st.integers(1, len(X) + 1))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(graph=smoothed_graphs(), seed=seeds)
 def test_trees_of_graphs(graph, seed):
     check_graph(*graph, seed)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(cloud=smoothed_clouds(), seed=seeds)
 def test_trees_of_points(cloud, seed):
     check_cloud(*cloud, seed)

@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import pdist, squareform
@@ -19,6 +19,7 @@ from neurotopo.persistence import (
     minimum_spanning_forest,
     permutation_test,
 )
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse, symmetric, weighted_graphs
 
 
@@ -100,7 +101,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=40)
+@examples(40)
 @given(lengths=weighted_graphs(max_vertices=12))
 def test_every_form_is_the_same_graph(lengths, form):
     if form == "condensed" and len(lengths) == 1:
@@ -137,7 +138,7 @@ def test_every_function_takes_every_form(form):
             np.testing.assert_array_equal(own, expected)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(lengths=weighted_graphs(max_vertices=12))
 def test_trees_and_forests_have_the_merges_of_their_graph(lengths):
     tree = merge_tree(lengths)

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 from gudhi.representations import DiagramSelector, DimensionSelector, Landscape, PersistenceImage
 from gudhi.sklearn import RipsPersistence
-from hypothesis import given, settings
+from hypothesis import given
 from scipy.spatial.distance import pdist, squareform
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from neurotopo import GraphPersistence, persistence_diagrams
 from neurotopo.persistence.conversions import DiagramList, from_giotto
 from neurotopo.persistence.inputs import EdgeList
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse, weighted_graphs
 
 
@@ -154,7 +155,7 @@ class TestTable:
         for each, back in zip(persistence.transform(table), from_giotto(whole), strict=True):
             assert_same(each, back)
 
-    @settings(max_examples=200)
+    @examples(200)
     @given(weighted_graphs(max_vertices=8))
     def test_no_more_bars_than_rows(self, lengths):
         row = squareform(np.where(np.isinf(lengths), 1e308, lengths), checks=False)

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cophenet, is_valid_linkage, leaves_list, linkage
 from scipy.spatial.distance import squareform
@@ -15,10 +15,11 @@ from scipy.spatial.distance import squareform
 from neurotopo import merge_tree
 from neurotopo.persistence import tree_building
 from tests.support.checks import valid_merge_tree
+from tests.support.examples import examples
 from tests.support.oracles import minimax, naive_clusters, symmetric, tree_clusters, weighted_graphs
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(lengths=weighted_graphs())
 def test_every_tree_is_valid_and_cuts_are_components(lengths):
     tree = merge_tree(lengths)
@@ -32,7 +33,7 @@ def test_every_tree_is_valid_and_cuts_are_components(lengths):
         assert (np.diff(first) > 0).all()  # 0, 1, 2, ... in order of first appearance
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(lengths=weighted_graphs(25))
 def test_linkage_has_the_same_cophenetic_distances(lengths):
     if len(lengths) < 2:
@@ -74,7 +75,7 @@ def test_zero_lengths_make_a_cluster_born_at_0_and_no_zero_bars():
     assert tree.cut(0.0).tolist() == [0, 0, 1]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(lengths=weighted_graphs(25), cut=st.floats(0, 1))
 def test_truncation_is_the_tree_of_the_truncated_graph(lengths, cut):
     heights = np.unique(lengths)
@@ -86,7 +87,7 @@ def test_truncation_is_the_tree_of_the_truncated_graph(lengths, cut):
     assert tree_clusters(tree) == naive_clusters(short)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(lengths=weighted_graphs(25), seed=st.integers(0, 2**32 - 1))
 def test_walks_up_and_down_the_tree(lengths, seed):
     tree = merge_tree(lengths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import pairwise_distances
 
@@ -13,6 +13,7 @@ from neurotopo import NTCClusterer, merge_tree, persistence_diagrams
 from neurotopo.persistence import minimum_spanning_forest
 from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.metrics import REDUCIBLE, cross_distances, pairwise, reduction
+from tests.support.examples import examples
 
 CASES = [
     ("cosine", None),
@@ -56,7 +57,7 @@ def by_sklearn(X, metric, params):
     return np.minimum(distances, distances.T)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(5, 60),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
@@ -12,6 +12,7 @@ from neurotopo.persistence import candidate_clusters, merge_tree, mode_test
 from neurotopo.persistence.modes import test_clusters as tested
 from neurotopo.persistence.point_null import SmoothedPoints, largest_prominence
 from neurotopo.persistence.tree_building import tree_of_forest
+from tests.support.examples import examples
 
 
 def naive_prominence(X, members, k):
@@ -43,7 +44,7 @@ def test_statistic_of_nested_clusters_is_that_of_the_definition(d, condense):
         assert test.prominence[position] == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(seed=st.integers(0, 10**6), n_groups=st.integers(1, 6), rounded=st.booleans())
 def test_no_group_is_more_prominent_than_the_second_bar_of_the_tree(seed, n_groups, rounded):
     rng = np.random.default_rng(seed)

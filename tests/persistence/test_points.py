@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
@@ -15,6 +15,7 @@ from neurotopo.persistence import boruvka, minimum_spanning_forest
 from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.metrics import pairwise, reduction
 from neurotopo.persistence.points import points_forest, prefers_points_engine
+from tests.support.examples import examples
 
 METRICS = ["euclidean", "manhattan", "chebyshev"]
 
@@ -34,7 +35,7 @@ def cloud(rng, n, d, kind):
     return X
 
 
-@settings(max_examples=250)
+@examples(250)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(2, 200),

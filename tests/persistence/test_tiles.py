@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neurotopo import NTCClusterer
@@ -14,6 +14,7 @@ from neurotopo.persistence import tiles
 from neurotopo.persistence.engines import core_distances, graph_forest
 from neurotopo.persistence.metrics import lengths, pairwise
 from neurotopo.persistence.tiles import core_distances_of_points, tiled_forest
+from tests.support.examples import examples
 
 KINDS = ["normal", "grid", "far apart", "clumps", "repeated", "uneven", "line", "equal"]
 
@@ -45,7 +46,7 @@ def same_heights(a, b):
     return np.array_equal(np.sort(a.length), np.sort(b.length))  # bit for bit
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(2, 150),
@@ -94,7 +95,7 @@ def test_every_precision(monkeypatch, kind, flood):
         assert same_heights(forest, expected_forest(X, min_samples))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     seed=st.integers(0, 2**32 - 1),
     d=st.sampled_from([1, 3, 40, 300]),

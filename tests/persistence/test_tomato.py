@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from gudhi.clustering.tomato import Tomato
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import make_blobs
 from sklearn.neighbors import kneighbors_graph
 
 from neurotopo import merge_tree
 from neurotopo.persistence import distance_to_measure, prominences, prominent_clusters, tomato
+from tests.support.examples import examples
 
 
 def random_graph(seed, tied=False):
@@ -131,7 +132,7 @@ def test_every_threshold_equals_the_algorithm_of_the_paper(tied):
             assert labels[found.peaks[kept]].tolist() == list(range(kept.sum()))
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(seed=st.integers(0, 2**32 - 1), tied=st.booleans())
 def test_a_permutation_of_the_samples_permutes_the_result(seed, tied):
     graph, density = random_graph(seed, tied)
@@ -148,7 +149,7 @@ def test_a_permutation_of_the_samples_permutes_the_result(seed, tied):
     assert np.array_equal(same.bridge, found.bridge)
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(seed=st.integers(0, 2**32 - 1), tied=st.booleans())
 def test_the_merge_tree_has_the_same_bars(seed, tied):
     graph, density = random_graph(seed, tied)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from persim import PersLandscapeExact
 from scipy.stats import norm
 
 from neurotopo import persistence_diagrams
 from neurotopo.persistence import persistence_image, persistence_landscape, sliced_wasserstein
+from tests.support.examples import examples
 
 INF = float("inf")
 bars = st.lists(st.tuples(st.integers(-4, 6), st.integers(0, 5)), max_size=6).map(
@@ -29,7 +30,7 @@ def image_by_formula(diagram, births, lengths, sigma, power):
     return image
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(diagram=bars, power=st.sampled_from([1.0, 2.0]))
 def test_image(diagram, power):
     image = persistence_image(
@@ -54,7 +55,7 @@ def landscape_by_formula(diagram, radii, n_layers):
     return -np.sort(-values, axis=0)[:n_layers]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(diagram=bars)
 def test_landscape(diagram):
     radii = np.linspace(-5, 12, 69)
@@ -97,7 +98,7 @@ def sliced_by_formula(a, b, n_directions):
     return np.mean(moves)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(a=bars, b=bars)
 def test_sliced_wasserstein(a, b):
     expected = sliced_by_formula(a, b, 20)

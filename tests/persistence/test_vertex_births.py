@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from gudhi.point_cloud.dtm import DistanceToMeasure
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import kneighbors_graph
 
@@ -20,6 +20,7 @@ from neurotopo.persistence.vertex_births import core_births
 from neurotopo.plots import BarcodeDisplay, MergeTreeDisplay, PersistenceDiagramDisplay
 from tests.support.checks import valid_merge_tree
 from tests.support.exact_trees import smoothed
+from tests.support.examples import examples
 from tests.support.oracles import as_sparse, minimax, weighted_graphs
 
 REAL = [-2.0, -0.5, 0.0, 0.25, 1.0, 1.5, 3.0]
@@ -65,7 +66,7 @@ def rest(tree):
     return tree.death, tree.parent, tree.size, tree.leaf_order, tree.start
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(drawn=graphs_with_births(negative=True), engine=st.sampled_from(["scipy", "prim", "gudhi"]))
 def test_a_graph_with_lengths_and_births_equals_the_simplex_tree(drawn, engine):
     lengths, births = drawn
@@ -84,7 +85,7 @@ def test_a_graph_with_lengths_and_births_equals_the_simplex_tree(drawn, engine):
         assert np.array_equal(labels[born][:, None] == labels[born][None, :], together)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.integers(1, 30), st.integers(0, 60), st.integers(0, 2**32 - 1), st.booleans())
 def test_lower_star_filtrations_equal_the_simplex_tree(n, m, seed, tied):
     rng = np.random.default_rng(seed)
@@ -121,7 +122,7 @@ def test_clusters_are_those_of_the_later_lengths(drawn):
     assert (single.persistence() >= 0).all()
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(drawn=graphs_with_births(negative=True), cut=st.floats(-0.5, 1.2))
 def test_truncation_is_the_tree_of_the_truncated_graph(drawn, cut):
     lengths, births = drawn

@@ -310,6 +310,7 @@ def test_one_model_is_kept_at_a_time(monkeypatch):
     assert loaded == ["a", "bb", "a"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_whole_on_random_models(tmp_path):
     given = {"model": models(), "facts": FACTS, "quick": True, "threshold": 0.1}
     result = nt.studies.run("complexity", out=tmp_path / "run", **given)
@@ -330,6 +331,7 @@ def test_the_whole_on_random_models(tmp_path):
         pd.testing.assert_frame_equal(rest.tables[name], table)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_faulty_prompts_are_the_same_for_every_model(tmp_path):
     out = tmp_path / "run"
     nt.studies.run("complexity", model=models()[:2], facts=FACTS[:1], out=out, quick=True)

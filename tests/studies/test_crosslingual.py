@@ -282,6 +282,7 @@ def test_a_run_goes_on_and_is_the_same(model, tmp_path):
     assert (tmp_path / "whole" / "report.html").is_file()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_three_languages_and_one_that_is_missing(model):
     facts = [*both(NAMES[:3]), *(fact(name, "de") for name in NAMES[:2])]
     result = run("crosslingual", model=model, facts=facts, languages=["en", "fr", "de"], **given())
@@ -304,6 +305,7 @@ def test_nothing_known_and_nothing_asked(model):
     assert result.figures == {}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_random_model_gets_no_claim():
     random = nt.load_model(null_model(3), tokenizer=nt.load_model("testbed:null").tokenizer)
     result = run(

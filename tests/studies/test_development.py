@@ -288,6 +288,7 @@ def test_a_run_goes_on_with_more_facts(trained, tmp_path):
         pd.testing.assert_frame_equal(rest.tables[name], table)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_models_of_other_shapes_cannot_be_matched():
     models = [random_model(n_layers=n, seed=n) for n in (2, 3)]
     result = nt.studies.run("development", model=models, facts=FACTS, quick=True, threshold=0.1)
@@ -296,6 +297,7 @@ def test_models_of_other_shapes_cannot_be_matched():
     assert (result.tables["exclusions"]["other shape"] == len(FACTS)).all()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_nothing_is_claimed_of_models_that_know_nothing():
     model = random_model()
     result = nt.studies.run(

@@ -104,6 +104,7 @@ def test_another_model_is_refused_in_the_same_folder(quick):
         )
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_every_method_of_the_study_on_a_model_with_planted_groups():
     model = random_model("gpt2")
     groups = [nt.NeuronSet([(layer, k) for layer in range(3)]) for k in (0, 1)]
@@ -145,6 +146,7 @@ def test_a_fact_costs_few_calls_of_the_model(model, monkeypatch):
     assert len(calls) <= 2 + 2 * 5
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_results_do_not_depend_on_the_other_facts(model):
     alone = run("acquisition", model=model, facts=FACTS[2:3], quick=True).rows
     among = run("acquisition", model=model, facts=FACTS, quick=True).rows
@@ -157,6 +159,7 @@ def test_stored_results_survive_as_text(model):
     assert to_text(from_text(to_text(stages))) == to_text(stages)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_only_known_leaves_out_what_the_model_does_not_know(model):
     result = run("acquisition", model=model, facts=FACTS, quick=True, only_known=True)
     assert result.rows["method"].isna().all()
@@ -167,6 +170,7 @@ def test_only_known_leaves_out_what_the_model_does_not_know(model):
 @pytest.mark.parametrize(
     ("threshold", "rule", "n"), [(10.0, "absolute", 0), (1, "top", 1)], ids=["none", "one"]
 )
+@pytest.mark.usefixtures("no_pictures")
 def test_facts_with_too_few_neurons(model, threshold, rule, n, tmp_path):
     result = run(
         "acquisition",
@@ -184,6 +188,7 @@ def test_facts_with_too_few_neurons(model, threshold, rule, n, tmp_path):
     assert (tmp_path / "report.html").is_file()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_neurons_of_one_layer_only(tmp_path):
     """A model of one layer: no two neurons are connected."""
     from transformers import GPT2LMHeadModel
@@ -202,6 +207,7 @@ def replace_config(config, **changes):
     return other
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_fact_that_fails_is_reported(model, tmp_path, monkeypatch):
     work = Acquisition.__call__
 
@@ -221,6 +227,7 @@ def test_a_fact_that_fails_is_reported(model, tmp_path, monkeypatch):
     assert (again.outcome.n_there, again.outcome.n_failed) == (3, 0)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_an_interrupted_run_reports_what_there_is(model, tmp_path):
     class Interrupted(InlineEngine):
         def run(self, tasks, prepare):

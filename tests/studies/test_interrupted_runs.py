@@ -114,7 +114,7 @@ def finish(process):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
-@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_again_and_again_it_comes_to_the_same(tmp_path, times):
     _, whole = finish(python(KILLED, tmp_path / "whole", tmp_path / "calls"))
     rng = np.random.default_rng(1)

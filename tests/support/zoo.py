@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import pytest
 import torch
 import transformers as tf
 
@@ -100,6 +101,34 @@ MAKERS = {
 }
 
 NAMES = tuple(MAKERS)
+# Families that run the same code as another one, named here, after their layers are read. Tests that
+# are about what comes later run on them in `make slow` only.
+ALIKE = {
+    "gpt_neox_serial": "gpt2",
+    "gptj": "phi",
+    "opt": "gpt2",
+    "falcon": "falcon_new",
+    "falcon_alibi": "falcon_new",
+    "llama3": "llama",
+    "qwen2": "qwen3",
+    "gemma": "gemma3",
+    "gemma2": "gemma3",
+    "cohere": "cohere2",
+    "ministral": "mistral",
+    "stablelm": "stablelm_parallel",
+    "olmo": "llama",
+    "olmo3": "olmo2",
+    "exaone4": "olmo2",
+    "starcoder2": "gpt2",
+    "glm": "phi3",
+    "glm4": "olmo2",
+    "xlm_roberta": "roberta",
+    "distilbert": "bert",
+    "electra": "bert",
+}
+DISTINCT = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in NAMES
+]
 HEADS = ("gemma2_capped", "granite", "cohere", "cohere2")  # their models scale or cap the logits
 
 FACTS = (

@@ -28,6 +28,7 @@ from neurotopo.tuning.changes import (
     snapshot,
 )
 from tests.support import zoo
+from tests.support.examples import examples
 from tests.support.tuning import NEURONS, small, train
 
 INF, NAN = float("inf"), float("nan")
@@ -125,7 +126,7 @@ def _edit(model, layer, neuron, which, factor):
         weight.select(projection.neuron_axis, neuron).mul_(factor)
 
 
-@pytest.mark.parametrize("name", zoo.NAMES)
+@pytest.mark.parametrize("name", zoo.DISTINCT)
 def test_known_edits_of_every_architecture_are_found(name):
     model = zoo.build(name)
     before = snapshot(model)
@@ -273,7 +274,7 @@ PAIRS = st.frozensets(st.tuples(st.integers(0, 1), st.integers(0, 3)), max_size=
 
 
 @given(PAIRS.filter(bool), PAIRS, st.booleans())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_exact_p_values_are_those_of_all_sets(neurons, changed, within_layers):
     asked, moved = NeuronSet(neurons), NeuronSet(changed)
     test = overlap_test(np.ones((2, 4)), asked, moved, within_layers=within_layers)
