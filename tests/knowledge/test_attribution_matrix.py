@@ -30,7 +30,10 @@ def random_encoding(model, rng, n_answer):
     return MaskedEncoding(*around, answers=answers, mask=tokenizer.mask_token_id)
 
 
-@pytest.mark.parametrize("n_answer", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "n_answer",
+    [1, pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("name", zoo.DISTINCT)
 def test_random_prompts(name, n_answer, monkeypatch):
     model = zoo.shared(name)

@@ -38,7 +38,7 @@ def two_blobs(n, seed, gap=4.0):
 CIRCLE = [np.array([[0.0, np.inf]]), np.array([[0.0, np.sqrt(3)]])]
 
 
-def coverage(dimension, method, n=60, n_trials=60):
+def coverage(dimension, method, n=60, n_trials=40):
     covered = 0
     for seed in range(n_trials):
         band = bottleneck_band(
@@ -48,7 +48,7 @@ def coverage(dimension, method, n=60, n_trials=60):
     return covered / n_trials
 
 
-def shares(sample, n_significant, n_trials=40, **options):
+def shares(sample, n_significant, n_trials=20, **options):
     """How often a band finds this many significant bars."""
     found = [
         bottleneck_band(sample(seed), n_resamples=60, random_state=seed, **options)
@@ -130,7 +130,7 @@ def test_the_bootstrap_of_the_rips_diagram_takes_outliers_for_components():
 
 def test_the_distance_to_measure_finds_normal_groups():
     centres = [(0, 0), (6, 0), (0, 6)]
-    assert shares(lambda seed: normal(180, seed, centres), 3, n_trials=20) >= 0.95
+    assert shares(lambda seed: normal(180, seed, centres), 3, n_trials=10) >= 0.95
 
 
 def test_the_distance_to_measure_does_not_see_less_than_its_mass():
@@ -140,9 +140,9 @@ def test_the_distance_to_measure_does_not_see_less_than_its_mass():
 
 def test_a_circle_has_one_loop():
     for method in ("dtm", "bootstrap"):
-        share = shares(lambda seed: circle(80, seed), 1, 10, method=method, dimension=1)
+        share = shares(lambda seed: circle(60, seed), 1, 8, method=method, dimension=1)
         assert share >= 0.9
-    assert shares(lambda seed: normal(60, seed), 0, n_trials=20, dimension=1) >= 0.95
+    assert shares(lambda seed: normal(60, seed), 0, n_trials=10, dimension=1) >= 0.95
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -111,8 +111,13 @@ def summarise(rows):
     return Crosslingual().summary(rows)
 
 
+class NotDrawn(Crosslingual):
+    def draw(self, frames, tables):
+        return {}
+
+
 def tables(rows):
-    return summarise(rows).tables
+    return NotDrawn().summary(rows).tables
 
 
 # Overlaps
@@ -258,7 +263,7 @@ def crossing_rows(n, *, moved, control, answers, known=(True, True)):
 
 def claims_about(rows, words):
     """Return the claims among the sentences that hold some words; there must be such a sentence."""
-    said = [text for text in summarise(rows).findings if words in text]
+    said = [text for text in NotDrawn().summary(rows).findings if words in text]
     assert said
     return [text for text in said if isinstance(text, Claim)]
 

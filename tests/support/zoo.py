@@ -101,8 +101,8 @@ MAKERS = {
 }
 
 NAMES = tuple(MAKERS)
-# Families that run the same code as another one, named here, after their layers are read. Tests that
-# are about what comes later run on them in `make slow` only.
+# Families that run the same code as another one, named here, once their layers are read. Tests of
+# what comes later run on them in `make slow` only.
 ALIKE = {
     "gpt_neox_serial": "gpt2",
     "gptj": "phi",
@@ -126,9 +126,7 @@ ALIKE = {
     "distilbert": "bert",
     "electra": "bert",
 }
-DISTINCT = [
-    pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in NAMES
-]
+DISTINCT = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in NAMES]
 HEADS = ("gemma2_capped", "granite", "cohere", "cohere2")  # their models scale or cap the logits
 
 FACTS = (

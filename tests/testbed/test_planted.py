@@ -90,7 +90,7 @@ def kept_shares(model, facts, positions):
 def test_every_group_is_enough_and_none_is_not(shipped, positions):
     facts = facts_of(name_of(shipped))
     assert len(facts) >= 100
-    least, none = kept_shares(shipped, facts[::3], positions)
+    least, none = kept_shares(shipped, facts[::6], positions)
     assert np.mean((least >= 0.8) & (none <= 0.05)) >= 0.95
 
 
@@ -148,7 +148,7 @@ def end_to_end(model, facts, **options):
     ],
 )
 def test_from_facts_to_groups(planted, options):
-    facts = facts_of("planted")[::5]
+    facts = facts_of("planted")[::10]
     assert end_to_end(planted, facts, **options) >= 0.5
 
 
@@ -161,7 +161,7 @@ def test_nothing_is_found_where_nothing_is_wired():
 def test_shares_of_the_attribution(planted):
     """Every layer and every group has a part in the scores of a fact."""
     of = group_array(planted)
-    facts = facts_of("planted")[::5]
+    facts = facts_of("planted")[::10]
     scores = [np.maximum(found.scores, 0) for found in AMIG.fast().attribute_many(planted, facts)]
     layers = np.mean([s.sum(axis=1) / s.sum() for s in scores], axis=0)
     groups = np.mean([np.bincount(of.ravel(), weights=s.ravel()) / s.sum() for s in scores], axis=0)

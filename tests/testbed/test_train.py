@@ -82,11 +82,15 @@ def test_a_finished_model_is_not_trained_again(trained):
         train_model(trained.recipe, lessons(5), trained.folder)
 
 
+@pytest.fixture(scope="module", params=["gpt2", "bert"])
+def whole(request, tmp_path_factory):
+    recipe = tiny(request.param, epochs=12, dropout=0.3)
+    return train_model(recipe, lessons(), tmp_path_factory.mktemp("whole"), seed=5)
+
+
 @pytest.mark.parametrize("kill_at", [1, 7, 23])
-@pytest.mark.parametrize("arch", ["gpt2", "bert"])
-def test_an_interrupted_training_ends_in_the_same_model(arch, kill_at, tmp_path):
-    recipe = tiny(arch, epochs=12, dropout=0.3)
-    whole = train_model(recipe, lessons(), tmp_path / "whole", seed=5)
+def test_an_interrupted_training_ends_in_the_same_model(whole, kill_at, tmp_path):
+    recipe = whole.recipe
     assert whole.n_steps == 24
     killed = KilledAt(kill_at)
     folder = tmp_path / "killed"
@@ -118,7 +122,7 @@ train_model(recipe, fact_lessons(FactSet.from_jsonl({facts!r})), sys.argv[1], sa
 
 def test_a_killed_process_loses_nothing(tmp_path):
     lessons().facts.to_jsonl(tmp_path / "facts.jsonl")
-    recipe = tiny(epochs=150)
+    recipe = tiny(epochs=60)
     script = _TRAINING.format(sizes=recipe.to_dict(), facts=str(tmp_path / "facts.jsonl"))
     folder = tmp_path / "model"
     process = subprocess.Popen([sys.executable, "-c", script, folder], stderr=subprocess.PIPE)
