@@ -242,7 +242,7 @@ def test_an_answer_that_begins_with_another_is_not_added_to_it():
         causal.answer_probability(fact, reduce="mean")
 
 
-@pytest.mark.parametrize("batch_size", [None, 1, 3])
+@pytest.mark.parametrize("batch_size", [pytest.param(None, marks=pytest.mark.slow), 1, 3])
 def test_one_at_a_time_is_as_in_batches(model, batch_size):
     facts = [*zoo.FACTS, zoo.FACTS[0]]
     other = NeuronModel(model.hf_model, model.tokenizer, batch_size=batch_size)
@@ -281,7 +281,7 @@ def test_suppression_is_erasing_the_rows(model):
         assert_untouched(model, before)
 
 
-@pytest.mark.parametrize("scale", [2.0, 0.5, -1.0])
+@pytest.mark.parametrize("scale", [2.0, pytest.param(0.5, marks=pytest.mark.slow), -1.0])
 def test_weights_scaled_in_a_batch_are_weights_scaled_in_place(model, scale):
     fact = zoo.FACTS[2]
     edit = Edit(NEURONS, scale, where="weights")
@@ -393,7 +393,7 @@ def test_a_saved_model_loads_as_the_same(model, tmp_path):
     np.testing.assert_array_equal(loaded.in_rows(1), model.in_rows(1))
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_half_precision_works(model, dtype):
     half = load_model(copy.deepcopy(model.hf_model), tokenizer=model.tokenizer, dtype=dtype)
     assert half.dtype == getattr(torch, dtype)
