@@ -138,6 +138,28 @@ def test_groups_come_back(tmp_path_factory, groups):
     assert {k: [NeuronSet(g) for g in of_fact] for k, of_fact in plain.items()} == groups
 
 
+@given(groups=GROUPS)
+def test_groups_come_back_from_a_table(tmp_path_factory, groups):
+    path = tmp_path_factory.mktemp("groups") / "groups.csv"
+    save_groups(groups, path)
+    # cells are read without the spaces around them
+    there = {key: of_fact for key, of_fact in groups.items() if of_fact}
+    if all(key == key.strip() != "" for key in there):
+        assert load_groups(path) == there
+
+
+def test_a_table_of_groups_with_faults(tmp_path):
+    path = tmp_path / "groups.csv"
+    for rows, message in (
+        ("a,0,0,1\na,0,0,1", r"line 3: field 'index': the neuron \(0, 1\) occurs twice"),
+        ("a,0,2,1", "line 2: field 'layer': the layer must be"),
+        ("a,0,0,x", "line 2: field 'index': the index must be"),
+    ):
+        path.write_text(f"fact,group,layer,index\n{rows}\n", encoding="utf-8")
+        with pytest.raises(ValueError, match=message):
+            load_groups(path, n_layers=2, n_neurons=7)
+
+
 def test_groups_of_another_program(tmp_path):
     path = tmp_path / "groups"
     path.write_text(json.dumps({"b": [[[3, 1], [0, 5]], [[0, 5]]], "a": []}))

@@ -223,12 +223,12 @@ def rows_of_csv(path: PathLike, columns: Sequence[str]) -> Iterator[dict[str, Fi
         raise ValueError(f"{name} is empty; the columns must be {', '.join(columns)}.")
 
 
-def pair_of_cells(row: Mapping[str, Field]) -> tuple[int, int]:
+def pair_of_cells(
+    row: Mapping[str, Field], n_layers: int = LIMIT, n_neurons: int = LIMIT
+) -> tuple[int, int]:
     """Return the neuron of a row."""
-    layer, index = (
-        whole_cell(row[column], LIMIT, f"the {column}") for column in ("layer", "index")
-    )
-    return layer, index
+    layer = whole_cell(row["layer"], n_layers, "the layer")
+    return layer, whole_cell(row["index"], n_neurons, "the index")
 
 
 def whole_cell(cell: Field, below: int, what: str) -> int:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from pathlib import Path
+
 from neurotopo._codec import to_lines
-from neurotopo.neurons.files import LIMIT, PathLike, json_field, write_text
+from neurotopo.neurons.files import (
+    LIMIT,
+    PathLike,
+    json_field,
+    pair_of_cells,
+    rows_of_csv,
+    write_csv,
+    write_text,
+)
 from neurotopo.neurons.neuron_set import NeuronSet
 
 __all__ = ["load_groups", "save_groups"]
+
+_COLUMNS = ("fact", "group", "layer", "index")
 
 
 def load_groups(
@@ -19,6 +31,9 @@ def load_groups(
     The file is a JSON object. Its keys are the keys of facts (:attr:`neurotopo.Fact.key`), its
     values are lists of groups, and a group is a list of pairs ``[layer, index]``, from 0 on:
     ``{"capital-of-france": [[[0, 5], [3, 1]], [[2, 7]]]}``.
+
+    A file whose name ends in ``.csv`` is a table with the columns ``fact``, ``group``, ``layer``
+    and ``index``, a row per neuron; ``group`` is any name.
 
     Parameters
     ----------
@@ -48,8 +63,10 @@ def load_groups(
     >>> load_groups(path)
     {'capital-of-france': [NeuronSet([(0, 5), (3, 1)]), NeuronSet([(2, 7)])]}
     """
-    content = json_field(path)
     limits = LIMIT if n_layers is None else n_layers, LIMIT if n_neurons is None else n_neurons
+    if Path(path).suffix.lower() == ".csv":
+        return _of_table(path, limits)
+    content = json_field(path)
     groups: dict[str, list[NeuronSet]] = {}
     for key in content.object():
         groups[key] = []
@@ -59,6 +76,17 @@ def load_groups(
                 raise group.error("the group has no neurons; delete it")
             groups[key].append(NeuronSet(pairs))
     return groups
+
+
+def _of_table(path: PathLike, limits: tuple[int, int]) -> dict[str, list[NeuronSet]]:
+    pairs: dict[str, dict[str, dict[tuple[int, int], None]]] = {}
+    for row in rows_of_csv(path, _COLUMNS):
+        pair = pair_of_cells(row, *limits)
+        group = pairs.setdefault(row["fact"].value, {}).setdefault(row["group"].value, {})
+        if pair in group:
+            raise row["index"].error(f"the neuron {pair} occurs twice; delete one of the rows")
+        group[pair] = None
+    return {key: [NeuronSet(each) for each in groups.values()] for key, groups in pairs.items()}
 
 
 def save_groups(groups: Mapping[str, Iterable[Iterable[tuple[int, int]]]], path: PathLike) -> None:
@@ -71,7 +99,7 @@ def save_groups(groups: Mapping[str, Iterable[Iterable[tuple[int, int]]]], path:
     groups : mapping of str to iterable of NeuronSet
         The groups, by the key of the fact (:attr:`neurotopo.Fact.key`).
     path : path-like
-        The file.
+        The file; a name that ends in ``.csv`` is for a table, which holds no facts without groups.
 
     Examples
     --------
@@ -100,4 +128,13 @@ def save_groups(groups: Mapping[str, Iterable[Iterable[tuple[int, int]]]], path:
         if [] in content[key]:
             position = content[key].index([])
             raise ValueError(f"group {position} of {key!r} has no neurons; leave it out.")
-    write_text(path, to_lines(content, depth=2) + "\n")
+    if Path(path).suffix.lower() == ".csv":
+        rows = [
+            (key, number, *pair)
+            for key, of_fact in content.items()
+            for number, group in enumerate(of_fact)
+            for pair in group
+        ]
+        write_csv(path, _COLUMNS, rows)
+    else:
+        write_text(path, to_lines(content, depth=2) + "\n")
