@@ -283,9 +283,13 @@ def _target_log_probabilities(
     number = [i for i, row in enumerate(rows) for _ in row.positions]
     position = [p - first for row in rows for p in row.positions]
     target = [t for row in rows for t in row.targets]
-    chosen = upcast_half(logits[[owners[i] for i in number], position])
-    terms = chosen.gather(1, torch.tensor(target, device=chosen.device)[:, None])[:, 0]
-    log_p = (terms - chosen.logsumexp(dim=1)).cpu().numpy().astype(np.float64)
+    # answers of one token read the same logits, which are normalised once
+    read = np.array([[owners[i], p] for i, p in zip(number, position, strict=True)])
+    places, place = np.unique(read.reshape(-1, 2), axis=0, return_inverse=True)
+    chosen = upcast_half(logits[places[:, 0], places[:, 1]])
+    at, index = torch.from_numpy(place.reshape(-1)).to(chosen.device), torch.tensor(target)
+    terms = chosen[at, index.to(chosen.device)] - chosen.logsumexp(dim=1)[at]
+    log_p = terms.cpu().numpy().astype(np.float64)
     return np.bincount(number, weights=log_p, minlength=len(rows)).astype(np.float64)
 
 

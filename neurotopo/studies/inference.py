@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from neurotopo.studies.findings import FEW
 from neurotopo.studies.statistics import holm
 
 __all__ = ["LEVEL", "MARGIN", "NO", "POWER", "UNDECIDED", "YES", "Effect", "effect_of", "judged"]
+
+Name = TypeVar("Name", bound=Hashable)
 
 YES, NO, UNDECIDED = "yes", "no", "undecided"
 
@@ -173,16 +176,16 @@ def effect_of(
     return judged({"": effect})[""]
 
 
-def judged(effects: Mapping[str, Effect]) -> dict[str, Effect]:
+def judged(effects: Mapping[Name, Effect]) -> dict[Name, Effect]:
     """Correct the p-values of several questions together and give each its verdict.
 
     Parameters
     ----------
-    effects : mapping from str to Effect
+    effects : mapping from question to Effect
 
     Returns
     -------
-    dict from str to Effect
+    dict from question to Effect
 
     Examples
     --------

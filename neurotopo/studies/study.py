@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 SUBJECTS = {
+    "audit": "do groups of neurons each carry a fact",
     "acquisition": "which way of grouping a fact's neurons finds degenerate ones",
     "learning": "does training them teach new facts and keep the old ones",
     "robustness": "do they make a model robust against faulty prompts",

@@ -105,7 +105,9 @@ def test_total_and_direct_effects(net, name):
 
 def test_minimal_parts(net, name):
     shares = minimality(
-        net.model, net.facts[0], FOILS, list(net.groups), Ablation("zero"), "contrast"
+        *(net.model, net.facts[0], FOILS, list(net.groups), Ablation("zero")),
+        scores=np.zeros((2, 6)),
+        score="contrast",
     )
     # two neurons a group, which share the work. OR: half of both groups are needed for 1, so
     # within one group both are; AND and irrelevant groups keep nothing alone

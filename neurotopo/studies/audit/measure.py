@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo.knowledge.suppression import subsets
 from neurotopo.neurons import NeuronSet
 from neurotopo.redundancy.ablation import Ablation
-from neurotopo.redundancy.paths import path_scores
 from neurotopo.redundancy.scores import Scores, fact_scores
 from neurotopo.studies.audit.nulls import union
 
@@ -21,10 +19,13 @@ if TYPE_CHECKING:
     from neurotopo.models.edits import Edit
     from neurotopo.models.neuron_model import NeuronModel
 
-__all__ = ["Batch", "alone", "lattices", "minimality", "paths", "shell"]
+__all__ = ["Batch", "alone", "further_sets", "lattices", "minimality", "shell", "with_pairs"]
 
 KEPT = 0.9
 """The share of a group's effect that a minimal part of it keeps."""
+
+STEPS = 20
+"""The most numbers of members that are tried for it; for larger groups in equal steps."""
 
 
 def shell(n: int) -> NDArray[np.bool_]:
@@ -36,10 +37,21 @@ def shell(n: int) -> NDArray[np.bool_]:
     >>> shell(3).astype(int).tolist()
     [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]]
     """
+    if n == 1:
+        return np.ones((1, 1), dtype=bool)
     single = np.eye(n, dtype=bool)
     rows = [single, ~single[::-1], np.ones((1, n), dtype=bool)]
     every = np.concatenate(rows)
     return every[sorted(np.unique(every, axis=0, return_index=True)[1])] if n else every[:0]
+
+
+def with_pairs(n: int) -> NDArray[np.bool_]:
+    """Return :func:`shell` and all pairs of groups: what interactions need."""
+    pairs = np.zeros((n * (n - 1) // 2, n), dtype=bool)
+    first, second = np.triu_indices(n, 1)
+    pairs[np.arange(len(pairs)), first] = pairs[np.arange(len(pairs)), second] = True
+    every = np.concatenate([shell(n), pairs])
+    return every[sorted(np.unique(every, axis=0, return_index=True)[1])]
 
 
 @dataclass
@@ -73,11 +85,6 @@ def lattices(
             batch.add((name, kind), edits)
 
 
-def own_subsets(n: int, max_exact: int, n_samples: int, seed: int) -> NDArray[np.bool_]:
-    """Return the subsets of the groups themselves: all, or a sample of those of each size."""
-    return subsets(n, max_exact=max_exact, n_samples=n_samples, random_state=seed)
-
-
 def alone(
     model: NeuronModel,
     fact: Fact,
@@ -106,62 +113,115 @@ def alone(
     }
 
 
+def further_sets(
+    model: NeuronModel,
+    fact: Fact,
+    other: Fact,
+    foils: Sequence[str],
+    ranked: Sequence[tuple[int, int]],
+    *,
+    target: float,
+    size: int,
+    score: str,
+    most: int = 5,
+) -> list[int]:
+    """Search for disjoint sets of other neurons that suffice, and return their sizes.
+
+    A set grows by the best neuron that is left until it recovers the target on the counterfactual
+    prompt. The next set grows from the neurons after it. The search ends at the first set that does
+    not suffice with ``size`` neurons.
+
+    Parameters
+    ----------
+    model, fact, other, foils
+        As for :func:`alone`.
+    ranked : sequence of (layer, index)
+        The neurons outside the groups, the best first.
+    target : float
+        The score that a set must recover.
+    size : int
+        The most neurons of a set; sizes are tried in steps of a quarter of it.
+    score : str
+        The score, a key of :class:`~neurotopo.redundancy.Scores`.
+    most : int, default=5
+        The most sets.
+
+    Returns
+    -------
+    list of int
+    """
+    clean = Ablation("clean", model.activations(fact, "answer"))
+    steps = np.unique(np.ceil(np.linspace(0, size, 5)[1:]).astype(int)).tolist()
+    found: list[int] = []
+    start = 0
+    while len(found) < most and start + size <= len(ranked):
+        batch = Batch()
+        batch.add("sets", [clean.edit(NeuronSet(ranked[start : start + k])) for k in steps])
+        values = batch.run(model, other, foils)[0].of(score)[batch.parts["sets"]]
+        enough = np.flatnonzero(values >= target)
+        if not len(enough):
+            break
+        found.append(steps[int(enough[0])])
+        start += found[-1]
+    return found
+
+
 def minimality(
     model: NeuronModel,
     fact: Fact,
     foils: Sequence[str],
     groups: Sequence[NeuronSet],
     ablation: Ablation,
+    scores: NDArray[np.float64],
     score: str,
 ) -> list[float]:
     """Return the share of each group's members that can go without losing a tenth of its effect.
 
     The effect of a group is what it keeps with all other groups ablated. Its members are ablated
-    too, one after the other in ascending order of their single effects, until the effect is below
-    90 %. nan for a group without an effect above 0.
+    too, in ascending order of their attribution, until the effect is below 90 %. nan for a group
+    without an effect above 0.
+
+    Parameters
+    ----------
+    model, fact, foils
+        As for :func:`~neurotopo.redundancy.fact_scores`.
+    groups : sequence of NeuronSet
+    ablation : Ablation
+    scores : ndarray, shape (n_layers, n_neurons)
+        The attribution of the fact.
+    score : str
+        The score that is an effect, a key of :class:`~neurotopo.redundancy.Scores`.
+
+    Returns
+    -------
+    list of float
     """
     everything = union(groups)
-    first = Batch()
+    batch = Batch()
+    batch.add("all", [ablation.edit(everything)])
+    steps = [spare_steps(len(group)) for group in groups]
     for number, group in enumerate(groups):
+        order = np.argsort(scores[group.layers, group.indices], kind="stable")
         rest = everything - group
-        first.add(number, [ablation.edit(rest | NeuronSet([pair])) for pair in group])
-        first.add(("rest", number), [ablation.edit(rest)])
-    first.add("all", [ablation.edit(everything)])
-    values = first.run(model, fact, foils)[0].of(score)
-    least = values[first.parts["all"]][0]
-    second, shares = Batch(), [float("nan")] * len(groups)
-    effect: dict[int, float] = {}
+        batch.add(number, [ablation.edit(rest | group[np.sort(order[:k])]) for k in steps[number]])
+    values = batch.run(model, fact, foils)[0].of(score)
+    least = values[batch.parts["all"]][0]
+    shares = []
     for number, group in enumerate(groups):
-        kept = float(values[first.parts["rest", number]][0])
-        effect[number] = kept - float(least)
-        order = np.argsort(kept - values[first.parts[number]], kind="stable")
-        rest = everything - group
-        second.add(
-            number, [ablation.edit(rest | group[np.sort(order[:k])]) for k in range(len(group) + 1)]
-        )
-    values = second.run(model, fact, foils)[0].of(score)
-    for number, group in enumerate(groups):
-        if effect[number] > 0:
-            enough = values[second.parts[number]] - least >= KEPT * effect[number]
-            below = np.flatnonzero(~enough)
-            n_spare = int(below[0]) - 1 if len(below) else len(group)
-            shares[number] = max(n_spare, 0) / len(group)
+        kept = values[batch.parts[number]] - least
+        below = np.flatnonzero(kept < KEPT * kept[0])
+        last = int(below[0]) - 1 if len(below) else len(kept) - 1
+        shares.append(float(steps[number][last] / len(group)) if kept[0] > 0 else float("nan"))
     return shares
 
 
-def paths(
-    model: NeuronModel,
-    fact: Fact,
-    foils: Sequence[str],
-    groups: Sequence[NeuronSet],
-    ablation: Ablation,
-) -> dict[str, Scores]:
-    """Return the scores of the first token along all paths, direct ones, and with frozen norms.
+def spare_steps(size: int) -> NDArray[np.int64]:
+    """Return the numbers of members of a group that are ablated, from none to all.
 
-    The rows are: nothing ablated, the subsets of :func:`shell`.
+    Examples
+    --------
+    >>> from neurotopo.studies.audit.measure import spare_steps
+    >>> spare_steps(3).tolist(), len(spare_steps(1000))
+    ([0, 1, 2, 3], 21)
     """
-    first = ablation
-    if ablation.values is not None and ablation.values.ndim == 3:
-        first = Ablation(ablation.name, ablation.values[:, 0])
-    edits = [None, *(first.edit(union(groups, row)) for row in shell(len(groups)).tolist())]
-    return vars(path_scores(model, fact, foils, edits))
+    return np.unique(np.linspace(0, size, STEPS + 1).round().astype(np.int64))

@@ -1,0 +1,125 @@
+"""Options of the study ``audit``."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neurotopo.redundancy.ablation import ABLATIONS
+from neurotopo.redundancy.scores import SCORES
+from neurotopo.studies.audit.groups import method_names
+from neurotopo.studies.audit.items import given_groups, groups_digest
+from neurotopo.studies.inference import MARGIN
+from neurotopo.studies.neurons import SearchOptions
+
+__all__ = ["AuditOptions"]
+
+_GIVEN = "given:"
+
+
+@dataclass(frozen=True)
+class AuditOptions(SearchOptions):
+    """Options of the study ``audit``, beside those of :class:`SearchOptions`.
+
+    Parameters
+    ----------
+    groups : str, path-like or mapping, default="ntc"
+        The groups that are judged: the name of a method
+        (:data:`~neurotopo.studies.groupings.METHODS`, or ``"dkn"`` for the components of NTC that
+        pass the filter), a file (:func:`~neurotopo.neurons.load_groups`), or a mapping from the
+        keys of facts to lists of groups.
+    background : str, optional
+        A file of more facts, for foils, ablation and specificity only.
+    score : {"contrast", "log-odds", "probability"}, default="contrast"
+        What is measured, :class:`~neurotopo.redundancy.Scores`.
+    ablation : {"zero", "mean", "counterfactual"}, optional
+        The ablation of the verdicts; all three are reported. None: ``"counterfactual"`` where the
+        relation has at least 8 facts, else ``"mean"``.
+    n_draws : int, default=5
+        Number of draws of each null.
+    n_foils : int, default=8
+        The most foils.
+    n_others : int, default=20
+        Facts of the relation, and as many of other relations, on which effects are measured.
+    n_wordings : int, default=2
+        The most other wordings.
+    n_relation : int, default=50
+        The most facts of the relation of which mean values are taken.
+    max_exact : int, default=10
+        The most groups for which all subsets are measured.
+    n_samples : int, default=20
+        Subsets of each size that are measured for more groups.
+    margin : float, default=0.1
+        The smallest effect that counts.
+    only_known : bool, default=True
+        Leave out facts that the model does not answer correctly. They are counted.
+    n_pictures : int, default=6
+        Number of facts that are drawn.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.audit.options import AuditOptions
+    >>> AuditOptions(groups="kmeans").score
+    'contrast'
+    >>> AuditOptions(groups={"paris": [[(0, 1)], [(1, 2)]]}).to_dict()["groups"]
+    'given:d23f16e6e5ba69d9'
+    """
+
+    groups: Any = "ntc"
+    background: str | None = None
+    score: str = "contrast"
+    ablation: str | None = None
+    n_draws: int = 5
+    n_foils: int = 8
+    n_others: int = 20
+    n_wordings: int = 2
+    n_relation: int = 50
+    max_exact: int = 10
+    n_samples: int = 20
+    margin: float = MARGIN
+    only_known: bool = True
+    n_pictures: int = 6
+
+    QUICK = {
+        "quadrature": "gauss-legendre",
+        "steps": 8,
+        "n_others": 5,
+        "n_wordings": 1,
+        "max_exact": 5,
+        "n_samples": 10,
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isinstance(self.groups, str) and self.groups.startswith(_GIVEN)):
+            object.__setattr__(self, "groups", _groups(self.groups))
+        self.check_choice(score=SCORES)
+        if self.ablation is not None:
+            self.check_choice(ablation=ABLATIONS)
+        self.check_whole(
+            n_draws=1, n_foils=1, n_others=0, n_wordings=0, n_relation=1, max_exact=1, n_samples=1
+        )
+        self.check_whole(n_pictures=0)
+        if not (math.isfinite(self.margin) and self.margin > 0):
+            raise ValueError(f"margin must be a number above 0, got {self.margin}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options in types that JSON can hold; given groups by their hash."""
+        if isinstance(self.groups, Mapping):
+            return {**vars(self), "groups": _GIVEN + groups_digest(self.groups)}
+        return super().to_dict()
+
+
+def _groups(groups: Any) -> Any:
+    """Return the name of a method, or the groups of a file or mapping."""
+    if isinstance(groups, str) and groups in method_names():
+        return groups
+    if isinstance(groups, str) and not os.path.exists(groups):
+        raise ValueError(
+            f"groups: there is no method and no file {groups!r}; methods are: "
+            f"{', '.join(method_names())}."
+        )
+    return given_groups(groups)

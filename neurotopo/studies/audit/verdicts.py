@@ -1,0 +1,164 @@
+"""The questions of an audit, and their verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from neurotopo.studies.audit.frames import AuditFrames
+from neurotopo.studies.audit.nulls import NULLS
+from neurotopo.studies.inference import NO, UNDECIDED, YES, Effect, effect_of, judged
+
+__all__ = ["QUESTIONS", "Question", "against_nulls", "overall", "verdicts"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of the audit.
+
+    Attributes
+    ----------
+    text : str
+        The question.
+    unit : str
+        What the effect is, and what 1 means.
+    needed : bool
+        Whether groups that each carry the fact need the verdict "yes".
+    """
+
+    text: str
+    unit: str
+    needed: bool = False
+
+
+QUESTIONS = {
+    "necessary": Question(
+        "Does the fact need these groups more than matched neurons?",
+        "fall of the score, less that of matched neurons, relative to the score",
+        needed=True,
+    ),
+    "redundancy": Question(
+        "Do the groups replace each other more than shuffled groups of the same neurons?",
+        "rho, less that of shuffled groups",
+        needed=True,
+    ),
+    "adding": Question(
+        "Do the groups together carry more than the sum of their effects?",
+        "rho; 0 if the effects add up",
+        needed=True,
+    ),
+    "within": Question(
+        "Does each group suffice where the other groups are ablated?",
+        "share of the necessity that a group keeps, less that of shuffled groups",
+        needed=True,
+    ),
+    "alone": Question(
+        "Does each group suffice alone, restored in the prompt of another subject?",
+        "share of the score that a group recovers, less that of shuffled groups",
+    ),
+    "worded": Question(
+        "Do the groups replace each other in other wordings too?",
+        "rho in other wordings, less that of shuffled groups",
+    ),
+    "overlap": Question(
+        "Are the same neurons found in other wordings?",
+        "share of common neurons, less the share by chance",
+    ),
+    "specific": Question(
+        "Do the groups act on this fact more than on others of the relation?",
+        "effect on the fact, less that on others, relative to the necessity",
+    ),
+    "uses": Question(
+        "Do the groups of a fact serve different other facts?",
+        "1 - correlation of effects on other facts, less that of shuffled groups",
+    ),
+    "repair": Question(
+        "Do later layers and the last norm repair the damage?",
+        "direct less total effect of the groups, relative to the necessity",
+    ),
+    "frozen": Question(
+        "Do the groups carry more than the sum of their effects with the last norm frozen?",
+        "rho with the scale of the last norm frozen",
+    ),
+}
+"""The questions by the column of the frame of facts that answers them."""
+
+
+def verdicts(frames: AuditFrames) -> dict[str, Effect]:
+    """Return the effect and the verdict of each question, corrected over all of them."""
+    facts = frames.judged
+    empty = pd.Series([], dtype=float)
+    return judged(
+        {
+            name: effect_of(
+                facts.get(name, empty),
+                facts["relation"].tolist() if name in facts else [],
+                margin=frames.margin,
+            )
+            for name in QUESTIONS
+        }
+    )
+
+
+def against_nulls(frames: AuditFrames) -> dict[tuple[str, str], Effect]:
+    """Return the effects of rho and of sufficiency against every null, corrected together.
+
+    The keys are ``(quantity, null)``.
+    """
+    facts = frames.judged.set_index("fact")
+    effects = {}
+    for quantity in ("rho", "sufficiency"):
+        for name in NULLS:
+            null = frames.nulls
+            if "null" in null:
+                null = null.merge(facts["ablation"].reset_index(), on=["fact", "ablation"])
+                null = null[null["null"] == name].groupby("fact")[quantity].mean()
+                own = facts[quantity].reindex(null.index)
+                values, relations = own - null, facts["relation"].reindex(null.index).tolist()
+            else:
+                values, relations = pd.Series([], dtype=float), []
+            effects[quantity, name] = effect_of(values, relations, margin=frames.margin)
+    return judged(effects)
+
+
+def by_ablation(frames: AuditFrames) -> dict[tuple[str, str], Effect]:
+    """Return the effects of rho and of sufficiency against shuffled groups by each ablation.
+
+    The keys are ``(quantity, ablation)``; corrected together.
+    """
+    effects = {}
+    if not len(frames.ablations) or not len(frames.nulls):
+        return {}
+    own = frames.ablations[frames.ablations["score"] == frames.score]
+    shuffled = frames.nulls[frames.nulls["null"] == "shuffled"]
+    for quantity in ("rho", "sufficiency"):
+        null = shuffled.groupby(["fact", "ablation"])[quantity].mean().rename("null")
+        both = own.join(null, on=["fact", "ablation"])
+        for ablation, rows in both.groupby("ablation", sort=False):
+            effects[quantity, str(ablation)] = effect_of(
+                rows[quantity] - rows["null"], rows["relation"].tolist(), margin=frames.margin
+            )
+    return judged(effects)
+
+
+def overall(effects: dict[str, Effect]) -> str:
+    """Return whether the groups each carry their fact: "yes" if all that is needed is.
+
+    "no" if any needed question is answered "no". Questions without a single fact do not count,
+    such as the comparison with matched neurons where the groups leave no other neurons.
+    """
+    needed = [effects[name] for name, question in QUESTIONS.items() if question.needed]
+    found = {effect.verdict for effect in needed if effect.n}
+    if found == {YES}:
+        return YES
+    return NO if NO in found else UNDECIDED
+
+
+def verdict_frame(frames: AuditFrames) -> pd.DataFrame:
+    """Return a row per question: its text, verdict, effect, interval, margin, least effect."""
+    rows = []
+    for name, effect in verdicts(frames).items():
+        cells = asdict(effect)
+        rows.append({"question": QUESTIONS[name].text, "name": name, **cells})
+    return pd.DataFrame(rows)
