@@ -19,6 +19,8 @@ from .persistence.diagrams import persistence_diagrams as persistence_diagrams
 from .persistence.graph_persistence import GraphPersistence as GraphPersistence
 from .persistence.merge_tree import MergeTree as MergeTree
 from .persistence.point_cloud_persistence import PointCloudPersistence as PointCloudPersistence
+from .studies.audit.judge import Audit as Audit
+from .studies.audit.judge import audit as audit
 from .studies.check import preflight as preflight
 from .tuning.tuner import NeuronTuner as NeuronTuner
 

