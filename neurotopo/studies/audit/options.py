@@ -58,8 +58,6 @@ class AuditOptions(SearchOptions):
         The smallest effect that counts.
     only_known : bool, default=True
         Leave out facts that the model does not answer correctly. They are counted.
-    n_pictures : int, default=6
-        Number of facts that are drawn.
 
     Examples
     --------
@@ -83,7 +81,6 @@ class AuditOptions(SearchOptions):
     n_samples: int = 20
     margin: float = MARGIN
     only_known: bool = True
-    n_pictures: int = 6
 
     QUICK = {
         "quadrature": "gauss-legendre",
@@ -106,7 +103,6 @@ class AuditOptions(SearchOptions):
         self.check_whole(
             n_draws=1, n_foils=1, n_others=0, n_wordings=0, n_relation=1, max_exact=1, n_samples=1
         )
-        self.check_whole(n_pictures=0)
         if not (math.isfinite(self.margin) and self.margin > 0):
             raise ValueError(f"margin must be a number above 0, got {self.margin}.")
 
