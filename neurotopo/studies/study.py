@@ -280,7 +280,10 @@ class Study:
     def summary(self, rows: Iterable[Row]) -> Any:
         """Return findings, tables and pictures of the stored rows."""
         listed = list(rows)
-        frames = self.frames(listed)
+        return self.summary_of(self.frames(listed), listed)
+
+    def summary_of(self, frames: Any, rows: Sequence[Row]) -> Summary:
+        """Return findings, tables and pictures of the frames of some rows."""
         tables = {name: table for name, make in self.tables.items() if (table := make(frames))}
         return Summary(
             title=self.title,
@@ -289,7 +292,7 @@ class Study:
             pictures=self.draw(frames, tables),
             rows=self.rows(frames),
             notes=self.notes_for(frames),
-            explorer=self.explorer(listed),
+            explorer=self.explorer(rows),
         )
 
     def staged(self, payload: Any) -> dict[str, Mapping[str, Any]]:

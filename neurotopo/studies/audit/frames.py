@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from neurotopo.neurons import NeuronSet
 from neurotopo.redundancy.lattice import Lattice
+from neurotopo.report.summary import Summary
 from neurotopo.studies.audit.measure import shell
 from neurotopo.studies.inference import MARGIN
 from neurotopo.studies.rows import Row
 
-__all__ = ["FLOOR", "AuditFrames", "collect"]
+__all__ = ["FLOOR", "AuditFrames", "AuditSummary", "collect"]
 
 FLOOR = {"contrast": 0.1, "log-odds": 0.1, "probability": 0.01}
 """The smallest necessity, and the smallest score, that a share is taken of."""
@@ -44,6 +46,8 @@ class AuditFrames:
     wordings : DataFrame
         A row per fact and wording, the first one included: ``necessity``, ``rho``, ``shuffled``
         (mean rho), ``sufficiency``, ``overlap``, ``chance``.
+    members : dict of str to list of NeuronSet
+        The groups, by fact.
     lattices : dict of str to Lattice
         The subsets by the ablation of the verdicts, by fact.
     null_curves : dict of str to DataFrame
@@ -58,6 +62,7 @@ class AuditFrames:
     nulls: pd.DataFrame
     groups: pd.DataFrame
     wordings: pd.DataFrame
+    members: dict[str, list[NeuronSet]] = field(repr=False)
     lattices: dict[str, Lattice] = field(repr=False)
     null_curves: dict[str, pd.DataFrame] = field(repr=False)
     score: str = "contrast"
@@ -70,6 +75,13 @@ class AuditFrames:
         return self.facts[done]
 
 
+@dataclass(frozen=True, eq=False)
+class AuditSummary(Summary):
+    """The summary of an audit, with its frames."""
+
+    frames: AuditFrames | None = None
+
+
 _FACT_COLUMNS = ("fact", "relation", "error", "reason", "known", "n_groups", "n_neurons")
 
 
@@ -78,6 +90,7 @@ def collect(rows: Iterable[Row]) -> AuditFrames:
     tables: dict[str, list[dict[str, Any]]] = {
         name: [] for name in ("facts", "ablations", "nulls", "groups", "wordings")
     }
+    members: dict[str, list[NeuronSet]] = {}
     lattices: dict[str, Lattice] = {}
     curves: dict[str, pd.DataFrame] = {}
     score, margin = "contrast", MARGIN
@@ -92,6 +105,7 @@ def collect(rows: Iterable[Row]) -> AuditFrames:
         payload = row.payload
         score, margin = payload["score"], payload["margin"]
         groups = payload["groups"]
+        members[row.fact] = [NeuronSet(group) for group in groups]
         fact = {
             **about,
             "error": None,
@@ -115,7 +129,9 @@ def collect(rows: Iterable[Row]) -> AuditFrames:
     for name in _FACT_COLUMNS:
         if name not in frames["facts"]:
             frames["facts"][name] = None
-    return AuditFrames(**frames, lattices=lattices, null_curves=curves, score=score, margin=margin)
+    return AuditFrames(
+        **frames, members=members, lattices=lattices, null_curves=curves, score=score, margin=margin
+    )
 
 
 class _OneFact:

@@ -85,10 +85,17 @@ class GroupFinder:
     ) -> list[list[NeuronSet]]:
         """Return the groups of other facts; those found by a method are kept for later."""
         if given is not None:
-            return [given[fact.key] for fact in facts if given.get(fact.key)]
+            some = (given.get(fact.key) for fact in facts)
+            return [groups for groups in some if groups and self._has(groups)]
         missing = [fact for fact in facts if fact.key not in self._kept]
         self.find(missing, None)
         return [self._kept[fact.key] for fact in facts]
+
+    def _has(self, groups: Sequence[NeuronSet]) -> bool:
+        """Return whether the model has all neurons; those of a judged fact raise an error."""
+        neurons = union(groups)
+        shape = self.model.n_layers, self.model.n_neurons
+        return bool(neurons.layers.max() < shape[0] and neurons.indices.max() < shape[1])
 
     def _of(
         self, fact: Fact, found: Attribution, given: Mapping[str, list[NeuronSet]] | None

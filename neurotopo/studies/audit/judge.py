@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurotopo.studies.audit.cost import bill
+from neurotopo.studies.audit.frames import AuditFrames
 from neurotopo.studies.audit.options import AuditOptions
 from neurotopo.studies.run import Result, run
 
@@ -42,6 +43,12 @@ class Audit(Result):
     def verdicts(self) -> pd.DataFrame:
         """The questions, each with verdict, effect, interval, margin and least effect."""
         return self.tables["verdicts"]
+
+    @property
+    def frames(self) -> AuditFrames:
+        """All numbers: facts, ablations, nulls, groups and wordings, each as a DataFrame."""
+        frames: AuditFrames = self.summary.frames  # type: ignore[attr-defined]
+        return frames
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write tables, figures and the page of the report.

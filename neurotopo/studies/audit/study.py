@@ -14,7 +14,7 @@ from neurotopo.neurons import NeuronSet
 from neurotopo.redundancy.ablation import RelationValues
 from neurotopo.redundancy.scores import chosen_foils
 from neurotopo.studies.audit.fact import audited
-from neurotopo.studies.audit.frames import AuditFrames, collect
+from neurotopo.studies.audit.frames import AuditFrames, AuditSummary, collect
 from neurotopo.studies.audit.groups import GroupFinder
 from neurotopo.studies.audit.items import AuditItem, audit_items
 from neurotopo.studies.audit.options import AuditOptions
@@ -22,6 +22,7 @@ from neurotopo.studies.audit.pictures import PICTURES
 from neurotopo.studies.audit.report import TABLES, findings_of
 from neurotopo.studies.audit.specificity import Bystanders
 from neurotopo.studies.facts import worded_facts
+from neurotopo.studies.rows import Row
 from neurotopo.studies.study import Study
 
 if TYPE_CHECKING:
@@ -129,6 +130,10 @@ class AuditStudy(Study):
     def rows(self, frames: AuditFrames) -> pd.DataFrame:
         """Return a row per fact."""
         return frames.facts
+
+    def summary_of(self, frames: AuditFrames, rows: Sequence[Row]) -> AuditSummary:
+        """Return the summary, with the frames."""
+        return AuditSummary(**vars(super().summary_of(frames, rows)), frames=frames)
 
     def values_of(self, item: AuditItem) -> RelationValues:
         """Return the values of the relation of a fact; those of the last relation are kept."""
