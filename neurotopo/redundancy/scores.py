@@ -83,7 +83,7 @@ def chosen_foils(
 
     The probability of an answer falls with its number of tokens, so foils as long as the answer
     come first; among equal ones the order of ``foils`` counts. Foils with the tokens of a valid
-    answer or of an earlier foil are left out.
+    answer or of an earlier foil are left out, and those that the tokenizer cannot write.
 
     Parameters
     ----------
@@ -110,7 +110,10 @@ def chosen_foils(
     n_tokens = len(valid[0])
     tokens: dict[tuple[int, ...], str] = {}
     for foil in foils:
-        (ids, *_) = model.encode(replace_answers(fact, (foil,))).answers
+        try:
+            (ids, *_) = model.encode(replace_answers(fact, (foil,))).answers
+        except ValueError:  # the tokenizer does not know its letters
+            continue
         if ids not in valid:
             tokens.setdefault(ids, foil)
     order = sorted(tokens, key=lambda ids: abs(len(ids) - n_tokens))

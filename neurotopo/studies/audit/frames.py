@@ -126,9 +126,12 @@ def collect(rows: Iterable[Row]) -> AuditFrames:
         name: pd.DataFrame(cells, columns=None if cells else ["fact", "relation"])
         for name, cells in tables.items()
     }
+    facts = frames["facts"]
     for name in _FACT_COLUMNS:
-        if name not in frames["facts"]:
-            frames["facts"][name] = None
+        if name not in facts:
+            facts[name] = None
+    for name in ("error", "reason"):  # None, not nan, where there is none
+        facts[name] = facts[name].astype(object).where(facts[name].notna(), None)
     return AuditFrames(
         **frames, members=members, lattices=lattices, null_curves=curves, score=score, margin=margin
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from neurotopo.datasets.dataset import pluralize
@@ -100,11 +101,13 @@ class AuditStudy(Study):
     def setup(self) -> None:
         """Prepare the search for groups; values of relations are computed when needed."""
         self._finder = GroupFinder(self.model, self.options, self.seed)
+        self._writes: dict[str, bool] = {}
         self._values: dict[str | None, RelationValues] = {}
         self._bystanders: dict[str | None, Bystanders] = {}
 
     def measure(self, item: AuditItem) -> dict[str, Any]:
         """Return the results about a fact."""
+        item = self._usable(item)
         options, model, fact = self.options, self.model, item.fact
         known = bool(recalled(model, [fact], ends=False)[0])
         foils = chosen_foils(model, fact, item.foils, options.n_foils)
@@ -126,6 +129,24 @@ class AuditStudy(Study):
         if len(groups) < 2:
             return {**about, "reason": "fewer than two groups"}
         return {**about, **audited(self, item, foils, found)}
+
+    def _usable(self, item: AuditItem) -> AuditItem:
+        """Return the item without other facts that the model cannot be asked."""
+
+        def usable(facts: Sequence[Fact]) -> tuple[Fact, ...]:
+            for fact in facts:
+                if fact.key not in self._writes:
+                    try:
+                        self.model.encode(fact)
+                    except ValueError:
+                        self._writes[fact.key] = False
+                    else:
+                        self._writes[fact.key] = True
+            return tuple(fact for fact in facts if self._writes[fact.key])
+
+        names = ("wordings", "relation", "peers", "same", "others")
+        kept: dict[str, Any] = {name: usable(getattr(item, name)) for name in names}
+        return replace(item, **kept)
 
     def rows(self, frames: AuditFrames) -> pd.DataFrame:
         """Return a row per fact."""

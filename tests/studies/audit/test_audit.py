@@ -97,8 +97,8 @@ def test_the_bill_is_what_is_paid(counted, monkeypatch):
 
 
 def factworld(n=6):
-    lands = ("France", "Italy", "Peru", "Spain", "Norway", "Chad")
-    cities = ("Paris", "Rome", "Lima", "Madrid", "Oslo", "Peko")
+    lands = ("France", "Italy", "Ada", "Bob", "Acme", "Rovers")
+    cities = ("Paris", "Rome", "owns", "it", "for", "works")  # words of the model
     return [
         nt.Fact(f"The capital of {land} is _X_", city, "P36", id=land, subject=land)
         for land, city in zip(lands[:n], cities[:n], strict=True)
@@ -140,11 +140,20 @@ def test_methods_and_files_go_through_the_same_door(tmp_path):
         pd.testing.assert_series_equal(by_file.rows[name], by_name.rows[name])
 
 
+def test_facts_that_the_model_cannot_write_are_left_out():
+    odd = nt.Fact("The capital of Peru is _X_", "Lima", "P36", id="Peru", subject="Peru")
+    alone = nt.audit(random_model(), factworld(4), **OPTIONS)
+    found = nt.audit(random_model(), factworld(4), background=[odd], **OPTIONS)
+    assert list(found.outcome.failures) == []
+    assert found.rows["reason"].tolist() == alone.rows["reason"].tolist()
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "bert"])
 def test_random_models_are_never_told_to_know(kind):
     found = nt.audit(random_model(kind), factworld(), **{**OPTIONS, "only_known": True})
     assert found.claims == ()
-    assert found.findings == ("No fact is judged (not known: 6).",)
+    assert len(found.findings) == 1
+    assert found.findings[0].startswith("No fact is judged (not known: ")
 
 
 def test_a_report_is_written(tmp_path):

@@ -11,7 +11,8 @@ from neurotopo.studies.audit.items import audit_items, given_groups
 from neurotopo.studies.audit.judge import audit
 from neurotopo.studies.audit.options import AuditOptions
 
-LANDS = {"France": "Paris", "Italy": "Rome", "Peru": "Lima", "Spain": "Madrid"}
+# words of the random model
+LANDS = {"France": "Paris", "Italy": "Rome", "Ada": "owns", "Bob": "it"}
 GROUPS = {"France:0": [[(0, 1), (1, 2)], [(2, 3)]]}
 
 
@@ -41,7 +42,7 @@ def test_prompts_of_one_subject_are_wordings():
     found = items()
     assert [item.key for item in found] == [f"{land}:0" for land in LANDS]
     assert [fact.id for fact in found[0].wordings] == ["France:1"]
-    assert found[0].foils == ("Lima", "Madrid", "Rome")
+    assert found[0].foils == ("Rome", "it", "owns")
 
 
 def test_facts_without_a_subject_are_not_joined():
@@ -106,7 +107,7 @@ def test_neurons_that_the_model_does_not_have():
     assert list(found.outcome.failures) == ["Italy:0"]
     assert "99" in found.outcome.failures["Italy:0"]
     reasons = found.rows.set_index("fact")["reason"]
-    assert reasons["Spain:0"] == "fewer than two groups"
+    assert reasons["Bob:0"] == "fewer than two groups"
     assert found.rows.set_index("fact").loc["France:0", "n_neurons"] == 3
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -97,7 +99,7 @@ def test_repulsion_takes_the_best_neurons_outside():
     assert union(null).isdisjoint(union(GROUPS))
     best = ranked_outside(given)
     assert set(union(null)) == set(best[: len(union(GROUPS))])
-    assert all(given.scores[a] >= given.scores[b] > 0 for a, b in zip(best, best[1:], strict=False))
+    assert all(given.scores[a] >= given.scores[b] > 0 for a, b in itertools.pairwise(best))
 
 
 @pytest.mark.parametrize("name", ["by-rank", "repulsion"])
