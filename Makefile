@@ -70,6 +70,7 @@ bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/attribution.py --out benchmarks/results
 	$(BIN)/python benchmarks/attribution_choices.py --out benchmarks/results
 	$(BIN)/python benchmarks/defaults.py --out benchmarks/results
+	$(BIN)/python benchmarks/audit.py --out benchmarks/results
 	$(BIN)/python benchmarks/ground_truth.py --out benchmarks/results
 	$(BIN)/python benchmarks/acquisition.py --out benchmarks/results
 	$(BIN)/python benchmarks/tuning.py --out benchmarks/results

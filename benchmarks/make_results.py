@@ -17,6 +17,7 @@ from typing import Any
 from acquisition_report import table as acquisition_tables
 from attribution_choices_report import table as choices_tables
 from attribution_report import table as attribution_tables
+from audit_report import table as audit_tables
 from defaults_report import table as defaults_tables
 from first_result_report import table as first_tables
 from ground_truth_report import table as truth_tables
@@ -56,6 +57,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("real_models", "Real models", real_tables),
     ("relp", "Attributions and the effect of single neurons", real_tables),
     ("defaults", "Which neurons of a fact: the default", defaults_tables),
+    ("audit", "Verdicts on groups of neurons", audit_tables),
     ("ground_truth", "Test-bed models", truth_tables),
     ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
     ("tuning", "Training neurons: memory", tuning_tables),

@@ -55,6 +55,15 @@ class AuditFrames:
     score : str
         The score of the verdicts.
     margin : float
+
+    Examples
+    --------
+    >>> import neurotopo as nt
+    >>> from neurotopo.testbed.toys import toy
+    >>> net = toy("adder")
+    >>> found = nt.audit(net.model, net.facts, {"S": net.groups}, n_others=1, check=False)
+    >>> found.frames.groups[["group", "size", "effect", "within"]].round(2).values.tolist()
+    [[0.0, 2.0, 2.0, 0.5], [1.0, 2.0, 2.0, 0.5]]
     """
 
     facts: pd.DataFrame

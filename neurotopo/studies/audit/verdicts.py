@@ -86,7 +86,28 @@ QUESTIONS = {
 
 
 def verdicts(frames: AuditFrames) -> dict[str, Effect]:
-    """Return the effect and the verdict of each question, corrected over all of them."""
+    """Return the effect and the verdict of each question, corrected over all of them.
+
+    Parameters
+    ----------
+    frames : AuditFrames
+
+    Returns
+    -------
+    dict of str to Effect
+        By the names of :data:`QUESTIONS`.
+
+    Examples
+    --------
+    >>> import neurotopo as nt
+    >>> from neurotopo.studies.audit.verdicts import verdicts
+    >>> from neurotopo.testbed.toys import toy
+    >>> net = toy("adder")
+    >>> found = nt.audit(net.model, net.facts, {"S": net.groups}, n_others=1, check=False)
+    >>> effect = verdicts(found.frames)["adding"]
+    >>> effect.n, effect.mean, effect.verdict
+    (1, 0.0, 'undecided')
+    """
     facts = frames.judged
     empty = pd.Series([], dtype=float)
     return judged(
