@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.foils import foils_of
@@ -16,6 +16,9 @@ from neurotopo.knowledge.truth import Truth
 from neurotopo.neurons import NeuronSet, load_groups
 
 __all__ = ["AuditItem", "audit_items", "check_groups", "digest_of", "given_groups", "groups_digest"]
+
+Relation: TypeAlias = tuple[str | None, str]
+"""Name and language."""
 
 _MOST_FOILS = 50
 
@@ -56,6 +59,11 @@ class AuditItem:
     def key(self) -> str:
         """The key of the fact."""
         return self.fact.key
+
+    @property
+    def relation_key(self) -> Relation:
+        """Relation and language of the fact, whose facts share ``relation``."""
+        return self.fact.relation, self.fact.language
 
     def to_dict(self) -> dict[str, Any]:
         """Return what identifies the item in types that JSON can hold."""
@@ -114,15 +122,15 @@ def audit_items(
     for wordings in _by_subject(fact for fact in background if fact.key not in own):
         pool.setdefault(wordings[0].key, wordings[0])
     truth = Truth([*facts, *pool.values()])
-    relations: dict[str | None, list[Fact]] = {}
+    relations: dict[Relation, list[Fact]] = {}
     for fact in pool.values():
-        relations.setdefault(fact.relation, []).append(fact)
+        relations.setdefault((fact.relation, fact.language), []).append(fact)
     most = {"relation": n_relation, "peers": n_peers, "same": n_others, "others": n_others}
     drawn = {name: _Drawn(name, relations, firsts, most, seed) for name in relations}
     items = []
     for wordings in judged:
         fact, more = wordings[0], tuple(wordings[1 : n_wordings + 1])
-        draws = drawn[fact.relation]
+        draws = drawn[fact.relation, fact.language]
         keys = [each.key for each in (fact, *more, *draws.peers)]
         items.append(
             AuditItem(
@@ -137,7 +145,7 @@ def audit_items(
             )
         )
     order = list(relations)
-    return sorted(items, key=lambda item: order.index(item.fact.relation))
+    return sorted(items, key=lambda item: order.index(item.relation_key))
 
 
 class _Drawn:
@@ -145,17 +153,22 @@ class _Drawn:
 
     def __init__(
         self,
-        name: str | None,
-        relations: Mapping[str | None, Sequence[Fact]],
+        name: Relation,
+        relations: Mapping[Relation, Sequence[Fact]],
         judged: Mapping[str, Fact],
         most: Mapping[str, int],
         seed: int,
     ) -> None:
         own = relations[name]
-        rest = [fact for other, facts in relations.items() if other != name for fact in facts]
+        rest = [
+            fact
+            for other, facts in relations.items()
+            if other != name and other[1] == name[1]
+            for fact in facts
+        ]
 
         def draw(purpose: str, pool: Sequence[Fact]) -> list[Fact]:
-            order = seeded(seed, purpose, str(name)).permutation(len(pool))
+            order = seeded(seed, purpose, f"{name[0]} {name[1]}").permutation(len(pool))
             return [pool[i] for i in order]
 
         self.relation = tuple(draw("relation", own)[: most["relation"] + 1])

@@ -102,8 +102,8 @@ class AuditStudy(Study):
         """Prepare the search for groups; values of relations are computed when needed."""
         self._finder = GroupFinder(self.model, self.options, self.seed)
         self._writes: dict[str, bool] = {}
-        self._values: dict[str | None, RelationValues] = {}
-        self._bystanders: dict[str | None, Bystanders] = {}
+        self._values: dict[Any, RelationValues] = {}
+        self._bystanders: dict[Any, Bystanders] = {}
 
     def measure(self, item: AuditItem) -> dict[str, Any]:
         """Return the results about a fact."""
@@ -158,7 +158,7 @@ class AuditStudy(Study):
 
     def values_of(self, item: AuditItem) -> RelationValues:
         """Return the values of the relation of a fact; those of the last relation are kept."""
-        name = item.fact.relation
+        name = item.relation_key
         if name not in self._values:
             self._values = {
                 name: RelationValues(
@@ -169,7 +169,7 @@ class AuditStudy(Study):
 
     def bystanders_of(self, item: AuditItem) -> Bystanders:
         """Return the other facts of a relation, on which effects are measured."""
-        name = item.fact.relation
+        name = item.relation_key
         if name not in self._bystanders:
             self._bystanders = {name: Bystanders(self.model, [*item.same, *item.others])}
         return self._bystanders[name]

@@ -63,6 +63,14 @@ def test_draws_are_those_of_the_relation():
     assert {**part[0].to_dict(), "peers": ""} == {**whole[0].to_dict(), "peers": ""}
 
 
+def test_facts_of_another_language_are_another_relation():
+    french = Fact(
+        "La capitale de la France est _X_", "Rome", "P36", subject="France", language="fr"
+    )
+    found = items(background=[french])
+    assert french not in (*found[0].relation, *found[0].same, *found[0].others)
+
+
 def test_judged_facts_are_peers_first():
     background = [Fact(f"The capital of {x} is _X_", x, "P36", subject=x, id=x) for x in "ABCDEFGH"]
     found = items(judged=facts(), background=background)
