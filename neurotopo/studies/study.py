@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 SUBJECTS = {
-    "audit": "do groups of neurons each carry a fact",
     "acquisition": "which way of grouping a fact's neurons finds degenerate ones",
+    "audit": "do groups of neurons each carry a fact",
     "learning": "does training them teach new facts and keep the old ones",
     "robustness": "do they make a model robust against faulty prompts",
     "detection": "do they tell true statements from false ones",

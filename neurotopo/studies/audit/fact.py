@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -35,24 +35,42 @@ from neurotopo.studies.groupings import shuffled
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
     from neurotopo.studies.audit.options import AuditOptions
-    from neurotopo.studies.audit.study import AuditStudy
+    from neurotopo.studies.audit.specificity import Bystanders
 
 __all__ = ["audited"]
 
 Groups = list[NeuronSet]
+
+
+class Work(Protocol):
+    """What the audit of a fact needs of the study."""
+
+    model: NeuronModel
+    options: AuditOptions
+    seed: int
+
+    def values_of(self, item: AuditItem) -> RelationValues:
+        """Return the values of the relation of a fact."""
+
+    def bystanders_of(self, item: AuditItem) -> Bystanders:
+        """Return the other facts, on which effects are measured."""
+
+    def others_of(self, item: AuditItem) -> list[Groups]:
+        """Return the groups of other facts of the relation."""
+
 
 FEWEST_FOR_COUNTERFACTUAL = 8
 """With fewer facts in the relation the verdicts are about the ablation "mean"."""
 
 
 def audited(
-    study: AuditStudy, item: AuditItem, foils: Sequence[str], found: Sequence[FactGroups]
+    study: Work, item: AuditItem, foils: Sequence[str], found: Sequence[FactGroups]
 ) -> dict[str, Any]:
     """Measure the groups of a fact.
 
     Parameters
     ----------
-    study : AuditStudy
+    study : Work
         The study, with the values of other facts.
     item : AuditItem
     foils : sequence of str
@@ -104,7 +122,7 @@ def primary_ablation(chosen: str | None, ablations: Mapping[str, Ablation], n_re
     return "mean" if "mean" in ablations else "zero"
 
 
-def _null_draws(study: AuditStudy, item: AuditItem, found: FactGroups) -> dict[str, list[Groups]]:
+def _null_draws(study: Work, item: AuditItem, found: FactGroups) -> dict[str, list[Groups]]:
     """Return the draws of each null; those that do not exist are left out."""
     given = NullInput(
         found.groups,
@@ -186,7 +204,7 @@ def _stored(scores: Scores) -> dict[str, list[float]]:
 
 
 def _alone(
-    study: AuditStudy,
+    study: Work,
     item: AuditItem,
     foils: Sequence[str],
     found: FactGroups,
@@ -241,7 +259,7 @@ def _paths(
 
 
 def _wording(
-    study: AuditStudy,
+    study: Work,
     item: AuditItem,
     foils: Sequence[str],
     wording: Fact,
@@ -323,11 +341,7 @@ def overlap(ours: NeuronSet, theirs: NeuronSet, n_neurons: int) -> dict[str, flo
 
 
 def _specificity(
-    study: AuditStudy,
-    item: AuditItem,
-    groups: Groups,
-    draws: Sequence[Groups],
-    counts: dict[str, int],
+    study: Work, item: AuditItem, groups: Groups, draws: Sequence[Groups], counts: dict[str, int]
 ) -> dict[str, Any]:
     """Measure the effects of the groups, and of shuffled ones, on the fact and on others."""
     same = [fact for fact in item.same if fact.key != item.key][: study.options.n_others]
