@@ -51,17 +51,29 @@ class Means(NamedTuple):
         return self.known & np.isfinite(self.low) & np.isfinite(self.high)
 
     def draw(
-        self, ax: Axes, at: NDArray[Any], style: dict[str, Any], *, across: bool, **bars: Any
+        self,
+        ax: Axes,
+        at: NDArray[Any],
+        style: dict[str, Any],
+        *,
+        across: bool,
+        band: bool = False,
+        **bars: Any,
     ) -> tuple[Any, Any]:
         """Draw points and the bars of their intervals; return both.
 
         ``at`` are the places on the other axis, ``across`` makes the bars horizontal. ``style`` is
-        for the points and their line, ``bars`` for the bars, which have the same colour.
+        for the points and their line, ``bars`` for the bars, which have the same colour. ``band``
+        draws a band instead of bars that are vertical.
         """
         known, bounded = self.known, self.bounded
         lines = ax.hlines if across else ax.vlines
         ends = at[bounded], self.low[bounded], self.high[bounded]
-        drawn = lines(*ends, **{"color": style.get("color"), **bars})
+        color = style.get("color")
+        if band:
+            drawn: Any = ax.fill_between(*ends, color=color, alpha=0.15, linewidth=0.0, zorder=2)
+        else:
+            drawn = lines(*ends, **{"color": color, **bars})
         places = at[known], self.mean[known]
         (points,) = ax.plot(*(places[::-1] if across else places), **{"zorder": 3, **style})
         return points, drawn
@@ -93,8 +105,13 @@ class MeanDisplay(Display):
         height = float(np.clip(each * len(self.names) + around, around + 0.7, 14.0))
         return self._start(ax, (6.4, height))
 
-    def _set_rows(self, p: Sequence[str] | None = None, *, wrap: bool = False) -> list[Any]:
-        """Write names, label, n, p and missing values; return the texts of n and p by row."""
+    def _set_rows(
+        self, p: Sequence[str] | None = None, *, wrap: bool = False, heading: str = "p"
+    ) -> list[Any]:
+        """Write names, label, n, p and missing values; return the texts of n and p by row.
+
+        ``p`` may be other texts, under another ``heading``.
+        """
         ax, m = self.ax_, max(len(self.names), 1)
         ax.set_ylim(m - 0.4, -0.6)
         height = 72 * size_of(ax)[1] / m
@@ -120,7 +137,7 @@ class MeanDisplay(Display):
 
         columns = [numbers] if p is None else [numbers, p]
         header = {"xycoords": "axes fraction", "va": "bottom", "fontstyle": "italic"}
-        beside(1.0, ["n", "p"][: len(columns)], **header)
+        beside(1.0, ["n", heading][: len(columns)], **header)
         box: Style = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
         self.notes_ = [
             ax.annotate("no value", (0.5, row), ha="center", color="0.4", bbox=box, **in_row)

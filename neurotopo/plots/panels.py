@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from neurotopo.plots._display import constructor
@@ -42,6 +43,10 @@ class PanelsDisplay(MeanDisplay):
     {xylabel}
     reference : float or None, default=0.0
         Height of a thin line across every panel.
+    columns : int, optional
+        Largest number of panels in a row. None: all.
+    bands : bool, default=False
+        Draw intervals as bands instead of bars, for numbers on the horizontal axis.
 
     Attributes
     ----------
@@ -49,7 +54,7 @@ class PanelsDisplay(MeanDisplay):
         The panels, which share the vertical axis.
     lines_ : dict of (str, str) to matplotlib Line2D
         The means of each panel and series.
-    bars_ : dict of (str, str) to matplotlib LineCollection
+    bars_ : dict of (str, str) to matplotlib LineCollection or PolyCollection
         Their intervals.
     {legend_}
     {notes_}
@@ -71,7 +76,11 @@ class PanelsDisplay(MeanDisplay):
         xlabel: str = "",
         ylabel: str = "",
         reference: float | None = 0.0,
+        columns: int | None = None,
+        bands: bool = False,
     ) -> None:
+        if columns is not None and columns < 1:
+            raise ValueError(f"columns must be at least 1, got {columns}.")
         if not panels:
             raise ValueError("there must be at least one panel.")
         self.x = list(x)
@@ -87,19 +96,25 @@ class PanelsDisplay(MeanDisplay):
             for title, series in panels.items()
         }
         self.names = list(dict.fromkeys(name for series in panels.values() for name in series))
+        if bands and self.by_name:
+            raise ValueError("bands need numbers as x, got names.")
         self.xlabel, self.ylabel, self.reference = xlabel, ylabel, reference
+        self.columns, self.bands = columns, bands
 
     from_arrays = constructor("Draw means that are given as numbers.")
 
     def plot(self, ax: Any = None) -> PanelsDisplay:
-        """Draw the panels side by side."""
-        n = len(self.panels)
-        ax = self._start(ax, (max(3.2 * n + 0.8, 5.0), 4.0))
+        """Draw the panels."""
+        total = len(self.panels)
+        n = min(total, self.columns or total)  # in a row
+        rows = -(-total // n)
+        ax = self._start(ax, (max(3.2 * n + 0.8, 5.0), 1.0 + 3.0 * rows))
         width, _ = size_of(ax)
         letters = max(int(72 * width / n / 7.5), 12)  # that fit above a panel
         labels = [short(name, 40) for name in self.names]
         *panels, below = panels_in(
             ax,
+            total,
             n,
             xlabel=short(self.xlabel, letters),
             ylabel=short(self.ylabel, 60),
@@ -121,18 +136,22 @@ class PanelsDisplay(MeanDisplay):
             panel.axhline(self.reference, color="0.7", linewidth=0.9, zorder=0)
         for name, means in series.items():
             k = self.names.index(name)
-            style = {**look(k), "markersize": 5.5, "linewidth": 1.4}
+            first_on_top = 3 + 0.01 * (len(self.names) - k)
+            style = {**look(k), "markersize": 5.5, "linewidth": 1.4, "zorder": first_on_top}
             here = at
             if self.by_name:
                 here = at + _WIDTH * ((k + 0.5) / len(self.names) - 0.5)
                 style["linestyle"] = "none"
+            thin = {"linewidth": 1.2, "alpha": 0.8, "zorder": 2}
             self.lines_[title, name], self.bars_[title, name] = means.draw(
-                panel, here, style, across=False, linewidth=1.2, alpha=0.8, zorder=2
+                panel, here, style, across=False, band=self.bands, **({} if self.bands else thin)
             )
         if self.by_name:
             panel.set_xticks(at, [short(each, 16) for each in self.x])
             panel.set_xlim(-0.5, max(len(self.x), 1) - 0.5)
             for between in at[1:] - 0.5:
                 panel.axvline(between, color="0.93", linewidth=0.8, zorder=0)
+        elif (at == np.rint(at)).all():
+            panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
         if not any(means.known.any() for means in series.values()):
             self.notes_.append(note_on(panel, "nothing to draw"))

@@ -6,17 +6,14 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
-from matplotlib.collections import PatchCollection
 from matplotlib.colors import Normalize
-from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.plots._cells import SMALLEST, hatch_missing, write_numbers
 from neurotopo.plots._display import Display, constructor
-from neurotopo.plots._series import Style, heat_map, short, size_of
+from neurotopo.plots._series import heat_map, short, size_of
 
 __all__ = ["SweepDisplay"]
-
-_LARGEST, _SMALLEST = 9.0, 4.0  # sizes of the numbers in points; smaller ones are omitted
 
 
 class SweepDisplay(Display):
@@ -94,12 +91,9 @@ class SweepDisplay(Display):
         known = np.isfinite(self.values)
         shown = np.ma.masked_invalid(self.values)
         self.image_ = heat_map(ax, shown, cmap, _norm(self.values[known]))
-        cells = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in np.argwhere(~known)]
-        hatched: Style = {"facecolor": "none", "edgecolor": "0.6", "hatch": "////"}
-        self.missing_ = PatchCollection(cells, linewidth=0.0, **hatched)
-        ax.add_collection(self.missing_, autolim=False)
+        self.missing_ = hatch_missing(ax, known)
         self._name_rows_and_columns()
-        self._write_numbers(number_format)
+        self.texts_ = write_numbers(ax, self.image_, self.values, number_format)
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=ax)
         letters = int(72 * size_of(ax)[1] / 6)  # that fit beside the colours
         self.colorbar_.set_label(fill(short(self.name, 2 * letters), letters))
@@ -114,32 +108,12 @@ class SweepDisplay(Display):
             every = max(1, -(-len(values) * 5 // int(72 * length)))  # names need 5 points each
             names = [f"{value:.4g}" for value in values[::every]]
             room = 72 * 0.9 * length * every / len(values)
-            size = float(np.clip(0.75 * room, _SMALLEST, 10))
+            size = float(np.clip(0.75 * room, SMALLEST, 10))
             axis.set_ticks(range(0, len(values), every), names, fontsize=size)
             if axis is ax.xaxis and max(map(len, names)) * 0.65 * size > 0.8 * room:
                 ax.tick_params(axis="x", labelrotation=90)
         ax.tick_params(length=0)
         ax.set(xlabel=r"$\tau_2$", ylabel=r"$\tau_1$")
-
-    def _write_numbers(self, number_format: str) -> None:
-        self.texts_ = []
-        texts = {
-            (int(row), int(column)): format(self.values[row, column], number_format)
-            for row, column in np.argwhere(np.isfinite(self.values))
-        }
-        width, height = size_of(self.ax_)
-        rows, columns = self.values.shape
-        longest = max((len(text) for text in texts.values()), default=1)
-        # the colour bar and the labels of the axes take a third of the width
-        size = min(72 * 0.65 * width / columns / (0.65 * longest), 72 * height / rows / 1.5)
-        if size < _SMALLEST:
-            return
-        for (row, column), text in texts.items():
-            shade = self.image_.cmap(self.image_.norm(self.values[row, column]))
-            bright = float(np.dot(shade[:3], (0.299, 0.587, 0.114)))
-            style: Style = {"ha": "center", "va": "center", "fontsize": min(size, _LARGEST)}
-            color = "black" if bright > 0.5 else "white"
-            self.texts_.append(self.ax_.text(column, row, text, color=color, **style))
 
 
 def _thresholds(name: str, values: ArrayLike, n: int, what: str) -> NDArray[np.float64]:

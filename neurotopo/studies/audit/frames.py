@@ -51,7 +51,7 @@ class AuditFrames:
     lattices : dict of str to Lattice
         The subsets by the ablation of the verdicts, by fact.
     null_curves : dict of str to DataFrame
-        For drawing: ``null``, ``size`` (groups ablated) and ``score``, by fact.
+        For drawing: ``null``, ``draw``, ``size`` (groups ablated) and ``score``, by fact.
     score : str
         The score of the verdicts.
     margin : float
@@ -366,15 +366,15 @@ class _OneFact:
     def curves(self) -> pd.DataFrame:
         """Return the scores of all subsets by their number of groups, own and of the nulls."""
         rows = [
-            {"null": "own", "size": int(size), "score": score}
+            {"null": "own", "draw": 0, "size": int(size), "score": score}
             for size, score in zip(self.own.subsets.sum(1), self.own.scores, strict=True)
         ]
         for name, draws in self.payload["nulls"].items():
-            for draw in draws:
+            for k, draw in enumerate(draws):
                 stored = draw["scores"][self.payload["ablation"]]
                 found = self._of_shell(stored, self.base)
                 rows += [
-                    {"null": name, "size": int(size), "score": score}
+                    {"null": name, "draw": k, "size": int(size), "score": score}
                     for size, score in zip(found.subsets.sum(1), found.scores, strict=True)
                 ]
         return pd.DataFrame(rows)

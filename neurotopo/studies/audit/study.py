@@ -19,12 +19,12 @@ from neurotopo.studies.audit.frames import AuditFrames, AuditSummary, collect
 from neurotopo.studies.audit.groups import GroupFinder
 from neurotopo.studies.audit.items import AuditItem, audit_items
 from neurotopo.studies.audit.options import AuditOptions
-from neurotopo.studies.audit.pictures import PICTURES
+from neurotopo.studies.audit.pictures import PICTURES, fact_pictures
 from neurotopo.studies.audit.report import TABLES, findings_of
 from neurotopo.studies.audit.specificity import Bystanders
 from neurotopo.studies.facts import worded_facts
 from neurotopo.studies.rows import Row
-from neurotopo.studies.study import Study
+from neurotopo.studies.study import Picture, Study, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +75,10 @@ class AuditStudy(Study):
                 "as background too, or choose score='log-odds'."
             )
         return (f"{pluralize(without, 'fact')} without a foil cannot be judged.",) * bool(without)
+
+    def draw(self, frames: AuditFrames, tables: Mapping[str, Table]) -> dict[str, Picture]:
+        """Return the pictures by name; the number of those of single facts depends on the data."""
+        return {**super().draw(frames, tables), **fact_pictures(frames)}
 
     def items(
         self, facts: Sequence[Fact], options: AuditOptions, seed: int, model: Any

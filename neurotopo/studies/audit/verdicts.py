@@ -10,7 +10,15 @@ from neurotopo.studies.audit.frames import AuditFrames
 from neurotopo.studies.audit.nulls import NULLS
 from neurotopo.studies.inference import NO, UNDECIDED, YES, Effect, effect_of, judged
 
-__all__ = ["QUESTIONS", "Question", "against_nulls", "overall", "verdicts"]
+__all__ = [
+    "QUESTIONS",
+    "Question",
+    "against_nulls",
+    "beside_shuffled",
+    "null_differences",
+    "overall",
+    "verdicts",
+]
 
 
 @dataclass(frozen=True)
@@ -122,25 +130,51 @@ def verdicts(frames: AuditFrames) -> dict[str, Effect]:
     )
 
 
+def null_differences(frames: AuditFrames) -> dict[tuple[str, str], pd.Series]:
+    """Return rho and sufficiency of each fact, less the mean of the draws of every null.
+
+    The keys are ``(quantity, null)``, the index of each series is the fact.
+    """
+    facts = frames.judged.set_index("fact")
+    if "null" not in frames.nulls:
+        return {(quantity, name): pd.Series([], dtype=float) for quantity, name in _AGAINST}
+    primary = facts["ablation"].reset_index()
+    null = frames.nulls.merge(primary, on=["fact", "ablation"])
+    differences = {}
+    for quantity, name in _AGAINST:
+        drawn = null[null["null"] == name].groupby("fact")[quantity].mean()
+        differences[quantity, name] = facts[quantity].reindex(drawn.index) - drawn
+    return differences
+
+
+_AGAINST = [(quantity, name) for quantity in ("rho", "sufficiency") for name in NULLS]
+
+
 def against_nulls(frames: AuditFrames) -> dict[tuple[str, str], Effect]:
     """Return the effects of rho and of sufficiency against every null, corrected together.
 
     The keys are ``(quantity, null)``.
     """
-    facts = frames.judged.set_index("fact")
-    effects = {}
-    for quantity in ("rho", "sufficiency"):
-        for name in NULLS:
-            null = frames.nulls
-            if "null" in null:
-                null = null.merge(facts["ablation"].reset_index(), on=["fact", "ablation"])
-                null = null[null["null"] == name].groupby("fact")[quantity].mean()
-                own = facts[quantity].reindex(null.index)
-                values, relations = own - null, facts["relation"].reindex(null.index).tolist()
-            else:
-                values, relations = pd.Series([], dtype=float), []
-            effects[quantity, name] = effect_of(values, relations, margin=frames.margin)
-    return judged(effects)
+    relations = frames.judged.set_index("fact")["relation"]
+    return judged(
+        {
+            key: effect_of(values, relations.reindex(values.index).tolist(), margin=frames.margin)
+            for key, values in null_differences(frames).items()
+        }
+    )
+
+
+def beside_shuffled(frames: AuditFrames) -> pd.DataFrame:
+    """Return a row per fact and ablation with rho and sufficiency, and those of shuffled groups.
+
+    The columns of shuffled groups, means over the draws, end in ``_shuffled``.
+    """
+    if not len(frames.ablations) or not len(frames.nulls):
+        return pd.DataFrame(columns=["fact", "relation", "ablation"])
+    own = frames.ablations[frames.ablations["score"] == frames.score]
+    shuffled = frames.nulls[frames.nulls["null"] == "shuffled"]
+    means = shuffled.groupby(["fact", "ablation"])[["rho", "sufficiency"]].mean()
+    return own.join(means.add_suffix("_shuffled"), on=["fact", "ablation"])
 
 
 def by_ablation(frames: AuditFrames) -> dict[tuple[str, str], Effect]:
@@ -149,16 +183,12 @@ def by_ablation(frames: AuditFrames) -> dict[tuple[str, str], Effect]:
     The keys are ``(quantity, ablation)``; corrected together.
     """
     effects = {}
-    if not len(frames.ablations) or not len(frames.nulls):
-        return {}
-    own = frames.ablations[frames.ablations["score"] == frames.score]
-    shuffled = frames.nulls[frames.nulls["null"] == "shuffled"]
     for quantity in ("rho", "sufficiency"):
-        null = shuffled.groupby(["fact", "ablation"])[quantity].mean().rename("null")
-        both = own.join(null, on=["fact", "ablation"])
-        for ablation, rows in both.groupby("ablation", sort=False):
+        for ablation, rows in beside_shuffled(frames).groupby("ablation", sort=False):
             effects[quantity, str(ablation)] = effect_of(
-                rows[quantity] - rows["null"], rows["relation"].tolist(), margin=frames.margin
+                rows[quantity] - rows[f"{quantity}_shuffled"],
+                rows["relation"].tolist(),
+                margin=frames.margin,
             )
     return judged(effects)
 
