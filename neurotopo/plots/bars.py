@@ -98,7 +98,7 @@ class BarsDisplay(MeanDisplay):
         for bar, kind in zip(self.bars_, of_row, strict=True):
             bar.set(**_style(kind))
         for color, width, zorder in (("white", 3.2, 2.5), ("black", 1.4, 3)):  # seen on dark bars
-            bars = {"color": color, "linewidth": width, "zorder": zorder}
+            bars: dict[str, Any] = {"color": color, "linewidth": width, "zorder": zorder}
             _, self.intervals_ = means.draw(ax, rows, {"linestyle": "none"}, across=True, **bars)
         ax.axvline(0.0, color="0.5", linewidth=1.0, zorder=1)
         if not means.known.any():

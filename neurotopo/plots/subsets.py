@@ -78,7 +78,9 @@ class SubsetsDisplay(Display):
         side = float(np.clip(0.85 * room, 3.0, 30.0))
         style: Style = {"s": side**2, "edgecolors": "0.3", "linewidths": 0.8, "zorder": 2}
         self.nodes_ = ax.scatter(*at.T, c=scores, cmap=cmap, norm=norm, **style)
-        names = ["".join(letter_of(i) for i in np.flatnonzero(row)) or "0" for row in members]
+        names = [
+            "".join(letter_of(i) for i in np.flatnonzero(row).tolist()) or "0" for row in members
+        ]
         sizes = [min(9.0, 0.85 * side / (0.7 * len(name))) for name in names]
         self.texts_ = []
         if min(sizes) >= _SMALLEST:

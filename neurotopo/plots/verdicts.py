@@ -41,7 +41,8 @@ class VerdictDisplay(MeanDisplay):
     """Forest plot of effects, with the margin as a band around 0 and a verdict per row.
 
     The first row is uppermost. A row without an effect (nan) reads "no value"; one without bounds
-    has no bar. What lies beyond the axis ends in an arrow at its edge, with the number of an effect.
+    has no bar. An arrow at the edge stands for what lies beyond the axis; the number of an
+    effect is beside it.
 
     Parameters
     ----------
@@ -173,7 +174,10 @@ class VerdictDisplay(MeanDisplay):
         self.band_ = ax.axvspan(-self.margin, self.margin, color="0.92", zorder=0)
         ax.axvline(0.0, color="0.5", linewidth=1.0, linestyle="--", zorder=1)
         self.faint_ = [_faint(ax, row, each, left, right) for row, each in enumerate(self.points)]
-        self.points_, self.bars_, self.arrows_, self.beyond_ = [], [], [], []
+        self.points_: list[Any] = []
+        self.bars_: list[Any] = []
+        self.arrows_: list[Any] = []
+        self.beyond_: list[Any] = []
         for row, word in enumerate(self.verdict):
             self._draw_row(row, _LOOKS[word], left, right)
         ax.set_xlim(left, right)
@@ -195,11 +199,10 @@ class VerdictDisplay(MeanDisplay):
     def _draw_row(self, row: int, style: dict[str, Any], left: float, right: float) -> None:
         ax, mean = self.ax_, float(self.mean[row])
         low, high = float(self.low[row]), float(self.high[row])
-        bounded = bool(self._means.bounded[row])
-        ends = (max(low, left), min(high, right)) if bounded else (0.0, 0.0)
-        has_bar = bounded and ends[0] < ends[1]
+        start, stop = max(low, left), min(high, right)
+        has_bar = start < stop  # False for nan
         bar: Style = {"colors": style["color"], "linewidth": 1.8, "zorder": 3}
-        self.bars_.append(ax.hlines([row] * has_bar, *([end] * has_bar for end in ends), **bar))
+        self.bars_.append(ax.hlines([row] * has_bar, [start] * has_bar, [stop] * has_bar, **bar))
         inside = left < mean < right
         look: Style = {**style, "markersize": 6.5, "linestyle": "none", "zorder": 5}
         self.points_ += ax.plot([mean] * inside, [row] * inside, **look)

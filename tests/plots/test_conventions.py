@@ -18,16 +18,22 @@ from sklearn.exceptions import NotFittedError
 
 from neurotopo import merge_tree, plots
 from neurotopo.cluster.ntc import NTCClusterer
+from neurotopo.knowledge.suppression import subsets
 from neurotopo.persistence import vineyard
 from neurotopo.plots._palette import OKABE_ITO, UNCLUSTERED, colors_of, swatches
 from neurotopo.plots._series import columns_for, look, short
 from neurotopo.plots.effects import EffectsDisplay
 from neurotopo.plots.layers import LayerDisplay
+from neurotopo.plots.matrix import MatrixDisplay
 from neurotopo.plots.scaling import ScalingDisplay
+from neurotopo.plots.scatter import ScatterDisplay
+from neurotopo.plots.subsets import SubsetsDisplay
 from neurotopo.plots.suppression import SuppressionDisplay
 from neurotopo.plots.suppression_grid import SuppressionGridDisplay
 from neurotopo.plots.sweep import SweepDisplay
+from neurotopo.plots.verdicts import VerdictDisplay
 from neurotopo.plots.vineyard import VineyardDisplay
+from neurotopo.redundancy import Lattice
 from tests.support.plots import CASES, assert_artists, fitted, new_axes
 
 NAN = float("nan")
@@ -100,7 +106,45 @@ def vines(ax=None, ugly=False):
     return VineyardDisplay.from_vineyard(vineyard(X, [2, 4, 8]), ax=ax)
 
 
-STUDY = (suppression, grid, layers, sweep, effects, scaling, vines)
+def effects_with_verdicts(ax=None, ugly=False):
+    words = ["yes", "undecided"]
+    if ugly:
+        means = [NAN, -1e200], [NAN, -1e300], [NAN, 1e300]
+        far = {"points": [[NAN, 1e300], []], "label": UGLY, "n": [0, 10**9]}
+        return VerdictDisplay.from_arrays(
+            [UGLY] * 2, *means, verdict=words, margin=0.1, ax=ax, **far
+        )
+    means = [0.5, 0.0], [0.3, -0.3], [0.7, 0.3]
+    return VerdictDisplay.from_arrays(
+        ["a", "b"], *means, n=[40, 9], verdict=words, margin=0.1, ax=ax
+    )
+
+
+def matrix(ax=None, ugly=False):
+    if ugly:
+        names = [f"{k} {UGLY}" for k in range(3)]
+        return MatrixDisplay.from_values([[NAN, 1e300, -1e-300]], [UGLY], names, label=UGLY, ax=ax)
+    return MatrixDisplay.from_values([[0.5, NAN], [-0.2, 0.1]], ["a", "b"], ["c", "d"], ax=ax)
+
+
+def scatter(ax=None, ugly=False):
+    if ugly:
+        names = {"xlabel": UGLY, "ylabel": UGLY, "below": UGLY, "above": UGLY}
+        return ScatterDisplay.from_arrays([NAN, 0.0], [1.0, 0.0], ax=ax, **names)
+    return ScatterDisplay.from_arrays([1.0, 2.0], [2.0, 1.0], ax=ax)
+
+
+def lattice(ax=None, ugly=False):
+    n = 6 if ugly else 3
+    scores = np.zeros(2**n - 1) if ugly else np.arange(7.0)
+    measured = Lattice(subsets(n), scores, 0.0)
+    return SubsetsDisplay.from_lattice(measured, label=UGLY if ugly else "score", ax=ax)
+
+
+STUDY = (
+    *(suppression, grid, layers, sweep, effects, scaling, vines),
+    *(effects_with_verdicts, matrix, scatter, lattice),
+)
 DISPLAYS = [getattr(plots, name) for name in plots.__all__]
 by_name = pytest.mark.parametrize("display", DISPLAYS, ids=lambda each: each.__name__)
 of_a_study = pytest.mark.parametrize("make", STUDY, ids=lambda each: each.__name__)

@@ -81,3 +81,33 @@ def test_axes_given_are_used_and_pyplot_is_left_alone():
 def test_mistakes_are_named(panels, x, message):
     with pytest.raises(ValueError, match=message):
         PanelsDisplay.from_arrays(panels, x, ax=new_axes())
+
+
+def test_panels_can_be_in_several_rows():
+    panels = {name: {"own": ([0.5], [0.4], [0.6])} for name in "abcde"}
+    display = PanelsDisplay.from_arrays(panels, ["x"], xlabel="x", columns=2, ax=new_axes())
+    display.figure_.draw_without_rendering()
+    places = [panel.get_position() for panel in display.panels_.values()]
+    assert len({round(place.x0, 3) for place in places}) == 2
+    assert len({round(place.y0, 3) for place in places}) == 3
+    assert [bool(panel.get_xlabel()) for panel in display.panels_.values()] == [
+        *[False] * 3,
+        *[True] * 2,
+    ]
+
+
+def test_intervals_can_be_bands():
+    values = ([1.0, 2.0, 3.0], [0.5, 1.5, np.nan], [1.5, 2.5, np.nan])
+    display = PanelsDisplay.from_arrays({"": {"own": values}}, [0, 1, 2], bands=True, ax=new_axes())
+    (path,) = display.bars_["", "own"].get_paths()
+    assert {(0.0, 0.5), (0.0, 1.5), (1.0, 1.5), (1.0, 2.5)} == set(map(tuple, path.vertices))
+    assert display.lines_["", "own"].get_ydata().tolist() == [1.0, 2.0, 3.0]
+    assert all(tick == int(tick) for tick in display.panels_[""].get_xticks())
+
+
+def test_bands_need_numbers_and_columns_at_least_one():
+    panels = {"": {"own": ([0.5], [0.4], [0.6])}}
+    with pytest.raises(ValueError, match="bands need numbers as x"):
+        PanelsDisplay.from_arrays(panels, ["x"], bands=True, ax=new_axes())
+    with pytest.raises(ValueError, match="columns must be at least 1, got 0"):
+        PanelsDisplay.from_arrays(panels, ["x"], columns=0, ax=new_axes())

@@ -26,9 +26,8 @@ def audit_frames(n_facts=12, n_groups=3, *, n_wordings=0, n_draws=2, spread=0.2,
         lattice = _lattice(n, rng)
         lattices[about["fact"]] = lattice
         curves[about["fact"]] = _curves(lattice, n_draws, rng)
-        asked = {
-            key: float(x) for key, x in zip(QUESTIONS, rng.normal(0.3, spread, 11), strict=True)
-        }
+        answers = rng.normal(0.3, spread, len(QUESTIONS)).tolist()
+        asked = dict(zip(QUESTIONS, answers, strict=True))
         parts["facts"].append(
             {
                 **about,
