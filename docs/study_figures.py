@@ -19,12 +19,7 @@ LADDER = [f"testbed:ladder-{size}" for size in (1, 2, 3)]
 # study: (pictures, model, facts, options)
 RUNS: dict[str, tuple[tuple[str, ...], Any, Any, dict[str, Any]]] = {
     "acquisition": (("figure4", "controls"), "testbed:planted", 20, {}),
-    "audit": (
-        ("forest", "nulls"),
-        "testbed:planted",
-        24,
-        {"groups": "oracle", "ablation": "zero"},
-    ),
+    "audit": (("forest", "nulls"), "testbed:planted", 24, {"groups": "oracle", "ablation": "zero"}),
     "robustness": (("figure6a",), "testbed:gpt2", 24, {}),
     "detection": (("roc",), "testbed:planted", 120, {"n_resamples": 400}),
     "complexity": (("components",), LADDER, 24, {}),

@@ -12,7 +12,7 @@ from neurotopo.plots._display import Display, constructor
 from neurotopo.plots._series import Style, segments_on, short, size_of
 from neurotopo.redundancy.lattice import Lattice
 
-__all__ = ["SubsetsDisplay", "letter_of"]
+__all__ = ["SubsetsDisplay"]
 
 _SMALLEST = 4.0  # of letters, in points
 

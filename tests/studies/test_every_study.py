@@ -54,11 +54,7 @@ def test_every_study_is_here():
 def test_a_study_is_documented(study, capsys):
     assert study_named(study).title
     page = ROOT / "docs" / f"{study}.md"
-    inside = {
-        "acquisition": "studies.md",
-        "audit": "degenerate.md",
-        "learning": "training.md",
-    }
+    inside = {"acquisition": "studies.md", "audit": "degenerate.md", "learning": "training.md"}
     assert page.is_file() or study in inside
     assert study in (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
     assert main(["run", "--help"]) == 0

@@ -78,7 +78,7 @@ def audit_frames(n_facts=12, n_groups=3, *, n_wordings=0, n_draws=2, spread=0.2,
             more = {"overlap": overlap if wording else 1.0, "chance": chance}
             parts["wordings"].append({**about, "wording": wording, "known": True, **cells, **more})
     frames = {key: pd.DataFrame(rows) for key, rows in parts.items()}
-    return AuditFrames(**frames, lattices=lattices, null_curves=curves)
+    return AuditFrames(**frames, members={}, lattices=lattices, null_curves=curves)
 
 
 def _lattice(n, rng):

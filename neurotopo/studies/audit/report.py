@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from neurotopo.plots.subsets import letter_of
 from neurotopo.report.summary import Table
 from neurotopo.studies.audit.frames import FLOOR, AuditFrames
 from neurotopo.studies.audit.nulls import NULLS
@@ -159,7 +160,7 @@ def _wordings(frames: AuditFrames) -> Table | None:
     numbers = table.assign(known=table["known"].astype(float))
     means = numbers.groupby("wording")[names].mean().reset_index()
     means["facts"] = table.groupby("wording").size().to_numpy()
-    means["wording"] = means["wording"].map(lambda k: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[k % 26])
+    means["wording"] = means["wording"].map(letter_of)
     return Table(
         means,
         "The groups of wording A measured on other wordings, mean over facts",
