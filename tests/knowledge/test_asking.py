@@ -19,7 +19,11 @@ from neurotopo.models.recall import recalled
 from tests.support.tokenizers import gpt2_tokenizer
 
 WORDS = ["Paris", "Rome", "France", "Italy", "capital"]
-FOILS = [" ".join(words) for n in (1, 2, 3) for words in itertools.permutations(WORDS, n)]
+FOILS = [
+    " ".join(words)
+    for n, every in ((1, 1), (2, 2), (3, 6))
+    for words in list(itertools.permutations(WORDS, n))[::every]
+]
 
 
 PROMPTS = ["The capital of Italy is _X_", "France capital _X_", "Rome is the capital _X_"]
