@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,14 @@ from neurotopo.cluster.baselines import AUTHORS_INFINITE, CLUSTERER_LABELS
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.shortest_paths import matrix_a
+from neurotopo.knowledge.pairs import DegeneratePairs, degenerate_pairs
 from neurotopo.knowledge.potential import potential_components
 from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
-    from neurotopo.knowledge.pairs import DegeneratePairs
+    from neurotopo.knowledge.attribution import Attribution
+    from neurotopo.knowledge.facts import Fact
+    from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = [
     "GROUPINGS",
@@ -30,6 +33,7 @@ __all__ = [
     "GroupingInput",
     "authors_components",
     "control_of",
+    "grouping_input",
     "groups_by",
     "in_order",
     "label_of",
@@ -119,6 +123,51 @@ class GroupingInput:
         clusters = self.tree.clusters_
         wanted = (clusters.sizes == size).nonzero()[0].tolist() if size else range(len(clusters))
         return [self.neurons[clusters[k]] for k in wanted]
+
+
+def grouping_input(
+    model: NeuronModel,
+    fact: Fact,
+    graph: NeuronGraph,
+    scores: Attribution,
+    *,
+    n_pairs: int = 20,
+    positions: Literal["all", "last"] = "last",
+    reduce: Literal["best", "sum"] = "best",
+    **settings: Any,
+) -> GroupingInput:
+    """Return what the methods need to group the neurons of a fact of a model.
+
+    Parameters
+    ----------
+    model : NeuronModel
+    fact : Fact
+    graph : NeuronGraph
+        The graph of the knowledge neurons.
+    scores : Attribution
+        The attribution of the fact.
+    n_pairs, positions, reduce
+        As ``n``, ``positions`` and ``reduce`` of
+        :func:`~neurotopo.knowledge.pairs.degenerate_pairs`.
+    **settings
+        Thresholds and seed of :class:`GroupingInput`.
+
+    Returns
+    -------
+    GroupingInput
+    """
+    pairs = partial(
+        degenerate_pairs,
+        model,
+        fact,
+        graph.neurons,
+        scores=scores,
+        n=n_pairs,
+        positions=positions,
+        reduce=reduce,
+    )
+    shape = (model.n_layers, model.n_neurons)
+    return GroupingInput(graph, pairs, model.planted_groups, shape=shape, **settings)
 
 
 def _pairs_only(given: GroupingInput) -> Groups:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.degeneracy import DKNFinder
 from neurotopo.knowledge.dkn import DKN
 from neurotopo.knowledge.facts import Fact
-from neurotopo.knowledge.pairs import degenerate_pairs
 from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
@@ -31,6 +29,7 @@ from neurotopo.studies.groupings import (
     METHODS,
     GroupingInput,
     control_of,
+    grouping_input,
     groups_by,
     label_of,
     shuffled,
@@ -201,23 +200,16 @@ class Acquisition(Study):
 
     def _input(self, fact: Fact, neurons: NeuronSet, attribution: Attribution) -> GroupingInput:
         options = self.options
-        pairs = partial(
-            degenerate_pairs,
+        thresholds = ("tau", "tau_absolute", "tau_log", "level", "min_cluster_size")
+        return grouping_input(
             self.model,
             fact,
-            neurons,
-            scores=attribution,
-            n=options.n_pairs,
+            NeuronGraph.from_model(self.model, neurons, **options.graph_options()),
+            attribution,
+            n_pairs=options.n_pairs,
             positions=self._finder.positions,
             reduce=self._finder.reduce,
-        )
-        thresholds = ("tau", "tau_absolute", "tau_log", "level", "min_cluster_size")
-        return GroupingInput(
-            graph=NeuronGraph.from_model(self.model, neurons, **options.graph_options()),
-            pairs=pairs,
-            planted=self.model.planted_groups,
             seed=seed_for(self.seed, fact.key),
-            shape=(self.model.n_layers, self.model.n_neurons),
             **{name: getattr(options, name) for name in thresholds},
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +12,10 @@ from numpy.typing import NDArray
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.knowledge.attribution import Attribution
 from neurotopo.knowledge.facts import Fact
-from neurotopo.knowledge.pairs import degenerate_pairs
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.audit.items import check_groups
 from neurotopo.studies.audit.nulls import union
-from neurotopo.studies.groupings import METHODS, GroupingInput
+from neurotopo.studies.groupings import METHODS, grouping_input
 from neurotopo.studies.study import seed_for
 
 if TYPE_CHECKING:
@@ -117,22 +115,14 @@ class GroupFinder:
         options = self.options
         if options.groups == FILTERED:
             return self._filter.find(self.model, fact, graph.neurons, graph=graph).components
-        pairs = partial(
-            degenerate_pairs,
+        entry = grouping_input(
             self.model,
             fact,
-            graph.neurons,
-            scores=found,
-            positions="last",
+            graph,
+            found,
             reduce=options.reduce,
-        )
-        entry = GroupingInput(
-            graph=graph,
-            pairs=pairs,
-            planted=self.model.planted_groups,
             tau=options.tau,
             min_cluster_size=options.min_cluster_size,
             seed=seed_for(self.seed, fact.key),
-            shape=(self.model.n_layers, self.model.n_neurons),
         )
         return METHODS[options.groups](entry)
