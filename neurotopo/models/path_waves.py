@@ -186,6 +186,9 @@ class Wave:
         total = log_p[torch.cat([unedited, *(part.flatten() for part in rows.values())])].sum()
         gradients = torch.autograd.grad(total, list(self.leaves.values()))
         log_p = log_p.detach()
+        # hooks in the graph refer to this object: without this, both stay in memory
+        for late in self.late.values():
+            late.points = late.points.detach()
         return WaveResult(
             unedited=log_p[unedited],
             log_p={layer: log_p[part] for layer, part in rows.items()},
