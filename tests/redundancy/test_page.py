@@ -18,7 +18,7 @@ pictures = script(DOCS / "degenerate_figures.py")
 
 def test_the_page_shows_every_picture():
     page = (DOCS / "degenerate.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"figures/(\w+)\.svg", page)) == set(pictures.FIGURES)
+    assert set(re.findall(r"figures/(degenerate_\w+)\.svg", page)) == set(pictures.FIGURES)
 
 
 @pytest.mark.parametrize("name", sorted(pictures.FIGURES))
