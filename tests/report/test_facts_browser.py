@@ -156,7 +156,7 @@ def test_the_methods_of_a_fact(opened):
     opened.evaluate("neurotopoFacts.choose(0)")
     cells = _texts(opened, ".fact-methods tbody tr:first-child > *")
     ntc = "NTC (persistence above half of the largest)"
-    assert cells == [ntc, "2", "1", "4", "70.0", "20.0", "\u2013", "0.8", "\u2013"]
+    assert cells == [ntc, "2", "1", "4", "70.0", "20.0", "0.3", "\u2013", "0.8", "\u2013"]
     opened.click(".fact-methods th:first-child button")
     assert _texts(opened, ".fact-methods tbody th") == ["K-Means", ntc]
 
