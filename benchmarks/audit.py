@@ -2,8 +2,8 @@
 
 Audits
     Models of the test bed: `planted` and `functional` with their true groups by zero and by the
-    default ablation, `planted`, the natural models, `null` and random models with NTC's groups.
-    For random models the facts are the model's own predictions, so that it "knows" them.
+    default ablation; `planted`, the natural models and `null` with NTC's groups. `studies.py`
+    runs random models.
 Calibration
     From the facts of an audit (`--run FOLDER`): 200 studies whose groups are one shuffled draw
     of each fact, against the other draws. The true effect is 0, so each "yes" is wrong. With the
@@ -18,7 +18,7 @@ python benchmarks/audit.py --run smollm2_audit --out benchmarks/results
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,6 @@ from audit_report import table
 from ground_truth import facts_of
 
 import neurotopo as nt
-from neurotopo import Fact, NeuronModel
-from neurotopo.models.recall import recalled
 from neurotopo.studies.audit.frames import AuditFrames
 from neurotopo.studies.audit.verdicts import by_ablation, overall, verdicts
 from neurotopo.studies.inference import MARGIN, effect_of
@@ -49,7 +47,6 @@ CASES = (
     ("testbed:bert", "ntc", None),
     ("testbed:null", "ntc", None),
 )
-N_RANDOM = 5
 
 
 def effects_in(frames: AuditFrames) -> dict[str, Any]:
@@ -68,29 +65,11 @@ def effects_in(frames: AuditFrames) -> dict[str, Any]:
 
 
 def audited(
-    model: Any, facts: Any, groups: str, ablation: str | None, quick: bool, seed: int = 0
+    model: Any, facts: Any, groups: str, ablation: str | None, quick: bool
 ) -> dict[str, Any]:
     """Return the verdicts on the groups of some facts."""
-    found = nt.audit(model, facts, groups, ablation=ablation, seed=seed, quick=quick, check=False)
+    found = nt.audit(model, facts, groups, ablation=ablation, quick=quick, check=False)
     return effects_in(found.frames)
-
-
-def own_predictions(model: NeuronModel, facts: Any) -> list[Fact]:
-    """Return the facts with the answer of each relation that a model finds most probable."""
-    facts = [fact for fact in facts if fact.relation is not None]
-    answers: dict[str, list[str]] = {}
-    for fact in facts:
-        answers.setdefault(fact.relation, []).append(fact.answers[0])
-    chosen = []
-    for fact in facts:
-        names = list(dict.fromkeys(answers[fact.relation]))
-        log_p = [model.answer_probability(replace(fact, answers=(name,))) for name in names]
-        chosen.append(replace(fact, answers=(names[int(np.argmax(log_p))],)))
-    return [
-        fact
-        for fact, known in zip(chosen, recalled(model, chosen, ends=False), strict=True)
-        if known
-    ]
 
 
 def shuffled_differences(frames: AuditFrames) -> tuple[np.ndarray, list[str]]:
@@ -173,25 +152,6 @@ def main() -> None:
         record["audits"].append({"model": name, "groups": groups, "ablation": ablation, **found})
         print(name, groups, ablation, found["overall"], flush=True)
         save()
-    for seed in range(0 if options.quick else N_RANDOM):
-        model = random_model(seed)
-        facts = own_predictions(model, facts_of("gpt2", n_facts))
-        found = audited(model, facts, "ntc", None, options.quick, seed)
-        case = {"model": f"random, seed {seed}", "groups": "ntc", "ablation": None}
-        record["audits"].append({**case, **found})
-        print(case, found["overall"], flush=True)
-        save()
-
-
-def random_model(seed: int) -> NeuronModel:
-    """Return `testbed:gpt2` with new random weights."""
-    import torch
-
-    model = nt.load_model("testbed:gpt2")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = type(model.hf_model)(model.hf_model.config).to(model.dtype).eval()
-    return NeuronModel(network, model.tokenizer)
 
 
 if __name__ == "__main__":

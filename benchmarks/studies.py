@@ -2,8 +2,8 @@
 
 Each study runs like `neurotopo run STUDY` with its defaults and seed 0 on the models that fit it;
 this script trains the model with snapshots for `development`. `learning` and, on trained models,
-`acquisition` have separate scripts. Then all of them except `learning`, which trains the model
-first, run on models with random weights of five seeds, with two kinds of answers:
+`acquisition` and `audit` have separate scripts. Then all of them except `learning`, which trains
+the model first, run on models with random weights of five seeds, with two kinds of answers:
 
 - *world*: facts of FactWorld. The model knows none of them.
 - *own*: the same prompts with the answers of the random model, so that it "knows" all of them and
@@ -59,7 +59,7 @@ MODELS: dict[str, tuple[str, ...]] = {
 FACTS = {"crosslingual": "factworld:100", "detection": "factworld"}
 USUAL_FACTS = "factworld:200"
 
-RANDOM = (*MODELS, "acquisition")
+RANDOM = (*MODELS, "acquisition", "audit")
 SEEDS = range(5)
 ANSWERS = ("world", "own")
 N_RANDOM_FACTS = 60
