@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +13,7 @@ from neurotopo.knowledge.thresholds import check_choices
 from neurotopo.models.edits import Edit
 from neurotopo.neurons import NeuronSet
 from neurotopo.studies.neurons import SearchOptions
+from neurotopo.studies.study import digest_of
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
@@ -81,8 +80,7 @@ class RelatedFact:
     @cached_property
     def digest(self) -> str:
         """Hash of the facts of the relation."""
-        content = json.dumps([other.to_dict() for other in self.facts], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return digest_of([other.to_dict() for other in self.facts])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fact, with a hash of those of its relation, in types that JSON can hold."""

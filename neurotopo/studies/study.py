@@ -28,6 +28,7 @@ __all__ = [
     "StudyOptions",
     "Summary",
     "Table",
+    "digest_of",
     "identity_of",
     "identity_of_model",
     "model_for",
@@ -364,6 +365,11 @@ def seed_for(seed: int, key: str) -> int:
     """
     digest = hashlib.sha256(f"{int(seed)}:{key}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
+
+
+def digest_of(content: Any) -> str:
+    """Return a short hash of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 MODEL_SETTINGS = (

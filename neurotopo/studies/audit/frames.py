@@ -16,6 +16,7 @@ from neurotopo.report.summary import Summary
 from neurotopo.studies.audit.measure import shell
 from neurotopo.studies.inference import MARGIN
 from neurotopo.studies.rows import Row
+from neurotopo.studies.statistics import finite_mean
 
 __all__ = ["FLOOR", "AuditFrames", "AuditSummary", "collect"]
 
@@ -271,13 +272,14 @@ class _OneFact:
         if self.payload["alone"] is not None:
             alone = self._recovered(self.payload["alone"]["own"])
         direct, total = (self._effects(name)[:n] for name in ("direct", "total"))
+        effects, shapley, within = self.own.effects, self.own.shapley, self.own.sufficiency
         return [
             {
                 "group": i,
                 "size": len(self.payload["groups"][i]),
-                "effect": self.own.effects[i],
-                "shapley": self.own.shapley[i],
-                "within": self.own.sufficiency[i],
+                "effect": effects[i],
+                "shapley": shapley[i],
+                "within": within[i],
                 "alone": alone[i],
                 "spare": self.payload["minimality"][i],
                 "direct": direct[i],
@@ -343,14 +345,14 @@ class _OneFact:
     def _wordings_questions(self) -> dict[str, float]:
         others = [cells for cells in self.wordings()[1:] if cells["known"]]
         return {
-            "worded": _mean_of([cells["rho"] - cells["shuffled"] for cells in others]),
-            "overlap": _mean_of([cells["overlap"] - cells["chance"] for cells in others]),
+            "worded": finite_mean([cells["rho"] - cells["shuffled"] for cells in others]),
+            "overlap": finite_mean([cells["overlap"] - cells["chance"] for cells in others]),
         }
 
     def _specificity(self) -> dict[str, float]:
         stored = self.payload["specificity"]
         own = float(np.mean(stored["own"]))
-        same, others = (_mean_of(np.ravel(stored[name])) for name in ("same", "others"))
+        same, others = (finite_mean(np.ravel(stored[name])) for name in ("same", "others"))
         # the effects are falls of log-odds, whatever the score
         scale = self._lattice(self.payload["ablation"], "log-odds").necessity
         scale = scale if scale >= FLOOR["log-odds"] else np.nan
@@ -389,10 +391,4 @@ def _share(found: Lattice, necessity: float) -> float:
 
 
 def _mean(rows: list[dict[str, Any]], name: str) -> float:
-    return _mean_of([row[name] for row in rows])
-
-
-def _mean_of(values: Any) -> float:
-    finite = np.asarray(values, dtype=np.float64)
-    finite = finite[np.isfinite(finite)]
-    return float(finite.mean()) if len(finite) else float("nan")
+    return finite_mean([row[name] for row in rows])

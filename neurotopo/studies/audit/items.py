@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from neurotopo.knowledge.foils import foils_of
 from neurotopo.knowledge.seeding import seeded
 from neurotopo.knowledge.truth import Truth
 from neurotopo.neurons import NeuronSet, load_groups
+from neurotopo.studies.study import digest_of
 
 __all__ = ["AuditItem", "audit_items", "check_groups", "digest_of", "given_groups", "groups_digest"]
 
@@ -250,11 +249,6 @@ def check_groups(key: str, groups: Sequence[NeuronSet]) -> None:
                     f"groups {owner[pair]} and {number} of {key!r} share the neuron {pair}. Groups "
                     "of a fact must not overlap: the effect of a shared neuron would count twice."
                 )
-
-
-def digest_of(content: Any) -> str:
-    """Return a hash of JSON values."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _plain(groups: Mapping[str, Sequence[NeuronSet]]) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from neurotopo.knowledge.facts import Fact, FactSet
 from neurotopo.redundancy.ablation import ABLATIONS
 from neurotopo.redundancy.scores import SCORES
 from neurotopo.studies.audit.groups import method_names
-from neurotopo.studies.audit.items import digest_of, given_groups, groups_digest
+from neurotopo.studies.audit.items import given_groups, groups_digest
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.inference import MARGIN
 from neurotopo.studies.neurons import SearchOptions
+from neurotopo.studies.study import digest_of
 
 __all__ = ["AuditOptions"]
 

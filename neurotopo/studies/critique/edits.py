@@ -27,12 +27,11 @@ from neurotopo.neurons import NeuronSet
 from neurotopo.plots._series import look
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import comparisons, frame_of, in_both
-from neurotopo.studies.critique.pairs import digest_of
 from neurotopo.studies.findings import MARGINS, and_list, as_claim, p_words, percent, row_stands
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.pictures import legend_and_grid
 from neurotopo.studies.statistics import finite_mean
-from neurotopo.studies.study import seed_for
+from neurotopo.studies.study import digest_of, seed_for
 from neurotopo.tuning.tuner import NeuronTuner
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 from collections import Counter
@@ -29,7 +27,7 @@ from neurotopo.neurons import NeuronSet
 from neurotopo.redundancy import Ablation
 from neurotopo.studies.ablation import MEAN, MeanValues, suppressing
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
-from neurotopo.studies.study import seed_for
+from neurotopo.studies.study import digest_of, seed_for
 from neurotopo.testbed.agreement import draw_pairs
 
 if TYPE_CHECKING:
@@ -45,7 +43,6 @@ __all__ = [
     "PairWork",
     "Votes",
     "count_words",
-    "digest_of",
     "effect_rows",
     "fact_groups",
     "grammar_groups",
@@ -123,11 +120,6 @@ class Group:
             "n_pairs": len(self.pairs),
             "pairs": self._digest,
         }
-
-
-def digest_of(content: Any) -> str:
-    """Return a short hash of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def grammar_groups(options: Any, seed: int) -> list[Group]:
