@@ -49,7 +49,7 @@ def forwards(
     n, draws = len(sizes), options.n_draws
     n_shell = len(shell(n))
     others = len(with_pairs(n)) if n <= options.max_exact else n_shell
-    own = len(subsets(n, max_exact=options.max_exact, n_samples=options.n_samples))
+    own = len(subsets(n, max_exact=options.max_exact, n_samples=max(options.n_samples, n)))
     return {
         "groups": 1 + own + (len(ABLATIONS) - 1) * others,
         # shuffled by every ablation; three more with draws; by rank and repulsion once

@@ -155,7 +155,7 @@ def _lattices(
     """Measure subsets of the groups by every ablation, and those of the nulls by the first."""
     n = len(groups)
     rows = {
-        name: subsets(n, max_exact=options.max_exact, n_samples=options.n_samples)
+        name: subsets(n, max_exact=options.max_exact, n_samples=max(options.n_samples, n))
         if name == primary
         else with_pairs(n)
         if n <= options.max_exact

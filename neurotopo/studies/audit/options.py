@@ -54,7 +54,7 @@ class AuditOptions(SearchOptions):
     max_exact : int, default=10
         The most groups for which all subsets are measured.
     n_samples : int, default=20
-        Subsets of each size that are measured for more groups.
+        Subsets of each size that are measured for more groups; at least one for each group.
     margin : float, default=0.1
         The smallest effect that counts.
     only_known : bool, default=True

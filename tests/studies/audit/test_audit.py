@@ -130,6 +130,22 @@ def test_a_run_resumed_after_a_kill_has_equal_tables(tmp_path, monkeypatch):
         pd.testing.assert_frame_equal(resumed.tables[name], table)
 
 
+def test_more_groups_than_samples():
+    """All single groups are measured, even if fewer subsets of each size are asked for."""
+    model, fact = random_model(), factworld(1)[0]
+    groups = [nt.NeuronSet([(layer, index)]) for layer in range(2) for index in range(4)]
+    given = {**OPTIONS, "max_exact": 3, "n_samples": 4}
+    found = nt.audit(model, factworld(2), {fact.key: groups}, **given)
+    row = found.rows.set_index("fact").loc[fact.key]
+    assert row["n_groups"] == len(groups)
+    assert np.isfinite(row["necessity"])
+    del given["check"]
+    options = AuditOptions(groups={fact.key: groups}, **given)
+    study = AuditStudy(model, options, 0)
+    paid = study.measure(study.items(factworld(2), options, 0, model)[0])["forwards"]
+    assert paid["groups"] == forwards(options, [1] * len(groups))["groups"]
+
+
 def test_methods_and_files_go_through_the_same_door(tmp_path):
     model, facts = random_model(), factworld(3)
     by_name = nt.audit(model, facts, "kmeans", **OPTIONS)
