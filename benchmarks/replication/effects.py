@@ -1,0 +1,175 @@
+"""The effects of a part: a difference to a null with interval, from the result of its study.
+
+Where a study has one number per fact, the interval is that of
+:func:`~neurotopo.studies.inference.effect_of`, by a bootstrap over relations, then facts. Other
+studies compare trained models or accuracies of whole sets; their own intervals are used, and the
+standard error that belongs to them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from neurotopo.studies import Result
+from neurotopo.studies.audit.verdicts import against_nulls, by_ablation, verdicts
+from neurotopo.studies.findings import MARGINS
+from neurotopo.studies.inference import POWER, Effect, effect_of
+from replication.plan import QUESTIONS
+
+Relations = Mapping[str, str]
+Effects = Mapping[str, Effect]
+
+_METHODS = ("ntc", "kmeans", "dbscan", "hierarchical")
+
+
+def of_interval(
+    n: int, mean: float, low: float, high: float, margin: float, n_relations: int = 0
+) -> Effect:
+    """Return the effect of a 95 % interval of a study, by Student's t with n - 1 degrees."""
+    df = max(n - 1, 1)
+    half = (high - low) / 2
+    se = half / float(stats.t.ppf(0.975, df))
+
+    def above(gap: float) -> float:
+        if not se > 0:
+            return math.nan
+        return float(stats.t.sf(gap / se, df))
+
+    return Effect(
+        n=n,
+        n_dropped=0,
+        n_relations=n_relations,
+        mean=mean,
+        se=se,
+        low=low,
+        high=high,
+        p=min(2 * above(abs(mean)), 1.0),
+        p_above=above(mean + margin),
+        p_below=above(margin - mean),
+        margin=margin,
+        least=half + float(stats.t.ppf(POWER, df)) * se,
+        p_holm=math.nan,
+        verdict="undecided",
+    )
+
+
+def effects_of(study: str, result: Result, relations: Relations) -> dict[str, dict[str, Any]]:
+    """Return the effects of a result by name, in types that JSON can hold."""
+    found = _STUDIES[study](result, relations) if study in _STUDIES else {}
+    return {name: asdict(effect) for name, effect in found.items()}
+
+
+def _per_fact(values: pd.Series, relations: Relations, margin: float) -> Effect:
+    return effect_of(values, [relations.get(key, "") for key in values.index], margin=margin)
+
+
+def _audit(result: Result, relations: Relations) -> Effects:
+    frames = result.summary.frames
+    return {
+        **verdicts(frames),
+        **{f"{name}: {null}": effect for (name, null), effect in against_nulls(frames).items()},
+        **{f"{name}: {kind}": effect for (name, kind), effect in by_ablation(frames).items()},
+    }
+
+
+def _acquisition(result: Result, relations: Relations) -> Effects:
+    rows = result.rows
+    points = MARGINS["points"]
+
+    def wide(column: str) -> pd.DataFrame:
+        return rows.pivot(index="fact", columns="method", values=column).astype(float)
+
+    jump, every, rho = wide("jump"), wide("potential_jump"), wide("rho")
+    holds = rows.assign(both=(rows["eq2"].eq(True) & rows["eq3"].eq(True)).astype(float))
+    holds = holds[holds["n"] >= 2].pivot(index="fact", columns="method", values="both")
+    found = {}
+    for method in _METHODS:
+        for name, frame, factor, margin in (
+            (f"jump: {method}", every, 100, points),
+            (f"jump after the filter: {method}", jump, 100, points),
+            (f"rho: {method}", rho, 1, MARGINS["rho"]),
+        ):
+            if {method, f"random:{method}"} <= set(frame):
+                own = (factor * (frame[method] - frame[f"random:{method}"])).dropna()
+                found[name] = _per_fact(own, relations, margin)
+    if {"ntc", "random:ntc"} <= set(holds):
+        own = (100 * (holds["ntc"] - holds["random:ntc"])).dropna()
+        found["definition"] = _per_fact(own, relations, QUESTIONS["definition"].margin)
+    for other in _METHODS[1:]:
+        if {"ntc", other} <= set(jump):
+            own = (100 * (jump["ntc"] - jump[other])).dropna()
+            found[f"jump: ntc - {other}"] = _per_fact(own, relations, points)
+    return found
+
+
+def _of_rows(
+    frame: pd.DataFrame, name: Callable[[pd.Series], str | None]
+) -> Iterator[tuple[str, Effect]]:
+    """Yield the effects of the rows of a table that have a name."""
+    for _, row in frame.iterrows():
+        named = name(row)
+        if named is not None and np.isfinite(row["difference"]) and row["n"] > 1:
+            cells = [float(row[cell]) for cell in ("difference", "low", "high", "margin")]
+            yield named, of_interval(int(row["n"]), *cells)
+
+
+def _robustness(result: Result, relations: Relations) -> Effects:
+    names = {
+        ("suppress", "dprob", "kn_random"): "suppressed",
+        ("suppress", "dprob", "random"): "suppressed, random neurons",
+        ("enhance", "gained", "kn_random"): "enhanced",
+        ("enhance", "gained", "random"): "enhanced, random neurons",
+    }
+    table = result.tables["table9_paired"]
+    table = table[table["where"] != "weights"]
+    return dict(
+        _of_rows(table, lambda row: names.get((row["operation"], row["key"], row["D against"])))
+    )
+
+
+def _learning(result: Result, relations: Relations) -> Effects:
+    table = result.tables["table8_paired"]
+    return dict(_of_rows(table, lambda row: f"{row['set']}: dkn - {row['dkn against']}"))
+
+
+def _detection(result: Result, relations: Relations) -> Effects:
+    table = result.tables["comparisons"]
+    return dict(_of_rows(table, lambda row: f"AUC: {row['method']} - {row['against']}"))
+
+
+def _crosslingual(result: Result, relations: Relations) -> Effects:
+    table = result.tables["overlap"]
+    table = table[
+        (table["neurons"] == "knowledge neurons")
+        & (table["over"] == "known")
+        & (table["against"] == "other facts of the same relation")
+    ]
+    names = {"different": "overlap", "all": "overlap, all answers", "alike": "overlap, alike"}
+    return dict(_of_rows(table, lambda row: names.get(row["answers"])))
+
+
+def _critique(result: Result, relations: Relations) -> Effects:
+    table = result.tables["tests"]
+    return dict(
+        _of_rows(
+            table, lambda row: f"{row['kind']}, {row['mode']}: {row['set']} - {row['against']}"
+        )
+    )
+
+
+_STUDIES: Mapping[str, Callable[[Result, Relations], Effects]] = {
+    "audit": _audit,
+    "acquisition": _acquisition,
+    "robustness": _robustness,
+    "learning": _learning,
+    "detection": _detection,
+    "crosslingual": _crosslingual,
+    "critique": _critique,
+}

@@ -1,0 +1,198 @@
+"""Run the parts of the plan for one model; each part resumes and keeps its record."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import environment
+
+import neurotopo as nt
+from neurotopo.datasets import Reworded
+from neurotopo.knowledge.facts import FactSet
+from neurotopo.neurons import load_groups
+from neurotopo.studies import Store, run
+from neurotopo.studies.study import digest_of, identity_of
+from replication.beyond import MEASUREMENTS
+from replication.effects import effects_of
+from replication.facts import Facts
+from replication.plan import BEYOND, PARTS, Part
+from replication.variants import variant_of
+
+_TRUE = "true"
+
+
+class Replication:
+    """The parts of one model.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model in the plan.
+    source : str
+        What :func:`neurotopo.load_model` takes.
+    work : Path
+        Folder of the runs and records.
+    planted : Path or None
+        Folder of the planted copy.
+    **data
+        Parameters of :class:`~replication.facts.Facts`.
+    """
+
+    def __init__(
+        self, name: str, source: str, work: Path, planted: Path | None = None, **data: Any
+    ) -> None:
+        self.name, self.source, self.work = name, source, work
+        self.planted, self.data = planted, data
+        self.work.mkdir(parents=True, exist_ok=True)
+        self._variant: tuple[str, nt.NeuronModel] | None = None
+
+    def model(self, variant: str) -> nt.NeuronModel:
+        """Return a variant of the model; one is in memory at a time, besides the model itself."""
+        if variant == "itself":
+            return self.itself
+        if self._variant is None or self._variant[0] != variant:
+            self._variant = None
+            gc.collect()
+            self._variant = variant, variant_of(variant, self.source, self.planted)
+        return self._variant[1]
+
+    @cached_property
+    def itself(self) -> nt.NeuronModel:
+        """The model."""
+        return variant_of("itself", self.source)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The facts of all parts."""
+        return Facts(self.itself, self.work, planted=self.planted, **self.data)
+
+    def parts(self) -> dict[str, Part]:
+        """Return the parts of this model."""
+        return {name: part for name, part in PARTS.items() if part.only in (None, self.name)}
+
+    def run_all(self, only: tuple[str, ...] = (), again: bool = False) -> None:
+        """Run what has no record yet: the funnel, the parts, and what goes beyond the paper."""
+        self._record("funnel", {}, self.funnel, again)
+        for name, part in self.parts().items():
+            if not only or name in only:
+                self._record(name, asdict(part), partial(self.part, name, part), again)
+        for name in BEYOND:
+            if not only or name in only:
+                measure = MEASUREMENTS[name]
+                self._record(name, {"n": measure.n}, partial(measure.of, self), again)
+
+    def _record(
+        self, name: str, plan: Any, work: Callable[[], Mapping[str, Any]], again: bool
+    ) -> None:
+        """Write the record of a part, unless there is one of the same plan."""
+        place = self.work / f"{name}.json"
+        plan = json.loads(json.dumps(plan))
+        if place.exists() and not again and json.loads(place.read_text())["plan"] == plan:
+            return
+        print(time.strftime("%H:%M"), self.name, name, flush=True)
+        start = time.time()
+        try:
+            found = work()
+        except (ValueError, FileNotFoundError) as error:
+            found = {"problem": str(error)}
+        found = {"plan": plan, "wall_seconds": round(time.time() - start, 1), **found}
+        place.write_text(json.dumps(found, indent=1, allow_nan=True) + "\n")
+
+    def funnel(self) -> dict[str, Any]:
+        """Ask the model all facts."""
+        replies = self.facts.replies
+        wordings = [sum(r.exact for r in replies.replies[f.key]) for f in self.facts.known]
+        return {
+            "funnel": replies.funnel().to_dict("records"),
+            "by_relation": replies.by_relation().to_dict("records"),
+            "known_wordings": {str(n): wordings.count(n) for n in sorted(set(wordings))},
+            "n_draws": [
+                len(self.facts.named(name)) for name in ("first draw", "second draw", "given")
+            ],
+            "model": identity_of(self.itself),
+            "environment": environment.describe_environment(),
+        }
+
+    def part(self, name: str, part: Part) -> dict[str, Any]:
+        """Run or resume a part and return its record."""
+        facts = _first(self.facts.named(part.facts), part.n)
+        options = {**part.options}
+        if part.study == "audit":
+            if options.get("groups") == _TRUE:
+                assert self.planted is not None
+                options["groups"] = load_groups(self.planted / "groups.json")
+            elif part.facts not in ("planted", "commonsense", "linguistic"):
+                options["background"] = self.facts.background
+        model = self.model(part.variant)
+        result = run(
+            part.study,
+            model=model,
+            facts=facts,
+            out=self.work / name,
+            seed=part.seed,
+            preset=part.preset,
+            check=False,
+            progress=True,
+            **options,
+        )
+        relations = {fact.key: fact.relation or "" for fact in facts}
+        outcome = result.outcome
+        assert outcome.out is not None
+        with Store(outcome.out / "results.sqlite", read_only=True) as store:
+            seconds = sum(row.seconds for row in store.rows(outcome.run))
+        return {
+            "n_facts": len(facts),
+            "n_relations": len(set(relations.values())),
+            "facts": digest_of(sorted(relations)),
+            "n_done": outcome.n_done,
+            "n_failed": outcome.n_failed,
+            "unit": outcome.unit,
+            "seconds": round(float(seconds), 1),
+            "effects": effects_of(part.study, result, relations),
+            "findings": list(result.findings),
+            "claims": list(result.claims),
+            "tables": {
+                table: result.tables[table].to_dict("records")
+                for table in _TABLES.get(part.study, ())
+                if table in result.tables
+            },
+        }
+
+
+_TABLES = {
+    "audit": ("facts", "nulls", "ablations", "quantities", "wordings"),
+    "acquisition": ("facts", "table1", "table1_counts", "dkns", "exclusions", "layers"),
+    "robustness": ("facts", "figure6a", "figure7"),
+    "learning": ("table2", "gains", "table11", "sets"),
+    "detection": ("detection", "neurons"),
+    "critique": ("knowledge", "categorical", "edits"),
+    "choices": ("choices",),
+    "crosslingual": ("facts",),
+}
+"""Tables of each study that go into the record; none of them has texts of facts."""
+
+
+def _first(facts: Any, most: int) -> Any:
+    """Return the first facts, in an order that does not depend on their content."""
+    if len(facts) <= most:
+        return facts
+    if isinstance(facts, Reworded):
+        return facts.sample(most, seed=0)
+    return list(facts.sample(most, seed=0) if isinstance(facts, FactSet) else facts)[:most]
+
+
+def collect(work: Path, out: Path, name: str) -> None:
+    """Write the records of all parts as one file, ``replication_NAME.json``."""
+    parts = {}
+    for part in ("funnel", *PARTS, *BEYOND):
+        place = work / f"{part}.json"
+        if place.exists():
+            parts[part] = json.loads(place.read_text())
+    environment.write({"model": name, "parts": parts}, out, f"replication_{name}")
