@@ -18,7 +18,7 @@ from neurotopo.datasets import Reworded
 from neurotopo.knowledge.facts import FactSet
 from neurotopo.neurons import load_groups
 from neurotopo.studies import Store, run
-from neurotopo.studies.study import digest_of, identity_of
+from neurotopo.studies.study import digest_of, identity_of_model
 from replication.beyond import MEASUREMENTS
 from replication.effects import effects_of
 from replication.facts import Facts
@@ -116,7 +116,7 @@ class Replication:
             "n_draws": [
                 len(self.facts.named(name)) for name in ("first draw", "second draw", "given")
             ],
-            "model": identity_of(self.itself),
+            "model": identity_of_model(self.itself),
             "environment": environment.describe_environment(),
         }
 

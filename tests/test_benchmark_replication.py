@@ -1,0 +1,170 @@
+"""The replication, on a small model and a folder like ParaRel with facts that it knows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+from replication import beyond, effects, facts, kinds, plan, run, variants
+from replication.__main__ import main
+
+import neurotopo as nt
+from neurotopo.datasets import load_factworld
+from neurotopo.studies.inference import effect_of
+
+RELATIONS = ("capital", "language", "founder")
+MODEL = "testbed:llama"
+
+
+@pytest.fixture(scope="module")
+def pararel(tmp_path_factory):
+    """Return a folder in the format of ParaRel with the undated facts of FactWorld."""
+    root = tmp_path_factory.mktemp("pararel")
+    patterns = root / "pattern_data" / "graphs_json"
+    triples = root / "trex_lms_vocab"
+    patterns.mkdir(parents=True)
+    triples.mkdir()
+    for relation in RELATIONS:
+        known = list(load_factworld("en", core=True).filter(relation=relation))[:10]
+        first = known[0].prompt.replace(known[0].subject, "[X]").replace("_X_", "").strip(" .")
+        texts = [f"{first} [Y] .", f"It is said that {first[:1].lower()}{first[1:]} [Y] ."]
+        rows = [{"pattern": text} for text in texts]
+        (patterns / f"{relation}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        rows = [
+            {"sub_label": fact.subject, "obj_label": fact.answers[0], "uuid": fact.id}
+            for fact in known
+        ]
+        (triples / f"{relation}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def work(pararel, tmp_path_factory):
+    """Return the folder of a replication with few parts."""
+    folder = tmp_path_factory.mktemp("work")
+    main(command(pararel, folder, "--only", "audit", "acquisition", "layers"))
+    return folder
+
+
+def command(pararel, folder, *more):
+    given = {"--source": MODEL, "--pararel": pararel, "--work": folder, "--draw": 6}
+    given |= {"--out": folder / "out", "--page": folder / "page.md"}
+    return ["tiny", *(str(part) for pair in given.items() for part in pair), *more]
+
+
+def record(work, name):
+    return json.loads((work / "tiny" / f"{name}.json").read_text())
+
+
+def test_the_funnel_counts_every_fact(work):
+    found = record(work, "funnel")
+    assert found["funnel"][0]["n"] == 30
+    known = found["funnel"][-1]["n"]
+    assert 12 <= known <= 30
+    assert sum(found["known_wordings"].values()) == known
+    assert found["n_draws"][:2] == [6, 6]
+
+
+def test_effects_are_means_of_differences_per_fact(work):
+    found = record(work, "acquisition")
+    assert found["n_facts"] == found["n_done"] == 6
+    result = nt.studies.report(work / "tiny" / "acquisition")
+    jump = result.rows.pivot(index="fact", columns="method", values="potential_jump")
+    own = 100 * (jump["ntc"] - jump["random:ntc"]).dropna()
+    effect = found["effects"]["jump: ntc"]
+    assert effect["n"] == len(own)
+    np.testing.assert_allclose(effect["mean"], own.mean())
+    assert set(record(work, "audit")["effects"]) >= {"redundancy", "within", "uses"}
+    late = record(work, "layers")["effects"]["late"]
+    assert late["n"] + record(work, "layers")["left_out"] == 6
+
+
+def test_what_is_there_is_not_done_again(work, pararel, monkeypatch):
+    monkeypatch.setattr(run, "run", lambda *_, **__: pytest.fail("run again"))
+    main(command(pararel, work, "--only", "audit", "acquisition"))
+    with pytest.raises(pytest.fail.Exception, match="run again"):
+        main(command(pararel, work, "--only", "acquisition", "--again"))
+
+
+def test_records_have_no_texts_of_facts(work, pararel):
+    text = (work / "out" / "replication_tiny.json").read_text()
+    for fact in load_factworld("en", core=True).filter(relation="founder")[:10]:
+        assert fact.prompt not in text
+        assert fact.answers[0] not in text
+
+
+def test_every_question_names_an_effect_of_its_part():
+    for question in plan.QUESTIONS.values():
+        assert question.part in plan.PARTS
+    assert set(plan.BEYOND) == set(beyond.MEASUREMENTS)
+    names = set(plan.QUESTIONS) | set(plan.PARTS)
+    assert all(name.isidentifier() for name in names)
+
+
+def test_an_interval_gives_back_its_effect():
+    values = np.random.default_rng(0).normal(0.3, 1, size=40)
+    half = 2.0226909  # Student's t with 39 degrees of freedom
+    se = values.std(ddof=1) / np.sqrt(40)
+    found = effects.of_interval(
+        40, values.mean(), values.mean() - half * se, values.mean() + half * se, 0.1
+    )
+    assert found.se == pytest.approx(se, rel=1e-5)
+    alike = effect_of(values, ["one"] * 40)
+    assert found.p == pytest.approx(alike.p, rel=0.2)
+    assert found.least == pytest.approx(alike.least, rel=0.1)
+
+
+def test_variants_change_what_they_say():
+    itself = variants.variant_of("itself", MODEL)
+    for name in ("permuted", "requantized"):
+        other = variants.variant_of(name, MODEL)
+        pairs = zip(itself.hf_model.parameters(), other.hf_model.parameters(), strict=True)
+        changed = [not torch.equal(a, b) for a, b in pairs]
+        n_mlp = len(list(variants.mlp_matrices(itself.hf_model)))
+        assert sum(changed) == n_mlp if name == "permuted" else sum(changed) > n_mlp
+    for a, b in zip(
+        *(
+            list(variants.mlp_matrices(m.hf_model))
+            for m in (itself, variants.variant_of("permuted", MODEL))
+        ),
+        strict=True,
+    ):
+        assert torch.equal(a.flatten().sort().values, b.flatten().sort().values)
+    weight = torch.randn(8, 64)
+    rounded = variants.requantized(weight)
+    assert max(len(block.unique()) for block in rounded.reshape(-1, 32)) <= 16
+    assert torch.allclose(variants.requantized(rounded), rounded, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["commonsense", "linguistic"])
+def test_other_kinds_have_enough_facts_of_each_relation(kind):
+    found = kinds.kinds(kind)
+    relations = [wordings[0].relation for wordings in found.values()]
+    assert min(map(relations.count, set(relations))) >= 8
+    assert all(len(wordings) == 2 for wordings in found.values())
+
+
+def test_capitals_are_the_same_in_two_languages():
+    found = kinds.capitals()
+    french = {fact.id[3:]: fact for fact in found if fact.language == "fr"}
+    english = {fact.id[3:]: fact for fact in found if fact.language == "en"}
+    assert french.keys() == english.keys()
+    assert french["capital:Morocco"].prompt == "La capitale du Maroc est"
+    assert french["capital:Poland"].answers == ("Varsovie",)
+
+
+def test_draws_have_no_fact_in_common(pararel, tmp_path):
+    model = nt.load_model(MODEL, device="cpu")
+    named = facts.Facts(model, tmp_path, pararel=pararel, n_draw=5)
+    first, second = (named.named(f"{which} draw") for which in ("first", "second"))
+    assert len(first) == len(second) == 5
+    assert not {f.key for f in first} & {f.key for f in second}
+    assert len(named.named("both draws")) == 10
+    assert {f.key for f in named.named("unknown")}.isdisjoint(f.key for f in named.known)
