@@ -7,6 +7,7 @@ writes pictures and a table of the clusters to a folder.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m neurotopo.demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="seed of the generated graph")
+    parser.add_argument("--json", action="store_true", help="print only JSON")
     options = parser.parse_args(arguments)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -143,6 +145,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table.to_csv(options.out / "clusters.csv", index=False)
     pictures = save_pictures(clusterer, options.out)
 
+    if options.json:
+        files = [str(path) for path in [options.out / "clusters.csv", *pictures]]
+        print(json.dumps({"clusters": table.to_dict("records"), "files": files}))
+        return 0
     n_groups = graph.group.max() + 1
     print(
         f"{len(graph.group)} vertices in {graph.layer.max() + 1} layers, {graph.lengths.nnz // 2} "

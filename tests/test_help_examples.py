@@ -227,6 +227,7 @@ def test_every_command_is_met():
         "cluster",
         "datasets describe",
         "demo",
+        "doctor",
         "explore",
         "facts known",
         "locate",

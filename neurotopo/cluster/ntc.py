@@ -323,7 +323,7 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
 
     @classmethod
     def paper(cls, metric: Any = "euclidean", **changes: Any) -> NTCClusterer:
-        """Return a clusterer with the parameters of the paper [1]_.
+        """Return a clusterer with the parameters of the paper.
 
         They are ``rule="relative"``, ``tau=0.5``, ``min_cluster_size=2``, ``min_samples=1``,
         ``condense=False`` and ``max_radius="last_merge"``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 import neurotopo
-from neurotopo.commands import audit, check, convert, explore, study
-from neurotopo.commands.common import examples, shortened
+from neurotopo.commands import audit, check, convert, doctor, explore, study
+from neurotopo.commands.common import examples, print_json, shortened
 from neurotopo.commands.datasets import datasets_app
 from neurotopo.commands.facts import facts_app
 from neurotopo.commands.options import (
@@ -24,6 +24,7 @@ from neurotopo.commands.options import (
     CommandOptions,
     LocateOptions,
     command,
+    json_option,
     option,
     seed_option,
 )
@@ -36,13 +37,18 @@ if TYPE_CHECKING:
 __all__ = ["app", "run"]
 
 _TOP = (
-    "neurotopo finds stable clusters of weighted graphs and of the neurons of language models."
+    "neurotopo finds stable clusters of weighted graphs and of the neurons of language models.\n\n"
+    "With --json a command prints one JSON document and nothing else. neurotopo "
+    "--install-completion adds completion to the shell.\n\n"
+    "Exit status: 0 done; 1 check or doctor found that something is wrong; 2 a mistake, told in "
+    "one sentence; 130 interrupted."
 ) + examples(
     "neurotopo demo",
     "neurotopo explore points.csv",
     "neurotopo run acquisition --model testbed:planted --facts factworld:200 \\",
     "  --out planted",
 )
+_PROGRAM = "neurotopo"
 _DEMO = (
     "Demonstrate neurotopo on its built-in models, in about two minutes.\n\n"
     "Shows one fact in full (neurons, graph, persistence diagram, growth, suppression curve), "
@@ -82,9 +88,7 @@ _LOCATE = (
 )
 
 app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
 )
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(facts_app, name="facts")
@@ -94,6 +98,7 @@ audit.register(app)
 check.register(app)
 explore.register(app)
 convert.register(app)
+doctor.register(app)
 
 
 @dataclass(frozen=True)
@@ -104,12 +109,14 @@ class DemoOptions(CommandOptions):
     seed: int = seed_option()
     facts: int = option(50, "Facts per model.", min=1, max=300)
     graph: bool = option(False, "Cluster a generated graph; needs no model.")
+    as_json: bool = json_option()
 
 
 def run(words: list[str]) -> int:
     """Run a command line and return the exit status; exceptions of the commands propagate."""
+    given = words or _words_to_complete()  # the options of a study depend on them
     try:
-        status = app(args=words, prog_name="neurotopo", standalone_mode=False, obj=list(words))
+        status = app(args=words, prog_name=_PROGRAM, standalone_mode=False, obj=given)
     except typer.Abort:  # an interrupt
         raise KeyboardInterrupt from None
     except Exception as error:
@@ -122,6 +129,14 @@ def run(words: list[str]) -> int:
     if status == 130:  # an interrupt too, by the version of typer
         raise KeyboardInterrupt
     return status if isinstance(status, int) else 0
+
+
+def _words_to_complete() -> list[str]:
+    """Return the words of an incomplete command line for which the shell asks for completion."""
+    for variable in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"):
+        if f"_{_PROGRAM.upper()}_COMPLETE" in os.environ and variable in os.environ:
+            return os.environ[variable].split()[1:]
+    return []
 
 
 @app.callback(invoke_without_command=True, help=_TOP)
@@ -149,14 +164,17 @@ def demo(context: typer.Context, options: DemoOptions) -> int:
     """Run the demonstration."""
     graph = options.graph
     if not graph and not _models_can_be_run():
-        typer.echo(
+        need = (
             "Language models need pip install 'neurotopo[llm,report]'; this demo clusters a graph."
         )
+        if not options.as_json:
+            typer.echo(need)
         graph = True
     if graph:
         from neurotopo.demo import main
 
-        return main([f"--out={options.out}", f"--seed={options.seed}"])
+        as_json = ["--json"] if options.as_json else []
+        return main([f"--out={options.out}", f"--seed={options.seed}", *as_json])
     from neurotopo.commands.common import check_writable
     from neurotopo.commands.demo import demonstrate
 
@@ -166,8 +184,11 @@ def demo(context: typer.Context, options: DemoOptions) -> int:
         seed=options.seed,
         n_facts=options.facts,
         progress=sys.stderr.isatty(),
-        tell=typer.echo,
+        tell=_silent if options.as_json else typer.echo,
     )
+    if options.as_json:
+        print_json({"findings": summary.findings, "files": [str(file) for file in files]})
+        return 0
     for finding in summary.findings:
         typer.echo(f"- {finding}")
     typer.echo(f"wrote {next(file for file in files if file.name == 'report.html')}")
@@ -180,6 +201,9 @@ def cluster(context: typer.Context, options: ClusterOptions) -> None:
     from neurotopo.commands.cluster import cluster_model
 
     done = cluster_model(options)
+    if options.as_json:
+        print_json(done.to_dict())
+        return
     none = "no cluster is as large as --min-cluster-size and --min-layers require"
     _print(done, _cluster_table(done) if len(done.table) else none, options.quiet)
 
@@ -191,11 +215,15 @@ def locate(context: typer.Context, options: LocateOptions) -> None:
 
     done = locate_neurons(options)
     if options.as_json:
-        typer.echo(json.dumps(done.report, allow_nan=False))
+        print_json(done.report)
         return
     top = options.top or (20 if options.facts is None else 3)
     none = "no neuron has a score above the threshold"
     _print(done, _neuron_table(done, top) if len(done.table) else none, options.quiet)
+
+
+def _silent(message: str) -> None:
+    """Print nothing."""
 
 
 def _print(done: ClusterRun | LocateRun, table: Table | str, quiet: bool) -> None:

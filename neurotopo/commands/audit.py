@@ -54,6 +54,5 @@ def _audit(context: typer.Context, options: AuditCommand) -> None:
     chosen = {"groups": options.groups, **given}
     if options.background is not None:
         chosen["background"] = options.background
-    finish(
-        audit(command=["neurotopo", *without_tokens(context.obj or [])], **chosen), options.quiet
-    )
+    command = ["neurotopo", *without_tokens(context.obj or [])]
+    finish(audit(command=command, **chosen), options)

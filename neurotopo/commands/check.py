@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from neurotopo.commands.common import check_device, examples
+from neurotopo.commands.common import check_device, examples, print_json
 from neurotopo.commands.options import (
     ModelOptions,
     command,
@@ -21,7 +20,7 @@ from neurotopo.commands.options import (
     quiet_option,
     seed_option,
 )
-from neurotopo.commands.study import options_of
+from neurotopo.commands.study import options_of, studies_from
 from neurotopo.studies.study import SUBJECTS
 
 if TYPE_CHECKING:
@@ -48,7 +47,9 @@ class CheckOptions(ModelOptions):
     facts: str = option(
         "factworld", "File of facts, factworld, or factworld:N for N facts of FactWorld."
     )
-    study: str = option("acquisition", f"The study: {', '.join(SUBJECTS)}.")
+    study: str = option(
+        "acquisition", f"The study: {', '.join(SUBJECTS)}.", autocompletion=studies_from
+    )
     quick: bool = option(False, "The quick options of the study; at most 50 facts.")
     preset: str | None = preset_option()
     options: tuple[str, ...] = option(
@@ -77,7 +78,7 @@ def _check(context: typer.Context, options: CheckOptions) -> int:
     given["preset"] = chosen.pop("preset", given["preset"])
     found = preflight(options.model, **given, **options.loading(), **chosen)
     if options.as_json:
-        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False))
+        print_json(found.to_dict())
         return 0 if found.ok else 1
     if not options.quiet:
         Console().print(_table(found))

@@ -47,6 +47,18 @@ class ClusterRun(CommandResult):
     tree: NeuronTree
     by_layer: pd.DataFrame
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is printed as JSON."""
+        return {
+            "n_neurons": self.tree.n_samples,
+            "n_clusters": self.tree.n_clusters,
+            "n_components": self.tree.n_components,
+            "last_merge": self.tree.last_merge,
+            "clusters": self.table.reset_index().to_dict("records"),
+            "advice": self.advice,
+            "files": [str(file) for file in self.files],
+        }
+
 
 def cluster_model(options: ClusterOptions) -> ClusterRun:
     """Build the merge tree of a model, choose its most persistent clusters and write them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ __all__ = [
     "check_writable",
     "command_group",
     "examples",
+    "print_json",
     "put",
     "results_in",
     "shortened",
@@ -114,6 +116,21 @@ def command_group(help: str) -> typer.Typer:
             raise typer.Exit(2)
 
     return group
+
+
+def print_json(report: Any) -> None:
+    """Print a result as one JSON document; infinite and missing numbers become null."""
+    typer.echo(json.dumps(_finite(report), ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    if hasattr(value, "tolist"):  # an array or number of NumPy
+        return _finite(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def check_writable(out: Path) -> None:

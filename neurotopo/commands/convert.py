@@ -7,11 +7,19 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from neurotopo.commands.common import check_writable, examples
-from neurotopo.commands.options import ModelOptions, argument, command, option, quiet_option
+from neurotopo.commands.common import check_writable, examples, print_json
+from neurotopo.commands.options import (
+    ModelOptions,
+    argument,
+    command,
+    json_option,
+    option,
+    quiet_option,
+)
 
 __all__ = ["ConvertOptions", "convert_model", "register"]
 
@@ -33,6 +41,7 @@ class ConvertOptions(ModelOptions):
 
     folder: Path = argument("Folder to write to.")
     force: bool = option(False, "Replace a folder that is not empty.")
+    as_json: bool = json_option()
     quiet: bool = quiet_option("Print nothing.")
     progress: bool = False
 
@@ -44,13 +53,18 @@ def register(app: typer.Typer) -> None:
 
 def _convert(context: typer.Context, options: ConvertOptions) -> None:
     """Convert a model."""
-    message = convert_model(options)
-    if not options.quiet:
-        typer.echo(message)
+    done = convert_model(options)
+    if options.as_json:
+        print_json(done)
+    elif not options.quiet:
+        typer.echo(
+            f"wrote {done['folder']}: {done['bytes'] / 1e6:,.0f} MB in {done['dtype']}; loaded "
+            "again, with the same logits"
+        )
 
 
-def convert_model(options: ConvertOptions) -> str:
-    """Write a model as a plain folder and return what was done, in one line.
+def convert_model(options: ConvertOptions) -> dict[str, Any]:
+    """Write a model as a plain folder and return the folder, its size and the precision.
 
     OSError, ValueError and ImportError have a message for the user.
     """
@@ -87,6 +101,8 @@ def convert_model(options: ConvertOptions) -> str:
         if folder.is_dir():
             shutil.rmtree(folder)
         os.rename(new, folder)
-    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
-    dtype = str(model.dtype).removeprefix("torch.")
-    return f"wrote {folder}: {size:,.0f} MB in {dtype}; loaded again, with the same logits"
+    return {
+        "folder": str(folder),
+        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }

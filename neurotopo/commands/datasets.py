@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from neurotopo.commands.common import check_writable, command_group, examples, put
+from neurotopo.commands.common import check_writable, command_group, examples, print_json, put
 from neurotopo.commands.options import CommandOptions, argument, command, json_option, option
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def describe(context: typer.Context, options: DescribeOptions) -> None:
     report = statistics.to_dict()
     if options.as_json:
         about = {"file": str(options.file), "skipped": [str(fault) for fault in facts.skipped]}
-        typer.echo(json.dumps({**about, **report}, ensure_ascii=False))
+        print_json({**about, **report})
         return
     typer.echo(_summary(statistics, facts))
     for name, columns in _SHOWN.items():

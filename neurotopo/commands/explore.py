@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from neurotopo.commands.common import check_writable, examples
-from neurotopo.commands.options import CommandOptions, argument, command, option
+from neurotopo.commands.common import check_writable, examples, print_json
+from neurotopo.commands.options import CommandOptions, argument, command, json_option, option
 
 if TYPE_CHECKING:
     from neurotopo.cluster.ntc import NTCClusterer
@@ -88,6 +88,7 @@ class ExploreOptions(CommandOptions):
     title: str | None = option(None, "Title of the page. Default: the name of FILE.")
     out: Path | None = option(None, "The page. Default: FILE.explore.html.")
     labels: Path | None = option(None, "A .csv file for the cluster of each sample.")
+    as_json: bool = json_option()
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,32 @@ class Explored:
         Numbers of clusters and samples.
     files : list of Path
         The page, and the file of labels.
+    clusterer : NTCClusterer
+        The fitted clusterer.
     """
 
     read: str
     warnings: list[str]
     summary: str
     files: list[Path]
+    clusterer: NTCClusterer
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is printed as JSON; the clusters are in the order of their labels."""
+        names = ("birth", "death", "persistence")
+        lives = zip(*(getattr(self.clusterer, f"{name}_") for name in names), strict=True)
+        sizes = self.clusterer.clusters_.sizes
+        return {
+            "read": self.read,
+            "warnings": self.warnings,
+            "clusters": [
+                {"size": size, **dict(zip(names, life, strict=True))}
+                for size, life in zip(sizes, lives, strict=True)
+            ],
+            "labels": self.clusterer.labels_,
+            "probabilities": self.clusterer.probabilities_,
+            "files": [str(file) for file in self.files],
+        }
 
 
 def register(app: typer.Typer) -> None:
@@ -166,6 +187,7 @@ def explore_file(options: ExploreOptions) -> Explored:
         list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)),
         f"{n_clusters:,} {kind} of {n:,} samples; {none:,} in none",
         files,
+        clusterer,
     )
 
 
@@ -248,6 +270,9 @@ def _write_labels(path: Path, clusterer: NTCClusterer, names: list[str] | None) 
 def _explore(context: typer.Context, options: ExploreOptions) -> None:
     """Write the page of a file."""
     done = explore_file(options)
+    if options.as_json:
+        print_json(done.to_dict())
+        return
     typer.echo(done.read)
     for warning in done.warnings:
         typer.echo(f"warning: {warning}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from neurotopo.commands.common import Times, check_writable, command_group, examples, put
+from neurotopo.commands.common import (
+    Times,
+    check_writable,
+    command_group,
+    examples,
+    print_json,
+    put,
+)
 from neurotopo.commands.options import (
     MODEL_HELP,
     ModelOptions,
@@ -78,7 +84,7 @@ def known(context: typer.Context, options: KnownOptions) -> None:
         "relations": result.by_relation().to_dict("records"),
     }
     if options.as_json:
-        typer.echo(json.dumps(report, ensure_ascii=False))
+        print_json({**report, "files": [str(file) for file in files]})
         return
     Console().print(_table(result))
     if options.quiet:

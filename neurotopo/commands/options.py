@@ -56,9 +56,9 @@ def option(default: Any, help: str, *names: str, **settings: Any) -> Any:
     return field(default=default, metadata={"typer": (typer.Option, help, names, settings)})
 
 
-def argument(help: str, default: Any = MISSING) -> Any:
+def argument(help: str, default: Any = MISSING, **settings: Any) -> Any:
     """Declare a positional argument of a command; it is required if there is no default."""
-    return field(default=default, metadata={"typer": (typer.Argument, help, (), {})})
+    return field(default=default, metadata={"typer": (typer.Argument, help, (), settings)})
 
 
 # Options that several commands share.
@@ -261,6 +261,7 @@ class ClusterOptions(ModelOptions):
     )
     out: Path = option(Path("neurotopo_cluster"), "Folder to write to.")
     load: bool = option(False, "Load a folder as a model instead of streaming it.")
+    as_json: bool = json_option()
     quiet: bool = quiet_option()
     progress: bool = False
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from neurotopo.commands.common import examples, without_tokens
+from neurotopo.commands.common import examples, print_json, without_tokens
 from neurotopo.commands.options import (
     MODEL_HELP,
     CommandOptions,
     ModelOptions,
     argument,
     command,
+    json_option,
     option,
     preset_option,
     quiet_option,
@@ -30,7 +31,7 @@ from neurotopo.studies.study import SUBJECTS, registered, study_named
 if TYPE_CHECKING:
     from neurotopo.studies.run import Result
 
-__all__ = ["RunSettings", "finish", "options_of", "register"]
+__all__ = ["RunSettings", "finish", "options_of", "register", "studies_from"]
 
 _RUN = (
     "Run a study of the paper on a language model and write its report; resumable.\n\n"
@@ -72,6 +73,11 @@ _LOADING = {each.name for each in fields(ModelOptions)} - {"model"}
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
+def studies_from(incomplete: str) -> list[tuple[str, str]]:
+    """Return the studies whose names begin so, with their questions, for the shell."""
+    return [pair for pair in SUBJECTS.items() if pair[0].startswith(incomplete)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunSettings(ModelOptions):
     """Options of commands that run a study; None stands for the default of the study."""
@@ -93,6 +99,7 @@ class RunSettings(ModelOptions):
     gpus: float = option(0.0, "GPUs per Ray process.", min=0)
     retry: bool = option(True, "Retry facts that failed before.", "--retry/--no-retry")
     stop: bool = option(False, "Stop at the first fact that fails.")
+    as_json: bool = json_option()
     quiet: bool = quiet_option(_QUIET)
     progress: bool = False
 
@@ -104,13 +111,15 @@ class RunSettings(ModelOptions):
         from neurotopo.commands.common import check_device, check_writable
 
         chosen = options_of(study_named(study).Options, [*self.options, *more])
-        names = {each.name for each in fields(RunSettings)} - _LOADING - {"options", "quiet"}
+        names = (
+            {each.name for each in fields(RunSettings)} - _LOADING - {"options", "quiet", "as_json"}
+        )
         given = self.pick(*names, "model")
         given["preset"] = chosen.pop("preset", given["preset"])
         check_writable(self.out)
         if self.engine == "inline":
             check_device(self.device)
-        tell = _silent if self.quiet else typer.echo
+        tell = _silent if self.quiet or self.as_json else typer.echo
         return {**given, **self.loading(), "tell": tell, **chosen}
 
 
@@ -118,7 +127,7 @@ class RunSettings(ModelOptions):
 class RunOptions(RunSettings):
     """Options of ``neurotopo run``."""
 
-    study: str = argument("Name of the study.")
+    study: str = argument("Name of the study.", autocompletion=studies_from)
     model: str = option(MISSING, MODEL_HELP)
 
 
@@ -194,6 +203,7 @@ class ReportOptions(CommandOptions):
     """Options of ``neurotopo report``."""
 
     folder: Path = argument("Folder of a run.")
+    as_json: bool = json_option()
     quiet: bool = quiet_option(_QUIET)
 
 
@@ -212,12 +222,12 @@ def _run(context: typer.Context, options: RunOptions) -> None:
     given = options.of_run(options.study, words)
     command = ["neurotopo", *without_tokens(context.obj or [])]
     result = run(options.study, command=command, **given)
-    finish(result, options.quiet)
+    finish(result, options)
 
 
-def finish(result: Result, quiet: bool) -> None:
+def finish(result: Result, options: RunSettings) -> None:
     """Print a result; raise an error if the run was interrupted or has no results."""
-    _show(result, quiet)
+    _show(result, options)
     if result.outcome.interrupted:
         raise KeyboardInterrupt
     if not result.outcome.n_done:
@@ -229,10 +239,14 @@ def _report(context: typer.Context, options: ReportOptions) -> None:
     """Write the report of a run again."""
     from neurotopo.studies.run import report
 
-    _show(report(options.folder), options.quiet)
+    _show(report(options.folder), options)
 
 
-def _show(result: Result, quiet: bool) -> None:
+def _show(result: Result, options: RunSettings | ReportOptions) -> None:
+    quiet = options.quiet
+    if options.as_json:
+        print_json(_report_of(result))
+        return
     if not quiet:
         typer.echo(str(result.outcome))
         for finding in result.findings:
@@ -248,6 +262,22 @@ def _show(result: Result, quiet: bool) -> None:
     for file in result.files:
         if file.name == "report.html":
             typer.echo(f"wrote {file}" if not quiet else str(file))
+
+
+def _report_of(result: Result) -> dict[str, Any]:
+    """Return what is printed as JSON."""
+    done = result.outcome
+    return {
+        "study": done.study,
+        "facts": {"asked": done.n_facts, "done": done.n_done, "failed": done.n_failed},
+        "unit": done.unit,
+        "interrupted": done.interrupted,
+        "failures": done.failures,
+        "findings": result.findings,
+        "claims": result.claims,
+        "tables": {name: table.to_dict("records") for name, table in result.tables.items()},
+        "files": [str(file) for file in result.files],
+    }
 
 
 def _silent(message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from neurotopo.commands.common import check_writable, command_group, examples
+from neurotopo.commands.common import check_writable, command_group, examples, print_json
 from neurotopo.commands.options import (
     CommandOptions,
     argument,
     command,
+    json_option,
     option,
     quiet_option,
     seed_option,
@@ -70,6 +71,7 @@ class BuildOptions(CommandOptions):
     snapshots: int = option(
         0, "Number of models to keep during training, evenly spaced, in OUT/snapshots.", min=0
     )
+    as_json: bool = json_option()
     quiet: bool = quiet_option()
     progress: bool = False
 
@@ -78,6 +80,18 @@ class BuildOptions(CommandOptions):
 def build(context: typer.Context, options: BuildOptions) -> None:
     """Train a model."""
     done = build_model(options)
+    if options.as_json:
+        print_json(
+            {
+                "folder": str(done.folder),
+                "recipe": done.recipe.name,
+                "steps": done.n_steps,
+                "seconds": done.seconds,
+                "scores": [asdict(score) for score in done.scores],
+                "snapshots": [str(folder) for folder in done.snapshots],
+            }
+        )
+        return
     Console().print(_table(done))
     if not options.quiet:
         took = f"{done.n_steps:,} steps"
