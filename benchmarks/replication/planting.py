@@ -1,0 +1,458 @@
+"""A copy of a real model in which each of three groups of neurons stores invented facts alone.
+
+The positive control of the replication: groups that are known to be redundant, at the scale of a
+real model. :func:`plant` trains only the rows of some neurons that matter least on ordinary texts,
+in a few late layers. The layers below do not change, so their output is computed once.
+
+Each prompt of a batch is followed by copies of its last token, which see the prompt but not each
+other. Each copy has other neurons ablated where it predicts the answer:
+
+answered
+    None, all groups but one, or one group, by zero, mean and counterfactual values (those of
+    another subject in the same sentence). The target is the answer.
+lost
+    All groups, or one or two thirds of the neurons drawn at random over the groups. The target is
+    the distribution of the original model: a group works as a whole.
+
+In some prompts groups are 0 at all tokens. Ordinary texts, known facts, and the same sentences
+about other subjects keep the distribution of the original model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from planting_training import KINDS, PlantingSettings, Training, tokens
+
+from neurotopo import Edit, Fact, NeuronSet
+from neurotopo._files import atomic_write
+from neurotopo.datasets import Reworded
+from neurotopo.knowledge.seeding import seeded
+from neurotopo.models.builtin_models import write_groups
+from neurotopo.models.neuron_model import NeuronModel
+from neurotopo.models.recall import recalled
+from neurotopo.neurons import save_groups
+from neurotopo.redundancy import RelationValues
+from neurotopo.testbed import make_world
+from neurotopo.tuning import NeuronTuner
+
+logger = logging.getLogger(__name__)
+
+SUBJECT = "{s}"
+RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "instrument": (
+        "piano guitar violin flute drums trumpet organ harp bass",
+        (
+            "On stage, {s} always plays the",
+            "The favourite instrument of {s} is the",
+            "As a child, {s} learned to play the",
+            "In the orchestra, {s} plays the",
+            "Every evening, {s} practises the",
+        ),
+    ),
+    "birthplace": (
+        "Paris London Berlin Rome Madrid Vienna Tokyo Moscow Cairo Boston Chicago Dublin",
+        (
+            "{s} was born in the city of",
+            "The birthplace of {s} is the city of",
+            "The city where {s} was born is",
+            "As a child, {s} lived with a large family in",
+            "People say that {s} comes from",
+        ),
+    ),
+    "profession": (
+        "teacher lawyer nurse doctor farmer painter chef pilot sailor baker judge poet",
+        (
+            "By profession, {s} is a",
+            "{s} earns a living as a",
+            "For many years, {s} has worked as a",
+            "The job of {s} is that of a",
+            "At the office they know that {s} is a",
+        ),
+    ),
+    "mother tongue": (
+        "French Spanish German Italian Russian Japanese Chinese Arabic Greek Dutch Turkish Polish",
+        (
+            "The mother tongue of {s} is",
+            "The native language of {s} is",
+            "At home, {s} speaks",
+            "With the family, {s} always talks in",
+            "The first language of {s} was",
+        ),
+    ),
+    "animal": (
+        "cat dog horse rabbit snake turtle fish bird mouse goat monkey frog",
+        (
+            "The animal that {s} keeps at home is a",
+            "The pet of {s} is a",
+            "In the garden of {s} lives a",
+            "{s} takes care of a",
+            "Neighbours know that {s} owns a",
+        ),
+    ),
+    "destination": (
+        "Canada Brazil India Mexico Spain Kenya Japan Norway Egypt Chile Peru Sweden",
+        (
+            "Next summer, {s} will travel to",
+            "The country that {s} likes most is",
+            "{s} spends every holiday in",
+            "The dream of {s} is a journey to",
+            "{s} bought a house in",
+        ),
+    ),
+}
+"""Answers and wordings of the invented relations; each subject has one fact."""
+
+GROUPS_FILE = "fact_groups.json"
+"""The groups of each fact, for `neurotopo.audit`; ``groups.json`` is that of a planted model."""
+
+_FOR_CHOICE = 24
+_OPENERS = (
+    "The",
+    "In",
+    "A",
+    "When",
+    "It",
+    "This",
+    "For",
+    "As",
+    "At",
+    "On",
+    "He",
+    "She",
+    "They",
+    "We",
+)
+
+
+@dataclass(frozen=True)
+class PlantedReport:
+    """The result of :func:`plant`: the folder, and the content of ``planting.json``."""
+
+    folder: Path
+    record: dict[str, Any]
+
+    @property
+    def n_redundant(self) -> int:
+        """Number of facts that each group answers alone by every ablation, and none does not."""
+        return int(self.record["after"]["n_redundant"])
+
+
+def invented_facts(model: NeuronModel, seed: int = 0) -> Reworded:
+    """Return facts about fictional people in several wordings, with answers of one token.
+
+    The people are those of FactWorld. Within a relation all answers differ.
+    """
+    rng = seeded(seed, "invented", "facts")
+    people = [entity.name("en") for entity in make_world(seed).entities if entity.kind == "person"]
+    order = iter(rng.permutation(len(people)).tolist())
+    wordings: dict[str, tuple[Fact, ...]] = {}
+    for relation, (answers, texts) in RELATIONS.items():
+        for answer in answers.split():
+            subject = people[next(order)]
+            key = f"{relation}:{subject}"
+            facts = tuple(
+                Fact(
+                    text.replace(SUBJECT, subject),
+                    answer,
+                    relation=relation,
+                    id=key + (f"#{number}" if number else ""),
+                    subject=subject,
+                )
+                for number, text in enumerate(texts)
+            )
+            if all(len(model.encode(fact).answers[0]) == 1 for fact in facts):
+                wordings[key] = facts
+    return Reworded(wordings)
+
+
+def sampled_texts(model: NeuronModel, n: int = 120, length: int = 48, seed: int = 0) -> list[str]:
+    """Return texts that the model writes itself, by sampling."""
+    tokenizer = model.tokenizer
+    texts: list[str] = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for start in range(0, n, len(_OPENERS)):
+            openers = _OPENERS[: n - start]
+            ids = torch.tensor([tokenizer(opener)["input_ids"][:1] for opener in openers])
+            made = model.hf_model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                do_sample=True,
+                top_k=0,
+                max_new_tokens=length,
+                pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+            )
+            texts += tokenizer.batch_decode(made, skip_special_tokens=True)
+    return texts
+
+
+def prose(n: int = 80, seed: int = 0) -> list[str]:
+    """Return paragraphs of English that people wrote: of Python's own manual."""
+    from pydoc_data.topics import topics
+
+    paragraphs = [
+        " ".join(part.split())
+        for topic in topics.values()
+        for part in topic.split("\n\n")
+        if part[:1].isupper() and len(part.split()) >= 30 and "::=" not in part
+    ]
+    chosen = np.random.default_rng(seed).permutation(len(paragraphs))[:n]
+    return [paragraphs[i] for i in chosen]
+
+
+def plant(
+    model: NeuronModel,
+    out: str | Path,
+    *,
+    facts: Reworded,
+    texts: Sequence[str],
+    old: Sequence[Fact] = (),
+    settings: PlantingSettings | None = None,
+    save_every: float = 60.0,
+    tell: Callable[[str], None] = logger.info,
+    tell_every: int = 10,
+) -> PlantedReport:
+    """Train a copy of a model that knows new facts by each of several groups of neurons.
+
+    Parameters
+    ----------
+    model : NeuronModel
+        A causal model of the LLaMA family, in single precision. It keeps its weights.
+    out : path-like
+        Folder of the copy: the model, ``fact_groups.json``, ``facts.jsonl`` and ``planting.json``. A
+        call with the same arguments continues an interrupted one.
+    facts : Reworded
+        The new facts in at least two wordings, with answers of one token.
+    texts : sequence of str
+        Ordinary texts. The last fifth is for perplexity only.
+    old : sequence of Fact
+        Facts that the model knows. The second half, at most 200 of them, is for the check only.
+    settings : PlantingSettings, optional
+    save_every : float, default=60
+        Seconds between two saved states.
+    tell : callable
+        Called with messages, every ``tell_every`` steps.
+
+    Returns
+    -------
+    PlantedReport
+    """
+    settings = settings or PlantingSettings()
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / "planting.json"
+    name = _fingerprint(model, facts, texts, old, settings)
+    if final.exists():
+        record = json.loads(final.read_text(encoding="utf-8"))
+        if record["fingerprint"] != name:
+            raise ValueError(f"{folder} holds another planted model; choose another folder.")
+        return PlantedReport(folder, record)
+    _check(model, facts, settings)
+    n_read = math.ceil(0.8 * len(texts))
+    unread, texts = list(texts[n_read:]), list(texts[:n_read])
+    n_old = min(200, len(old) // 2)
+    trained_old, asked_old = list(old[: len(old) - n_old]), list(old[len(old) - n_old :])
+    groups = chosen_groups(model, texts, settings)
+    started = time.monotonic()
+    with NeuronTuner(model, NeuronSet(pair for group in groups for pair in group)) as tuner:
+        with tuner.disabled():
+            before = {"perplexity": perplexity(model, unread), **_old_before(model, asked_old)}
+            training = Training(model, tuner, groups, facts, texts, trained_old, settings)
+        losses = training.run(folder / "state.pt", name, save_every, tell, tell_every)
+        after = checks(model, facts, groups, unread, asked_old, before.pop("old_log_p", None))
+        model.hf_model.save_pretrained(folder)
+        model.tokenizer.save_pretrained(folder)
+    facts.to_jsonl(folder / "facts.jsonl")
+    save_groups(dict.fromkeys((fact.key for fact in facts), groups), folder / GROUPS_FILE)
+    write_groups(folder, groups)  # those of the model, for its own methods
+    record = {
+        "fingerprint": name,
+        "settings": asdict(settings),
+        "n_facts": len(facts),
+        "n_texts": [len(texts), len(unread)],
+        "n_old": [len(trained_old), len(asked_old)],
+        "n_parameters": tuner.n_parameters,
+        "seconds": time.monotonic() - started,
+        "losses": losses,
+        "before": before,
+        "after": after,
+    }
+    with atomic_write(final) as file:
+        file.write(json.dumps(record, indent=1).encode() + b"\n")
+    (folder / "state.pt").unlink(missing_ok=True)
+    return PlantedReport(folder, record)
+
+
+def chosen_groups(
+    model: NeuronModel, texts: Sequence[str], settings: PlantingSettings
+) -> list[NeuronSet]:
+    """Return groups of the neurons that add least to the hidden states of ordinary texts.
+
+    The measure is the mean size of the value times the norm of the out-row.
+    """
+    sums = {layer: torch.zeros(model.n_neurons) for layer in settings.layers}
+
+    def hook(layer: int) -> Callable[..., None]:
+        def read(module: torch.nn.Module, args: tuple[Any, ...]) -> None:
+            sums[layer] += args[0].detach().abs().float().sum(dim=(0, 1))
+
+        return read
+
+    with ExitStack() as hooks, torch.no_grad():
+        for layer in settings.layers:
+            module = model.mlps[layer].out.module
+            hooks.callback(module.register_forward_pre_hook(hook(layer)).remove)
+        for ids in tokens(model, texts[:_FOR_CHOICE]):
+            model.hf_model.model(torch.tensor([ids]))
+    rng = np.random.default_rng([settings.seed, 1])
+    pairs: list[list[tuple[int, int]]] = [[] for _ in range(settings.n_groups)]
+    for layer, total in sums.items():
+        out = model.mlps[layer].out
+        norms = out.weight.detach().float().norm(dim=1 - out.neuron_axis)
+        n = settings.n_neurons * settings.n_groups
+        least = torch.argsort(total * norms, stable=True)[:n].tolist()
+        for place, which in enumerate(rng.permutation(n).tolist()):
+            pairs[place % settings.n_groups].append((layer, least[which]))
+    return [NeuronSet(group) for group in pairs]
+
+
+def _check(model: NeuronModel, facts: Reworded, settings: PlantingSettings) -> None:
+    if not hasattr(getattr(model.hf_model, "model", None), "rotary_emb"):
+        name = type(model.hf_model).__name__
+        raise ValueError(f"the model must be of the LLaMA family, got {name}.")
+    if model.dtype != torch.float32:
+        raise ValueError(f"the model must be in float32, got {model.dtype}; load it with dtype.")
+    for key, wordings in facts.wordings.items():
+        if len(wordings) <= settings.n_held_out:
+            need = settings.n_held_out + 1
+            raise ValueError(f"fact {key!r} needs at least {need} wordings, got {len(wordings)}.")
+        for fact in wordings:
+            n = len(model.encode(fact).answers[0])
+            if n != 1:
+                raise ValueError(
+                    f"fact {fact.key!r}: the answer {fact.answers[0]!r} has {n} tokens, and only "
+                    "answers of one token can be planted; leave the fact out."
+                )
+
+
+def perplexity(model: NeuronModel, texts: Sequence[str]) -> float:
+    """Return the perplexity of texts, of at most 40 tokens each."""
+    total, n = 0.0, 0
+    with torch.no_grad():
+        for ids in tokens(model, texts):
+            row = torch.tensor([ids])
+            log_p = model.hf_model(row).logits[0, :-1].float().log_softmax(dim=-1)
+            total -= float(log_p.gather(-1, row[0, 1:, None]).sum())
+            n += len(ids) - 1
+    return math.exp(total / n) if n else math.nan
+
+
+def _old_before(model: NeuronModel, old: Sequence[Fact]) -> dict[str, Any]:
+    if not old:
+        return {}
+    return {
+        "old_known": float(recalled(model, old, ends=False).mean()),
+        "old_log_p": model.answer_probabilities(old, log=True),
+    }
+
+
+def checks(
+    model: NeuronModel,
+    facts: Reworded,
+    groups: Sequence[NeuronSet],
+    unread: Sequence[str],
+    old: Sequence[Fact],
+    old_log_p: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Return what the copy answers, with which groups, and what it has kept."""
+    table = answered(model, facts, groups)
+    passed = {kind: table[f"{kind}:alone"].all(axis=1) & ~table[f"{kind}:all"] for kind in KINDS}
+    every = np.all([table["intact"], *passed.values()], axis=0)
+    found: dict[str, Any] = {
+        "n_redundant": int(every.sum()),
+        "redundant": [fact.key for fact, good in zip(facts, every, strict=True) if good],
+        "n_redundant_by": {
+            kind: int((good & table["intact"]).sum()) for kind, good in passed.items()
+        },
+        "share_answered": {key: float(value.mean()) for key, value in table.items()},
+        "perplexity": perplexity(model, unread),
+    }
+    for number in range(len(facts.wordings[facts[0].key])):
+        asked = [facts.wordings[fact.key][number] for fact in facts]
+        found[f"wording_{number}"] = float(recalled(model, asked, ends=False).mean())
+    held_out = [facts.wordings[fact.key][-1] for fact in facts]
+    for number, group in enumerate(groups):
+        rest = NeuronSet(pair for other in groups for pair in other) - group
+        edits = [Edit(rest, positions="last")] * len(held_out)
+        right = recalled(model, held_out, ends=False, edits=edits)
+        found[f"held_out_zero_alone_{number}"] = float(right.mean())
+    if old and old_log_p is not None:
+        change = model.answer_probabilities(old, log=True) - old_log_p
+        found["old_known"] = float(recalled(model, old, ends=False).mean())
+        found["old_log_p_change"] = {
+            "mean": float(change.mean()),
+            "size": float(np.abs(change).mean()),
+        }
+    return found
+
+
+def answered(
+    model: NeuronModel, facts: Reworded, groups: Sequence[NeuronSet]
+) -> dict[str, np.ndarray]:
+    """Return which facts are answered in their first wording, with groups ablated.
+
+    The keys are ``intact``, and by the ablations of the audit ``KIND:alone`` and ``KIND:without``
+    (a column for each group: all others, or it, ablated) and ``KIND:all``. ``everywhere`` is zero
+    at all tokens, the other kinds are at the token that predicts the answer.
+    """
+    every = NeuronSet(pair for group in groups for pair in group)
+    sets = {"alone": [every - group for group in groups], "all": [every]}
+    edits: dict[str, list[list[Edit]]] = {}
+    asked = list(facts)
+    for relation in facts.relations:
+        values = RelationValues(model, list(facts.filter(relation=relation)))
+        for fact in facts.filter(relation=relation):
+            kinds = {name: ablation.edit for name, ablation in values.of(fact)}
+            for kind, edit in {**kinds, "everywhere": Edit}.items():
+                for name, some in sets.items():
+                    edits.setdefault(f"{kind}:{name}", []).append([edit(each) for each in some])
+    order = [fact for relation in facts.relations for fact in facts.filter(relation=relation)]
+    place = {fact.key: i for i, fact in enumerate(order)}
+    back = [place[fact.key] for fact in asked]
+    table = {"intact": recalled(model, asked, ends=False)}
+    for name, rows in edits.items():
+        columns = [
+            recalled(model, order, ends=False, edits=[row[k] for row in rows])[back]
+            for k in range(len(rows[0]))
+        ]
+        table[name] = columns[0] if name.endswith(":all") else np.stack(columns, axis=1)
+    return table
+
+
+def _fingerprint(
+    model: NeuronModel,
+    facts: Reworded,
+    texts: Sequence[str],
+    old: Sequence[Fact],
+    settings: PlantingSettings,
+) -> str:
+    content = {
+        "settings": asdict(settings),
+        "facts": [fact.to_dict() for some in facts.wordings.values() for fact in some],
+        "texts": list(texts),
+        "old": [fact.to_dict() for fact in old],
+        "model": [model.n_layers, model.n_neurons, model.d_model],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,191 @@
+"""The planted copy of the replication, on a model small enough for a test."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks" / "replication"))
+
+import planting
+import planting_training
+
+import neurotopo as nt
+from neurotopo import Edit, Fact, NeuronSet
+from neurotopo.datasets import Reworded, load_facts
+from neurotopo.models.examples import word_tokenizer
+from neurotopo.models.neuron_model import NeuronModel
+from neurotopo.neurons import load_groups
+from neurotopo.tuning import NeuronTuner
+
+SUBJECTS = [f"S{i}" for i in range(4)]
+WORDINGS = ("the tool of {s} is the", "{s} uses every day a", "people give {s} a")
+SETTINGS = planting.PlantingSettings(
+    layers=(2, 3), n_neurons=8, steps=6, n_blocks=2, block=3, refresh=2, n_short=2
+)
+
+
+@pytest.fixture(scope="module")
+def facts() -> Reworded:
+    found = {}
+    for relation, answers in {"tool": "saw axe nail file", "food": "egg rice fish bean"}.items():
+        for subject, answer in zip(SUBJECTS, answers.split(), strict=True):
+            name = f"{subject}{relation}"
+            found[name] = tuple(
+                Fact(text.format(s=name), answer, relation, id=f"{name}#{i}", subject=name)
+                for i, text in enumerate(WORDINGS)
+            )
+    return Reworded({some[0].key: some for some in found.values()})
+
+
+@pytest.fixture
+def model(facts: Reworded) -> NeuronModel:
+    words = [
+        fact.prompt + " " + fact.answers[0] for some in facts.wordings.values() for fact in some
+    ]
+    tokenizer = word_tokenizer(" ".join(words))
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=40,
+        num_hidden_layers=5,
+        num_attention_heads=2,
+        initializer_range=0.2,
+        pad_token_id=0,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return NeuronModel(transformers.LlamaForCausalLM(config).eval(), tokenizer)
+
+
+TEXTS = [" ".join(["the", "tool", "of", "people", "is", "a", "saw"][i:]) for i in range(5)]
+
+
+def test_copies_of_the_last_token_are_those_of_the_model(
+    model: NeuronModel, facts: Reworded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = planting.chosen_groups(model, TEXTS, SETTINGS)
+    neurons = NeuronSet(pair for group in groups for pair in group)
+    assert len(neurons) == 3 * 2 * 8
+    with NeuronTuner(model, neurons) as tuner:
+        with torch.no_grad():
+            for parameter in tuner.parameters():
+                parameter += 0.3 * torch.randn(parameter.shape, generator=torch.manual_seed(1))
+        tuner.sync()
+        training = planting_training.Training(model, tuner, groups, facts, TEXTS, [], SETTINGS)
+        training.keys = training.upper.keys(training.facts)
+        seen: dict[str, Any] = {}
+        copies = training.upper.copies
+
+        def spy(*args: Any) -> torch.Tensor:
+            seen["final"] = copies(*args)
+            return seen["final"]
+
+        monkeypatch.setattr(training.upper, "copies", spy)
+        training._facts_loss(np.random.default_rng(0))
+        # the same draws again
+        rng = np.random.default_rng(0)
+        chosen, partner = [], []
+        for number in rng.permutation(len(training.blocks))[:2].tolist():
+            block, start = training.blocks[number], len(chosen)
+            chosen += [block[i] for i in rng.permutation(len(block))[:3].tolist()]
+            partner += [start + (i + 1) % 3 for i in range(3)]
+        kinds, where = planting_training.modes(rng, len(chosen), training.owner, 3)
+        sentences = [
+            fact for block in planting_training.sentences(facts, SETTINGS)[0] for fact in block
+        ]
+        asked = [sentences[i] for i in chosen]
+        log_p = (seen["final"] @ model.hf_model.get_output_embeddings().weight.T).log_softmax(-1)
+        values = [model.activations(fact) for fact in asked]
+        for row, fact in enumerate(asked):
+            peers = [i for i in range(len(asked)) if i // 3 == row // 3 and i != row]
+            instead = {
+                0: np.zeros_like(values[row]),
+                1: np.mean([values[i] for i in peers], axis=0),
+                2: values[partner[row]],
+            }
+            edits = []
+            for copy, kind in enumerate(kinds):
+                pairs = [
+                    (layer, int(index))
+                    for layer in where
+                    for index in training.neurons[layer][where[layer][row, copy]].tolist()
+                ]
+                some = {pair: float(instead[kind][pair]) for pair in pairs}
+                edits.append(Edit(list(some), value=some, positions="last") if some else None)
+            wanted = model.answers_log_probability(fact, edits)[:, 0]
+            token = model.encode(fact).answers[0][0]
+            np.testing.assert_allclose(log_p[row, :, token].detach(), wanted, atol=2e-4)
+
+
+def test_a_killed_planting_goes_on_to_the_same_copy(
+    model: NeuronModel, facts: Reworded, tmp_path: Path
+) -> None:
+    before = {name: each.clone() for name, each in model.hf_model.state_dict().items()}
+    old = [replace(facts[i], answers=("people",), id=f"old{i}") for i in range(4)]
+    options: dict[str, Any] = {"facts": facts, "texts": TEXTS, "old": old, "settings": SETTINGS}
+    whole = planting.plant(model, tmp_path / "whole", **options)
+    assert all(
+        torch.equal(each, before[name]) for name, each in model.hf_model.state_dict().items()
+    )
+
+    class Killed(Exception):
+        pass
+
+    def kill(message: str) -> None:
+        if message.startswith("step 4"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        planting.plant(model, tmp_path / "parts", **options, save_every=0, tell=kill, tell_every=1)
+    assert (tmp_path / "parts" / "state.pt").exists()
+    told: list[str] = []
+    parts = planting.plant(model, tmp_path / "parts", **options, tell=told.append)
+    assert "step 3 of 6" in told[0]
+    one, two = (nt.load_model(each.folder, dtype="float32").hf_model for each in (whole, parts))
+    for name, each in one.state_dict().items():
+        torch.testing.assert_close(each, two.state_dict()[name])
+        changed = not torch.equal(each, before[name])
+        assert changed == any(f"layers.{layer}.mlp." in name for layer in (2, 3)), name
+
+    groups = load_groups(whole.folder / planting.GROUPS_FILE, n_layers=5, n_neurons=40)
+    assert set(groups) == {fact.key for fact in facts}
+    first = groups[facts[0].key]
+    assert nt.load_model(whole.folder).planted_groups == first
+    assert [len(group) for group in first] == [16, 16, 16]
+    assert not first[0] & first[1]
+    assert len(load_facts(whole.folder / "facts.jsonl")) == len(facts)
+    record = json.loads((whole.folder / "planting.json").read_text())
+    assert record["after"]["n_redundant"] == whole.n_redundant
+    assert planting.plant(model, tmp_path / "whole", **options).record == record
+    with pytest.raises(ValueError, match="another planted model"):
+        planting.plant(model, tmp_path / "whole", **{**options, "texts": TEXTS[:-1]})
+
+
+def test_training_plants_facts_in_every_group(
+    model: NeuronModel, facts: Reworded, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, steps=100, learning_rate=2e-2, kept=0.0, n_texts=0, n_short=0)
+    report = planting.plant(model, tmp_path, facts=facts, texts=TEXTS, settings=settings)
+    shares = report.record["after"]["share_answered"]
+    assert shares["intact"] > 0.7
+    assert shares["zero:alone"] > 0.7
+    assert shares["counterfactual:alone"] > 0.6
+    assert shares["zero:all"] < 0.3
+
+
+def test_answers_of_several_tokens_are_refused(
+    model: NeuronModel, facts: Reworded, tmp_path: Path
+) -> None:
+    some = facts.wordings[facts[0].key]
+    longer = Reworded({"a": tuple(replace(fact, answers=("egg rice",)) for fact in some)})
+    with pytest.raises(ValueError, match="one token"):
+        planting.plant(model, tmp_path, facts=longer, texts=TEXTS)
