@@ -16,10 +16,15 @@ lost
 
 In some prompts groups are 0 at all tokens. Ordinary texts, known facts, and the same sentences
 about other subjects keep the distribution of the original model.
+
+Examples
+--------
+python -m replication.planting smollm2 planted --old known.jsonl
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import logging
@@ -33,19 +38,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from planting_training import KINDS, PlantingSettings, Training, tokens
 
+import neurotopo as nt
 from neurotopo import Edit, Fact, NeuronSet
 from neurotopo._files import atomic_write
-from neurotopo.datasets import Reworded
+from neurotopo.datasets import Reworded, load_facts
 from neurotopo.knowledge.seeding import seeded
-from neurotopo.models.builtin_models import write_groups
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import save_groups
 from neurotopo.redundancy import RelationValues
 from neurotopo.testbed import make_world
 from neurotopo.tuning import NeuronTuner
+from replication.planting_training import KINDS, PlantingSettings, Training, tokens
 
 logger = logging.getLogger(__name__)
 
@@ -114,9 +119,6 @@ RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Answers and wordings of the invented relations; each subject has one fact."""
 
-GROUPS_FILE = "fact_groups.json"
-"""The groups of each fact, for `neurotopo.audit`; ``groups.json`` is that of a planted model."""
-
 _FOR_CHOICE = 24
 _OPENERS = (
     "The",
@@ -177,7 +179,7 @@ def invented_facts(model: NeuronModel, seed: int = 0) -> Reworded:
     return Reworded(wordings)
 
 
-def sampled_texts(model: NeuronModel, n: int = 120, length: int = 48, seed: int = 0) -> list[str]:
+def sampled_texts(model: NeuronModel, n: int = 60, length: int = 40, seed: int = 0) -> list[str]:
     """Return texts that the model writes itself, by sampling."""
     tokenizer = model.tokenizer
     texts: list[str] = []
@@ -198,7 +200,7 @@ def sampled_texts(model: NeuronModel, n: int = 120, length: int = 48, seed: int 
     return texts
 
 
-def prose(n: int = 80, seed: int = 0) -> list[str]:
+def prose(n: int = 40, seed: int = 0) -> list[str]:
     """Return paragraphs of English that people wrote: of Python's own manual."""
     from pydoc_data.topics import topics
 
@@ -231,7 +233,7 @@ def plant(
     model : NeuronModel
         A causal model of the LLaMA family, in single precision. It keeps its weights.
     out : path-like
-        Folder of the copy: the model, ``fact_groups.json``, ``facts.jsonl`` and ``planting.json``. A
+        Folder of the copy: the model, ``groups.json``, ``facts.jsonl`` and ``planting.json``. A
         call with the same arguments continues an interrupted one.
     facts : Reworded
         The new facts in at least two wordings, with answers of one token.
@@ -275,8 +277,7 @@ def plant(
         model.hf_model.save_pretrained(folder)
         model.tokenizer.save_pretrained(folder)
     facts.to_jsonl(folder / "facts.jsonl")
-    save_groups(dict.fromkeys((fact.key for fact in facts), groups), folder / GROUPS_FILE)
-    write_groups(folder, groups)  # those of the model, for its own methods
+    save_groups(dict.fromkeys((fact.key for fact in facts), groups), folder / "groups.json")
     record = {
         "fingerprint": name,
         "settings": asdict(settings),
@@ -456,3 +457,37 @@ def _fingerprint(
         "model": [model.n_layers, model.n_neurons, model.d_model],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("source", help="the model: a folder or an installed package")
+    parser.add_argument("out", type=Path, help="folder of the copy")
+    parser.add_argument("--old", type=Path, help="facts that the model knows, as JSON lines")
+    parser.add_argument("--steps", type=int, default=PlantingSettings.steps)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    model = nt.load_model(options.source, dtype="float32")
+    file = options.out / "texts.json"
+    if not file.exists():
+        options.out.mkdir(parents=True, exist_ok=True)
+        texts = [*sampled_texts(model), *prose()]
+        order = np.random.default_rng(0).permutation(len(texts))
+        with atomic_write(file) as text_file:
+            text_file.write(json.dumps([texts[i] for i in order]).encode())
+    old = [] if options.old is None else list(load_facts(options.old))
+    report = plant(
+        model,
+        options.out,
+        facts=invented_facts(model),
+        texts=json.loads(file.read_text(encoding="utf-8")),
+        old=[old[i] for i in np.random.default_rng(0).permutation(len(old))],
+        settings=PlantingSettings(steps=options.steps),
+        tell=print,
+    )
+    print(json.dumps(report.record["after"], indent=1))
+
+
+if __name__ == "__main__":
+    main()

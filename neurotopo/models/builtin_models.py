@@ -70,11 +70,16 @@ def null_model(seed: int = 0) -> PreTrainedModel:
 
 
 def planted_groups(folder: str | Path) -> list[NeuronSet] | None:
-    """Return the groups of neurons planted in the model of a folder, or None."""
+    """Return the groups of neurons planted in the model of a folder, or None.
+
+    Groups of single facts (:func:`~neurotopo.neurons.load_groups`) are not those of the model.
+    """
     path = Path(folder) / _GROUPS
     if not path.is_file():
         return None
     content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or "groups" not in content:
+        return None
     return [NeuronSet(tuple(pair) for pair in group) for group in content["groups"]]
 
 
