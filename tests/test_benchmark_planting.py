@@ -172,7 +172,7 @@ def test_a_killed_planting_goes_on_to_the_same_copy(
 def test_training_plants_facts_in_every_group(
     model: NeuronModel, facts: Reworded, tmp_path: Path
 ) -> None:
-    settings = replace(SETTINGS, steps=100, learning_rate=2e-2, kept=0.0, n_texts=0, n_short=0)
+    settings = replace(SETTINGS, steps=300, learning_rate=2e-2, kept=0.0, n_texts=0, n_short=0)
     report = planting.plant(model, tmp_path, facts=facts, texts=TEXTS, settings=settings)
     shares = report.record["after"]["share_answered"]
     assert shares["intact"] > 0.7
