@@ -25,7 +25,7 @@ LAYERS = (
     ("explore",),
     ("report",),
     ("studies",),
-    ("demo",),
+    ("demo", "app"),
     ("commands",),
     ("cli",),
     ("__main__",),

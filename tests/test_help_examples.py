@@ -221,6 +221,7 @@ def test_a_command_shows_examples(words):
 def test_every_command_is_met():
     there = {" ".join(words) for words, command in commands() if not hasattr(command, "commands")}
     assert there == {
+        "app",
         "audit",
         "check",
         "convert",
@@ -254,6 +255,9 @@ def test_an_example_works(text, place, capsys, monkeypatch):
         monkeypatch.setattr(cluster, "pictures", lambda *_, **__: ())
     if command in ("audit", "run", "testbed build"):  # what only another example is about
         shutil.rmtree(place / (params["out"] or "testbed"), ignore_errors=True)
+    if command == "app":  # it would run until an interrupt
+        monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+        monkeypatch.setattr("webbrowser.open", lambda address: True)
     before = {path for path in place.rglob("*") if path.is_file()}
     assert main(smaller(text)) == 0, capsys.readouterr().err
     if params.get("out") is not None:  # the default, or what the example says

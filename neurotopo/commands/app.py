@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import neurotopo
-from neurotopo.commands import audit, check, convert, doctor, explore, study
+from neurotopo.commands import audit, check, convert, doctor, explore, live, study
 from neurotopo.commands.common import examples, print_json, shortened
 from neurotopo.commands.datasets import datasets_app
 from neurotopo.commands.facts import facts_app
@@ -99,6 +99,7 @@ check.register(app)
 explore.register(app)
 convert.register(app)
 doctor.register(app)
+live.register(app)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ class Explorer {
   constructor(element, options) {
     this.element = element;
     this.heading = (options && options.heading) || 1;
+    this.onPick = (options && options.onPick) || null;
     instances += 1;
     this.prefix = `ntx${instances}`;
     this.hovered = null;
@@ -267,6 +268,7 @@ class Explorer {
   /** Keep a cluster highlighted and go to a radius at which it lives; a second time releases it. */
   pick(range, stay) {
     this.stop();
+    if (this.onPick) this.onPick(this.picked(range));
     const same = this.pinned && this.pinned.start === range.start && this.pinned.count === range.count;
     this.pinned = same ? null : range;
     if (!same && !stay && range.birth !== undefined) {
@@ -274,6 +276,14 @@ class Explorer {
       if (!alive) this.radius = this.middle(range.birth, range.death);
     }
     this.update();
+  }
+
+  /** Return what other scripts get of a picked cluster: its samples, and its number if chosen. */
+  picked(range) {
+    const { bars, vertices } = this.data;
+    const chosen = range.bar >= 0 && bars.chosen[range.bar] >= 0 ? bars.chosen[range.bar] : null;
+    const members = vertices.id.slice(range.start, range.start + range.count);
+    return { chosen, members: members.sort((a, b) => a - b), birth: range.birth, radius: this.radius };
   }
 
   unpin() {
@@ -403,7 +413,10 @@ class Explorer {
   }
 }
 
-/** Show a clustering in an element. `options.heading` is the level of its title, 1 to 6. */
+/**
+ * Show a clustering in an element. `options.heading` is the level of its title, 1 to 6;
+ * `options.onPick` is called with `{chosen, members, birth, radius}` when a cluster is picked.
+ */
 window.neurotopoExplorer = function neurotopoExplorer(element, data, options) {
   const explorer = new Explorer(element, options);
   if (data) explorer.show(data);
