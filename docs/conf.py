@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,8 +13,6 @@ sys.path[:0] = [str(HERE), str(HERE / "_ext")]
 
 import api_names  # noqa: E402
 import gallery  # noqa: E402
-import make_figures  # noqa: E402
-import study_figures  # noqa: E402
 
 import neurotopo  # noqa: E402
 
@@ -28,6 +28,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
     "mathml",
+    "code_links",
 ]
 sphinx_gallery_conf = gallery.SETTINGS
 html_math_renderer = "mathml"
@@ -53,17 +54,31 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "navbar_center": [],
 }
+if "NEUROTOPO_DOCS_VERSIONS" in os.environ:  # the address of the list of versions of the site
+    html_theme_options["switcher"] = {
+        "json_url": os.environ["NEUROTOPO_DOCS_VERSIONS"],
+        "version_match": os.environ["NEUROTOPO_DOCS_VERSION"],
+    }
+    html_theme_options["navbar_end"] = ["version-switcher", "theme-switcher", "navbar-icon-links"]
+    html_theme_options["check_switcher"] = False  # the first build has no list yet
 html_sidebars = {"**": ["contents.html"]}
 
 
 def make_pages(app):
-    """Draw the pictures anew; remove old pages, so that every example runs in every build."""
+    """Remove old pages, so that every example runs in every build."""
     api_names.remove_stale(HERE / "api.md", HERE / "generated")
-    make_figures.main(HERE / "figures")
-    study_figures.main(HERE / "figures")
     shutil.rmtree(HERE / "generated" / "examples", ignore_errors=True)
 
 
+def to_the_pages(app, name, source):
+    """Let links to examples and results, which work in the repository, lead to their pages."""
+    text = re.sub(r"\]\(examples/(\w+/\w+)\.py\)", r"](generated/examples/\1.rst)", source[0])
+    text = re.sub(r"^Source: .*\n", "", text, flags=re.MULTILINE)  # the site has the docstrings
+    text = text.replace("](../benchmarks/RESULTS.md", "](benchmarks.md")
+    source[0] = text.replace("](examples)", "](generated/examples/index.rst)")
+
+
 def setup(app):
+    app.connect("source-read", to_the_pages)
     # before autosummary and sphinx-gallery, which look at the files that are there
     app.connect("builder-inited", make_pages, priority=100)

@@ -63,3 +63,7 @@ def _development() -> dict[str, Figure]:
         trained = train_model(recipe, fact_lessons(facts), folder, snapshots=5)
         given: dict[str, Any] = {"model": [str(place) for place in trained.snapshots]}
         return nt.studies.run("development", facts=facts, quick=True, **given).figures
+
+
+if __name__ == "__main__":
+    main(Path(__file__).parent / "figures")

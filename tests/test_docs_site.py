@@ -200,7 +200,7 @@ def test_every_study_has_a_picture_on_a_page():
     assert {*study_figures.RUNS, "development"} == set(STUDIES)
     pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
     for study in STUDIES:
-        assert f"```{{figure}} figures/study_{study}_" in pages
+        assert f"](figures/study_{study}_" in pages
 
 
 def test_every_page_is_reached_from_the_index_in_words():
@@ -217,3 +217,44 @@ def test_the_files_that_contributing_names_exist():
     assert len(named) > 20
     missing = {name for name in named if "NAME" not in name and not (root / name).is_file()}
     assert missing == set()
+
+
+def test_code_in_a_text_that_means_a_public_name(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    links = script(DOCS / "_ext" / "code_links.py")
+    listed = {"neurotopo.AMIG", "neurotopo.merge_tree", "neurotopo.audit", "neurotopo.a.gcr"}
+    listed |= {"neurotopo.a.Same", "neurotopo.b.Same", "neurotopo.b.MergeTree"}
+    short = links.short_names(listed)
+    meant = {
+        "AMIG": "neurotopo.AMIG",
+        "nt.AMIG": "neurotopo.AMIG",
+        "AMIG.locate": "neurotopo.AMIG.locate",
+        "merge_tree": "neurotopo.merge_tree",
+        "merge_tree.cut": None,  # a function has no methods
+        "audit": None,  # may be the command
+        "audit()": "neurotopo.audit",
+        "neurotopo.audit": "neurotopo.audit",
+        "gcr": None,
+        "gcr()": "neurotopo.a.gcr",
+        "a.gcr": "neurotopo.a.gcr",
+        "Same": None,  # of which module?
+        "a.Same": "neurotopo.a.Same",
+        "MergeTree.h0_diagram": "neurotopo.b.MergeTree.h0_diagram",
+        "tau=0.5": None,
+        "labels_": None,
+    }
+    assert {code: links.target_of(code, listed, short) for code in meant} == meant
+
+
+def test_links_that_work_in_the_repository_lead_to_pages_of_the_site():
+    conf = (DOCS / "conf.py").read_text(encoding="utf-8")
+    start = conf.index("def to_the_pages")
+    names: dict[str, object] = {"re": re}
+    exec(conf[start : conf.index("\n\n\n", start)], names)
+    source = ["[a](examples/models/03_x.py) [b](examples) [c](../benchmarks/RESULTS.md#speed)\n"]
+    source[0] += "Source: [x.py](../x.py)\n[d](other.md)"
+    names["to_the_pages"](None, "page", source)
+    assert source == [
+        "[a](generated/examples/models/03_x.rst) [b](generated/examples/index.rst) "
+        "[c](benchmarks.md#speed)\n[d](other.md)"
+    ]

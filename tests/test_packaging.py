@@ -121,19 +121,19 @@ def test_the_metadata_of_the_wheel(wheel):
 
 def test_the_sources_hold_what_their_tests_need(unpacked):
     there = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*")}
-    for folder in ("neurotopo", "tests", "benchmarks", "notebooks"):
+    for folder in ("neurotopo", "tests", "benchmarks", "notebooks", "recipe", "scripts"):
         missing = names_under(folder) - there
         assert not missing
-    made = ("docs/_build/", "docs/figures/", "docs/generated/")  # by make docs
+    made = ("docs/_build/", "docs/generated/")  # by make docs
     assert {name for name in names_under("docs") if not name.startswith(made)} <= there
-    files = ("CONTRIBUTING.md", "Makefile", "conftest.py", "constraints.txt")
+    files = ("CONTRIBUTING.md", "SECURITY.md", "Makefile", "conftest.py", "constraints.txt")
     assert {*DESCRIBED, *files, ".github/workflows/ci.yml"} <= there
 
 
 def test_the_sources_hold_nothing_that_was_made_from_them(unpacked):
     for path in unpacked.rglob("*"):
         parts = set(path.relative_to(unpacked).parts)
-        assert not {*CACHES, ".venv", ".git", "_build", "figures", "generated"} & parts, path
+        assert not {*CACHES, ".venv", ".git", "_build", "generated"} & parts, path
         assert path.suffix not in (".pyc", ".sqlite", ".whl"), path
 
 
@@ -359,5 +359,5 @@ def test_the_workflow_installs_the_wheel_as_users_do(workflow):
 def test_what_makes_itself_known_in_help_is_a_target():
     makefile = text("Makefile")
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)[1].split()
-    assert set(re.findall(r"'make ([a-z]+) ", makefile)) | {"help"} == set(phony)
-    assert set(phony) <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"'make ([a-z-]+) ", makefile)) | {"help"} == set(phony)
+    assert set(phony) <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
