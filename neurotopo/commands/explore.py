@@ -167,6 +167,12 @@ def explore_file(options: ExploreOptions) -> Explored:
             clusterer.fit(read.samples)
         except ValueError as error:
             raise ValueError(f"{options.file}: {error}") from error
+    told = [" ".join(str(warning.message).split()) for warning in caught]
+    if not (options.precomputed or read.graph) and _may_be_distances(read.samples):
+        told.append(
+            f"{options.file} is symmetric with zeros on the diagonal, and its rows were taken as "
+            "points: if it holds distances, add --precomputed"
+        )
     about = {"columns": read.columns, "drawn by": read.drawn_by}
     page = explore(
         clusterer,
@@ -184,11 +190,18 @@ def explore_file(options: ExploreOptions) -> Explored:
     kind = "cluster" if n_clusters == 1 else "clusters"
     return Explored(
         read.summary,
-        list(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)),
+        list(dict.fromkeys(told)),
         f"{n_clusters:,} {kind} of {n:,} samples; {none:,} in none",
         files,
         clusterer,
     )
+
+
+def _may_be_distances(samples: Any) -> bool:
+    """Tell whether points look like a matrix of distances."""
+    if samples.ndim != 2 or samples.shape[0] != samples.shape[1] or len(samples) < 3:
+        return False
+    return bool((samples == samples.T).all() and not samples.diagonal().any() and samples.any())
 
 
 def _check_outputs(options: ExploreOptions, out: Path) -> None:

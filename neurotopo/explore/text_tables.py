@@ -119,6 +119,8 @@ class TextTable:
             remedy += f"--names {name}."
         elif row == 0 and self.headings is None:
             remedy = " If this line holds headings, none of them may be a number."
+        elif not self.column(column)[row].strip() and not infinite:
+            remedy = f" Fill it, or leave out the row, or the column with --drop {name}."
         return ValueError(f"{self._at(row, column)} is not a {kind}.{remedy}")
 
     def _named(self, column: int) -> str:

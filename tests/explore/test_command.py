@@ -167,6 +167,19 @@ def test_a_graph_has_no_columns(options, error, tmp_path, capsys):
     assert error in capsys.readouterr().err
 
 
+def test_a_matrix_of_distances_that_is_read_as_points(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lengths = np.abs(np.subtract.outer(IRIS.data[:, 0], IRIS.data[:, 0]))
+    np.save("lengths.npy", lengths)
+    assert main(["explore", "lengths.npy", "--paper"]) == 0
+    assert "if it holds distances, add --precomputed" in capsys.readouterr().err
+    assert main(["explore", "lengths.npy", "--paper", "--precomputed"]) == 0
+    assert "add --precomputed" not in capsys.readouterr().err
+    np.save("lengths.npy", lengths + np.eye(150))
+    assert main(["explore", "lengths.npy", "--paper"]) == 0
+    assert "add --precomputed" not in capsys.readouterr().err
+
+
 def test_a_warning_is_one_line(iris, capsys, monkeypatch):
     fit = nt.NTCClusterer.fit
 
