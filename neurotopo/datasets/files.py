@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import zlib
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neurotopo._memory import require_memory, unpack_limit
 from neurotopo.datasets.dataset import Dataset, Skipped
 from neurotopo.knowledge.facts import Fact, decoded_json, distinct_fields, numbered_lines, same_key
 from neurotopo.knowledge.truth import Truth
@@ -126,10 +128,19 @@ def read_bytes(path: PathLike) -> bytes:
     data = Path(path).read_bytes()
     if data.startswith(_GZIP):
         try:
-            data = gzip.decompress(data)
+            data = _decompressed(data, path)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{os.fspath(path)}: the gzip file is damaged ({error}).") from None
     return data.removeprefix(_BOM)
+
+
+def _decompressed(data: bytes, path: PathLike) -> bytes:
+    """Return the content of a gzip file; no more of it is read than the limit."""
+    limit = unpack_limit()
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        content = file.read(limit + 1)
+    require_memory(len(content), f"the contents of {os.fspath(path)}", limit=limit)
+    return content
 
 
 def read_text(path: PathLike) -> str:

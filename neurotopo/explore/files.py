@@ -12,12 +12,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from neurotopo._memory import check_npz
 from neurotopo.explore.columns import ChosenColumns, ColumnChoice, choose_columns, columns_named
 from neurotopo.explore.text_tables import read_text_table
 
 __all__ = ["Read", "read_samples", "standardized", "with_coordinates"]
 
 KINDS = (".csv", ".tsv", ".npy", ".npz")
+_DAMAGED = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 _SPARSE = {"format", "shape"}  # in files of scipy.sparse.save_npz, besides the entries
 _ALL = ColumnChoice()
 
@@ -183,6 +185,11 @@ def _read_npz(path: Path, distances: bool, choice: ColumnChoice) -> Read:
         path.open("rb").close()  # a file that cannot be opened raises its OSError
         raise ValueError(f"{path} is not an .npz file.")
     with path.open("rb") as file:
+        try:
+            check_npz(file, path)
+        except _DAMAGED as error:
+            raise _unreadable(path, error) from error
+        file.seek(0)
         arrays = _loaded(path, file)
         try:
             names = set(arrays.files)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo._files import atomic_write
+from neurotopo._memory import check_npz
 
 __all__ = ["read_arrays", "write_arrays"]
 
@@ -74,6 +75,7 @@ def _write_npz(file: IO[bytes], arrays: Arrays, header: str) -> None:
 
 def _read_npz(path: Path) -> tuple[Arrays, str]:
     try:
+        check_npz(path, path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return arrays, arrays.pop(_HEADER).tobytes().decode()

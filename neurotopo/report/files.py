@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from neurotopo._files import atomic_write, os_errors
+from neurotopo._files import atomic_write, os_errors, refuse_links
 from neurotopo.report.page import FIGURE_FORMATS, TABLE_FORMATS, make_page, page_template
 from neurotopo.report.pictures import to_png, to_svg
 from neurotopo.report.run_file import read_run
@@ -86,6 +86,7 @@ def write_report(
     page_template()  # fails early without jinja2
     folder = Path(folder)
     _check_names(summary)
+    refuse_links(folder, ("tables", "figures"))
     if about is None and (folder / RUN).is_file():
         about = read_run(folder / RUN)
     svgs = {name: to_svg(each.figure, name) for name, each in summary.pictures.items()}

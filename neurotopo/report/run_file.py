@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,7 +16,15 @@ from neurotopo._files import atomic_write, os_errors
 __all__ = ["read_run", "write_run"]
 
 _KIND = "neurotopo.run"
-_VERSION = 1
+_VERSION = 2  # version 1 has no digest
+
+
+_DIGEST = "digest"
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
+    """Return the hash of everything in the file but the digest."""
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def write_run(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
@@ -44,13 +53,15 @@ def write_run(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
     ({'tau': 0.5}, True)
     """
     whole = {"kind": _KIND, "version": _VERSION, **about, "versions": versions()}
-    text = json.dumps(json.loads(to_text(whole, "run")), indent=1, ensure_ascii=True)
+    whole.pop(_DIGEST, None)
+    plain = json.loads(to_text(whole, "run"))
+    text = json.dumps({**plain, _DIGEST: _digest(plain)}, indent=1, ensure_ascii=True)
     with os_errors("write to", Path(path)), atomic_write(Path(path)) as file:
         file.write(text.encode() + b"\n")
 
 
 def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a file of :func:`write_run`; another kind of file raises a ValueError.
+    """Read a file of :func:`write_run`; another kind of file or a damaged one is a ValueError.
 
     Examples
     --------
@@ -62,10 +73,15 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     'sizes'
     """
     try:
-        about = from_text(Path(path).read_text(encoding="utf-8"))
-        known = about["kind"] == _KIND and about["version"] == _VERSION
-    except (ValueError, TypeError, KeyError):
+        text = Path(path).read_text(encoding="utf-8")
+        about = dict(from_text(text))
+        known = about["kind"] == _KIND and about["version"] in (1, _VERSION)
+        plain = json.loads(text)
+    except (ValueError, TypeError, KeyError, RecursionError):
         known = False
     if not known:
         raise ValueError(f"{path} was not written by a study, or by another version.")
-    return dict(about)
+    if about["version"] != 1 and plain.pop(_DIGEST, None) != _digest(plain):
+        raise ValueError(f"{path} is damaged: its digest is wrong. Run the study again.")
+    about.pop(_DIGEST, None)
+    return about

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Row", "Run", "StoreError", "sentences"]
+if TYPE_CHECKING:
+    from neurotopo.studies.store import Store
+
+__all__ = ["Row", "Rows", "Run", "StoreError", "sentences"]
 
 _SENTENCES = (
     # part of SQLite's message, and the sentence for the user; Python 3.10 has no error codes
@@ -115,6 +118,44 @@ class Row:
         if len(self.stages) != 1:
             raise ValueError(f"fact {self.fact!r} has {len(self.stages)} stages, not one.")
         return next(iter(self.stages.values()))
+
+
+class Rows:
+    """What is stored about the facts of a run, in their order; may be gone through repeatedly.
+
+    Facts that nothing is stored about are left out; those that failed have an
+    :attr:`~neurotopo.studies.Row.error`.
+
+    Parameters
+    ----------
+    store : Store
+        The store.
+    run : str
+        The key of the run.
+    keys : sequence of str
+        The keys of the facts.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from neurotopo.studies import Rows, Store
+    >>> with Store(Path(tempfile.mkdtemp()) / "results.sqlite") as store:
+    ...     run = store.begin("sizes", {})
+    ...     store.put(run, "peru", {"prompt": "..."}, {"result": {"n": 3}})
+    ...     found = [(row.fact, row.payload) for row in Rows(store, run, ["peru", "chile"])]
+    >>> found
+    [('peru', {'n': 3})]
+    """
+
+    def __init__(self, store: Store, run: str, keys: Sequence[str]) -> None:
+        self._store, self._run, self._keys = store, run, keys
+
+    def __iter__(self) -> Iterator[Row]:
+        for key in self._keys:
+            row = self._store.get(self._run, key)
+            if row is not None:
+                yield row
 
 
 @contextmanager

@@ -394,6 +394,7 @@ def report(folder: str | os.PathLike[str]) -> Result:
     chosen = study_named(about["study"])()
     key = about["run"]
     with Store(place / RESULTS, read_only=True) as store:
+        store.verify()
         if key not in [run.key for run in store.runs()]:
             raise ValueError(
                 f"{place / RESULTS} has no results of the run in {place / RUN}; one of the two "
@@ -589,6 +590,7 @@ def run_study(
         status = "interrupted" if interrupted else "complete"
         # written first, so that it is true if the summary fails
         _note(folder, about, f"{status}, but without summary")
+        store.verify()
         summary = study.summary(Rows(store, run, keys))
         _note(folder, about, status)
         counts = (len(items), n_there, n_done, failures, interrupted)

@@ -7,18 +7,31 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from neurotopo._codec import difference, from_text, to_text
-from neurotopo.studies.rows import Row, Run, StoreError, sentences
+from neurotopo._files import refuse_links
+from neurotopo.studies.digest import (
+    DIGEST_TABLE,
+    NO_ROWS,
+    TABLES,
+    add_digest,
+    count,
+    digest_in,
+    hash_sum,
+    stored,
+)
+from neurotopo.studies.lock import FileLock
+from neurotopo.studies.rows import Row, Rows, Run, StoreError, sentences
 
 __all__ = ["Rows", "Store"]
 
 _APPLICATION = 0x6E74_7374  # in the header of the file: "ntst"
-_VERSION = 1
+_VERSION = 2  # version 1 has no digest; it is read, and gets one when it is written to
+_BESIDE = ("-wal", "-shm", "-journal", ".lock")
 _SCHEMA = (
     "CREATE TABLE runs (run TEXT PRIMARY KEY, study TEXT NOT NULL, options TEXT NOT NULL,"
     " created REAL NOT NULL)",
@@ -28,6 +41,8 @@ _SCHEMA = (
     " payload TEXT NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (run, fact, stage))",
     "CREATE TABLE asked (run TEXT NOT NULL REFERENCES runs, place INTEGER NOT NULL,"
     " fact TEXT NOT NULL, PRIMARY KEY (run, place)) WITHOUT ROWID",
+    DIGEST_TABLE,
+    NO_ROWS,
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )
@@ -85,7 +100,7 @@ class Store:
         self.path = None if path is None else Path(path)
         self.read_only = read_only
         self._patience = patience
-        self._lock: sqlite3.Connection | None = None
+        self._lock: FileLock | None = None
         self._open: sqlite3.Connection | None = None
         if read_only and (self.path is None or not self.path.is_file()):
             raise FileNotFoundError(f"there is no file {self.path}.")
@@ -112,13 +127,11 @@ class Store:
                 self._open.execute("PRAGMA busy_timeout = 0")
                 # one file without a log can be read in a read-only folder
                 self._open.execute("PRAGMA journal_mode = DELETE")
-        for connection in (self._open, self._lock):
-            if connection is not None:
-                if connection is self._lock:
-                    with suppress(OSError):  # Windows cannot delete an open file
-                        self._lock_path.unlink()
-                with suppress(sqlite3.Error):  # a full disk: the log is merged next time
-                    connection.close()
+        if self._open is not None:
+            with suppress(sqlite3.Error):  # a full disk: the log is merged next time
+                self._open.close()
+        if self._lock is not None:
+            self._lock.release()
         self._open = self._lock = None
 
     def begin(self, study: str, options: Mapping[str, Any], *, alone: bool = False) -> str:
@@ -152,19 +165,19 @@ class Store:
                         "or delete this one."
                     )
         with self._writing() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?)", (key, study, text, time.time())
-            )
+            row = (key, study, text, time.time())
+            if connection.execute("INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?)", row).rowcount:
+                count(connection, added=[("runs", *row)])
         return key
 
     def ask(self, run: str, facts: Iterable[str]) -> None:
         """Store the facts of the run, in order; they replace earlier ones."""
         with self._writing() as connection:
+            before = list(stored(connection, "asked", run))
+            rows = [(run, place, fact) for place, fact in enumerate(facts)]
             connection.execute("DELETE FROM asked WHERE run = ?", (run,))
-            connection.executemany(
-                "INSERT INTO asked VALUES (?, ?, ?)",
-                ((run, place, fact) for place, fact in enumerate(facts)),
-            )
+            connection.executemany("INSERT INTO asked VALUES (?, ?, ?)", rows)
+            count(connection, removed=before, added=[("asked", *row) for row in rows])
 
     def asked(self, run: str) -> list[str]:
         """Return the keys of the facts that the run was last asked for."""
@@ -239,6 +252,30 @@ class Store:
         ((n_all, n_failed),) = self._all(query, run)
         return n_all - n_failed, n_failed
 
+    def verify(self) -> None:
+        """Check the whole file: its structure, and that no row was lost or changed.
+
+        Raises
+        ------
+        StoreError
+            If the file was damaged after it was written.
+        """
+        with self._sentences():
+            ((found,),) = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
+            rows = (row for table in TABLES for row in stored(self._connection, table))
+            damage = None if found == "ok" else found.splitlines()[0]
+            if damage is None and self._digest() not in (None, hash_sum(0, rows)):
+                damage = "rows were lost or changed"
+        if damage is not None:
+            raise StoreError(
+                f"{self.path} is damaged ({damage}); restore a copy, or delete it to start again."
+            )
+
+    def _digest(self) -> int | None:
+        """Return the stored digest of all rows; None for a file of version 1."""
+        ((version,),) = self._connection.execute("PRAGMA user_version").fetchall()
+        return None if version == 1 else digest_in(self._connection)
+
     def _all(self, query: str, *values: Any) -> list[Any]:
         with self._sentences():
             return self._connection.execute(query, values).fetchall()
@@ -249,28 +286,29 @@ class Store:
             raise ValueError("the store is closed.")
         return self._open
 
-    @property
-    def _lock_path(self) -> Path:
-        assert self.path is not None
-        return self.path.with_name(f"{self.path.name}.lock")
-
     def _start(self) -> None:
         if self.path is None:
             self._open = sqlite3.connect(":memory:", isolation_level=None)
         elif self.read_only:
             self._open = self._connect_to_read(self.path)
         else:
-            self._take_lock()
+            own = (self.path.name, *(f"{self.path.name}{end}" for end in _BESIDE))
+            refuse_links(self.path.parent, own)
+            self._lock = self._take_lock(self.path)
             self._open = sqlite3.connect(self.path, isolation_level=None, timeout=self._patience)
         empty = self._check_kind(self._open)
         if self.read_only:
             return
+        ((version,),) = self._open.execute("PRAGMA user_version").fetchall()
         self._open.execute("PRAGMA journal_mode = WAL")
         # a stored row survives a loss of power
         self._open.execute("PRAGMA synchronous = FULL")
         with self._writing() as connection:  # fails at once if nothing can be written
             for statement in _SCHEMA if empty else ():
                 connection.execute(statement)
+            if not empty and version == 1:
+                add_digest(connection)
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
 
     def _connect_to_read(self, path: Path) -> sqlite3.Connection:
         uri = path.absolute().as_uri()
@@ -289,21 +327,20 @@ class Store:
             connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
         return connection
 
-    def _take_lock(self) -> None:
+    def _take_lock(self, path: Path) -> FileLock:
         # SQLite's own lock lasts for one row only, and two runs at once would do all work twice.
-        # The lock of an open transaction ends with the process in any case.
-        self._lock = sqlite3.connect(self._lock_path, isolation_level=None, timeout=0)
+        place = path.with_name(f"{path.name}.lock")
         try:
-            self._lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            self._lock.close()
-            self._lock = None  # not ours, so it is not deleted
-            if "locked" in str(error):
-                raise StoreError(
-                    f"another run is writing to {self.path}; wait until it is done, or give "
-                    "another folder."
-                ) from error
-            raise
+            return FileLock(place)
+        except BlockingIOError as error:
+            raise StoreError(
+                f"another run is writing to {path}; wait until it is done, or give another folder."
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"cannot open {place}: its folder is missing, read-only or full "
+                f"({error.strerror})."
+            ) from error
 
     def _check_kind(self, connection: sqlite3.Connection) -> bool:
         """Return whether the file is empty."""
@@ -314,8 +351,10 @@ class Store:
             return True
         if application != _APPLICATION:
             raise ValueError(f"{self.path} was not written by a study, so it is left alone.")
-        if version != _VERSION:
-            raise ValueError(f"{self.path} is of version {version}; only {_VERSION} can be read.")
+        if version not in (1, _VERSION):
+            raise ValueError(
+                f"{self.path} is of version {version}; only versions up to {_VERSION} can be read."
+            )
         return False
 
     def _replace(
@@ -327,16 +366,19 @@ class Store:
         error: str | None,
         seconds: float,
     ) -> None:
+        results = [(run, fact, name, text, _crc(text)) for name, text in texts.items()]
+        about = (run, fact, to_text(content, "fact"), error, float(seconds))
         with self._writing() as connection:
+            before = [
+                row
+                for table in ("results", "facts")
+                for row in stored(connection, table, run, fact)
+            ]
             connection.execute("DELETE FROM results WHERE run = ? AND fact = ?", (run, fact))
-            connection.executemany(
-                "INSERT INTO results VALUES (?, ?, ?, ?, ?)",
-                [(run, fact, name, text, _crc(text)) for name, text in texts.items()],
-            )
-            connection.execute(
-                "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)",
-                (run, fact, to_text(content, "fact"), error, seconds),
-            )
+            connection.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?)", results)
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)", about)
+            added = [*(("results", *row) for row in results), ("facts", *about)]
+            count(connection, removed=before, added=added)
 
     def _rows(self, where: str, values: Iterable[Any]) -> Iterator[Row]:
         with self._sentences():
@@ -360,9 +402,11 @@ class Store:
         try:
             if crc is not None and crc != _crc(text):
                 raise ValueError("its checksum is wrong")
-            value: dict[str, Any] = from_text(text)
+            value = from_text(text)
+            if not isinstance(value, dict):
+                raise ValueError("it is no object")
             return value
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise StoreError(f"{self.path} is broken at {name!r} ({error}).") from error
 
     @contextmanager
@@ -385,41 +429,3 @@ class Store:
 
 def _crc(text: str) -> int:
     return zlib.crc32(text.encode())
-
-
-class Rows:
-    """What is stored about the facts of a run, in their order; may be gone through repeatedly.
-
-    Facts that nothing is stored about are left out; those that failed have an
-    :attr:`~neurotopo.studies.Row.error`.
-
-    Parameters
-    ----------
-    store : Store
-        The store.
-    run : str
-        The key of the run.
-    keys : sequence of str
-        The keys of the facts.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from neurotopo.studies import Rows, Store
-    >>> with Store(Path(tempfile.mkdtemp()) / "results.sqlite") as store:
-    ...     run = store.begin("sizes", {})
-    ...     store.put(run, "peru", {"prompt": "..."}, {"result": {"n": 3}})
-    ...     found = [(row.fact, row.payload) for row in Rows(store, run, ["peru", "chile"])]
-    >>> found
-    [('peru', {'n': 3})]
-    """
-
-    def __init__(self, store: Store, run: str, keys: Sequence[str]) -> None:
-        self._store, self._run, self._keys = store, run, keys
-
-    def __iter__(self) -> Iterator[Row]:
-        for key in self._keys:
-            row = self._store.get(self._run, key)
-            if row is not None:
-                yield row

@@ -340,7 +340,7 @@ def test_a_later_version_is_left_alone(path):
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(ValueError, match="is of version 99; only 1 can be read"):
+    with pytest.raises(ValueError, match="is of version 99; only versions up to 2 can be read"):
         Store(path)
 
 
