@@ -38,7 +38,10 @@ def to_text(value: Any, where: str = "value") -> str:
     >>> from_text(to_text({"gcr": float("inf")}))
     {'gcr': inf}
     """
-    return json.dumps(_plain(value, where), sort_keys=True, allow_nan=False)
+    try:
+        return json.dumps(_plain(value, where), sort_keys=True, allow_nan=False)
+    except RecursionError:
+        raise ValueError(f"{where} is nested too deeply.") from None
 
 
 def from_text(text: str, *, distinct: bool = False) -> Any:
@@ -46,9 +49,13 @@ def from_text(text: str, *, distinct: bool = False) -> Any:
 
     With ``distinct``, a key that occurs twice in an object is a KeyError.
     """
-    if distinct:
-        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse)
-    return json.loads(text, object_hook=_floats, parse_constant=_refuse)
+    hook: dict[str, Any] = (
+        {"object_pairs_hook": _distinct} if distinct else {"object_hook": _floats}
+    )
+    try:
+        return json.loads(text, parse_constant=_refuse, **hook)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def to_lines(value: Any, depth: int, indent: str = "") -> str:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -96,7 +97,8 @@ def load_model(
     trust_remote_code : bool, default=False
         Run code that comes with the model. Never do this for a model you do not trust.
     **options
-        Passed to ``from_pretrained``: ``gguf_file``, ``local_files_only`` and so on.
+        Passed to ``from_pretrained``: ``gguf_file``, ``local_files_only`` and so on. Pickled
+        weights (``.bin``), which may run code, are read only with ``use_safetensors=False``.
 
     Returns
     -------
@@ -166,7 +168,12 @@ def load_model(
         shared["quantization_config"] = how
     auto = "AutoModelForCausalLM" if kind == "causal" else "AutoModelForMaskedLM"
     hf_model, info = _from_pretrained(
-        auto, place, config=config, dtype=_dtype(dtype), output_loading_info=True, **shared
+        auto,
+        place,
+        config=config,
+        dtype=_dtype(dtype),
+        output_loading_info=True,
+        **{"use_safetensors": True, **shared},  # pickled weights may run code
     )
     _check_complete(place, info)
     hf_model = dequantized(hf_model, quantization)
@@ -265,8 +272,13 @@ def _from_pretrained(auto: str, place: str, **options: Any) -> Any:
 
     try:
         return getattr(transformers, auto).from_pretrained(place, **options)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, UnpicklingError) as error:
         reason = " ".join(str(error).split())
+        if options.get("use_safetensors") and "safetensors" in reason:
+            reason += (
+                ". Weights in pickled files (.bin) may run code. For a model that you trust: "
+                "load_model(..., use_safetensors=False)"
+            )
         if Path(place).is_dir():
             raise OSError(f"cannot load a model from the folder {place!r}: {reason}") from error
         raise OSError(

@@ -21,6 +21,7 @@ from neurotopo.report.tables import csv_frame, to_csv, to_latex, to_markdown
 __all__ = ["write_report"]
 
 PAGE, ROWS, LIST, RUN = "report.html", "rows.csv", "report.json", "run.json"
+RAW = "rows.jsonl"
 _KIND, _VERSION = "neurotopo.report", 1
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 # only files that match are deleted
@@ -56,7 +57,8 @@ def write_report(
     -------
     list of Path
         The files: ``tables/*.csv``, ``.md`` and ``.tex``, ``figures/*.svg`` and ``.png``,
-        ``rows.csv``, ``report.json``, and last ``report.html``.
+        ``rows.csv`` (safe to open as a spreadsheet), ``rows.jsonl`` (the raw values),
+        ``report.json``, and last ``report.html``.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def write_report(
     >>> table = Table(rows, "Sizes", "n: number of neurons.")
     >>> summary = Summary("How large are they?", ("4 on average.",), {"sizes": table}, {}, rows)
     >>> [path.name for path in write_report(summary, tempfile.mkdtemp())]
-    ['sizes.csv', 'sizes.md', 'sizes.tex', 'rows.csv', 'report.json', 'report.html']
+    ['sizes.csv', 'sizes.md', 'sizes.tex', 'rows.csv', 'rows.jsonl', 'report.json', 'report.html']
     """
     page_template()  # fails early without jinja2
     folder = Path(folder)
@@ -107,12 +109,15 @@ def write_report(
     with _writing(folder / ROWS) as file:
         options: Any = {"lineterminator": "\n", "encoding": "utf-8", "errors": "backslashreplace"}
         csv_frame(summary.rows).to_csv(file, index=False, **options)
+    with _writing(folder / RAW) as file:
+        raw = summary.rows.to_json(orient="records", lines=True, double_precision=15)
+        file.write(raw.encode())
     for name in earlier.keys() - new.keys():
         _remove(folder / name, earlier[name])
     _write_list(folder / LIST, new)
     with _writing(folder / PAGE) as file:
         file.write(page.encode())
-    return [folder / name for name in (*parts, ROWS, LIST, PAGE)]
+    return [folder / name for name in (*parts, ROWS, RAW, LIST, PAGE)]
 
 
 def _check_names(summary: Summary) -> None:

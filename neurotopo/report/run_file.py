@@ -77,7 +77,7 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
         about = dict(from_text(text))
         known = about["kind"] == _KIND and about["version"] in (1, _VERSION)
         plain = json.loads(text)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         known = False
     if not known:
         raise ValueError(f"{path} was not written by a study, or by another version.")

@@ -18,6 +18,9 @@ from neurotopo.report.summary import Table
 
 __all__ = ["csv_frame", "to_csv", "to_latex", "to_markdown"]
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# what a spreadsheet reads as a formula; a number with a sign is none
+_FORMULA = re.compile(r"[=@\t]|[+-](?![\d.,]+(?:e[+-]?\d+)?\s?%?$)(?!$)")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]|~$#!])")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -57,14 +60,19 @@ def to_csv(table: Table) -> str:
 
 
 def csv_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame without carriage returns, which pandas does not quote."""
+    """Return a frame that is safe to open as a spreadsheet.
+
+    Carriage returns, which pandas does not quote, become line breaks; other control characters
+    become the sign for an unknown character. A text that a spreadsheet would read as a formula
+    (it begins with ``=``, ``+``, ``-``, ``@`` or a tab) gets an apostrophe in front of it.
+    """
     whole = frame.copy(deep=False)
     for i, kind in enumerate(frame.dtypes):
         if kind.kind == "O":  # text or other objects
-            values = [_no_return(value) for value in frame.iloc[:, i]]
+            values = [_safe(value) for value in frame.iloc[:, i]]
             whole.isetitem(i, pd.Series(values, index=frame.index, dtype=object))
     if frame.columns.nlevels == 1:
-        whole.columns = pd.Index([_no_return(name) for name in frame.columns], dtype=object)
+        whole.columns = pd.Index([_safe(name) for name in frame.columns], dtype=object)
     return whole
 
 
@@ -169,8 +177,11 @@ def to_latex(table: Table, label: str | None = None) -> str:
     return "\n".join([*lines, r"\end{table}"]) + "\n"
 
 
-def _no_return(value: Any) -> Any:
-    return re.sub("\r\n?", "\n", value) if isinstance(value, str) else value
+def _safe(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = _CONTROL.sub("\ufffd", re.sub("\r\n?", "\n", value))
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _markdown(text: str) -> str:

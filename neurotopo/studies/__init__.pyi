@@ -5,6 +5,7 @@ from .engines import Task as Task
 from .preflight import Preflight as Preflight
 from .ray_engine import RayEngine as RayEngine
 from .rows import Row as Row
+from .rows import Rows as Rows
 from .rows import Run as Run
 from .rows import StoreError as StoreError
 from .run import FactError as FactError
@@ -15,7 +16,6 @@ from .run import report as report
 from .run import run as run
 from .run import run_study as run_study
 from .run import write_run as write_run
-from .store import Rows as Rows
 from .store import Store as Store
 from .study import STUDIES as STUDIES
 from .study import Picture as Picture

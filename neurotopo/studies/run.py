@@ -20,7 +20,8 @@ from neurotopo.report.run_file import read_run, write_run
 from neurotopo.report.summary import Summary
 from neurotopo.studies.engines import Engine, Finished, InlineEngine, Item, Task, reason_of
 from neurotopo.studies.preflight import AUTOMATIC, Extent, Preflight, examine
-from neurotopo.studies.store import Rows, Store
+from neurotopo.studies.rows import Rows, StoreError
+from neurotopo.studies.store import Store
 from neurotopo.studies.study import MODEL_SETTINGS, SECRET, Study, identity_of, study_named
 
 if TYPE_CHECKING:
@@ -402,7 +403,13 @@ def report(folder: str | os.PathLike[str]) -> Result:
             )
         keys = store.asked(key)
         failures, n_done = _counts(store, key, keys)
-        summary = chosen.summary(Rows(store, key, keys))
+        try:
+            summary = chosen.summary(Rows(store, key, keys))
+        except (LookupError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"{place / RESULTS} has results that are not those of the study "
+                f"{about['study']!r} of this version ({reason_of(error)}); run the study again."
+            ) from error
     n_there = n_done + len(failures)
     outcome = Outcome(
         about["study"],

@@ -25,9 +25,9 @@ from neurotopo.studies.digest import (
     stored,
 )
 from neurotopo.studies.lock import FileLock
-from neurotopo.studies.rows import Row, Rows, Run, StoreError, sentences
+from neurotopo.studies.rows import Row, Run, StoreError, sentences
 
-__all__ = ["Rows", "Store"]
+__all__ = ["Store"]
 
 _APPLICATION = 0x6E74_7374  # in the header of the file: "ntst"
 _VERSION = 2  # version 1 has no digest; it is read, and gets one when it is written to
@@ -338,8 +338,7 @@ class Store:
             ) from error
         except OSError as error:
             raise StoreError(
-                f"cannot open {place}: its folder is missing, read-only or full "
-                f"({error.strerror})."
+                f"cannot open {place}: its folder is missing, read-only or full ({error.strerror})."
             ) from error
 
     def _check_kind(self, connection: sqlite3.Connection) -> bool:
@@ -406,7 +405,7 @@ class Store:
             if not isinstance(value, dict):
                 raise ValueError("it is no object")
             return value
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise StoreError(f"{self.path} is broken at {name!r} ({error}).") from error
 
     @contextmanager

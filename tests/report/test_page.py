@@ -377,7 +377,15 @@ def _full(path):
 
 @pytest.mark.parametrize(
     "name",
-    ["tables/a.csv", "tables/a.tex", "figures/a.svg", "rows.csv", "report.json", "report.html"],
+    [
+        "tables/a.csv",
+        "tables/a.tex",
+        "figures/a.svg",
+        "rows.csv",
+        "rows.jsonl",
+        "report.json",
+        "report.html",
+    ],
 )
 def test_a_full_disk_is_one_sentence_and_leaves_whole_files(tmp_path, monkeypatch, name):
     write_report(_named("a"), tmp_path)

@@ -14,6 +14,7 @@ import pytest
 from neurotopo.report import to_csv, to_latex, to_markdown
 from neurotopo.report._cells import CellFormat, columns
 from neurotopo.report.summary import Table
+from neurotopo.report.tables import csv_frame
 from tests.support.reports import HOSTILE, example_summary
 
 PLAIN = CellFormat(str, str)
@@ -215,3 +216,25 @@ def test_the_example():
     text = to_markdown(example_summary().tables["methods"])
     assert "| NTC | 352 | 1,204 | 3.142 | &lt; 1e-300 | yes |" in text
     assert "| random | 12,345 | 3 | -0.02 | – | – |" in text  # noqa: RUF001
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'\t=1"),
+        ("-0.5", "-0.5"),
+        ("+3 %", "+3 %"),
+        ("-1.5e-3", "-1.5e-3"),
+        ("-", "-"),
+        ("a=b", "a=b"),
+        ("a\x07b", "a\ufffdb"),
+    ],
+)
+def test_a_spreadsheet_finds_no_formula_in_a_cell(text, written):
+    frame = csv_frame(pd.DataFrame({"fact": [text], text: ["a"]}))
+    assert frame["fact"].iloc[0] == written
+    assert frame.columns[1] == written
