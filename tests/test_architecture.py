@@ -13,7 +13,7 @@ PACKAGE = Path(neurotopo.__file__).parent
 
 LAYERS = (
     ("_version",),
-    ("_codec", "_extras", "_files", "_moved", "_registry", "_upward"),
+    ("_codec", "_extras", "_files", "_memory", "_moved", "_registry", "_upward"),
     ("persistence", "neurons"),
     ("metrics",),
     ("cluster", "graphs"),

@@ -206,6 +206,8 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
     All equal lengths act at once, so the result does not depend on the order of the samples.
     Radii are pair distances (diameters), as in Vietoris-Rips complexes of gudhi and ripser.
     The attributes from ``membership_vectors_`` to ``cluster_validity_`` are computed at first use.
+    Only one thread may fit an estimator at a time, as with all estimators of scikit-learn; give
+    each thread its own clone.
     Points, sparse graphs and dense distances up to 32 MiB are copied in :meth:`fit`. Larger dense
     matrices are not: where they are needed again, one that was changed is an error.
     With ``condense=True``, ``rule="mass"`` and the same ``min_samples`` and ``min_cluster_size``

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
 
 from neurotopo._files import atomic_write, os_errors, refuse_links
 from neurotopo.report.page import FIGURE_FORMATS, TABLE_FORMATS, make_page, page_template
@@ -110,14 +113,25 @@ def write_report(
         options: Any = {"lineterminator": "\n", "encoding": "utf-8", "errors": "backslashreplace"}
         csv_frame(summary.rows).to_csv(file, index=False, **options)
     with _writing(folder / RAW) as file:
-        raw = summary.rows.to_json(orient="records", lines=True, double_precision=15)
-        file.write(raw.encode())
+        for row in summary.rows.to_dict("records"):
+            file.write(json.dumps({str(name): _raw(value) for name, value in row.items()}).encode())
+            file.write(b"\n")
     for name in earlier.keys() - new.keys():
         _remove(folder / name, earlier[name])
     _write_list(folder / LIST, new)
     with _writing(folder / PAGE) as file:
         file.write(page.encode())
     return [folder / name for name in (*parts, ROWS, RAW, LIST, PAGE)]
+
+
+def _raw(value: Any) -> Any:
+    """Return a cell for JSON; None for a missing number."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return None if math.isnan(plain) else str(plain)
+    if plain is None or isinstance(plain, bool | int | float | str):
+        return plain
+    return str(plain)
 
 
 def _check_names(summary: Summary) -> None:

@@ -7,10 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from neurotopo.studies.store import Store
+from typing import Any, Protocol
 
 __all__ = ["Row", "Rows", "Run", "StoreError", "sentences"]
 
@@ -120,6 +117,10 @@ class Row:
         return next(iter(self.stages.values()))
 
 
+class _Stored(Protocol):
+    def get(self, run: str, fact: str) -> Row | None: ...
+
+
 class Rows:
     """What is stored about the facts of a run, in their order; may be gone through repeatedly.
 
@@ -148,7 +149,7 @@ class Rows:
     [('peru', {'n': 3})]
     """
 
-    def __init__(self, store: Store, run: str, keys: Sequence[str]) -> None:
+    def __init__(self, store: _Stored, run: str, keys: Sequence[str]) -> None:
         self._store, self._run, self._keys = store, run, keys
 
     def __iter__(self) -> Iterator[Row]:
