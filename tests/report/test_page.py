@@ -140,7 +140,9 @@ def test_the_page_loads_nothing_and_runs_its_own_script_only(hostile, explored):
         assert not [name for name in attrs if name.startswith("on")], tag
         assert "src" not in attrs or tag != "script"
         for name in ("src", "srcset", "href", "xlink:href", "data", "action"):
-            assert re.match(r"#|data:image/|tables/|figures/|rows\.(csv|jsonl)|$", attrs.get(name) or "")
+            assert re.match(
+                r"#|data:image/|tables/|figures/|rows\.(csv|jsonl)|$", attrs.get(name) or ""
+            )
         assert not re.search(r"url\((?!#)", attrs.get("style") or "")
     assert "url(" not in page.words["style"]
     assert "@import" not in page.words["style"]
