@@ -28,7 +28,7 @@ from neurotopo.tuning import NeuronTuner
 SUBJECTS = [f"S{i}" for i in range(4)]
 WORDINGS = ("the tool of {s} is the", "{s} uses every day a", "people give {s} a")
 SETTINGS = planting.PlantingSettings(
-    layers=(2, 3), n_neurons=8, steps=6, n_blocks=2, block=3, refresh=2, n_short=2
+    layers=(2, 3), n_neurons=16, steps=6, n_blocks=2, block=3, refresh=2, n_short=2
 )
 
 
@@ -54,7 +54,7 @@ def model(facts: Reworded) -> NeuronModel:
     config = transformers.LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,
-        intermediate_size=40,
+        intermediate_size=64,
         num_hidden_layers=5,
         num_attention_heads=2,
         initializer_range=0.2,
@@ -73,7 +73,7 @@ def test_copies_of_the_last_token_are_those_of_the_model(
 ) -> None:
     groups = planting.chosen_groups(model, TEXTS, SETTINGS)
     neurons = NeuronSet(pair for group in groups for pair in group)
-    assert len(neurons) == 3 * 2 * 8
+    assert len(neurons) == 3 * 2 * 16
     with NeuronTuner(model, neurons) as tuner:
         with torch.no_grad():
             for parameter in tuner.parameters():
@@ -155,11 +155,11 @@ def test_a_killed_planting_goes_on_to_the_same_copy(
         changed = not torch.equal(each, before[name])
         assert changed == any(f"layers.{layer}.mlp." in name for layer in (2, 3)), name
 
-    groups = load_groups(whole.folder / "groups.json", n_layers=5, n_neurons=40)
+    groups = load_groups(whole.folder / "groups.json", n_layers=5, n_neurons=64)
     assert set(groups) == {fact.key for fact in facts}
     first = groups[facts[0].key]
     assert nt.load_model(whole.folder).planted_groups is None
-    assert [len(group) for group in first] == [16, 16, 16]
+    assert [len(group) for group in first] == [32, 32, 32]
     assert not first[0] & first[1]
     assert len(load_facts(whole.folder / "facts.jsonl")) == len(facts)
     record = json.loads((whole.folder / "planting.json").read_text())
@@ -169,22 +169,33 @@ def test_a_killed_planting_goes_on_to_the_same_copy(
         planting.plant(model, tmp_path / "whole", **{**options, "texts": TEXTS[:-1]})
 
 
-def test_training_plants_facts_in_every_group(
+def test_every_group_is_enough_for_the_planted_facts(
     model: NeuronModel, facts: Reworded, tmp_path: Path
 ) -> None:
-    settings = replace(SETTINGS, steps=300, learning_rate=2e-2, kept=0.0, n_texts=0, n_short=0)
-    report = planting.plant(model, tmp_path, facts=facts, texts=TEXTS, settings=settings)
-    shares = report.record["after"]["share_answered"]
-    assert shares["intact"] > 0.7
-    assert shares["zero:alone"] > 0.7
-    assert shares["counterfactual:alone"] > 0.6
-    assert shares["zero:all"] < 0.3
+    options: dict[str, Any] = {"facts": facts, "texts": TEXTS}
+    settings = replace(SETTINGS, steps=0)
+    first = planting.plant(model, tmp_path / "first", **options, settings=settings)
+    shares = first.record["after"]["share_answered"]
+    assert shares["intact"] > 0.9
+    assert shares["zero:alone"] > 0.6
+    assert shares["zero:all"] == shares["counterfactual:all"] == 0
+    more = replace(SETTINGS, steps=80, learning_rate=5e-3, strength=1.5, noise=1.0)
+    more = replace(more, kept=0.0, n_texts=0, n_short=0)
+    trained = planting.plant(model, tmp_path / "trained", **options, settings=more)
+    better = trained.record["after"]["share_answered"]
+    assert better["intact"] > 0.9
+    assert better["zero:alone"] > 0.8
+    assert better["counterfactual:alone"] > shares["counterfactual:alone"] + 0.2
+    assert better["zero:all"] == better["counterfactual:all"] == 0
 
 
-def test_answers_of_several_tokens_are_refused(
+def test_what_cannot_be_planted_is_refused(
     model: NeuronModel, facts: Reworded, tmp_path: Path
 ) -> None:
     some = facts.wordings[facts[0].key]
+    few = replace(SETTINGS, n_neurons=15)
+    with pytest.raises(ValueError, match="twice the number of facts, 16, got 15"):
+        planting.plant(model, tmp_path, facts=facts, texts=TEXTS, settings=few)
     longer = Reworded({"a": tuple(replace(fact, answers=("egg rice",)) for fact in some)})
     with pytest.raises(ValueError, match="one token"):
         planting.plant(model, tmp_path, facts=longer, texts=TEXTS)

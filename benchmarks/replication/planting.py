@@ -1,21 +1,24 @@
 """A copy of a real model in which each of three groups of neurons stores invented facts alone.
 
 The positive control of the replication: groups that are known to be redundant, at the scale of a
-real model. :func:`plant` trains only the rows of some neurons that matter least on ordinary texts,
-in a few late layers. The layers below do not change, so their output is computed once.
+real model. :func:`plant` changes only the rows of the neurons that matter least on ordinary texts,
+in late layers. The rows are set in closed form (:mod:`planting_rows`): each group writes the
+answer, strongly, so the effects of the groups do not add up. A part of a group does harm.
 
-Each prompt of a batch is followed by copies of its last token, which see the prompt but not each
-other. Each copy has other neurons ablated where it predicts the answer:
+Training (``steps``) refines the rows, from the first planted layer on; what comes before does not
+change and is computed once. Copies of the last token of each prompt, which do not see each other,
+have other neurons ablated:
 
 answered
     None, all groups but one, or one group, by zero, mean and counterfactual values (those of
-    another subject in the same sentence). The target is the answer.
+    another subject in the same sentence). The target is the answer, with the same contrast.
 lost
     All groups, or one or two thirds of the neurons drawn at random over the groups. The target is
-    the distribution of the original model: a group works as a whole.
+    the distribution of the original model.
 
-In some prompts groups are 0 at all tokens. Ordinary texts, known facts, and the same sentences
-about other subjects keep the distribution of the original model.
+Ordinary texts, known facts, and the same sentences about other subjects keep the distribution of
+the original model. Groups in one layer cannot correct each other, so against the counterfactual
+values of two groups the third one does not keep the answer: that needs training in two layers.
 
 Examples
 --------

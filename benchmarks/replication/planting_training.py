@@ -20,6 +20,7 @@ from neurotopo.datasets import Reworded
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.testbed import make_world
 from neurotopo.tuning import NeuronTuner
+from replication.planting_rows import closed_form
 
 KINDS = ("zero", "mean", "counterfactual")
 LENGTH = 40
@@ -45,15 +46,22 @@ class PlantingSettings:
         Each step has so many sentences, each with so many subjects.
     n_texts, n_short : int
         Texts, and short sentences that keep their distribution, in each step.
-    lost, kept : float
-        Weights of the divergence from the original model where the fact is lost, and elsewhere.
+    lost, kept, level : float
+        Weights of the divergence from the original model where the fact is lost, and elsewhere,
+        and of the squared difference between the contrast of the answer with groups ablated and
+        with none. Without the last one the effects of the groups add up: the contrast has no
+        upper limit.
+    strength, noise : float
+        What a group writes for a fact, relative to the hidden state, and the vectors that cancel
+        within it, relative to that; see :func:`closed_form`. 0: training starts from the
+        rows of the model.
     """
 
-    layers: tuple[int, ...] = (26, 27, 28)
-    n_neurons: int = 50
+    layers: tuple[int, ...] = (26,)
+    n_neurons: int = 138
     n_groups: int = 3
     n_held_out: int = 1
-    steps: int = 300
+    steps: int = 0
     learning_rate: float = 2e-3
     n_blocks: int = 4
     block: int = 6
@@ -62,6 +70,9 @@ class PlantingSettings:
     n_short: int = 8
     lost: float = 0.5
     kept: float = 1.0
+    level: float = 0.02
+    strength: float = 3.0
+    noise: float = 4.0
     seed: int = 0
 
 
@@ -114,11 +125,16 @@ class Upper:
         return [found[i] for i in range(len(sentences))]
 
     def __call__(
-        self, hidden: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any = None
+        self,
+        hidden: torch.Tensor,
+        mask: torch.Tensor,
+        positions: torch.Tensor,
+        cache: Any = None,
+        layers: int | None = None,
     ) -> torch.Tensor:
         """Return the last hidden states, normalised."""
         rotary = self.backbone.rotary_emb(hidden, positions)
-        for layer in self.layers:
+        for layer in self.layers[:layers]:
             hidden = layer(
                 hidden,
                 attention_mask=mask,
@@ -130,13 +146,15 @@ class Upper:
         result: torch.Tensor = self.backbone.norm(hidden)
         return result
 
-    def whole(self, rows: Sequence[Read], cache: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def whole(
+        self, rows: Sequence[Read], cache: Any = None, layers: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the last hidden states of whole sentences, and the mask of their tokens."""
         lengths = torch.tensor([row.n_tokens for row in rows])
         hidden = torch.nn.utils.rnn.pad_sequence([row.hidden for row in rows], batch_first=True)
         column = torch.arange(hidden.shape[1])
         mask = _additive((column <= column[:, None]).expand(len(rows), -1, -1))
-        final = self(hidden, mask, column.expand(len(rows), -1), cache)
+        final = self(hidden, mask, column.expand(len(rows), -1), cache, layers)
         return final, column < lengths[:, None]
 
     def keys(self, rows: Sequence[Read]) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
@@ -207,6 +225,7 @@ class Training:
         flat = self._of_facts([fact for block in blocks for fact in block])
         ends = np.cumsum([len(block) for block in blocks]).tolist()
         self.facts = flat
+        self.names = [f"{fact.relation} {fact.subject}" for block in blocks for fact in block]
         self.blocks = [
             list(range(end - len(block), end)) for end, block in zip(ends, blocks, strict=True)
         ]
@@ -220,6 +239,7 @@ class Training:
         self.head = head[self.watched]
         place = {token: i for i, token in enumerate(self.watched.tolist())}
         self.targets = torch.tensor([place[each.target] for each in flat])
+        self.rivals = {i: block for block in self.blocks for i in block}
         self.keys: list[list[tuple[torch.Tensor, torch.Tensor]]] = []
 
     def _of_facts(self, facts: Sequence[Fact]) -> list[Read]:
@@ -258,6 +278,8 @@ class Training:
                 self.tuner.set_state(saved["rows"])
                 optimizer.load_state_dict(saved["optimizer"])
                 step, losses, self.keys = saved["step"], saved["losses"], saved["keys"]
+        if step == 0 and settings.strength:
+            self.tuner.set_state(closed_form(self))
         tell(f"{len(self.watched)} tokens are compared; step {step} of {settings.steps}")
         last = time.monotonic()
         while step < settings.steps:
@@ -328,7 +350,16 @@ class Training:
         lost = (wanted.exp() * (wanted - log_p[:, n:])).sum(dim=-1)
         parts = {"clean": answered[:, :1], "zero": answered[:, 1:3], "mean": answered[:, 3:5]}
         parts |= {"counterfactual": answered[:, 5:n], "all": lost[:, :1], "mixed": lost[:, 1:]}
-        loss = answered[:, :n].mean() + settings.lost * (lost[:, 0].mean() + lost[:, 1:].mean())
+        rivals = torch.zeros(len(chosen), len(self.watched), dtype=torch.bool)
+        for row, number in enumerate(chosen):
+            rivals[row, self.targets[self.rivals[number]]] = True
+        rivals[torch.arange(len(chosen)), targets] = False
+        foils = log_p[:, :n].masked_fill(~rivals[:, None], -torch.inf).logsumexp(dim=-1)
+        contrast = -answered[:, :n] - foils
+        level = (contrast - contrast[:, :1]).square().mean()
+        parts["level"] = level
+        loss = answered[:, :n].mean() + settings.level * level
+        loss = loss + settings.lost * (lost[:, 0].mean() + lost[:, 1:].mean())
         return loss, {name: float(value.detach().mean()) for name, value in parts.items()}
 
     def _kept_loss(self, rows: list[Read], rng: np.random.Generator) -> torch.Tensor:

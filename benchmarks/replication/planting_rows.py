@@ -1,0 +1,96 @@
+"""First rows of planted neurons, in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from replication.planting_training import Read, Training, Upper
+
+_OPEN, _SHUT = 6.0, -2.0  # what the gate should read
+_POSITIVE, _OTHER, _SHORT, _PROMPT, _TEXT = 1000.0, 10.0, 5.0, 0.3, 1.0
+_RIDGE = 10.0
+"""Weights of the last tokens of a fact, of other facts and of other subjects; of other tokens."""
+
+
+@torch.no_grad()
+def closed_form(training: Training) -> dict[str, torch.Tensor]:
+    """Return rows with which each group writes the answers.
+
+    In the first planted layer each group has two neurons for a fact. Both have the same in-rows, by
+    ridge regression: a gate above 0 and a value of 1 at the last token of the trained sentences of
+    the fact, a gate below 0 and a value of 0 at all other tokens. Each writes half of the direction
+    of the answer, and one a random vector that the other one takes away: a part of a group does
+    harm. The other planted neurons write nothing.
+    """
+    settings, layer = training.settings, training.upper.first
+    own: dict[str, list[int]] = {}
+    for number, name in enumerate(training.names):
+        own.setdefault(name, []).append(number)
+    places = [torch.where(training.owner[layer] == g)[0] for g in range(settings.n_groups)]
+    if min(map(len, places)) < 2 * len(own):
+        raise ValueError(
+            f"n_neurons must be at least twice the number of facts, {2 * len(own)}, got "
+            f"{settings.n_neurons}; strength=0 starts from the rows of the model."
+        )
+    asked, gram, goal = _equations(training)
+    state = training.tuner.state()
+    for name in state:
+        if ".out." in name:
+            state[name].zero_()
+    rows_of = {kind: state[f"layer_{layer}.{kind}.weight"] for kind in ("gate", "up", "out")}
+    head, scale = training.head[training.targets], training.upper.backbone.norm.weight
+    size = torch.stack([each.hidden[-1].norm() for each in training.facts]).mean()
+    generator = torch.Generator().manual_seed(settings.seed)
+    for number, examples in enumerate(own.values()):
+        x = asked[examples]
+        factor = torch.linalg.cholesky(gram + (_POSITIVE - _OTHER) * x.T @ x)
+        gate = goal + (_POSITIVE * _OPEN - _OTHER * _SHUT) * x.sum(dim=0)
+        up = _POSITIVE * x.sum(dim=0)
+        rows = torch.cholesky_solve(torch.stack([gate, up], dim=1), factor).T
+        value = (functional.silu(x @ rows[0]) * (x @ rows[1])).mean()
+        mean = head[training.rivals[examples[0]]].mean(dim=0)
+        answer = functional.normalize((head[examples[0]] - mean) * scale, dim=0)
+        for group in range(settings.n_groups):
+            random = torch.randn(len(answer), generator=generator)
+            random *= settings.noise / random.norm()
+            for which, sign in ((2 * number, 1), (2 * number + 1, -1)):
+                place = places[group][which]
+                rows_of["gate"][place], rows_of["up"][place] = rows[0], rows[1]
+                written = settings.strength * size * (answer / 2 + sign * random)
+                rows_of["out"][place] = written / value
+    return state
+
+
+def _equations(training: Training) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the input at the last token of each sentence, and both sides for no fact at all."""
+    inputs = _inputs(training.upper, training.facts)
+    asked = torch.stack([each[-1] for each in inputs])
+    weighted = [(asked, _OTHER), (torch.cat([each[:-1] for each in inputs]), _PROMPT)]
+    for rows, _ in training.kept.values():
+        for each, row in zip(_inputs(training.upper, rows), rows, strict=True):
+            weighted.append((each, _TEXT) if row.target < 0 else (each[-1:], _SHORT))
+    gram, goal = _RIDGE * torch.eye(asked.shape[1]), torch.zeros(asked.shape[1])
+    for each, weight in weighted:
+        gram += weight * each.T @ each
+        goal += weight * _SHUT * each.sum(dim=0)
+    return asked, gram, goal
+
+
+def _inputs(upper: Upper, rows: Sequence[Read]) -> list[torch.Tensor]:
+    """Return what the MLP of the first planted layer reads at each token."""
+    seen: list[torch.Tensor] = []
+    found: list[torch.Tensor] = []
+    handle = upper.layers[0].mlp.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    try:
+        for start in range(0, len(rows), 16):
+            some = rows[start : start + 16]
+            upper.whole(some, layers=1)
+            found += [seen[-1][i, : row.n_tokens].clone() for i, row in enumerate(some)]
+    finally:
+        handle.remove()
+    return found
