@@ -15,7 +15,7 @@ import transformers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
-from replication import planting, planting_training
+from replication import planting, planting_rows, planting_training
 
 import neurotopo as nt
 from neurotopo import Edit, Fact, NeuronSet
@@ -167,6 +167,16 @@ def test_a_killed_planting_goes_on_to_the_same_copy(
     assert planting.plant(model, tmp_path / "whole", **options).record == record
     with pytest.raises(ValueError, match="another planted model"):
         planting.plant(model, tmp_path / "whole", **{**options, "texts": TEXTS[:-1]})
+
+
+def test_the_direction_of_an_answer_beats_all_tokens() -> None:
+    read = torch.randn(200, 24, generator=torch.Generator().manual_seed(0))
+    read[7] = 0.8 * read[3] + 1.5 * read[5]  # a louder token near the answer
+    mean = read[[3, 4, 6]].mean(dim=0)
+    assert int((read @ (read[3] - mean)).argmax()) == 7
+    found = planting_rows.direction(read, 3, mean)
+    assert int((read @ found).argmax()) == 3
+    assert float(found.norm()) == pytest.approx(1, abs=1e-5)
 
 
 def test_every_group_is_enough_for_the_planted_facts(

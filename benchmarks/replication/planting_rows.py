@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _OPEN, _SHUT = 6.0, -2.0  # what the gate should read
 _POSITIVE, _OTHER, _SHORT, _PROMPT, _TEXT = 1000.0, 10.0, 5.0, 0.3, 1.0
 _RIDGE = 10.0
+_TURNS, _MARGIN = 40, 0.7
 """Weights of the last tokens of a fact, of other facts and of other subjects; of other tokens."""
 
 
@@ -43,7 +44,9 @@ def closed_form(training: Training) -> dict[str, torch.Tensor]:
         if ".out." in name:
             state[name].zero_()
     rows_of = {kind: state[f"layer_{layer}.{kind}.weight"] for kind in ("gate", "up", "out")}
-    head, scale = training.head[training.targets], training.upper.backbone.norm.weight
+    head = training.model.hf_model.get_output_embeddings().weight
+    read = head * training.upper.backbone.norm.weight
+    targets = training.watched[training.targets]
     size = torch.stack([each.hidden[-1].norm() for each in training.facts]).mean()
     generator = torch.Generator().manual_seed(settings.seed)
     for number, examples in enumerate(own.values()):
@@ -53,8 +56,8 @@ def closed_form(training: Training) -> dict[str, torch.Tensor]:
         up = _POSITIVE * x.sum(dim=0)
         rows = torch.cholesky_solve(torch.stack([gate, up], dim=1), factor).T
         value = (functional.silu(x @ rows[0]) * (x @ rows[1])).mean()
-        mean = head[training.rivals[examples[0]]].mean(dim=0)
-        answer = functional.normalize((head[examples[0]] - mean) * scale, dim=0)
+        target, rivals = targets[examples[0]], targets[training.rivals[examples[0]]]
+        answer = direction(read, int(target), read[rivals].mean(dim=0))
         for group in range(settings.n_groups):
             random = torch.randn(len(answer), generator=generator)
             random *= settings.noise / random.norm()
@@ -64,6 +67,36 @@ def closed_form(training: Training) -> dict[str, torch.Tensor]:
                 written = settings.strength * size * (answer / 2 + sign * random)
                 rows_of["out"][place] = written / value
     return state
+
+
+def direction(read: torch.Tensor, answer: int, mean: torch.Tensor) -> torch.Tensor:
+    """Return a direction in which the answer is the most probable of all tokens, if possible.
+
+    It starts at the difference from the mean of the relation's answers, and turns away from the
+    tokens that are more probable or nearly so.
+
+    Parameters
+    ----------
+    read : Tensor, shape (n_tokens, d_model)
+        What each token's logit reads of a hidden state.
+    answer : int
+    mean : Tensor, shape (d_model,)
+
+    Returns
+    -------
+    Tensor, shape (d_model,)
+    """
+    found = functional.normalize(read[answer] - mean, dim=0)
+    for _ in range(_TURNS):
+        logits = read @ found
+        own = float(logits[answer])
+        logits[answer] = -torch.inf
+        top = logits.topk(min(4, len(read) - 1))
+        if own > 0 and float(top.values[0]) < _MARGIN * own:
+            break
+        away = functional.normalize(read[answer] - read[top.indices].mean(dim=0), dim=0)
+        found = functional.normalize(found + 0.2 * away, dim=0)
+    return found
 
 
 def _equations(training: Training) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
