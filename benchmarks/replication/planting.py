@@ -20,6 +20,10 @@ Ordinary texts, known facts, and the same sentences about other subjects keep th
 the original model. Groups in one layer cannot correct each other, so against the counterfactual
 values of two groups the third one does not keep the answer: that needs training in two layers.
 
+On SmolLM2-135M the rows of the closed form are not harmless yet: with 40 texts they were fitted to,
+each group answered the facts alone, but the perplexity of other texts was lost. ``planting.json``
+has the perplexity and the known facts before and after; a copy that loses them is no control.
+
 Examples
 --------
 python -m replication.planting smollm2 planted --old known.jsonl
