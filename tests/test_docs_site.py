@@ -205,6 +205,7 @@ def test_every_study_has_a_picture_on_a_page():
 
 def test_every_page_is_reached_from_the_index_in_words():
     index = (DOCS / "index.md").read_text(encoding="utf-8")
+    index = index.replace("](../benchmarks/RESULTS.md)", "](benchmarks.md)")  # as the site does
     for page in DOCS.glob("*.md"):
         assert page.stem == "index" or f"]({page.name})" in index
 
