@@ -90,6 +90,7 @@ replication: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python scripts/check_site.py docs/_build/html
 
 # The pictures are in the repository; those of the studies come from runs of a few facts.
 figures: $(READY)

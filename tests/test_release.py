@@ -197,6 +197,23 @@ def test_the_workflow_of_the_site():
     assert "secrets." not in str(workflow)
 
 
+def test_broken_links_of_a_site_are_found(tmp_path, capsys):
+    check_site = script(ROOT / "scripts" / "check_site.py")
+    links = ("b.html#there", "b.html#gone", "c.html", "#own", "https://example.org", "b.html?q=1")
+    page = "".join(f'<a href="{link}">x</a>' for link in links)
+    (tmp_path / "a.html").write_text(f'<p id="own">{page}<img src="d.svg">')
+    (tmp_path / "b.html").write_text('<p id="there">')
+    assert check_site.main([str(tmp_path)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        *(f"a.html: {link} leads nowhere" for link in ("b.html#gone", "c.html", "d.svg")),
+        "6 internal links, 3 broken",
+    ]
+    for name in ("c.html", "d.svg"):
+        (tmp_path / name).touch()
+    (tmp_path / "b.html").write_text('<p id="there"><p id="gone">')
+    assert check_site.main([str(tmp_path)]) == 0
+
+
 # the templates of issues
 
 
