@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import resources
 
 __all__ = ["page_html", "page_icon", "page_script", "page_style"]
@@ -41,6 +40,5 @@ def page_style() -> str:
     return explorer_style() + _asset("app.css")
 
 
-@cache
 def _asset(name: str) -> str:
     return (resources.files("neurotopo.app") / "assets" / name).read_text(encoding="utf-8")

@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-from neurotopo.explore.data import explore, explorer_data, labels_at
-from neurotopo.explore.page import explorer_script, explorer_style, write_page
-from neurotopo.explore.slices import vineyard_data
+import lazy_loader
 
-__all__ = [
-    "explore",
-    "explorer_data",
-    "explorer_script",
-    "explorer_style",
-    "labels_at",
-    "vineyard_data",
-    "write_page",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,9 +6,8 @@ const MOST_WORDS = 8;
 /** Write a probability as a percentage. */
 function percent(probability) {
   const value = 100 * probability;
-  if (value === 0) return "0 %";
-  if (value < 0.001) return `${value.toExponential(1)} %`;
-  return `${Number(value.toPrecision(3))} %`;
+  const text = value && value < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+  return `${text}\u00a0%`;
 }
 
 /** Show answers: `edited` is null without edits. */

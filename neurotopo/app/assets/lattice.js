@@ -54,7 +54,7 @@ function showLattice(element, found, names, pick) {
       draw("text", { x: node.x, y, "text-anchor": "middle", class: `ntx-text ${className}` }, group).textContent = content;
     };
     text(node.y + 4, shortLabel(node.subset, names), "nta-label");
-    text(node.y + 31, shown.replace(" ", ""), "nta-small");
+    text(node.y + 31, shown.replace("\u00a0", ""), "nta-small");
     group.addEventListener("click", () => pick(node.subset));
     group.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;

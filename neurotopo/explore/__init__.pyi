@@ -1,0 +1,13 @@
+from .data import explore, explorer_data, labels_at
+from .page import explorer_script, explorer_style, write_page
+from .slices import vineyard_data
+
+__all__ = [
+    "explore",
+    "explorer_data",
+    "explorer_script",
+    "explorer_style",
+    "labels_at",
+    "vineyard_data",
+    "write_page",
+]
