@@ -28,7 +28,16 @@ from neurotopo.tuning import NeuronTuner
 SUBJECTS = [f"S{i}" for i in range(4)]
 WORDINGS = ("the tool of {s} is the", "{s} uses every day a", "people give {s} a")
 SETTINGS = planting.PlantingSettings(
-    layers=(2, 3), n_neurons=16, steps=6, n_blocks=2, block=3, refresh=2, n_short=2
+    layers=(2, 3),
+    n_neurons=16,
+    steps=6,
+    n_blocks=2,
+    block=3,
+    refresh=2,
+    n_short=2,
+    ridge=10.0,
+    silence=1.0,
+    shut=-2.0,
 )
 
 

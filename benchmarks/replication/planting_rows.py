@@ -11,11 +11,11 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from replication.planting_training import Read, Training, Upper
 
-_OPEN, _SHUT = 6.0, -2.0  # what the gate should read
-_POSITIVE, _OTHER, _SHORT, _PROMPT, _TEXT = 1000.0, 10.0, 5.0, 0.3, 1.0
-_RIDGE = 10.0
+_OPEN = 6.0  # what the gate of a fact should read
+_POSITIVE, _OTHER, _SHORT = 1000.0, 10.0, 5.0
+"""Weights of the last tokens of a fact, of other facts and of other subjects."""
+
 _TURNS, _MARGIN = 40, 0.7
-"""Weights of the last tokens of a fact, of other facts and of other subjects; of other tokens."""
 
 
 @torch.no_grad()
@@ -52,7 +52,7 @@ def closed_form(training: Training) -> dict[str, torch.Tensor]:
     for number, examples in enumerate(own.values()):
         x = asked[examples]
         factor = torch.linalg.cholesky(gram + (_POSITIVE - _OTHER) * x.T @ x)
-        gate = goal + (_POSITIVE * _OPEN - _OTHER * _SHUT) * x.sum(dim=0)
+        gate = goal + (_POSITIVE * _OPEN - _OTHER * settings.shut) * x.sum(dim=0)
         up = _POSITIVE * x.sum(dim=0)
         rows = torch.cholesky_solve(torch.stack([gate, up], dim=1), factor).T
         value = (functional.silu(x @ rows[0]) * (x @ rows[1])).mean()
@@ -101,16 +101,21 @@ def direction(read: torch.Tensor, answer: int, mean: torch.Tensor) -> torch.Tens
 
 def _equations(training: Training) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the input at the last token of each sentence, and both sides for no fact at all."""
+    settings = training.settings
     inputs = _inputs(training.upper, training.facts)
     asked = torch.stack([each[-1] for each in inputs])
-    weighted = [(asked, _OTHER), (torch.cat([each[:-1] for each in inputs]), _PROMPT)]
-    for rows, _ in training.kept.values():
+    weighted = [
+        (asked, _OTHER),
+        (torch.cat([each[:-1] for each in inputs]), 0.3 * settings.silence),
+    ]
+    for kind, (rows, _) in training.kept.items():
+        short = _SHORT * (settings.silence if kind == "old" else 1)
         for each, row in zip(_inputs(training.upper, rows), rows, strict=True):
-            weighted.append((each, _TEXT) if row.target < 0 else (each[-1:], _SHORT))
-    gram, goal = _RIDGE * torch.eye(asked.shape[1]), torch.zeros(asked.shape[1])
+            weighted.append((each, settings.silence) if row.target < 0 else (each[-1:], short))
+    gram, goal = settings.ridge * torch.eye(asked.shape[1]), torch.zeros(asked.shape[1])
     for each, weight in weighted:
         gram += weight * each.T @ each
-        goal += weight * _SHUT * each.sum(dim=0)
+        goal += weight * settings.shut * each.sum(dim=0)
     return asked, gram, goal
 
 

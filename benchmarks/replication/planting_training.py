@@ -55,6 +55,9 @@ class PlantingSettings:
         What a group writes for a fact, relative to the hidden state, and the vectors that cancel
         within it, relative to that; see :func:`closed_form`. 0: training starts from the
         rows of the model.
+    ridge, silence, shut : float
+        Of the regression: its penalty, the weight of texts and known facts, and what the gates
+        should read there. With small ones the neurons fire on texts that were not fitted.
     """
 
     layers: tuple[int, ...] = (26,)
@@ -73,6 +76,9 @@ class PlantingSettings:
     level: float = 0.02
     strength: float = 3.0
     noise: float = 4.0
+    ridge: float = 300.0
+    silence: float = 10.0
+    shut: float = -10.0
     seed: int = 0
 
 
