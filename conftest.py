@@ -27,6 +27,11 @@ settings.register_profile("explore", parent=settings.get_profile("full"), derand
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def pytest_addoption(parser):
+    """Add the option that writes the sentences of the studies anew."""
+    parser.addoption("--write-sentences", action="store_true", help="write tests/studies/sentences")
+
+
 @pytest.fixture(autouse=True)
 def _close_figures():
     """Close the figures of a test; examples in docstrings do not."""

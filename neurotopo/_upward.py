@@ -1,4 +1,4 @@
-"""The two calls from a lower layer into a higher one."""
+"""The calls from a lower layer into a higher one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-__all__ = ["Explorable", "checkpoint_rows"]
+if TYPE_CHECKING:
+    from neurotopo.explore.inline import InlinePage
+
+__all__ = ["Displayed", "Explorable", "checkpoint_rows", "html_of"]
 
 
 def checkpoint_rows(path: str | Path) -> Any:
@@ -18,30 +21,43 @@ def checkpoint_rows(path: str | Path) -> Any:
     return import_module("neurotopo.models.checkpoint").CheckpointRows(path)
 
 
+def html_of(what: Any) -> str:
+    """Return the HTML by which a notebook shows an object."""
+    html: str = import_module("neurotopo.report.inline").html_of(what)
+    return html
+
+
+class Displayed:
+    """Adds the HTML by which notebooks show an object."""
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+
 class Explorable:
     """Adds the method ``explore`` to a merge tree or a clusterer."""
 
     def explore(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None = None,
         *,
         names: Sequence[Any] | None = None,
         positions: ArrayLike | None = None,
         strata: ArrayLike | None = None,
         title: str | None = None,
-    ) -> Path:
-        """Write an interactive page that shows the clusters at every radius.
+    ) -> Path | InlinePage:
+        """Show the clusters at every radius: an interactive page, in a file or in a notebook.
 
         Parameters
         ----------
-        path : path-like
-            The page: one HTML file that needs no network.
+        path : path-like, optional
+            The page: one HTML file that needs no network. None: notebooks show it below the cell.
         names, positions, strata, title
             As for :func:`neurotopo.explore.explorer_data`.
 
         Returns
         -------
-        Path
+        Path or InlinePage
             The page.
 
         Examples
@@ -55,5 +71,5 @@ class Explorable:
         """
         explore = import_module("neurotopo.explore").explore
         given = {"names": names, "positions": positions, "strata": strata, "title": title}
-        page: Path = explore(self, path, **given)
+        page: Path | InlinePage = explore(self, path, **given)
         return page

@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from neurotopo._upward import Explorable
+from neurotopo._upward import Explorable, html_of
 from neurotopo.cluster.fit_input import checked_input
 from neurotopo.cluster.fit_messages import fit_message
 from neurotopo.cluster.members import ClusterMembers
@@ -563,6 +563,19 @@ class NTCClusterer(TreeQuestions, Explorable, ClusterMixin, BaseEstimator):
         if self.structure_ > self.tau_:
             return selection
         return Selection(selection.chosen[:0], 0, np.inf)
+
+    def _repr_html_inner(self) -> str:
+        return self._beside(super()._repr_html_inner())
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] = self._beside(bundle["text/html"])
+        return bundle
+
+    def _beside(self, estimator: str) -> str:
+        """Return the HTML of scikit-learn, followed by tree and diagram once fitted."""
+        return estimator + html_of(self) if hasattr(self, "merge_tree_") else estimator
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

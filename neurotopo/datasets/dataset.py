@@ -153,6 +153,7 @@ def truth_of(facts: Iterable[Fact]) -> Truth:
     return facts.truth if isinstance(facts, Dataset) else Truth(facts)
 
 
-def pluralize(n: int, what: str, several: str | None = None) -> str:
-    """Return a number with its noun."""
-    return f"{n:,} {what if n == 1 else several or f'{what}s'}"
+def pluralize(n: float, what: str, several: str | None = None) -> str:
+    """Return a number with its noun: a count, or a mean with one digit if it is not whole."""
+    number = f"{n:,.1f}".removesuffix(".0")
+    return f"{number} {what if number == '1' else several or f'{what}s'}"

@@ -1,4 +1,5 @@
 from .data import explore, explorer_data, labels_at
+from .inline import InlinePage as InlinePage
 from .page import explorer_script, explorer_style, write_page
 from .slices import vineyard_data
 

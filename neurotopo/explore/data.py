@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from neurotopo.cluster.ntc import NTCClusterer
 from neurotopo.cluster.selection import RULES
 from neurotopo.explore.drawing import drawing_of_clusterer, drawing_of_tree
-from neurotopo.explore.page import write_page
+from neurotopo.explore.inline import LARGEST, InlinePage
+from neurotopo.explore.page import make_page, write_page
 from neurotopo.explore.sampled_tree import SampledTree, branch_colors, shown_tree
 from neurotopo.persistence.clusters import CandidateClusters, candidate_clusters
 from neurotopo.persistence.merge_tree import MergeTree
@@ -22,6 +23,7 @@ from neurotopo.persistence.merge_tree import MergeTree
 __all__ = ["RadiusRounding", "explore", "explorer_data", "labels_at"]
 
 _MOST_SAMPLES, _MOST_BARS, _MOST_CHOSEN = 20_000, 500, 500
+_MOST_INLINE, _FEWEST_INLINE = 4000, 100  # samples of a page inside a notebook
 _LONGEST_NAME = 200
 _DIGITS = (6, 9, 12, 17)  # significant digits of radii: the first that keep them different
 _FLAT = 0.02  # of the axis: with the median birth below, a linear axis shows little
@@ -37,6 +39,7 @@ def explorer_data(
     about: Mapping[str, Any] | None = None,
     unit: tuple[str, str] = ("sample", "samples"),
     remarks: tuple[str, Sequence[str]] | None = None,
+    most: int = _MOST_SAMPLES,
 ) -> dict[str, Any]:
     """Collect the data that the explorer shows of a clustering.
 
@@ -60,6 +63,8 @@ def explorer_data(
         Word for a sample, singular and plural.
     remarks : tuple, optional
         A further column of the chosen clusters: its heading, and a text for each.
+    most : int, default=20000
+        The most samples shown, taken evenly over the leaf order of the tree.
 
     Returns
     -------
@@ -95,7 +100,7 @@ def explorer_data(
             "the page shows radii from 0 on, but the tree has negative births. Build it with "
             "births - min(births)."
         )
-    shown = shown_tree(tree, _MOST_SAMPLES)
+    shown = shown_tree(tree, most)
     if clusterer is None:
         drawing = drawing_of_tree(tree, shown, positions, strata)
     else:
@@ -180,21 +185,30 @@ def labels_at(data: Mapping[str, Any], radius: float) -> NDArray[np.intp]:
     return labels
 
 
-def explore(source: NTCClusterer | MergeTree, path: str | os.PathLike[str], **options: Any) -> Path:
-    """Write the page of a clustering.
+@overload
+def explore(
+    source: NTCClusterer | MergeTree, path: str | os.PathLike[str], **options: Any
+) -> Path: ...
+@overload
+def explore(source: NTCClusterer | MergeTree, path: None = None, **options: Any) -> InlinePage: ...
+def explore(
+    source: NTCClusterer | MergeTree, path: str | os.PathLike[str] | None = None, **options: Any
+) -> Path | InlinePage:
+    """Write the page of a clustering, or show it in a notebook.
 
     Parameters
     ----------
     source : NTCClusterer or MergeTree
         A fitted clusterer or a tree.
-    path : path-like
-        The page: one HTML file that needs no network.
+    path : path-like, optional
+        The page: one HTML file that needs no network. None: a page inside a notebook, of fewer
+        samples where it would have more than a million characters.
     **options
         As for :func:`explorer_data`.
 
     Returns
     -------
-    Path
+    Path or InlinePage
         The page.
 
     Examples
@@ -207,7 +221,15 @@ def explore(source: NTCClusterer | MergeTree, path: str | os.PathLike[str], **op
     >>> explore(tree, Path(tempfile.mkdtemp()) / "tree.html").name
     'tree.html'
     """
-    return write_page(explorer_data(source, **options), path)
+    if path is not None:
+        return write_page(explorer_data(source, **options), path)
+    most = min(options.pop("most", _MOST_INLINE), _MOST_INLINE)
+    while True:
+        data = explorer_data(source, most=most, **options)
+        page = make_page(data)
+        if len(page) <= LARGEST or most <= _FEWEST_INLINE:
+            return InlinePage(page, data["title"])
+        most //= 2
 
 
 class RadiusRounding:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neurotopo._upward import Displayed
 from neurotopo.knowledge.thresholds import select_neurons, selection_of
 from neurotopo.neurons import NeuronSet
 
@@ -21,7 +22,7 @@ COARSE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(Displayed):
     """Scores of all neurons for one answer.
 
     Attributes

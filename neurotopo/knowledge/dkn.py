@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from neurotopo._upward import Displayed
 from neurotopo.knowledge.dkn_file import read_dkn, write_dkn
 from neurotopo.knowledge.gcr import gcr, jump, partial_spread, straight_line_gcr
 from neurotopo.knowledge.suppression import SuppressionCurve, relative_drops
@@ -44,7 +45,7 @@ _DERIVED = (
 
 
 @dataclass(frozen=True, eq=False)
-class DKN:
+class DKN(Displayed):
     r"""Components that each express a fact alone, and the effect of their suppression.
 
     Result of :meth:`neurotopo.DKNFinder.find`. Every change of a probability is

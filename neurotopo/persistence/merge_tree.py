@@ -9,7 +9,7 @@ import lazy_loader as lazy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurotopo._upward import Explorable
+from neurotopo._upward import Displayed, Explorable
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -21,7 +21,7 @@ hg = lazy.load("higra")  # it imports matplotlib
 
 
 @dataclass(frozen=True, eq=False)
-class MergeTree(Explorable):
+class MergeTree(Displayed, Explorable):
     """All connected components of a graph over all radii, with births, deaths and members.
 
     Nodes ``0 .. n_samples - 1`` are the single samples; the clusters follow in order of birth

@@ -13,7 +13,7 @@ import pandas as pd
 
 from neurotopo.report.summary import Table
 
-__all__ = ["DASH", "CellFormat", "Column", "clean", "columns", "one_line"]
+__all__ = ["DASH", "CellFormat", "Column", "clean", "columns", "no_minus_zero", "one_line"]
 
 DASH = "\N{EN DASH}"
 _SMALLEST_P = 1e-300  # smaller values may be underflows: no p-value is zero
@@ -112,5 +112,9 @@ def _number(value: float, spec: str | None, whole: bool, thousands: bool) -> str
         text = f"{int(value):,}" if thousands else str(int(value))
     else:
         text = f"{value:.4g}"
-    # Rounding may leave a minus before zero.
+    return no_minus_zero(text)
+
+
+def no_minus_zero(text: str) -> str:
+    """Return a formatted number without the minus that rounding may leave before zero."""
     return text.replace("-", "", 1) if re.fullmatch("-0(\\.0*)?%?", text) else text

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo.studies.findings import records
 from neurotopo.studies.statistics import Independent, Paired, holm, paired
 
 __all__ = [
@@ -55,7 +56,8 @@ def independent_cells(
     Examples
     --------
     >>> from neurotopo.studies.compare import independent_cells
-    >>> from neurotopo.studies.statistics import independent
+    >>> from neurotopo.studies.findings import records
+    from neurotopo.studies.statistics import independent
     >>> list(independent_cells(independent([1.0, 2.0], [3.0, 5.0]), ["n"], ["ntc", "other"]))
     ['n', 'ntc', 'other', 't', 'p', 'd', 'Welch t', 'Welch p']
     """
@@ -95,7 +97,8 @@ def paired_cells(
     Examples
     --------
     >>> from neurotopo.studies.compare import paired_cells
-    >>> from neurotopo.studies.statistics import paired
+    >>> from neurotopo.studies.findings import records
+    from neurotopo.studies.statistics import paired
     >>> result = paired([3.0, 4.0, 6.0], [1.0, 2.0, 3.0])
     >>> list(paired_cells(result, "jump", "random", margin=1.0))
     ['n', 'jump', 'random', 'difference', 'low', 'high', 'p', 'd', 'margin']
@@ -196,6 +199,4 @@ def row_where(frame: pd.DataFrame, **cells: Any) -> dict[str, Any]:
     """
     for name, value in cells.items():
         frame = frame[frame[name] == value]
-    for row in frame.to_dict("records"):
-        return {str(name): value for name, value in row.items()}
-    return {"n": 0}
+    return next(iter(records(frame)), {"n": 0})

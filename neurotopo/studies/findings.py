@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from neurotopo.datasets.dataset import pluralize
+from neurotopo.report._cells import no_minus_zero
 from neurotopo.report.summary import Claim
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "ALPHA",
     "FEW",
+    "LEAST",
     "MARGINS",
     "RULE",
+    "Number",
     "and_list",
     "as_claim",
     "from_to",
     "interval_and_p",
     "margin_words",
     "nothing_done",
+    "of_all",
     "outcome",
     "p_words",
     "percent",
+    "records",
     "row_stands",
+    "too_few",
     "upper_first",
     "verdict",
 ]
@@ -32,6 +42,9 @@ ALPHA = 0.01
 
 FEW = 10
 """With fewer pairs there is no claim."""
+
+LEAST = FEW
+"""With results for fewer facts there is no finding."""
 
 MARGINS: Mapping[str, float] = {
     "points": 1.0,
@@ -175,6 +188,70 @@ def margin_words(margin: float, unit: str = "") -> str:
     return f"{margin:g} {unit}{'' if margin == 1 else 's'}" if unit else f"{margin:g}"
 
 
+class Number(float):
+    """Number for a sentence: formatted without a minus before zero, and with words for nan.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.findings import Number
+    >>> f"{Number(-0.04):.1f}", f"{Number(-0.004):.0%}", f"{Number('nan'):.2f}"
+    ('0.0', '0%', 'no value')
+    """
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return "no value" if math.isnan(self) else no_minus_zero(super().__format__(spec))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table for sentences, with a :class:`Number` for each float.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from neurotopo.studies.findings import records
+    >>> (row,) = records(pd.DataFrame({"arm": ["a"], "gain": [-0.01]}))
+    >>> f"{row['arm']}: {row['gain']:.1f}"
+    'a: 0.0'
+    """
+    return [
+        {str(name): Number(cell) if isinstance(cell, float) else cell for name, cell in row.items()}
+        for row in frame.to_dict("records")
+    ]
+
+
+def of_all(n: int, of: int, unit: str = "fact") -> str:
+    """Return how many there are of all.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.findings import of_all
+    >>> of_all(1, 1), of_all(3, 1200)
+    ('1 of 1 fact', '3 of 1,200 facts')
+    """
+    return f"{n:,} of {pluralize(of, unit)}"
+
+
+def too_few(n: int, unit: str = "fact") -> str:
+    """Return the only finding of a study with results for fewer than :data:`LEAST` facts.
+
+    An empty text if there are as many.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.findings import too_few
+    >>> too_few(1)[:67], too_few(10)
+    ('Results for only 1 fact: too few for findings, which need at least ', '')
+    """
+    if n >= LEAST:
+        return ""
+    return (
+        f"Results for only {pluralize(n, unit)}: too few for findings, which need at least "
+        f"{LEAST}. The tables show what was measured."
+    )
+
+
 def as_claim(sentence: str, holds: bool) -> str:
     """Return a sentence, as a :class:`~neurotopo.report.summary.Claim` if it holds."""
     return Claim(sentence) if holds and sentence else sentence
@@ -189,12 +266,14 @@ def nothing_done(errors: Any, unit: str = "fact") -> str:
     --------
     >>> from neurotopo.studies.findings import nothing_done
     >>> nothing_done([]), nothing_done(["no such token"], "relation")
-    ('No fact has been worked on.', 'All 1 relations failed; the first: no such token')
+    ('No fact has been worked on.', 'The only relation failed: no such token')
     """
     errors = list(errors)
     if not errors:
         return f"No {unit} has been worked on."
-    return f"All {len(errors):,} {unit}s failed; the first: {errors[0]}"
+    if len(errors) == 1:
+        return f"The only {unit} failed: {errors[0]}"
+    return f"All {pluralize(len(errors), unit)} failed; the first: {errors[0]}"
 
 
 def p_words(p: float) -> str:
@@ -222,7 +301,7 @@ def from_to(low: float, high: float, digits: int = 1) -> str:
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
-    return f"95 % interval {low:.{digits}f} to {high:.{digits}f}"
+    return f"95 % interval {Number(low):.{digits}f} to {Number(high):.{digits}f}"
 
 
 def interval_and_p(row: Mapping[str, Any], digits: int = 1) -> str:
@@ -247,7 +326,7 @@ def percent(value: float) -> str:
     >>> percent(0.25), percent(float("nan"))
     ('25%', 'an unknown share')
     """
-    return "an unknown share" if math.isnan(value) else f"{value:.0%}"
+    return "an unknown share" if math.isnan(value) else f"{Number(value):.0%}"
 
 
 def and_list(names: Sequence[str]) -> str:

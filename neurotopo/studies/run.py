@@ -16,6 +16,7 @@ import numpy as np
 
 from neurotopo._codec import difference, from_text, to_text
 from neurotopo._extras import llm_packages_for
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.report.run_file import read_run, write_run
 from neurotopo.report.summary import Summary
 from neurotopo.studies.engines import Engine, Finished, InlineEngine, Item, Task, reason_of
@@ -128,7 +129,7 @@ class Outcome:
         return self.n_done + self.n_failed == self.n_facts
 
     def __str__(self) -> str:
-        parts = [f"{self.n_done} of {self.n_facts} {self.unit}s done"]
+        parts = [f"{self.n_done} of {pluralize(self.n_facts, self.unit)} done"]
         if self.n_there:
             parts.append(f"{self.n_there} of them before")
         if self.n_failed:
@@ -166,6 +167,11 @@ class Result:
     outcome: Outcome
     summary: Summary = field(repr=False)
     files: tuple[Path, ...] = field(default=(), repr=False)
+
+    def _repr_html_(self) -> str:
+        from neurotopo.report.inline import result_html
+
+        return result_html(self.summary, str(self.outcome), self.outcome.run, self.out)
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -531,7 +537,7 @@ def run_study(
     >>> facts = [Fact("The capital of France is", "Paris", id="paris")]
     >>> outcome = run_study(Words(), facts, options={"factor": 2})
     >>> str(outcome), outcome.summary
-    ('words: 1 of 1 facts done.', {'paris': 10})
+    ('words: 1 of 1 fact done.', {'paris': 10})
     """
     items = _checked(facts)
     parts = {"options": options or {}, "settings": settings or {}, "seeds": seeds or {}}
@@ -570,7 +576,8 @@ def run_study(
         waiting, n_there = _waiting(store, run, items, retry)
         store.ask(run, (item.key for item in items))
         if n_there:
-            tell(f"{study.name}: {n_there} of {len(items)} {study.unit}s have results already.")
+            said = f"{n_there} of {pluralize(len(items), study.unit)}"
+            tell(f"{study.name}: {said} {'has' if n_there == 1 else 'have'} results already.")
         about.update(run=run, n_there=n_there)
         checked = _check_before(folder) if folder is not None and n_there else None
         if checked is None and check is not None and waiting:

@@ -109,9 +109,11 @@ class Paired(_Numbers):
     t, p_t : float
         The paired t-test, and its two-sided p-value.
     p_wilcoxon : float
-        Two-sided p-value of Wilcoxon's signed-rank test without the pairs of equal values.
+        Two-sided p-value of Wilcoxon's signed-rank test without the pairs of equal values; nan
+        for fewer than two pairs.
     p_sign : float
-        Two-sided p-value of the exact sign test without the pairs of equal values.
+        Two-sided p-value of the exact sign test without the pairs of equal values; nan for fewer
+        than two pairs.
     d : float
         Mean of the differences in standard deviations of the differences.
 
@@ -209,8 +211,9 @@ def paired(a: ArrayLike, b: ArrayLike) -> Paired:
     Returns
     -------
     Paired
-        t, p_t and d are nan for fewer than two pairs, and where all differences are equal but for
-        rounding. Where there are pairs and all of them are equal, p_wilcoxon and p_sign are 1.
+        t, all p-values and d are nan for fewer than two pairs; t, p_t and d also where all
+        differences are equal but for rounding. Where the values of all pairs are equal, p_wilcoxon
+        and p_sign are 1.
 
     Notes
     -----
@@ -417,7 +420,7 @@ def _two_sided(t: float, df: float) -> float:
 
 def _wilcoxon(differences: NDArray[np.float64]) -> float:
     """Return Wilcoxon's p-value of the differences that are not 0."""
-    if len(differences) == 0:
+    if len(differences) < 2:
         return math.nan
     unequal = differences[differences != 0]
     if len(unequal) == 0:
@@ -442,7 +445,7 @@ def _all_signs(ranks: NDArray[np.float64], positive: NDArray[np.bool_]) -> float
 
 def _sign(differences: NDArray[np.float64]) -> float:
     """Return the sign test's p-value of the differences that are not 0."""
-    if len(differences) == 0:
+    if len(differences) < 2:
         return math.nan
     more, less = int((differences > 0).sum()), int((differences < 0).sum())
     return float(stats.binomtest(more, more + less).pvalue) if more + less else 1.0

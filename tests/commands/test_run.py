@@ -157,7 +157,7 @@ def test_failed_facts_again_or_not(three, tmp_path, capsys, at_fact):
     assert "not today" in printed
     assert main(words(out, "--retry", facts=three)) == 0
     printed = capsys.readouterr().out
-    assert "1 of 3 facts have results already" in printed
+    assert "1 of 3 facts has results already" in printed
     assert "2 of 3 facts done, 1 of them before, 1 failed" in printed
 
 
@@ -181,7 +181,7 @@ def test_status_2_when_every_fact_failed(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(words(out, facts=facts)) == 2
     printed = capsys.readouterr().out
-    assert "acquisition: 0 of 1 facts done, 1 failed" in printed
+    assert "acquisition: 0 of 1 fact done, 1 failed" in printed
     assert "holds something that the tokenizer does not know" in printed
     assert (out / "report.html").is_file()
     assert read_run(out / "run.json")["status"] == "complete"
@@ -228,7 +228,7 @@ def test_a_run_that_was_not_summed_up_is_not_interrupted(tmp_path, capsys, monke
     assert main(words(out, facts="factworld:1")) == 2
     monkeypatch.setattr(Acquisition, "pictures", {})
     assert main(["report", str(out)]) == 0
-    assert capsys.readouterr().out.startswith("acquisition: 1 of 1 facts done, 1 of them before.")
+    assert capsys.readouterr().out.startswith("acquisition: 1 of 1 fact done, 1 of them before.")
 
 
 @pytest.mark.usefixtures("no_report")

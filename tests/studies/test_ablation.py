@@ -23,6 +23,8 @@ from neurotopo.studies.robustness.study import MEANS, SAME, Robustness, Robustne
 from neurotopo.studies.rows import Row
 from neurotopo.studies.study import seed_for
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 FAST = {"quadrature": "gauss-legendre", "steps": 8}
 LANDS = ("Peru", "Chad", "Fiji", "Laos")
 
@@ -151,7 +153,7 @@ def test_robustness_counts_facts_without_another_one(model, facts):
         work.check([first, second], options, 0)
     same = [fact for fact in facts if fact.relation == first.relation]
     assert work.check([*same, second], options, 0) == (
-        "1 facts have no other fact of their relation.",
+        "1 fact has no other fact of the same relation.",
     )
     assert work.check(facts, RobustnessOptions(**FAST), 0) == ()
 

@@ -14,6 +14,8 @@ from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, paired
 from tests.support.groupings import grouping, row_of
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 
 def tables_of(frames):
     return {name: table for name, make in TABLES.items() if (table := make(frames))}
@@ -214,9 +216,9 @@ def test_the_order_of_the_rows_does_not_matter():
     ("rows", "said"),
     [
         ([], "No fact has been worked on"),
-        ([failed("a")], "All 1 facts failed; the first: ValueError: no"),
+        ([failed("a")], "The only fact failed: ValueError: no"),
         ([row("a", {}, known=False)], "It knows none of them"),
-        ([row("a", {"ntc": grouping([], [])}, neurons=[])], "no knowledge neuron at all"),
+        ([row("a", {"ntc": grouping([], [])}, neurons=[])], "1 of 1 fact has no knowledge neuron"),
     ],
 )
 def test_runs_with_nothing_to_show(rows, said):

@@ -22,6 +22,8 @@ from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import independent, paired
 from tests.support.groupings import grouping, row_of
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 ROW = {"n": 40, "p": 1e-4, "difference": 2.0, "low": 1.2, "high": 2.8, "margin": 1.0}
 NAN = float("nan")
 
@@ -168,9 +170,9 @@ def test_methods_that_shatter_a_fact_are_told_so():
     }
     assert (dkns.loc["kmeans", "median"], dkns.loc["kmeans", "size"]) == (24, 5)
     (said,) = [text for text in STUDY().summary(rows).findings if "shatter" in text]
-    assert "kmeans (24 components of 5.0 neurons)" in said
-    assert "dbscan (2 components of 2.0 neurons)" in said
-    assert "NTC has a median of 2 of 3.0 neurons" in said
+    assert "kmeans (24 components of 5 neurons)" in said
+    assert "dbscan (2 components of 2 neurons)" in said
+    assert "NTC has a median of 2 components of 3 neurons" in said
     assert "do not mean degeneracy" in said
 
 
@@ -195,7 +197,7 @@ def test_rho_is_compared_with_that_of_random_groups():
     summary = STUDY().summary(rows)
     (claim,) = summary.claims
     assert "more redundant than random groups" in claim
-    assert "without 1 facts where all of them together lower the probability by less" in claim
+    assert "without 1 fact where all of them together lower the probability by less" in claim
     assert {"rho", "necessity"} <= set(summary.rows.columns)
 
 

@@ -19,6 +19,8 @@ from neurotopo.studies.statistics import holm, paired
 from neurotopo.studies.store import Store
 from tests.support.studies import FACTS, cells
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 NAN = float("nan")
 SIZES = {"small": 1_000, "middle": 10_000, "large": 100_000}
 
@@ -255,7 +257,7 @@ def test_known_by_fewer_than_half_is_no_claim():
 def test_nothing_and_failures():
     assert Complexity().summary([]).findings == ("No question has been worked on.",)
     summary = Complexity().summary([row("small", "a", error="ValueError: no")])
-    assert summary.findings == ("All 1 questions failed; the first: ValueError: no",)
+    assert summary.findings == ("The only question failed: ValueError: no",)
     assert summary.pictures == {}
     partial = Complexity().summary(rows_with(0.1, n=3)[:5])
     assert partial.claims == ()

@@ -41,6 +41,8 @@ from neurotopo.studies.critique.study import Critique, CritiqueOptions
 from neurotopo.studies.facts import facts_for
 from neurotopo.studies.rows import Row
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 OPTIONS = CritiqueOptions(
     n_pairs=20, n_edits=2, edit_steps=30, quadrature="gauss-legendre", steps=4, top=4
 )

@@ -13,6 +13,8 @@ from neurotopo.studies.critique.study import STUDY
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import paired
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 LOG = math.log
 
 

@@ -28,6 +28,8 @@ from neurotopo.studies.crosslingual.study import (
 from neurotopo.studies.facts import facts_for
 from neurotopo.testbed import core_id
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 NAMES = ("France", "Peru", "Chad", "Iran", "Oman", "Mali")
 OPTIONS = CrosslingualOptions.quick(threshold=0.1, least_change=1e-9)
 

@@ -15,6 +15,8 @@ from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, paired
 from tests.support.groupings import grouping, row_of
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 KINDS = ("own", "random", "random_layers")
 ARMS = ("shared", "first", "second", "sequential")
 
@@ -386,7 +388,7 @@ def test_every_fact_is_counted():
         "No fact is in all of the languages.",
         "No fact was left to look for neurons in.",
     )
-    assert summarise([broken]).findings == ("All 1 facts failed; the first: ValueError: no",)
+    assert summarise([broken]).findings == ("The only fact failed: ValueError: no",)
     assert summarise([]).findings == ("No fact has been worked on.",)
     assert summarise([]).pictures == {}
 

@@ -24,6 +24,8 @@ from neurotopo.studies.detection.study import (
 from neurotopo.studies.detection.trials import facts_of_relations, trials
 from tests.support.detection import check, fact
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 # Neurons
 
 

@@ -17,6 +17,8 @@ from neurotopo.studies.detection.scoring import Evaluation, collect
 from neurotopo.studies.detection.study import Detection
 from tests.support.detection import made, payload, row, scores_of
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 NAN = float("nan")
 
 
@@ -198,7 +200,7 @@ def test_the_sweep():
 def test_rows_that_failed_are_missing_or_left_out():
     assert summarise([]).findings == ("No relation has been worked on.",)
     failed = summarise([row("P1", error="no such token")])
-    assert failed.findings == ("All 1 relations failed; the first: no such token",)
+    assert failed.findings == ("The only relation failed: no such token",)
     assert failed.claims == ()
     empty = payload({}, (), left_out={"too few facts": 4}) | {"pairs": {}, "sets": {}}
     nothing = summarise([row("P1", empty)])
@@ -206,7 +208,7 @@ def test_rows_that_failed_are_missing_or_left_out():
     assert nothing.pictures == {}
     both = summarise([row("P0", error="no such token"), row("P1", empty), row("P2", HAND)])
     assert "Relations that failed: P0; the first: no such token" in both.findings[0]
-    assert "1 relations were left out" in both.findings[0]
+    assert "Left out: 1 relation" in both.findings[0]
     frame = both.tables["exclusions"].frame.set_index("reason")["n"]
     assert frame["too few facts"] == 4
     assert frame["the relation failed"] == 7

@@ -26,6 +26,8 @@ from neurotopo.testbed.train import train_model
 from tests.support.studies import FACTS, cells
 from tests.support.training import lessons, tiny
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 NEURONS = [[layer, index] for layer in range(2) for index in range(6)]
 
 

@@ -22,6 +22,8 @@ from neurotopo.studies.learning.study import Learning
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, mean_interval, paired
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 SETTING = {
     "lr": 1e-3,
     "batch_size": 16,
@@ -270,7 +272,7 @@ def test_the_order_of_the_rows_does_not_matter():
     ("rows", "said"),
     [
         ([], "No trial has been worked on"),
-        ([failed("dkn", 0)], "All 1 trials failed; the first: ValueError: no"),
+        ([failed("dkn", 0)], "The only trial failed: ValueError: no"),
         (ROWS, "1 of 6 trials failed: Θ(Rnd) (seed 1); the first: ValueError: no"),
         (ROWS, "There are 2 seeds, but some arms have fewer: Θ(Rnd) 1"),
         (ROWS[:1], "There is one seed only"),

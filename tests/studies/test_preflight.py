@@ -135,9 +135,9 @@ def test_a_resumed_run_keeps_its_check(planted, tmp_path, monkeypatch):
 
 def test_learning_refuses_facts_before_a_model_is_loaded():
     facts = [nt.Fact("The capital of France is _X_", "Paris", "P36", subject="France")]
-    with pytest.raises(ValueError, match="no lesson can be made of the 1 facts"):
+    with pytest.raises(ValueError, match="no lesson can be made of 1 fact"):
         nt.studies.run("learning", model="no/model", facts=facts)
-    with pytest.raises(ValueError, match="no lesson can be made of the 1 facts"):
+    with pytest.raises(ValueError, match="no lesson can be made of 1 fact"):
         nt.preflight("no/model", facts, "learning")
 
 

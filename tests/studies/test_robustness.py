@@ -24,6 +24,8 @@ from neurotopo.studies.robustness.study import Robustness, RobustnessOptions
 from neurotopo.studies.rows import Row
 from neurotopo.studies.study import seed_for
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 FAST = {"quadrature": "gauss-legendre", "steps": 8}
 ARMS = {"dkn", "kn", "kn_random", "random", "random_layers"}
 

@@ -15,6 +15,8 @@ from neurotopo.studies.robustness.study import STUDY
 from neurotopo.studies.rows import Row
 from neurotopo.studies.statistics import holm, independent, paired
 
+pytestmark = pytest.mark.usefixtures("few_suffice")
+
 KINDS = ["replace", "replace", "add", "delete"]
 BASE, RIGHT = [0.8, 0.4, 0.6, 0.8, 0.2], [True, True, True, True, False]
 ARMS = ("dkn", "kn", "kn_random", "random", "random_layers")

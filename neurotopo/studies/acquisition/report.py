@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from neurotopo.cluster.baselines import CLUSTERER_LABELS
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.knowledge.attribution import COARSE
 from neurotopo.knowledge.gcr import straight_line_gcr
 from neurotopo.plots.layers import LayerDisplay
@@ -25,8 +26,12 @@ from neurotopo.studies.findings import (
     as_claim,
     interval_and_p,
     nothing_done,
+    of_all,
     p_words,
+    percent,
+    records,
     row_stands,
+    too_few,
     upper_first,
     verdict,
 )
@@ -366,8 +371,8 @@ def _exclusions(frames: Collected) -> Table:
         "Column reason of rows.csv; a fact is counted at the first reason that applies. 'extreme "
         "change' is Eq 18, |dProb| above the limit for some value of the curve; it and "
         "'probability zero' exclude a fact from the means. 'no spread': sigma is 0, so there is no "
-        f"GCR, but there is a jump. {left_out} facts were left out for all methods because the "
-        "model does not answer them correctly (only_known).",
+        "GCR, but there is a jump. Left out for all methods, as the model does not answer them "
+        f"correctly (only_known): {pluralize(left_out, 'fact')}.",
     )
 
 
@@ -458,11 +463,13 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
     n_done = int(frames.facts["error"].isna().sum())
     if not n_done:
         return (nothing_done(frames.facts["error"]),)
+    if few := too_few(n_done):
+        return (few,)
     sentences = [_knowledge(frames, n_done)]
     if not len(frames.methods):
         return (*sentences, "No fact was left to look for groups in.")
     measures: dict[str, dict[str, Any]] = {measure: {} for measure in _MARGINS}
-    for row in tables["controls"].frame.to_dict("records"):
+    for row in records(tables["controls"].frame):
         measures[row["measure"]][row["method"]] = row
     rows = measures[_ALL]
     for method in ("oracle", "ntc"):
@@ -489,7 +496,7 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
 def _knowledge(frames: Collected, n_done: int) -> str:
     known = int(frames.facts["known"].eq(True).sum())
     without = int((frames.facts["n_neurons"] == 0).sum())
-    sentence = f"The model answers {known:,} of {n_done:,} facts correctly."
+    sentence = f"The model answers {of_all(known, n_done)} correctly."
     if known == 0:
         sentence += (
             " It knows none of them, so the results below say nothing about how it stores "
@@ -498,7 +505,9 @@ def _knowledge(frames: Collected, n_done: int) -> str:
     elif known < n_done / 2:
         sentence += " It does not know most of the facts that the results below are about."
     if without:
-        sentence += f" {without:,} facts have no knowledge neuron at all."
+        sentence += (
+            f" {of_all(without, n_done)} {'has' if without == 1 else 'have'} no knowledge neuron."
+        )
     return sentence
 
 
@@ -531,7 +540,7 @@ def say_jump(name: str, row: Mapping[str, Any]) -> str:
     sentence = (
         f"{name}: suppressing the last one lowers the answer's probability by {row['own']:.1f} "
         f"points more than suppressing all but one, against {row['random']:.1f} for random groups "
-        f"of the same sizes from the same neurons ({row['n']:,} facts; difference "
+        f"of the same sizes from the same neurons ({pluralize(row['n'], 'fact')}; difference "
         f"{row['difference']:.1f}, {interval_and_p(row)}): {_verdict(row)}."
     )
     return as_claim(sentence, row_stands(row))
@@ -541,8 +550,9 @@ def _after_the_filter(row: Mapping[str, Any]) -> str:
     if not row["n"]:
         return "After the filter no fact is left with two components on both sides."
     return (
-        f"After the filter, on the {row['n']:,} facts with two components on both sides, it is "
-        f"{row['own']:.1f} against {row['random']:.1f} ({p_words(row['p'])}): {_verdict(row)}."
+        f"After the filter, on the {pluralize(row['n'], 'fact')} with two components on both "
+        f"sides, it is {row['own']:.1f} against {row['random']:.1f} ({p_words(row['p'])}): "
+        f"{_verdict(row)}."
     )
 
 
@@ -553,16 +563,21 @@ def _verdict(row: Mapping[str, Any]) -> str:
 
 def _redundancy(name: str, row: Mapping[str, Any]) -> str:
     """Say whether groups stand in for each other more than random groups do."""
-    without = f"{row['left out']:,} facts where all of them together lower the probability by less"
+    n = row["left out"]
+    together = f"all of them together lower the probability by less than {FLOOR:g}"
     if not row["n"]:
-        if not row["left out"]:
-            return ""
-        return f"{name}: there is no rho, as there are only {without} than {FLOOR:g}."
+        on_all = (
+            f"{name}: there is no rho, as {together} on {pluralize(n, 'fact')}, all that count."
+        )
+        return on_all if n else ""
+    behind = pluralize(row["n"], "fact")
+    if n:
+        behind += f", without {pluralize(n, 'fact')} where {together}"
     words = "more redundant than random groups", "less redundant than random groups"
     sentence = (
         f"{name}: rho, above 0 for groups that stand in for each other, is {row['own']:.2f}, "
-        f"against {row['random']:.2f} for random groups ({row['n']:,} facts, without {without} "
-        f"than {FLOOR:g}; difference {row['difference']:.2f}, {interval_and_p(row, 2)}): "
+        f"against {row['random']:.2f} for random groups ({behind}; difference "
+        f"{row['difference']:.2f}, {interval_and_p(row, 2)}): "
         f"{verdict(row, *words)}."
     )
     return as_claim(sentence, row_stands(row))
@@ -572,8 +587,9 @@ def _shattered(frame: pd.DataFrame) -> str:
     """Name the methods that cut facts into many or tiny components."""
     rows = frame[frame["shattered"] == "yes"]
     parts = [
-        f"{row['method']} ({row['median']:g} components of {row['size']:.1f} neurons)"
-        for row in rows.to_dict("records")
+        f"{row['method']} ({pluralize(row['median'], 'component')} of "
+        f"{pluralize(row['size'], 'neuron')})"
+        for row in records(rows)
         if row["method"] in METHODS
     ]
     if not parts:
@@ -585,7 +601,8 @@ def _shattered(frame: pd.DataFrame) -> str:
     ntc = frame[frame["method"] == "ntc"]
     if len(ntc) and "ntc" not in set(rows["method"]) and math.isfinite(ntc["median"].iloc[0]):
         sentence += (
-            f"NTC has a median of {ntc['median'].iloc[0]:g} of {ntc['size'].iloc[0]:.1f} neurons. "
+            f"NTC has a median of {pluralize(ntc['median'].iloc[0], 'component')} of "
+            f"{pluralize(ntc['size'].iloc[0], 'neuron')}. "
         )
     return (
         f"{sentence}The last of so many steps, or of steps so small, is the effect of a handful of "
@@ -604,12 +621,12 @@ def _others_against_random(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _against_baselines(frame: pd.DataFrame) -> str:
     parts = []
-    for row in frame.to_dict("records"):
+    for row in records(frame):
         other = row["NTC against"]
         if row["measure"] != "jump (points)" or other not in (*CLUSTERER_LABELS, "pairs"):
             continue
         name = "AMIG's pairs" if other == "pairs" else label_of(other)
-        few = f"only {row['n']} facts in common"
+        few = f"only {pluralize(row['n'], 'fact')} in common"
         how = verdict(row, "larger", "smaller", unit="point", few=few, none="no difference")
         enough = row["n"] >= FEW
         more = f" ({row['difference']:+.1f} points, {p_words(row['p'])})" if enough else ""
@@ -642,8 +659,9 @@ def _definition(frame: pd.DataFrame) -> str:
     if not row["with a DKN"]:
         return "NTC found no degenerate knowledge neurons."
     return (
-        f"NTC found at least two components for {row['with a DKN']:,} of {row['facts']:,} facts; "
-        f"both parts of the definition (Eq 2 and Eq 3) hold for {row['both hold']:.0%} of these."
+        f"NTC found at least two components for {of_all(row['with a DKN'], row['facts'])}; "
+        f"both parts of the definition (Eq 2 and Eq 3) hold for {percent(row['both hold'])} of "
+        "these."
     )
 
 

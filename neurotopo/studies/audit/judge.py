@@ -39,6 +39,12 @@ class Audit(Result):
     [['S', 1.0], ['T', nan], ['T2', nan]]
     """
 
+    def _repr_html_(self) -> str:
+        from neurotopo.report.inline import result_html, verdicts_html
+
+        shown = verdicts_html(self.verdicts)
+        return result_html(self.summary, str(self.outcome), self.outcome.run, self.out, shown)
+
     @property
     def verdicts(self) -> pd.DataFrame:
         """The questions, each with verdict, effect, interval, margin and least effect."""

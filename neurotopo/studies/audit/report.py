@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.plots.subsets import letter_of
 from neurotopo.report.summary import Table
 from neurotopo.studies.audit.frames import FLOOR, AuditFrames
@@ -17,7 +19,7 @@ from neurotopo.studies.audit.verdicts import (
     overall,
     verdicts,
 )
-from neurotopo.studies.findings import as_claim, from_to, nothing_done
+from neurotopo.studies.findings import Number, as_claim, from_to, nothing_done, too_few
 from neurotopo.studies.inference import NO, UNDECIDED, YES, Effect
 from neurotopo.studies.study import MakeTable
 
@@ -189,6 +191,8 @@ def findings_of(frames: AuditFrames, tables: Mapping[str, Table]) -> tuple[str, 
         reasons = frames.facts["reason"].value_counts()
         said = "; ".join(f"{reason}: {count:,}" for reason, count in reasons.items())
         return (f"No fact is judged ({said}).",)
+    if few := too_few(len(frames.judged), "judged fact"):
+        return (few,)
     effects = verdicts(frames)
     answer = overall(effects)
     return (
@@ -199,13 +203,12 @@ def findings_of(frames: AuditFrames, tables: Mapping[str, Table]) -> tuple[str, 
 
 
 def _sentence(name: str, effect: Effect) -> str:
-    interval = from_to(effect.low, effect.high, 2)
-    said = (
-        f"{QUESTIONS[name].text} {effect.verdict.capitalize()}: {effect.mean:.2f}"
-        + (f", {interval}" if interval else "")
-        + f", {effect.n} facts; margin {effect.margin:g}, least effect that could have been shown "
-        f"{effect.least:.2f}."
-    )
+    parts = [f"{Number(effect.mean):.2f}", from_to(effect.low, effect.high, 2)]
+    parts.append(f"{pluralize(effect.n, 'fact')}; margin {effect.margin:g}")
+    if math.isfinite(effect.least):
+        parts.append(f"least effect that could have been shown {effect.least:.2f}")
+    listed = ", ".join(part for part in parts if part)
+    said = f"{QUESTIONS[name].text} {effect.verdict.capitalize()}: {listed}."
     return as_claim(said, effect.verdict == YES)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.knowledge.gcr import straight_line_gcr
 from neurotopo.plots.bars import BarsDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
@@ -19,13 +20,17 @@ from neurotopo.studies.compare import comparisons, frame_of, in_both
 from neurotopo.studies.findings import (
     FEW,
     MARGINS,
+    Number,
     and_list,
     as_claim,
     margin_words,
     nothing_done,
+    of_all,
     outcome,
     p_words,
+    records,
     row_stands,
+    too_few,
     upper_first,
     verdict,
 )
@@ -523,6 +528,8 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
     n_done = len(frames.done)
     if not n_done:
         return (nothing_done(frames.facts["error"].dropna()),)
+    if few := too_few(n_done):
+        return (few,)
     known = int(frames.done["known"].eq(True).sum())
     sentences = [_knowledge(known, n_done)]
     if not len(frames.variations):
@@ -545,11 +552,11 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
 
 
 def _by_name(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    return {row["variation"]: row for row in frame.to_dict("records")}
+    return {row["variation"]: row for row in records(frame)}
 
 
 def _knowledge(known: int, n_done: int) -> str:
-    sentence = f"The model answers {known:,} of {n_done:,} facts correctly."
+    sentence = f"The model answers {of_all(known, n_done)} correctly."
     if known == 0:
         return f"{sentence} It knows none of them, so nothing below is about knowledge."
     if known < n_done / 2:
@@ -560,7 +567,7 @@ def _knowledge(known: int, n_done: int) -> str:
 def _default(outcomes: Table) -> str:
     row = outcomes.frame.iloc[0]
     return (
-        f"With the default, {row['two clusters']:,} of {row['facts']:,} facts have two clusters or "
+        f"With the default, {of_all(row['two clusters'], row['facts'])} have two clusters or "
         f"more, and {row['two components']:,} two that pass the filter."
     )
 
@@ -572,7 +579,8 @@ def _indexed(rows: Rows, names: Sequence[str]) -> list[tuple[float, str]]:
 
 
 def _named(frames: Collected, indices: Sequence[tuple[float, str]]) -> str:
-    return and_list([f"{name} ({frames.choice[name]}, {value:.3f})" for value, name in indices])
+    parts = [f"{name} ({frames.choice[name]}, {Number(value):.3f})" for value, name in indices]
+    return and_list(parts)
 
 
 def _order(frames: Collected, rows: Rows) -> str:
@@ -615,7 +623,7 @@ def _blocks(frames: Collected, rows: Rows) -> str:
 
 
 def _theorem(identical: Table) -> str:
-    rows = identical.frame.to_dict("records")
+    rows = records(identical.frame)
     rows = [row for row in rows if row["by theorem"] and row["facts"]]
     if not rows:
         return ""
@@ -624,11 +632,11 @@ def _theorem(identical: Table) -> str:
     if not wrong:
         return (
             f"As the theorem on direct edges says, {names} change no cluster of any of "
-            f"{max(row['facts'] for row in rows):,} facts."
+            f"{pluralize(max(row['facts'] for row in rows), 'fact')}."
         )
     return (
-        f"By the theorem on direct edges, {names} change no cluster, but they do so in {wrong:,} "
-        "cases: an error of rounding, or of the program."
+        f"By the theorem on direct edges, {names} change no cluster, but they do so in "
+        f"{pluralize(wrong, 'case')}: an error of rounding, or of the program."
     )
 
 
@@ -692,27 +700,27 @@ def _changed(rows: Rows) -> str:
     changed = [name for name in tested if results[name] in ("more", "less")]
     if not changed:
         return (
-            f"None of {len(tested)} variations changes, beyond chance and by at least the margin "
-            "of "
-            f"{_POINT}, how much more than random groups the clusters jump: as far as these facts "
-            "show, the answer does not depend on "
-            "these choices."
+            f"Of {pluralize(len(tested), 'variation')} none changes, beyond chance and by at least "
+            f"the margin of {_POINT}, how much more than random groups the clusters jump: as far "
+            "as these facts show, the answer does not depend on these choices."
         )
     return (
         "How much more than random groups the clusters jump differs from the default with "
-        f"{_differences(changed, tested, 'change')}; with none of the other "
-        f"{len(tested) - len(changed)} variations beyond chance and the margin of {_POINT}."
+        f"{_differences(changed, tested, 'change')}; with none of "
+        f"{pluralize(len(tested) - len(changed), 'other variation')} beyond chance and the margin "
+        f"of {_POINT}."
     )
 
 
 def _recovered(table: Table) -> str:
-    rows = [row for row in table.frame.to_dict("records") if row["facts"]]
+    rows = [row for row in records(table.frame) if row["facts"]]
     if not rows:
         return "No fact has knowledge neurons of two planted groups."
     best, own = rows[0], {row["variation"]: row for row in rows}
     sentence = (
         f"The planted groups are recovered best with {best['variation']} (adjusted Rand index "
-        f"{best['ARI']:.2f}, random groups {best['random']:.2f}; {best['facts']:,} facts)"
+        f"{best['ARI']:.2f}, random groups {best['random']:.2f}; "
+        f"{pluralize(best['facts'], 'fact')})"
     )
     if best["variation"] != DEFAULT and DEFAULT in own:
         sentence += f", against {own[DEFAULT]['ARI']:.2f} with the default ({p_words(best['p'])})"

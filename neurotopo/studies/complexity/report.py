@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import comparisons, corrected, frame_of
@@ -24,9 +25,12 @@ from neurotopo.studies.findings import (
     interval_and_p,
     margin_words,
     nothing_done,
+    of_all,
     outcome,
     p_words,
+    records,
     row_stands,
+    too_few,
     verdict,
 )
 from neurotopo.studies.pictures import effects_picture
@@ -426,18 +430,20 @@ def findings(frames: Models, tables: Mapping[str, Table]) -> tuple[str, ...]:
     """Return one or two sentences about every question of the study."""
     if not len(frames.done):
         return (nothing_done(frames.rows["error"], UNIT),)
+    if few := too_few(frames.by_fact["fact"].nunique()):
+        return (few,)
     listed = and_list([f"{name} ({n:,})" for name, n in frames.parameters.items()])
     sentences = [f"Models and their numbers of weights: {listed}.", _knowledge(frames)]
     if len(frames.models) == 1:
         return (*sentences, "One model says nothing about size.")
-    rows = {row["measure"]: row for row in tables["trend"].frame.to_dict("records")}
+    rows = {row["measure"]: row for row in records(tables["trend"].frame)}
     sentences += [_degeneracy(frames, rows, name) for name in _CLAIMED]
     return (*sentences, _robustness(rows), _suppressed(tables["controls"].frame))
 
 
 def _knowledge(frames: Models) -> str:
     n, known = frames.by_fact["fact"].nunique(), frames.n_known
-    sentence = f"All models answer {known:,} of {n:,} facts correctly."
+    sentence = f"All models answer {of_all(known, n)} correctly."
     if not known:
         return (
             f"{sentence} No fact is left to compare the models, so nothing is said about how "
@@ -467,8 +473,8 @@ def _degeneracy(frames: Models, rows: Mapping[str, Mapping[str, Any]], measure: 
     sentence = (
         f"{subject}, for ten times the weights, {_rises(own)}; that of the same groups with the "
         f"neurons shuffled {_rises(control)}. The difference, which alone is about the grouping, "
-        f"changes by {row['slope']:+.2f} {unit}s ({row['n']:,} facts, {interval_and_p(row, 2)}): "
-        f"{_verdict(frames, row, unit)}."
+        f"changes by {row['slope']:+.2f} {unit}s ({pluralize(row['n'], 'fact')}, "
+        f"{interval_and_p(row, 2)}): {_verdict(frames, row, unit)}."
     )
     return as_claim(sentence, _holds(frames, row))
 
@@ -502,7 +508,7 @@ def _robustness(rows: Mapping[str, Mapping[str, Any]]) -> str:
     return (
         f"Under faulty prompts, for ten times the weights, the fall of the probability "
         f"{_rises(fall, 'point')} and the share of prompts answered right "
-        f"{_rises(right, 'point')}, over {fall['n']:,} facts."
+        f"{_rises(right, 'point')}, over {pluralize(fall['n'], 'fact')}."
     )
 
 
@@ -510,10 +516,10 @@ def _suppressed(controls: pd.DataFrame) -> str:
     """Say for each model whether robustness depends on the degenerate neurons."""
     own = controls[(controls["measure"] == "fall_dkn") & (controls["n"] > 0)]
     parts = []
-    for row in own.to_dict("records"):
+    for row in records(own):
         words = {"few": "too few facts", "none": "no difference", "unit": "point"}
         parts.append(
-            f"{row['model']} {row['difference']:+.1f} points ({row['n']:,} facts, "
+            f"{row['model']} {row['difference']:+.1f} points ({pluralize(row['n'], 'fact')}, "
             f"{p_words(row['p'])}): {verdict(row, 'more than others', 'less than others', **words)}"
         )
     if not parts:
@@ -536,7 +542,8 @@ def _against_size(
     series: dict[str, Sequence[Any]] = {}
     for measure, name in names.items():
         own = frame[frame["measure"] == measure]
-        series[f"{name} ({own['n'].max():,} facts)"] = own[["mean", "low", "high"]].to_numpy(float)
+        behind = pluralize(own["n"].max(), "fact")
+        series[f"{name} ({behind})"] = own[["mean", "low", "high"]].to_numpy(float)
     ax = free_axes(6.4, 4.4)
     ScalingDisplay.from_means(
         list(frames.parameters.values()),

@@ -27,7 +27,16 @@ from neurotopo.neurons import NeuronSet
 from neurotopo.plots._series import look
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import comparisons, frame_of, in_both
-from neurotopo.studies.findings import MARGINS, and_list, as_claim, p_words, percent, row_stands
+from neurotopo.studies.findings import (
+    MARGINS,
+    and_list,
+    as_claim,
+    p_words,
+    percent,
+    records,
+    row_stands,
+    too_few,
+)
 from neurotopo.studies.neurons import FactNeurons, NeuronFinder, size_matched
 from neurotopo.studies.pictures import legend_and_grid
 from neurotopo.studies.statistics import finite_mean
@@ -575,9 +584,11 @@ def edit_tests(edits: pd.DataFrame) -> Table:
 
 def edit_findings(edits: Table, tests: Table) -> list[str]:
     """Return the sentences about edits."""
-    rows = edits.frame.to_dict("records")
+    rows = records(edits.frame)
     if not rows:
         return ["No fact could be edited."]
+    if few := too_few(rows[0]["edits"], "edit"):
+        return [few]
     parts = [
         f"{row['set']} {percent(row['efficacy'])}, {percent(row['in other words'])}, "
         f"{percent(row['locality'])}"
@@ -590,7 +601,7 @@ def edit_findings(edits: Table, tests: Table) -> list[str]:
     ]
     worded = {
         row["dkn against"]: row
-        for row in tests.frame.to_dict("records")
+        for row in records(tests.frame)
         if row["measure"] == _TESTED["synonym"]
     }
     pair = [worded["kn"], worded["random"]]

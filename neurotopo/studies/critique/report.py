@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.plots._series import look
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import (
@@ -48,7 +49,9 @@ from neurotopo.studies.findings import (
     nothing_done,
     p_words,
     percent,
+    records,
     row_stands,
+    too_few,
     upper_first,
     verdict,
 )
@@ -533,12 +536,13 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
     """Return one or two sentences about every question of the study."""
     if not frames.n_done:
         return (nothing_done([error for _, error in frames.failed], "group"),)
-    rows = {name: table.frame.to_dict("records") for name, table in tables.items()}
+    rows = {name: records(table.frame) for name, table in tables.items()}
     knows = {row["kind"]: _knows(row) for row in rows["knowledge"]}
+    few = {row["kind"] for row in rows["knowledge"] if too_few(row["pairs"])}
     sentences = [_say_knowledge(row) for row in rows["knowledge"]]
     if not frames.kinds:
         sentences.append("No pair is left to measure.")
-    for kind in frames.kinds:
+    for kind in (kind for kind in frames.kinds if kind not in few):
         sentences.append(_say_large_and_few(kind, tables["categorical"].frame))
         sentences.append(_say_degenerate(kind, tables["tests"].frame, knows[kind]))
         sentences.extend(
@@ -546,10 +550,13 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
             for row in rows["generalisation"]
             if row["kind"] == kind and row["against"] == "random_layers"
         )
-    if len(frames.kinds) == 2:
+    if len(frames.kinds) == 2 and not few:
         sentences.append(_say_side_by_side(rows["kinds"]))
-    sentences += [_say_ranks(row) for row in rows["r1"] if row["rows"] == "attributions"]
-    sentences += [_say_frequency(row) for row in rows["frequency"] if row["set"] == "own"]
+    enough = {
+        name: [row for row in rows[name] if row["kind"] not in few] for name in ("r1", "frequency")
+    }
+    sentences += [_say_ranks(row) for row in enough["r1"] if row["rows"] == "attributions"]
+    sentences += [_say_frequency(row) for row in enough["frequency"] if row["set"] == "own"]
     sentences += edit_findings(tables["edits"], tables["edit_tests"])
     return tuple(sentence for sentence in sentences if sentence)
 
@@ -560,11 +567,14 @@ def _knows(row: _Row) -> bool:
 
 
 def _say_knowledge(row: _Row) -> str:
+    if few := too_few(row["pairs"], "pair"):
+        return f"{upper_first(row['kind'])}. {few}"
     what = "word that fits" if row["kind"] == "grammar" else "answer"
     sentence = (
-        f"{upper_first(row['kind'])}: in {row['preferred']:.0%} of {row['pairs']:,} pairs "
-        f"the {what} is likelier than the other; of {row['votes']:,} sets of words with a "
-        f"majority {row['for what fits']:,} are for what fits ({p_words(row['p'])})."
+        f"{upper_first(row['kind'])}: in {row['preferred']:.0%} of "
+        f"{pluralize(row['pairs'], 'pair')} the {what} is likelier than the other; of "
+        f"{row['votes']:,} sets of words with a majority {row['for what fits']:,} are for what "
+        f"fits ({p_words(row['p'])})."
     )
     if not _knows(row):
         sentence += (
@@ -584,8 +594,9 @@ def _say_large_and_few(kind: str, frame: pd.DataFrame) -> str:
         if row["n"]:
             part = (
                 f"{_NEURONS[arm]} take {percent(row['dProb'])} of the probability on average and "
-                f"turn {percent(row['flips'])} of {row['n']:,} preferences (random ones in the "
-                f"same layers {percent(random['dProb'])} and {percent(random['flips'])})"
+                f"turn {percent(row['flips'])} of {pluralize(row['n'], 'preference')} (random "
+                f"ones in the same layers {percent(random['dProb'])} and "
+                f"{percent(random['flips'])})"
             )
             if row["n answered"]:
                 part += f"; {percent(row['answers lost'])} of the answers are lost"
@@ -601,8 +612,8 @@ def _say_degenerate(kind: str, frame: pd.DataFrame, knows: bool) -> str:
         return f"{name}: no pair has degenerate knowledge neurons."
     sentence = (
         f"{name}: suppressing D lowers the log-odds by {row['shift']:.2f}, as many knowledge "
-        f"neurons that are not degenerate by {row['other']:.2f} ({row['n']:,} pairs; difference "
-        f"{row['difference']:+.2f}, {interval_and_p(row, 2)}): {_verdict(row)}."
+        f"neurons that are not degenerate by {row['other']:.2f} ({pluralize(row['n'], 'pair')}; "
+        f"difference {row['difference']:+.2f}, {interval_and_p(row, 2)}): {_verdict(row)}."
     )
     return as_claim(sentence, knows and row_stands(row))
 
@@ -622,13 +633,14 @@ def _say_held_out(row: _Row, knows: bool) -> str:
         f"{name}: {_NEURONS[row['source']]} common to one half of a paradigm or relation "
         f"({row['neurons']:.1f} on average; none in {row['without neurons']} of {row['groups']} "
         f"groups) lower the log-odds in the other half by {row['shift']:.2f}, random ones in the "
-        f"same layers by {row['other']:.2f} ({row['n']:,} pairs, {interval_and_p(row, 2)}), and "
-        f"turn {percent(row['flips'])} of the preferences: {_verdict(row)}."
+        f"same layers by {row['other']:.2f} ({pluralize(row['n'], 'pair')}, "
+        f"{interval_and_p(row, 2)}), and turn {percent(row['flips'])} of the preferences: "
+        f"{_verdict(row)}."
     )
     return as_claim(sentence, knows and row_stands(row))
 
 
-def _say_side_by_side(rows: list[_Row]) -> str:
+def _say_side_by_side(rows: Sequence[_Row]) -> str:
     """Say whether grammar and facts differ, as the thesis of knowledge neurons expects."""
     parts = []
     for row in rows:
@@ -650,8 +662,8 @@ def _say_ranks(row: _Row) -> str:
         return ""
     return (
         f"R1 of the attributions, {row['kind']}: {row['R1']:.2f}, with entries shuffled "
-        f"{row['shuffled']:.2f} ({row['groups']} groups, {p_words(row['p'])}); 1 would be one "
-        "pattern for all pairs of a group, 0 a pattern for each."
+        f"{row['shuffled']:.2f} ({pluralize(row['groups'], 'group')}, {p_words(row['p'])}); 1 "
+        "would be one pattern for all pairs of a group, 0 a pattern for each."
     )
 
 
@@ -667,8 +679,8 @@ def _say_frequency(row: _Row) -> str:
     )
     if row["flips"]:
         sentence += (
-            f" Of {row['flips']:,} preferences that turn, {row['to the frequent']:.0%} go to the "
-            f"more frequent word; {row['expected']:.0%} would by chance "
+            f" Of {pluralize(row['flips'], 'preference')} that turn, {row['to the frequent']:.0%} "
+            f"go to the more frequent word; {row['expected']:.0%} would by chance "
             f"({p_words(row['p of flips'])})."
         )
     return sentence

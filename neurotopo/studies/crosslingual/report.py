@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.knowledge.languages import ARMS
 from neurotopo.report.summary import Table
 from neurotopo.studies.acquisition import report as acquisition
@@ -20,12 +21,15 @@ from neurotopo.studies.crosslingual.frames import CONTROLS, DRAWS, KINDS, Langua
 from neurotopo.studies.findings import (
     FEW,
     MARGINS,
+    Number,
     and_list,
     as_claim,
     interval_and_p,
     nothing_done,
     p_words,
+    records,
     row_stands,
+    too_few,
     upper_first,
     verdict,
 )
@@ -571,6 +575,8 @@ def findings(frames: LanguageFrames, tables: Mapping[str, Table]) -> tuple[str, 
     facts = frames.facts
     if not facts["error"].isna().any():
         return (nothing_done(facts["error"]),)
+    if few := too_few(int(facts["error"].isna().sum())):
+        return (few,)
     sentences = [_knowledge(frames, tables["facts"].frame)]
     if not frames.neurons:
         return (*sentences, "No fact was left to look for neurons in.")
@@ -593,7 +599,7 @@ def _knowledge(frames: LanguageFrames, frame: pd.DataFrame) -> str:
     n_facts = int(rows.loc["all of them", "facts"])
     n_known = int(rows.loc["all of them", "known"])
     sentence = (
-        f"Of {n_facts:,} facts the model answers {and_list(parts)} correctly, and "
+        f"Of {pluralize(n_facts, 'fact')} the model answers {and_list(parts)} correctly, and "
         f"{n_known:,} in every language."
     )
     if n_known < FEW:
@@ -638,7 +644,9 @@ def _jumps(frames: LanguageFrames, frame: pd.DataFrame) -> list[str]:
 
 
 def _behind(row: Mapping[str, Any]) -> str:
-    return f"{row['n']:,} facts, difference {row['difference']:.1f}, {interval_and_p(row)}"
+    return (
+        f"{pluralize(row['n'], 'fact')}, difference {row['difference']:.1f}, {interval_and_p(row)}"
+    )
 
 
 def _verdict(row: Mapping[str, Any], holds: str, unit: str = "") -> str:
@@ -664,7 +672,7 @@ def _say_overlap(frame: pd.DataFrame, pair: str) -> str:
     sentence = (
         f"The neurons of a fact in {first} overlap by {_percent(every['own'])} (Jaccard index); "
         "those of a fact in one language and of another fact of its relation in the other overlap "
-        f"by {_percent(every['control'])} ({every['n']:,} facts known in both)."
+        f"by {_percent(every['control'])} ({pluralize(every['n'], 'fact')} known in both)."
     )
     if alike["n"]:
         sentence += (
@@ -675,7 +683,8 @@ def _say_overlap(frame: pd.DataFrame, pair: str) -> str:
         return f"{sentence} All answers have one, so the word and the fact cannot be separated."
     sentence += (
         f" Where they have none, {_percent(different['own'])} against "
-        f"{_percent(different['control'])} ({different['n']:,} facts, {p_words(different['p'])}): "
+        f"{_percent(different['control'])} ({pluralize(different['n'], 'fact')}, "
+        f"{p_words(different['p'])}): "
         f"{_verdict(different, 'more than the relation and the words of the answer explain')}."
     )
     subject = row_where(
@@ -688,14 +697,15 @@ def _say_overlap(frame: pd.DataFrame, pair: str) -> str:
     if subject["n"]:
         sentence += (
             f": {_percent(subject['own'])} against {_percent(subject['control'])} with other "
-            f"answers of the same subject ({subject['n']:,} facts, {p_words(subject['p'])})"
+            f"answers of the same subject ({pluralize(subject['n'], 'fact')}, "
+            f"{p_words(subject['p'])})"
         )
     sentence += "."
     return as_claim(sentence, row_stands(different))
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{Number(100 * share):.1f} %"
 
 
 def _degenerate(frame: pd.DataFrame) -> str:
@@ -713,7 +723,7 @@ def _degenerate(frame: pd.DataFrame) -> str:
             holds = "more than with another fact of the relation"
             parts.append(
                 f"{pair}: {_percent(row['own'])} against {_percent(row['control'])} "
-                f"({row['n']:,} facts, {p_words(row['p'])}), {_verdict(row, holds)}"
+                f"({pluralize(row['n'], 'fact')}, {p_words(row['p'])}), {_verdict(row, holds)}"
             )
         else:
             parts.append(f"{pair}: no fact to compare")
@@ -729,7 +739,7 @@ def _say_succ(frame: pd.DataFrame) -> list[str]:
     sentences = []
     kept = frame[(frame["over"] == "all") & (frame["against"] == "random_layers")]
     for (pair, scale), part in kept.groupby(["languages", "scale"]):
-        rows = part.to_dict("records")
+        rows = records(part)
         listed = "; ".join(
             f"{row['arm']} {row['own']:.0%} (random {row['control']:.0%})"
             for row in rows
@@ -738,8 +748,8 @@ def _say_succ(frame: pd.DataFrame) -> list[str]:
         if listed:
             sentences.append(
                 f"Succ, both answers moved as wanted, {pair}, neurons times {scale:g}, over "
-                f"{rows[0]['n']:,} facts: {listed}. The neurons were chosen by these answers, so "
-                "a higher share than that of random neurons is no evidence."
+                f"{pluralize(rows[0]['n'], 'fact')}: {listed}. The neurons were chosen by these "
+                "answers, so a higher share than that of random neurons is no evidence."
             )
     return sentences
 
@@ -748,7 +758,7 @@ def _say_crossing(frame: pd.DataFrame) -> list[str]:
     sentences = []
     kept = frame[(frame["over"] == "known") & (frame["against"] == "random_layers")]
     for (edited, asked, scale), part in kept.groupby(["edited", "asked", "scale"], sort=False):
-        rows = {row["answers"]: row for row in part.to_dict("records")}
+        rows = {row["answers"]: row for row in records(part)}
         head = f"Neurons found in {edited}, times {scale:g}, asked in {asked}"
         texts = []
         for answers, words in (
@@ -775,8 +785,8 @@ def _say_crossing(frame: pd.DataFrame) -> list[str]:
 def _circular(frame: pd.DataFrame) -> str:
     parts = [
         f"{row['edited']} edited and {row['asked']} asked {row['shared']:.1f} against "
-        f"{row['others']:.1f} points ({row['n']:,} facts)"
-        for row in frame.to_dict("records")
+        f"{row['others']:.1f} points ({pluralize(row['n'], 'fact')})"
+        for row in records(frame)
         if row["over"] == "all" and row["n"] and row["scale"] == frame["scale"].min()
     ]
     if not parts:

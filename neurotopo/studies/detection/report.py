@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.plots._series import legend_below, look
 from neurotopo.plots.roc import RocDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
@@ -33,7 +34,9 @@ from neurotopo.studies.findings import (
     nothing_done,
     outcome,
     p_words,
+    records,
     row_stands,
+    too_few,
     verdict,
 )
 from neurotopo.studies.pictures import effects_picture
@@ -254,13 +257,14 @@ def _neurons(evaluation: Evaluation) -> Table:
         "relation, train facts, with knowledge neurons, with DKNs, DKNs of the relation, "
         "knowledge neurons of the relation, why none"
     )
-    share = evaluation.run.setting.get("share", math.nan)
+    share = evaluation.run.setting.get("share")
+    least = "a share (option share)" if share is None else f"{share:g}"
     return Table(
         frame_of(rows, columns),
         "The neurons of each relation",
-        f"A neuron belongs to the relation if it is found for more than {share:g} of the train "
-        "facts that have any. 'why none': train facts without degenerate knowledge neurons, by "
-        "reason.",
+        f"A neuron belongs to the relation if it is found for more than {least} of the train "
+        "facts that have any, and for two of them at least. 'why none': train facts without "
+        "degenerate knowledge neurons, by reason.",
     )
 
 
@@ -362,10 +366,11 @@ def findings_of(evaluation: Evaluation, tables: Mapping[str, Table]) -> tuple[st
         return (nothing_done(run.trials["error"], "relation"),)
     if not run.relations:
         return ("No relation was left to judge: see the table exclusions.",)
+    if few := too_few(run.n_facts, "test fact"):
+        return (few,)
     tests = _by_method(tables["tests"])
     compared = {
-        (row["method"], row["against"]): row
-        for row in tables["comparisons"].frame.to_dict("records")
+        (row["method"], row["against"]): row for row in records(tables["comparisons"].frame)
     }
     rows = _by_method(tables["detection"])
     sentences = [
@@ -382,14 +387,14 @@ def findings_of(evaluation: Evaluation, tables: Mapping[str, Table]) -> tuple[st
 
 
 def _by_method(table: Table) -> Rows:
-    return {row["method"]: row for row in table.frame.to_dict("records")}
+    return {row["method"]: row for row in records(table.frame)}
 
 
 def _asked(run: Collected) -> str:
     n, known = run.n_facts, run.n_known
     sentence = (
-        f"{n:,} facts of {len(run.relations)} relations are judged, each with a true and a wrong "
-        f"label; the model answers {known:,} of them correctly."
+        f"{pluralize(n, 'fact')} of {pluralize(len(run.relations), 'relation')} are judged, each "
+        f"with a true and a wrong label; the model answers {known:,} of them correctly."
     )
     if known < FEW:
         sentence += " It knows hardly any of these facts, so nothing below is about knowledge."
@@ -400,7 +405,7 @@ def _asked(run: Collected) -> str:
         names = and_list(failed["relation"].tolist())
         sentence += f" Relations that failed: {names}; the first: {failed['error'].iloc[0]}"
     if none := len(run.trials) - len(failed) - len(run.relations):
-        sentence += f" {none} relations were left out: see the table exclusions."
+        sentence += f" Left out: {pluralize(none, 'relation')}; see the table exclusions."
     return sentence
 
 
@@ -413,8 +418,8 @@ def _neurons_found(run: Collected, row: Mapping[str, Any]) -> str:
             "there is no judgement by them."
         )
     sentence = (
-        f"{len(having)} of {len(sizes)} relations have degenerate knowledge neurons that enough "
-        f"train facts share, {min(having)} to {max(having)} each."
+        f"{len(having)} of {pluralize(len(sizes), 'relation')} have degenerate knowledge neurons "
+        f"that enough train facts share, {min(having)} to {max(having)} each."
     )
     if row["undecided"] > 0:
         sentence += f" They leave {row['undecided']:.0%} of the labels without a judgement."
@@ -442,12 +447,14 @@ def _told(
     )
     sentence = (
         f"By the mean attribution of a relation's {_NAMES[name]} true labels are told from wrong "
-        f"ones with an AUC of {row['AUC']:.3f} ({from_to(low, high, 3)}; true against wrong label "
-        f"{p_words(test['p'])}, n = {test['n']:,}), macro F1 {row['macro F1']:.3f}; the AUC is "
-        f"{beside}: "
+        f"ones with an AUC of {row['AUC']:.3f} ({from_to(low, high, 3) or 'no interval'}; true "
+        f"against wrong label {p_words(test['p'])}, n = {test['n']:,}), macro F1 "
+        f"{row['macro F1']:.3f}; the AUC is {beside}: "
     )
     if test["n"] < FEW:
         return f"{sentence}too few facts for a claim."
+    if not math.isfinite(low):
+        return f"{sentence}no claim, as drawing other subjects does not change the AUC."
     if not tells:
         return (
             f"{sentence}no detection beyond chance and the margins, a d of {MARGINS['d']:g} and "
@@ -483,6 +490,10 @@ def _against_the_model(compared: Mapping[tuple[str, str], Mapping[str, Any]], ro
         f"differs by {row['difference']:+.3f} ({interval_and_p(row, 3)})."
     )
     result = outcome(row, n="subjects")
+    if math.isnan(row["p"]):
+        return (
+            f"{sentence} Drawing other subjects does not change this, so nothing follows from it."
+        )
     if result == "more":
         return f"{sentence} They are better than the probability."
     how = (
@@ -538,8 +549,9 @@ def _sensitive(table: Table | None) -> str:
     above = int((frame["gap low"] > 0).sum())
     return (
         "The AUC of degenerate knowledge neurons with other thresholds, one varied at a time: "
-        f"{and_list(parts)}. In {above} of {len(frame)} settings the interval of the difference "
-        "from random neurons is above 0; this is not corrected for their number, and no claim."
+        f"{and_list(parts)}. In {above} of {pluralize(len(frame), 'setting')} the interval of the "
+        "difference from random neurons is above 0; this is not corrected for their number, and "
+        "no claim."
     )
 
 

@@ -48,6 +48,7 @@ METHODS: Mapping[str, str] = {
 """The score of each method."""
 
 _GRID = 401  # points of a mean ROC curve
+_NO_WIDTH = 1e-12  # resamples of measures from 0 to 1 that differ by less are equal
 
 
 @dataclass(frozen=True, eq=False)
@@ -375,8 +376,11 @@ def bootstrap_weights(subjects: ArrayLike, n: int, rng: np.random.Generator) -> 
 
 
 def interval(values: Floats) -> tuple[float, float]:
-    """Return the 95 % interval of resamples; the first entry, the value itself, is left out."""
-    if len(values) < 2:
+    """Return the 95 % interval of resamples; the first entry, the value itself, is left out.
+
+    nan where all resamples are equal: an interval without width says nothing about other subjects.
+    """
+    if len(values) < 2 or np.ptp(values[1:]) < _NO_WIDTH:
         return float("nan"), float("nan")
     low, high = np.quantile(values[1:], [0.025, 0.975])
     return float(low), float(high)
@@ -386,17 +390,18 @@ def bootstrap_p(differences: Floats) -> float:
     """Return the two-sided p-value that a difference is 0, from its resamples.
 
     Twice the share of resamples on the other side of 0; those at 0 count for both sides. The first
-    entry, the difference itself, counts as one of them, so that p is never 0.
+    entry, the difference itself, counts as one of them, so that p is never 0. nan where all
+    resamples are equal.
 
     Examples
     --------
     >>> import numpy as np
     >>> from neurotopo.studies.detection.scoring import bootstrap_p
     >>> bootstrap_p(np.array([2.0, 1.0, 2.0, 3.0])), bootstrap_p(np.zeros(9))
-    (0.5, 1.0)
+    (0.5, nan)
     """
     resamples = differences[1:]
-    if not len(resamples) or np.isnan(resamples).any():
+    if not len(resamples) or np.isnan(resamples).any() or np.ptp(resamples) < _NO_WIDTH:
         return float("nan")
     smaller = min(int((resamples <= 0).sum()), int((resamples >= 0).sum()))
     return float(min(2 * (smaller + 1) / (len(resamples) + 1), 1.0))

@@ -34,6 +34,7 @@ class Detection(Study):
     """The study ``detection``: the scores of true and wrong labels, relation by relation."""
 
     name = "detection"
+    version = 2
     title = "Degenerate knowledge neurons: do they tell true facts from false ones"
     notes = (
         "Each fact has a true label, one of its answers, and a wrong one. Wrong labels are the "
@@ -216,7 +217,7 @@ class Detection(Study):
 
 
 def shared(sets: Sequence[NeuronSet], share: float) -> NeuronSet:
-    """Return the neurons that are in more than a share of the sets that are not empty.
+    """Return the neurons in more than a share of the sets that are not empty, and in two at least.
 
     Parameters
     ----------
@@ -234,12 +235,12 @@ def shared(sets: Sequence[NeuronSet], share: float) -> NeuronSet:
     >>> from neurotopo import NeuronSet
     >>> from neurotopo.studies.detection.study import shared
     >>> sets = [NeuronSet([(0, 1), (0, 2)]), NeuronSet([(0, 1)]), NeuronSet()]
-    >>> shared(sets, 0.5), shared(sets, 0.4)
-    (NeuronSet([(0, 1)]), NeuronSet([(0, 1), (0, 2)]))
+    >>> shared(sets, 0.5), shared(sets[:1], 0.5)
+    (NeuronSet([(0, 1)]), NeuronSet([]))
     """
     counts = Counter(neuron for one in sets for neuron in one)
     n = sum(bool(len(one)) for one in sets)
-    return NeuronSet(neuron for neuron, count in counts.items() if count > share * n)
+    return NeuronSet(neuron for neuron, count in counts.items() if count > max(share * n, 1))
 
 
 def random_sets(

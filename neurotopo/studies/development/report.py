@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from neurotopo.cluster.matching import jaccard, match_clusters
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.plots.scaling import ScalingDisplay
 from neurotopo.report.summary import Picture, Table, free_axes
 from neurotopo.studies.compare import comparisons, corrected, frame_of
@@ -25,6 +26,8 @@ from neurotopo.studies.findings import (
     nothing_done,
     outcome,
     p_words,
+    records,
+    too_few,
 )
 from neurotopo.studies.rows import Row
 from neurotopo.studies.several_models import UNIT, Frames, origin
@@ -354,7 +357,9 @@ def findings(frames: Snapshots, tables: Mapping[str, Table]) -> tuple[str, ...]:
     """Return one or two sentences about every question of the study."""
     if not len(frames.done):
         return (nothing_done(frames.rows["error"], UNIT),)
-    rows = tables["development"].frame.to_dict("records")
+    if few := too_few(frames.done["fact"].nunique()):
+        return (few,)
+    rows = records(tables["development"].frame)
     sentences = [_knowledge(rows), _components(rows), _jumps(rows)]
     if len(rows) == 1:
         return (*sentences, "One snapshot says nothing about development.")
@@ -366,7 +371,7 @@ def findings(frames: Snapshots, tables: Mapping[str, Table]) -> tuple[str, ...]:
             "state of another, and components cannot be matched.",
         )
     for name, what in (("matching", "the snapshot before"), ("to_the_end", "the last snapshot")):
-        sentences.append(_kept(tables[name].frame.to_dict("records"), what))
+        sentences.append(_kept(records(tables[name].frame), what))
     return tuple(sentences)
 
 
@@ -418,7 +423,7 @@ def _kept(rows: Sequence[Mapping[str, Any]], what: str) -> str:
         most = max((row["n"] for row in rows if row["facts"] == ALL), default=0)
         return (
             f"Likeness to {what}: no two snapshots have {FEW} facts with components that both "
-            f"know ({most:,} facts could be compared, known or not)."
+            f"know ({pluralize(most, 'fact')} could be compared, known or not)."
         )
     holding = [row for row in own if all(_beyond(row, name) for name in CONTROLS)]
     last = own[-1]
@@ -426,7 +431,8 @@ def _kept(rows: Sequence[Mapping[str, Any]], what: str) -> str:
         f"Likeness to {what}, on facts that both snapshots know. From {last['from']} to "
         f"{last['to']} the components have a mean Jaccard index of {last['matched']:.2f}, "
         f"{last['shuffled']:.2f} with shuffled neurons ({p_words(last['p shuffled'])}), "
-        f"{last['other']:.2f} with another fact ({p_words(last['p other'])}; {last['n']:,} facts). "
+        f"{last['other']:.2f} with another fact ({p_words(last['p other'])}; "
+        f"{pluralize(last['n'], 'fact')}). "
     )
     if holding:
         pairs = and_list([f"{row['from']} to {row['to']}" for row in holding])

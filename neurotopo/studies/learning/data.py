@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.datasets.relations import TEMPLAMA
 from neurotopo.datasets.rewording import narrative, question
 from neurotopo.datasets.wrong import counterfactual_answers
@@ -126,8 +127,8 @@ def lessons_for(
     if not chosen:
         which = "" if old_date is None else f" of {old_date}"
         raise ValueError(
-            f"no lesson can be made of the {len(given)} facts: facts{which} need a subject, a "
-            f"year as their date, and a relation of {', '.join(TEMPLAMA)}."
+            f"no lesson can be made of {pluralize(len(given), 'fact')}: facts{which} need a "
+            f"subject, a year as their date, and a relation of {', '.join(TEMPLAMA)}."
         )
     truth = Truth(given)
     year = new_date or str(max(int(fact.date or 0) for fact in usable) + 1)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.report.summary import Table
 from neurotopo.studies.findings import (
     ALPHA,
@@ -17,7 +18,9 @@ from neurotopo.studies.findings import (
     nothing_done,
     outcome,
     p_words,
+    records,
     row_stands,
+    too_few,
     verdict,
 )
 from neurotopo.studies.learning.report import Collected, comparisons, gains, label, overlap_tests
@@ -39,10 +42,12 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
     """Return one or two sentences about every question of the study."""
     if not len(frames.done):
         return (nothing_done(frames.trials["error"], "trial"),)
-    changes = {(row["set"], row["arm"]): row for row in gains(frames).to_dict("records")}
+    changes = {(row["set"], row["arm"]): row for row in records(gains(frames))}
+    if few := too_few(max(row["n"] for row in changes.values()), "taught fact"):
+        return (*_missing(frames), few)
     learners = [arm for arm in frames.arms if _gained(changes["new", arm])]
     pairs: dict[str, dict[str, Any]] = {}
-    for row in comparisons(frames).to_dict("records"):
+    for row in records(comparisons(frames)):
         pairs.setdefault(row["arm"], {})[row["set"]] = row
     sentences = [
         *_missing(frames),
@@ -67,7 +72,7 @@ def _missing(run: Collected) -> list[str]:
     if len(failed):
         names = ", ".join(f"{label(row.arm)} (seed {row.seed})" for row in failed.itertuples())
         sentences.append(
-            f"{len(failed):,} of {len(run.trials):,} trials failed: {names}; the first: "
+            f"{len(failed):,} of {pluralize(len(run.trials), 'trial')} failed: {names}; the first: "
             f"{failed['error'].iloc[0]}"
         )
     n_seeds = run.done.groupby("arm")["seed"].nunique()
@@ -220,7 +225,7 @@ def _against(arm: str, rows: Mapping[str, Mapping[str, Any]], learners: Sequence
     if max(row["n"] for row in rows.values()) < FEW:
         return f"Θ(D) against {label(arm)}: too few facts for a claim."
     parts = [f"{_NAMES[name]} {_verdict(row)}" for name, row in rows.items() if row["n"]]
-    behind = f"{first['n']:,} facts, {_seeds(first['seeds'])}"
+    behind = f"{pluralize(first['n'], 'fact')}, {_seeds(first['seeds'])}"
     sentence = f"Θ(D) against {label(arm)} ({behind}): {'; '.join(parts)}."
     if "dkn" not in learners and arm not in learners:
         sentence += " Neither has learned the new facts."

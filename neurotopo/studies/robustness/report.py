@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.report.summary import Table
 from neurotopo.studies.compare import (
     comparisons,
@@ -25,9 +27,12 @@ from neurotopo.studies.findings import (
     interval_and_p,
     margin_words,
     nothing_done,
+    of_all,
     outcome,
     p_words,
+    records,
     row_stands,
+    too_few,
     upper_first,
 )
 from neurotopo.studies.groupings import control_of
@@ -477,6 +482,8 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
     n_done = int(frames.facts["error"].isna().sum())
     if not n_done:
         return (nothing_done(frames.facts["error"]),)
+    if few := too_few(n_done):
+        return (few,)
     known = int(frames.facts["known"].eq(True).sum())
     sentences = [_say_knowledge(frames, known, n_done)]
     if len(frames.edits):
@@ -495,7 +502,7 @@ def findings_of(frames: Collected, tables: Mapping[str, Table]) -> tuple[str, ..
             "No fact is left with degenerate knowledge neurons, so nothing is compared."
         )
     if "subset_tests" in tables:
-        rows = tables["subset_tests"].frame.to_dict("records")
+        rows = records(tables["subset_tests"].frame)
         masters = _say_masters(frames, frames.facts["fact"].isin(frames.lasts["fact"]))
         sentences += [_say_components(row, masters) for row in rows]
     return tuple(sentence for sentence in sentences if sentence)
@@ -511,8 +518,8 @@ def _say_masters(frames: Collected, chosen: pd.Series) -> bool:
 def _say_knowledge(frames: Collected, known: int, n_done: int) -> str:
     compared = int((frames.facts["reason"].isna() & frames.facts["error"].isna()).sum())
     sentence = (
-        f"The model answers {known:,} of {n_done:,} facts correctly; for {compared:,} facts there "
-        "are degenerate knowledge neurons (D) to compare with others."
+        f"The model answers {of_all(known, n_done)} correctly; for {pluralize(compared, 'fact')} "
+        "there are degenerate knowledge neurons (D) to compare with others."
     )
     if known < FEW:
         sentence += (
@@ -530,7 +537,8 @@ def _unedited(frames: Collected) -> str:
         return f"Without any edit {share:.0%} of the faulty prompts are answered correctly."
     return (
         f"Without any edit {share:.0%} of the faulty prompts are answered correctly, and a faulty "
-        f"prompt costs {loss.mean():.1f} % of the answer's probability ({len(loss):,} facts)."
+        f"prompt costs {loss.mean():.1f} % of the answer's probability "
+        f"({pluralize(len(loss), 'fact')})."
     )
 
 
@@ -540,7 +548,7 @@ def _cases(
     own = paired[(paired["operation"] == operation) & (paired["key"] == key)]
     if where is not None:
         own = own[own["where"] == where]
-    return {row["D against"]: row for row in own.to_dict("records")}
+    return {row["D against"]: row for row in records(own)}
 
 
 def _say_above(rows: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -562,7 +570,8 @@ def _say_suppression(paired: pd.DataFrame, masters: bool) -> str:
         return "Suppression: no fact is left after Eq 21, so there is no dProb to compare."
     sentence = (
         f"Suppression: with D suppressed a faulty prompt costs {rows['kn']['D']:.1f} % (dProb, "
-        f"{n:,} facts), against {_against(rows, ' %')}. Intervals are of the difference to D."
+        f"{pluralize(n, 'fact')}), against {_against(rows, ' %')}. Intervals are of the "
+        "difference to D."
     )
     above, beyond = _say_above(rows), _say_above(odds)
     if n < FEW or not masters:
@@ -614,7 +623,7 @@ def _say_saturation(paired: pd.DataFrame) -> str:
     if not loss["n"]:
         return ""
     return (
-        f"Against no edit, suppressing D changes dProb by {_say_signed(loss['difference'])} points "
+        f"Against no edit, suppressing D changes dProb by {loss['difference']:+.1f} points "
         f"({p_words(loss['p'])}), while the log-odds of faulty prompts fall by "
         f"{abs(odds['difference']):.2f} {'more' if odds['difference'] > 0 else 'less'} than those "
         f"of clean ones ({p_words(odds['p'])})."
@@ -625,15 +634,18 @@ def _say_by_the_paper(frame: pd.DataFrame) -> str:
     parts = []
     for row in frame.drop_duplicates(["measure", "t", "D against"]).to_dict("records"):
         if row["n D"]:
+            tested = p_words(row["p"])
+            if math.isfinite(row["d"]):
+                tested += f", d = {row['d']:.2f}"
             parts.append(
                 f"{row['setting'].lower()}: {row['D']:.1f} against {row['other']:.1f} for "
-                f"{row['D against']} ({p_words(row['p'])}, d = {row['d']:.2f})"
+                f"{row['D against']} ({tested})"
             )
     if not parts:
         return ""
     return (
-        f"By the paper's tests (Table 9: independent, not corrected). {upper_first(parts[0])}; "
-        f"{'; '.join(parts[1:])}."
+        "By the paper's tests (Table 9: independent, not corrected). "
+        f"{upper_first('; '.join(parts))}."
     )
 
 
@@ -643,14 +655,10 @@ def _say_accuracy(paired: pd.DataFrame) -> str:
         return ""
     return (
         f"With D suppressed {rows['kn']['D']:.1f} % of the faulty prompts that were answered "
-        f"correctly are no longer ({rows['kn']['n']:,} facts), against {_against(rows, ' %')}. D "
-        "was chosen for lowering the answer's probability, so this follows from its choice and is "
-        "no evidence about robustness."
+        f"correctly are no longer ({pluralize(rows['kn']['n'], 'fact')}), against "
+        f"{_against(rows, ' %')}. D was chosen for lowering the answer's probability, so this "
+        "follows from its choice and is no evidence about robustness."
     )
-
-
-def _say_signed(value: float) -> str:
-    return f"{round(value, 1) + 0.0:+.1f}"  # no -0.0
 
 
 def _say_enhancement(paired: pd.DataFrame, where: str, masters: bool) -> str:
@@ -660,11 +668,11 @@ def _say_enhancement(paired: pd.DataFrame, where: str, masters: bool) -> str:
         return f"Enhancement by {where}: no fact has a faulty prompt that is answered wrongly."
     sentence = (
         f"Enhancement by {where}: with D doubled {rows['kn']['D']:.1f} % of the faulty prompts "
-        f"that were answered wrongly are answered correctly ({n:,} facts), against "
+        f"that were answered wrongly are answered correctly ({pluralize(n, 'fact')}), against "
         f"{_against(rows, ' %')}. The other side: {lost['kn']['D']:.1f} % of those answered "
         f"correctly are lost with D, {lost['kn_random']['other']:.1f} % with as many knowledge "
-        f"neurons of either kind, so that accuracy changes by {_say_signed(net['kn']['D'])} "
-        f"and {_say_signed(net['kn_random']['other'])} points."
+        f"neurons of either kind, so that accuracy changes by {net['kn']['D']:+.1f} and "
+        f"{net['kn_random']['other']:+.1f} points."
     )
     above = _say_above(rows)
     if n < FEW or not masters:
@@ -684,10 +692,10 @@ def _say_components(row: Mapping[str, Any], masters: bool) -> str:
         return f"{name}: no fact is left to suppress some of them after {after}."
     sentence = (
         f"{name}, after {after}: suppressing all of them takes {row['all']:.1f} % of the answer's "
-        f"probability, the worst proper subset {row['largest proper']:.1f} % ({row['n']:,} facts); "
-        f"random groups of the same sizes {row['all, random']:.1f} % and "
-        f"{row['largest proper, random']:.1f} % (difference of the gaps "
-        f"{row['difference']:.1f} points, {interval_and_p(row)})."
+        f"probability, the worst proper subset {row['largest proper']:.1f} % "
+        f"({pluralize(row['n'], 'fact')}); random groups of the same sizes "
+        f"{row['all, random']:.1f} % and {row['largest proper, random']:.1f} % (difference of the "
+        f"gaps {row['difference']:.1f} points, {interval_and_p(row)})."
     )
     result = outcome(row)
     holds = result == "more" and row["gap"] >= row["margin"] and masters

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from neurotopo.datasets.dataset import pluralize
 from neurotopo.datasets.perturbation import PERTURBATIONS, perturb
 from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.suppression import subsets
@@ -174,7 +175,9 @@ class Robustness(Study):
                 "ablation='mean' takes means over other facts of the relation, but no two facts "
                 "have the same relation; give facts with the field 'relation', or ablation='zero'."
             )
-        return (f"{alone:,} facts have no other fact of their relation.",) if alone else ()
+        has = "has" if alone == 1 else "have"
+        said = f"{pluralize(alone, 'fact')} {has} no other fact of the same relation."
+        return (said,) if alone else ()
 
     def items(self, facts: Sequence[Fact], options: Any, seed: int, model: Any) -> Any:
         """Return the facts, for means each with facts of its relation."""
