@@ -83,7 +83,7 @@ def _merge_tree_html(tree: MergeTree) -> str:
     said = f"{pluralize(tree.n_samples, 'sample')}, {pluralize(tree.n_clusters, 'cluster')}"
     if tree.n_components > 1:
         said += f" in {tree.n_components:,} components that never merge"
-    return _tree_card(f"MergeTree: {said}", tree, np.zeros(0, dtype=np.intp))
+    return _tree_card(f"MergeTree: {said}", tree, np.zeros(0, dtype=np.intp), np.zeros((0, 2)))
 
 
 def _clusterer_html(clusterer: Any) -> str:
@@ -92,6 +92,7 @@ def _clusterer_html(clusterer: Any) -> str:
     said = f"{pluralize(clusterer.n_clusters_, 'cluster')} of {pluralize(len(labels), 'sample')}"
     said += f", {outside:,} in no cluster" if outside else ""
     nodes = np.asarray(clusterer.nodes_, dtype=np.intp)
+    chosen = np.column_stack([clusterer.birth_, clusterer.death_])
     sizes = np.asarray(clusterer.clusters_.sizes)
     rows = [
         (swatch(k), k, int(sizes[k]), birth, death, persistence)
@@ -100,11 +101,15 @@ def _clusterer_html(clusterer: Any) -> str:
         )
     ][:_MOST_ROWS]
     table = table_of(("", "cluster", "size", "R1", "R2", "persistence"), rows, len(nodes))
-    return _tree_card(f"{type(clusterer).__name__}: {said}", clusterer.merge_tree_, nodes, table)
+    return _tree_card(
+        f"{type(clusterer).__name__}: {said}", clusterer.merge_tree_, nodes, chosen, table
+    )
 
 
-def _tree_card(title: str, tree: MergeTree, nodes: NDArray[np.intp], *more: str) -> str:
-    pictures = f'<div class="ntr-row">{_tree_svg(tree, nodes)}{_diagram_svg(tree, nodes)}</div>'
+def _tree_card(
+    title: str, tree: MergeTree, nodes: NDArray[np.intp], chosen: Any, *more: str
+) -> str:
+    pictures = f'<div class="ntr-row">{_tree_svg(tree, nodes)}{_diagram_svg(tree, chosen)}</div>'
     return card(title, pictures, *more)
 
 
@@ -162,51 +167,43 @@ def _tree_svg(tree: MergeTree, nodes: NDArray[np.intp]) -> str:
     )
 
 
-def _diagram_svg(tree: MergeTree, nodes: NDArray[np.intp]) -> str:
-    """Draw birth and death of the clusters of two samples or more, the chosen ones in colour."""
-    inner = np.flatnonzero(tree.size >= 2)
-    kept = np.isin(inner, nodes)
+def _diagram_svg(tree: MergeTree, chosen: NDArray[np.float64]) -> str:
+    """Draw birth and death of the clusters of two samples or more, and the chosen ones."""
+    bars = tree.diagram()
     last = tree.last_merge
-    ends = np.where(np.isfinite(tree.death), tree.death, last)
-    order = np.argsort(-(ends - tree.birth)[inner] - kept * 2 * (abs(last) + 1), kind="stable")
-    inner = inner[order[:_MOST_POINTS]]
-    births, deaths = tree.birth[inner], tree.death[inner]
-    low = float(min(births.min(initial=0.0), 0.0))
-    high = float(max(last, births.max(initial=low))) or 1.0
+    long = np.where(np.isfinite(bars[:, 1]), bars[:, 1], last) - bars[:, 0]
+    bars = bars[np.argsort(-long, kind="stable")[:_MOST_POINTS]]
+    low = float(min(bars[:, 0].min(initial=0.0), 0.0))
+    high = float(max(last, bars[:, 0].max(initial=low))) or 1.0
     side, left, pad, above = 200.0, 44.0, 14.0, 16.0
 
     def at(value: float) -> float:
         return (side - 2 * pad) * (value - low) / (high - low or 1.0)
 
-    infinite = y_infinite = pad
+    def y(value: float) -> float:
+        return pad if math.isinf(value) else side - pad - at(value) * (1 - above / (side - 2 * pad))
+
     parts = [
-        f'<path d="M{left} {side - pad}L{left + at(high):.1f} {side - pad - at(high) + above:.1f}" '
+        f'<path d="M{left} {y(low):.1f}L{left + at(high):.1f} {y(high):.1f}" '
         'stroke="currentColor" stroke-opacity=".4" stroke-dasharray="4 3"/>'
     ]
-    if np.isinf(deaths).any():
+    marks = [low, high]
+    if np.isinf(bars[:, 1]).any():
+        marks.append(math.inf)
         parts.append(
-            f'<path d="M{left} {infinite}H{left + at(high):.1f}" stroke="currentColor" '
+            f'<path d="M{left} {pad}H{left + at(high):.1f}" stroke="currentColor" '
             'stroke-opacity=".4"/>'
-            f'<text x="{left - 6}" y="{infinite + 4}" text-anchor="end">∞</text>'
         )
-    where = {int(node): k for k, node in enumerate(nodes)}
-    room = (side - 2 * pad - above) / max(side - 2 * pad, 1)
-    for node, birth, death in sorted(
-        zip(inner.tolist(), births.tolist(), deaths.tolist(), strict=True),
-        key=lambda item: item[0] in where,
-    ):
-        y = y_infinite if math.isinf(death) else side - pad - at(death) * room
-        k = where.get(node, -1)
-        parts.append(
-            f'<circle cx="{left + at(birth):.1f}" cy="{y:.1f}" r="{3.5 if k >= 0 else 2.2}" '
-            f'fill="{color_of(k)}" fill-opacity="{1 if k >= 0 else 0.6}"/>'
-        )
-    parts.append(
-        f'<text x="{left - 6}" y="{side - pad + 4}" text-anchor="end">{number(low)}</text>'
-    )
-    parts.append(
-        f'<text x="{left - 6}" y="{pad + above + 4}" text-anchor="end">{number(high)}</text>'
-    )
+    parts += [
+        f'<circle cx="{left + at(birth):.1f}" cy="{y(death):.1f}" r="{radius}" '
+        f'fill="{color_of(k)}" fill-opacity="{opacity}"/>'
+        for points, radius, opacity in ((bars, 2.2, 0.35), (chosen, 4.2, 1))
+        for k, (birth, death) in enumerate(points.tolist(), 0 if points is chosen else -len(bars))
+    ]
+    parts += [
+        f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{number(value)}</text>'
+        for value in marks
+    ]
     what = "Diagram: R1 across, R2 up"
     parts.append(axis_label(left + at(high) / 2, side + 12, what))
     return svg(left + at(high) + 10, side + 16, what, "".join(parts))
@@ -299,7 +296,7 @@ def _heat_svg(scores: NDArray[np.float64]) -> str:
     marks = f'<text x="{left - 4}" y="{height - 2:.1f}" text-anchor="end">0</text>'
     if len(scores) > 1 and height > 24:
         marks += f'<text x="{left - 4}" y="10" text-anchor="end">{len(scores) - 1}</text>'
-    what = "Scores by layer (up) and neuron: blue above 0, orange below"
+    what = "Scores: layers up, neurons across; blue above 0"
     label = axis_label(left + (width - left) / 2, height + 15, what)
     return svg(width, height + 20, what, f"{drawn}{frame}{marks}{label}")
 

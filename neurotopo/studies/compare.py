@@ -56,8 +56,7 @@ def independent_cells(
     Examples
     --------
     >>> from neurotopo.studies.compare import independent_cells
-    >>> from neurotopo.studies.findings import records
-    from neurotopo.studies.statistics import independent
+    >>> from neurotopo.studies.statistics import independent
     >>> list(independent_cells(independent([1.0, 2.0], [3.0, 5.0]), ["n"], ["ntc", "other"]))
     ['n', 'ntc', 'other', 't', 'p', 'd', 'Welch t', 'Welch p']
     """
@@ -97,8 +96,7 @@ def paired_cells(
     Examples
     --------
     >>> from neurotopo.studies.compare import paired_cells
-    >>> from neurotopo.studies.findings import records
-    from neurotopo.studies.statistics import paired
+    >>> from neurotopo.studies.statistics import paired
     >>> result = paired([3.0, 4.0, 6.0], [1.0, 2.0, 3.0])
     >>> list(paired_cells(result, "jump", "random", margin=1.0))
     ['n', 'jump', 'random', 'difference', 'low', 'high', 'p', 'd', 'margin']

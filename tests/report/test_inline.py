@@ -114,7 +114,7 @@ def test_the_clusterer_is_beside_scikit_learn(shown):
     with sklearn.config_context(display="text"):
         assert not hasattr(fitted, "_repr_html_")
         assert list(fitted._repr_mimebundle_()) == ["text/plain"]
-    assert "ntr" not in make_pipeline(fresh)._repr_html_()
+    assert 'class="ntr"' not in make_pipeline(fresh)._repr_html_()
 
 
 def test_the_tree_has_every_cluster_and_its_colour():
@@ -127,6 +127,9 @@ def test_the_tree_has_every_cluster_and_its_colour():
     fitted = clusterer()
     colors = set(re.findall(r'stroke="(#\w+)"', html_of(fitted)))
     assert len(colors) == fitted.n_clusters_
+    dots = re.findall(r'cx="([\d.]+)" cy="([\d.]+)" r="4.2" fill="(#\w+)"', html_of(fitted))
+    order = np.argsort([float(x) for x, *_ in dots])
+    assert order.tolist() == np.argsort(fitted.birth_).tolist()
     many = html_of(nt.merge_tree(np.random.default_rng(0).random((3000, 2)), metric="euclidean"))
     assert "80 of 3,000 samples" in many
     assert many.count("<circle") == 300

@@ -98,7 +98,7 @@ def tests_of_one(summary: Summary) -> list[tuple[str, str]]:
     return [
         (name, p)
         for name, table in summary.tables.items()
-        for n, p in (("n", "p"), ("n", "p of t"), ("n jump", "p"), ("facts", "p"))
+        for n, p in (("n", "p"), ("n", "p of t"), ("n jump", "p"))
         if {n, p} <= set(table.frame.columns)
         if table.frame.loc[table.frame[n] < 2, p].notna().any()
     ]
