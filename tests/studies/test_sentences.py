@@ -16,11 +16,11 @@ from neurotopo.studies.study import study_named
 from tests.support.sentences import (
     WHOLE,
     bad_texts,
+    lone_tests,
     of_facts,
     overprinted,
     rows_of,
     sentences,
-    tests_of_one,
 )
 
 FILES = Path(__file__).parent / "sentences"
@@ -75,7 +75,7 @@ def test_the_sentences_are_those_of_the_file(study, request):
 def test_no_text_is_bad(study):
     for n, summary in reports(study).items():
         assert bad_texts(summary) == [], n
-        assert tests_of_one(summary) == [], n
+        assert lone_tests(summary) == [], n
 
 
 def test_a_few_facts_are_all_that_is_said(study):
@@ -116,7 +116,7 @@ def test_a_bad_text_is_found(bad):
     frame = pd.DataFrame({"n": [1], "p": [1.0]})
     assert bad_texts(Summary("?", (bad,), {}, {}, frame))
     assert bad_texts(Summary("?", (), {"t": Table(pd.DataFrame({"x": [bad]}), "T")}, {}, frame))
-    assert tests_of_one(Summary("?", (), {"t": Table(frame, "T")}, {}, frame)) == [("t", "p")]
+    assert lone_tests(Summary("?", (), {"t": Table(frame, "T")}, {}, frame)) == [("t", "p")]
 
 
 @pytest.mark.parametrize("good", ["11 facts", "0.1 facts", "-0.05", "1 of 1 fact", "10.5 facts"])

@@ -93,7 +93,7 @@ def bad_texts(summary: Summary) -> list[tuple[str, str]]:
     ]
 
 
-def tests_of_one(summary: Summary) -> list[tuple[str, str]]:
+def lone_tests(summary: Summary) -> list[tuple[str, str]]:
     """Return the tables that have a p-value in a row of fewer than two pairs."""
     return [
         (name, p)
