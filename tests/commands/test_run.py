@@ -35,7 +35,7 @@ def test_a_run_writes_and_prints_what_it_found(first):
     assert any(name.startswith("figures/") and name.endswith(".svg") for name in names)
     lines = printed.splitlines()
     assert lines[0] == "acquisition: 4 of 4 facts done."
-    assert lines[1] == "- The model answers 4 of 4 facts correctly."
+    assert lines[1].startswith("- Results for only 4 facts: too few for findings")
     assert all(text.startswith("- ") for text in lines[1:-1])
     assert lines[-1] == f"wrote {out / 'report.html'}"
     rows = pd.read_csv(out / "rows.csv")
@@ -285,12 +285,12 @@ def test_a_file_in_the_form_of_templama(tmp_path, capsys):
 
 def test_facts_that_the_model_does_not_know(tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(words(out, facts="factworld:3", model="testbed:null")) == 0
-    known = "The model answers 0 of 3 facts correctly. It knows none of them, so the results below"
+    assert main(words(out, facts="factworld:10", model="testbed:null")) == 0
+    known = "The model answers 0 of 10 facts correctly. It knows none of them, so the results below"
     assert f"- {known}" in capsys.readouterr().out
     assert known in (out / "report.html").read_text(encoding="utf-8")
     out = tmp_path / "left out"
-    given = words(out, "--option", "only_known=yes", facts="factworld:3", model="testbed:null")
+    given = words(out, "--option", "only_known=yes", facts="factworld:10", model="testbed:null")
     assert main(given) == 0
     assert "- No fact was left to look for groups in." in capsys.readouterr().out
     assert "No fact was left" in (out / "report.html").read_text(encoding="utf-8")

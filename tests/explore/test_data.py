@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import neurotopo as nt
 from neurotopo.cluster.layout import leaf_positions
-from neurotopo.explore import data as data_module
 from neurotopo.explore import drawing, explorer_data, labels_at, write_page
 from neurotopo.explore.page import json_in_html, make_page
 from tests.support.examples import examples
@@ -131,11 +130,10 @@ def test_radii_that_differ_late_stay_different():
     assert many["clusters"]["birth"] == [0.333333, 0.666667]
 
 
-def test_of_a_large_tree_an_even_part_is_shown(monkeypatch):
-    monkeypatch.setattr(data_module, "_MOST_SAMPLES", 40)
+def test_of_a_large_tree_an_even_part_is_shown():
     X = np.random.default_rng(1).normal(size=(150, 2))
     clusterer = nt.NTCClusterer.paper().fit(X)
-    data = explorer_data(clusterer, names=[f"point {i}" for i in range(150)])
+    data = explorer_data(clusterer, names=[f"point {i}" for i in range(150)], most=40)
     shown = np.array(data["vertices"]["id"])
     assert len(shown) == 40
     assert data["n"] == 150
