@@ -289,6 +289,7 @@ def test_files_are_saved(page, tmp_path):
         assert part in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_crash_is_told_and_mended(page, site):
     os.kill(site[1].workers["models"].pid, signal.SIGSTOP)
     page.click('[data-of="0-0"]')
@@ -303,6 +304,7 @@ def test_a_crash_is_told_and_mended(page, site):
     assert page.evaluate("document.querySelector('#fact-work [role=alert]').hidden")
 
 
+@pytest.mark.slow
 def test_work_is_cancelled_and_other_tabs_are_not_disturbed(page, site, browser):
     pick_bar(page)
     here = text(page, "#now")

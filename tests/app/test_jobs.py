@@ -306,7 +306,7 @@ def test_a_matrix_of_distances(cache):
         "text": "0,1,9,inf\n1,0,inf,inf\n9,inf,0,inf\ninf,inf,inf,0\n",
     }
     given = {"reading": {"distances": True}, "paper": True, "parameters": {"metric": None}}
-    assert run(cache, session, "cluster", **given)["labels"] == [0, 0, -1]
+    assert run(cache, session, "cluster", **given)["labels"] == [0, 0, -1, -1]
 
 
 @pytest.mark.parametrize(

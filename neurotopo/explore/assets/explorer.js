@@ -49,7 +49,8 @@ class Explorer {
     }
     this.canvas.addEventListener("pointermove", (event) => this.point(event));
     this.canvas.addEventListener("pointerleave", () => this.enter(null));
-    this.canvas.addEventListener("click", () => {
+    this.canvas.addEventListener("click", (event) => {
+      this.point(event); // a bar that loses the focus has ended what was pointed at
       if (this.hovered && this.hovered.birth !== undefined) this.pick(this.hovered, true);
       else this.unpin();
     });
