@@ -21,8 +21,10 @@ the original model. Groups in one layer cannot correct each other, so against th
 values of two groups the third one does not keep the answer: that needs training in two layers.
 
 A regression with too little silence fires on texts that it was not fitted to: on SmolLM2-135M the
-perplexity went from 34 to millions. With the defaults it went from 34 to 38, and 83 of 100 known
-facts that were not fitted stayed. ``planting.json`` has both; a copy that loses them is no control.
+perplexity went from 33 to millions. With the defaults it goes from 33.0 to 36.9, and 143 of 168
+known facts that were not fitted stay. Of 69 planted facts, 44 are answered by each group alone and
+lost without all three where the others are 0, 34 where they have mean values, and none where they
+have counterfactual values. ``planting.json`` has these numbers for every copy.
 
 Examples
 --------
