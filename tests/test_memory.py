@@ -104,3 +104,28 @@ def test_own_files_pass(tmp_path):
     assert options == {"n": 1}
     assert arrays["b"].shape == (0, 3)
     np.testing.assert_array_equal(arrays["a"], np.arange(5))
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from neurotopo import NTCClusterer
+X = np.random.default_rng(0).random((20_000, 3))
+resource.setrlimit(resource.RLIMIT_AS, (4 * 10**9, 4 * 10**9))
+try:
+    NTCClusterer(metric="braycurtis").fit(X)
+except MemoryError as error:
+    print(error)
+print(NTCClusterer(metric="euclidean", min_samples=5).fit(X[:5000]).n_clusters_ >= 0)
+"""
+
+
+def test_a_matrix_that_does_not_fit_is_one_sentence_before_it_is_allocated():
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True
+    )
+    said, fits = done.stdout.splitlines()
+    assert said.startswith("the distances of 20,000 samples need 6.4 GB of memory, but only ")
+    assert "need no matrix" in said
+    assert MEMORY_VARIABLE in said
+    assert fits == "True"

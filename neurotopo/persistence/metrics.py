@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import pairwise_distances
 
+from neurotopo._memory import require_memory
 from neurotopo.persistence.sample_distances import own_distances
 
 __all__ = [
@@ -28,8 +29,12 @@ __all__ = [
     "minkowski_order",
     "pairwise",
     "reduction",
+    "require_matrix",
     "scaled",
 ]
+
+_SMALL = 2000
+"""Fewer samples are not checked: the check takes longer than their distances."""
 
 Points = NDArray[np.float64]
 Heights = Callable[[Points], Points]
@@ -115,6 +120,7 @@ class Reduction:
 
     def pairwise(self) -> Points:
         """Return the distances of all samples."""
+        require_matrix(len(self.points))
         return self.height_of(lengths(self.points[:, None], self.points[None], self.order))
 
     def cross(self, queries: Points) -> Points:
@@ -180,6 +186,27 @@ def reduction(
     return Reduction(points, order, transform, lambda length: height_of(length * factor))
 
 
+def require_matrix(n_samples: int) -> None:
+    """Raise an error if the distances of so many samples do not fit into memory.
+
+    Examples
+    --------
+    >>> from neurotopo.persistence.metrics import require_matrix
+    >>> require_matrix(1000)
+    >>> require_matrix(10**9)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    MemoryError: the distances of 1,000,000,000 samples need 16,000,000 TB of memory, but only ...
+    """
+    if n_samples < _SMALL:
+        return
+    require_memory(
+        2 * 8 * n_samples**2,  # the matrix, and one more to make it symmetric
+        f"the distances of {n_samples:,} samples",
+        "Metrics such as 'euclidean' need no matrix; a sparse graph of nearest neighbours is "
+        "smaller, with metric='precomputed'.",
+    )
+
+
 def pairwise(
     X: Any,
     metric: Any,
@@ -195,6 +222,7 @@ def pairwise(
     space = reduction(X, metric, metric_params)
     if space is not None:
         return space.pairwise()
+    require_matrix(len(X) if isinstance(X, list) else X.shape[0])
     params = dict(metric_params or {})
     own = own_distances(X, None, metric, params)
     if own is not None:
