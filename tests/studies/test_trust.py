@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ from neurotopo.report.files import write_report
 from neurotopo.report.run_file import read_run, write_run
 from neurotopo.report.summary import Summary
 from neurotopo.studies import Store, StoreError
+from tests.support.reports import example_summary
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -129,6 +131,35 @@ def test_a_report_does_not_follow_a_linked_folder(tmp_path, name):
         write_report(summary, folder)
     assert os.listdir(outside) == ["old.csv"]
     assert sorted(os.listdir(folder)) == [name]
+
+
+@pytest.mark.parametrize("kind", ["symbolic", "hard"])
+def test_a_farm_of_links_changes_nothing_outside(tmp_path, kind):
+    """Each file of a report is a link to a file outside; a hostile list names more of them."""
+    pytest.importorskip("jinja2")
+    outside, folder = tmp_path / "outside", tmp_path / "run"
+    outside.mkdir()
+    written = write_report(example_summary(), folder)
+    for number, path in enumerate(written):
+        target = outside / f"{number}{path.suffix}"
+        target.write_bytes(path.read_bytes())
+        path.unlink()
+        if kind == "hard":
+            os.link(target, path)
+        else:
+            path.symlink_to(target)
+    old = outside / "old.csv"
+    old.write_text("mine")
+    (folder / "tables" / "old.csv").symlink_to(old)
+    mine = hashlib.sha256(b"mine").hexdigest()
+    names = ("tables/old.csv", "../outside/old.csv", str(old), "tables/../../outside/old.csv")
+    listed = json.loads((folder / "report.json").read_text())
+    listed["files"] |= {name: [mine] for name in names}
+    (folder / "report.json").unlink()
+    (folder / "report.json").write_text(json.dumps(listed))
+    before = {path: path.read_bytes() for path in outside.iterdir()}
+    write_report(example_summary(), folder)
+    assert {path: path.read_bytes() for path in outside.iterdir()} == before
 
 
 @pytest.mark.parametrize(
