@@ -69,7 +69,7 @@ def test_dates_and_texts_can_be_chosen():
 @pytest.mark.parametrize(
     ("facts", "given", "message"),
     [
-        ([], {}, "no lesson can be made of the 0 facts"),
+        ([], {}, "no lesson can be made of 0 facts"),
         ([Fact("A is _X_", "b")], {}, "subject, a year as their date"),
         (FACTS, {"old_date": "1999"}, "facts of 1999 need a subject"),
         (FACTS[:1], {}, "no fact has a false answer"),
