@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import make_blobs
 
 from neurotopo import NTCClusterer
-from tests.app.test_browser import idle, served, text
+from tests.support.app import idle, served, text
 from tests.support.browser import NO_BROWSER, PROGRAM, Browser
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=NO_BROWSER)
