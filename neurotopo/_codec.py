@@ -55,7 +55,7 @@ def from_text(text: str, *, distinct: bool = False) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse, **hook)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("nested too deeply") from None
 
 
 def to_lines(value: Any, depth: int, indent: str = "") -> str:
