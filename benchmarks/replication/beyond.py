@@ -7,7 +7,7 @@ null. Effects are means over facts, with intervals over relations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +122,10 @@ def layers(model: nt.NeuronModel, fact: nt.Fact, foils: tuple[str, ...]) -> dict
     """Compare the highest neurons of the first, middle and last third of the layers."""
     neurons = nt.AMIG.fast(threshold=TOP, rule="top", scope="layer").locate(model, fact)
     third = neurons.layers * len(THIRDS) // model.n_layers
-    chosen = {name: _part(neurons, third == i) for i, name in enumerate(THIRDS)}
+    chosen = {
+        name: nt.NeuronSet.from_arrays(neurons.layers[third == i], neurons.indices[third == i])
+        for i, name in enumerate(THIRDS)
+    }
     found = falls(model, fact, foils, chosen, dict.fromkeys(THIRDS, "last"))
     found["late less early"] = found["late"] - found["early"]
     return found
@@ -139,16 +142,6 @@ def relp(model: nt.NeuronModel, fact: nt.Fact, foils: tuple[str, ...]) -> dict[s
     common = len(chosen["AMIG"] & chosen["RelP"])
     found["common neurons (Jaccard)"] = common / len(chosen["AMIG"] | chosen["RelP"])
     return found
-
-
-def _part(neurons: nt.NeuronSet, wanted: Any) -> nt.NeuronSet:
-    return nt.NeuronSet(_pairs(neurons, wanted))
-
-
-def _pairs(neurons: nt.NeuronSet, wanted: Any) -> Iterator[tuple[int, int]]:
-    for layer, index, take in zip(neurons.layers, neurons.indices, wanted, strict=True):
-        if take:
-            yield int(layer), int(index)
 
 
 MEASUREMENTS = {

@@ -19,6 +19,7 @@ from neurotopo.explore.text_tables import read_text_table
 __all__ = ["Read", "read_samples", "standardized", "with_coordinates"]
 
 KINDS = (".csv", ".tsv", ".npy", ".npz")
+# zipfile raises the last two for unknown compression and encrypted members
 _DAMAGED = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 _SPARSE = {"format", "shape"}  # in files of scipy.sparse.save_npz, besides the entries
 _ALL = ColumnChoice()
