@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from grids import grid
+from matplotlib.figure import Figure
 
 from neurotopo._files import atomic_write
 from neurotopo.studies.inference import Effect, judged
+from replication.figures import drawn, write_figures
 from replication.plan import MODELS, PARTS, QUESTIONS
 
 Record = Mapping[str, Any]
 
 NAMES = {"smollm2": "SmolLM2-135M", "gemma": "Gemma-3-270M"}
+_SHORT = {
+    "necessary": "the groups are needed",
+    "redundant": "the groups replace each other",
+    "within": "one group suffices, others ablated",
+    "alone": "one group suffices alone",
+    "uses": "groups serve different other facts",
+    "jump": "the answer falls with the last group",
+    "definition": "Eq 2 and Eq 3 hold",
+    "kmeans": "NTC above K-Means",
+    "dbscan": "NTC above DBSCAN",
+    "hierarchical": "NTC above hierarchical",
+    "suppress": "faulty prompts, D suppressed",
+    "enhance": "faulty prompts, D enhanced",
+    "learn": "training D teaches more",
+    "detect": "D tells true from false",
+    "languages": "languages share neurons",
+}
 _AUDIT = ("necessary", "redundancy", "adding", "within", "alone", "specific", "uses", "repair")
 _CONTROLS = {
     "audit": "NTC's groups of known facts",
@@ -40,23 +61,37 @@ def write_page(out: Path, page: Path) -> None:
         if place.exists():
             records[name] = json.loads(place.read_text())["parts"]
     if records:
+        draws = {name: partial(_picture, each, records) for name, each in _PICTURES.items()}
+        places = write_figures(draws, page.parent / "figures")
         with atomic_write(page) as file:
-            file.write(page_of(records).encode())
+            file.write(
+                page_of(
+                    records, {n: p.relative_to(page.parent) for n, p in places.items()}
+                ).encode()
+            )
 
 
-def page_of(records: Mapping[str, Mapping[str, Record]]) -> str:
+def page_of(
+    records: Mapping[str, Mapping[str, Record]], pictures: Mapping[str, Path] | None = None
+) -> str:
     """Return the page as Markdown.
 
     Parameters
     ----------
     records : mapping of str to mapping
         The records of the parts, by model.
+    pictures : mapping of str to Path, optional
+        The places of the pictures, from the folder of the page.
     """
-    parts = [_HEAD, _verdicts(records), _HOW]
+    shown = {n: f"![{_PICTURES[n].text}]({p.as_posix()})" for n, p in (pictures or {}).items()}
+    parts = [_HEAD, _verdicts(records), *([shown["verdicts"]] if "verdicts" in shown else []), _HOW]
     for title, section in _SECTIONS.items():
         texts = [text for name, found in records.items() if (text := section(name, found))]
         if texts:
-            parts += [f"## {title}", *texts]
+            above = [
+                shown[n] for n, each in _PICTURES.items() if each.section == title and n in shown
+            ]
+            parts += [f"## {title}", *above, *texts]
     parts += [_MIND]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -101,6 +136,81 @@ def _verdicts(records: Mapping[str, Mapping[str, Record]]) -> str:
         "| margin | least effect | facts (relations) | null"
     )
     return grid(head, rows, 9)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A picture: its section, its text, and the effects of a model that it shows."""
+
+    section: str
+    text: str
+    of: Callable[[Mapping[str, Record]], dict[str, Effect]]
+
+
+def _picture(picture: _Drawn, records: Mapping[str, Mapping[str, Record]]) -> Figure | None:
+    return drawn({NAMES.get(name, name): picture.of(found) for name, found in records.items()})
+
+
+def _some(found: Mapping[str, Record], names: Mapping[str, tuple[str, str]]) -> dict[str, Effect]:
+    """Return effects by other names: those of (part, effect) that there are."""
+    effects = {}
+    for name, (part, effect) in names.items():
+        record = found.get(part, {}).get("effects", {}).get(effect)
+        if record is not None:
+            effects[name] = Effect(**record)
+    return effects
+
+
+def _of_controls(effect: str) -> Callable[[Mapping[str, Record]], dict[str, Effect]]:
+    names = {what: (part, effect) for part, what in _CONTROLS.items()}
+    return partial(_some, names=names)
+
+
+def _of_parts(*parts: str) -> Callable[[Mapping[str, Record]], dict[str, Effect]]:
+    """Return all effects of parts; of several parts, with their selection of neurons."""
+
+    def of(found: Mapping[str, Record]) -> dict[str, Effect]:
+        return {
+            f"{effect}{' (paper)' if PARTS[part].preset else ''}": Effect(**record)
+            for part in parts
+            for effect, record in found.get(part, {}).get("effects", {}).items()
+        }
+
+    return of
+
+
+_PICTURES = {
+    "verdicts": _Drawn(
+        "",
+        "The primary effects of both models in units of their margins, with intervals.",
+        lambda found: {_SHORT[name]: effect for name, effect in primary(found).items()},
+    ),
+    "redundancy": _Drawn(
+        "Controls",
+        "The redundancy rho of the groups, less that of shuffled groups, in units of its margin.",
+        _of_controls("redundancy"),
+    ),
+    "necessity": _Drawn(
+        "Controls",
+        "The necessity of the groups, less that of matched neurons, in units of its margin.",
+        _of_controls("necessary"),
+    ),
+    "acquisition": _Drawn(
+        "Acquisition",
+        "The effects of acquisition in units of their margins, with intervals.",
+        _of_parts("acquisition_paper", "acquisition"),
+    ),
+    "robustness": _Drawn(
+        "Robustness",
+        "The effects of robustness in units of their margins, with intervals.",
+        _of_parts("robustness_paper", "robustness"),
+    ),
+    "detection": _Drawn(
+        "Detection",
+        "The differences of the AUC in units of the margin, with intervals.",
+        _of_parts("detection"),
+    ),
+}
 
 
 def _funnel(name: str, found: Mapping[str, Record]) -> str:

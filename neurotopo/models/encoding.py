@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from neurotopo.models.chat import Chat, chat_parts
 from neurotopo.models.prompts import (
@@ -286,6 +287,16 @@ def _check_answer(
         raise ValueError(f"{where} holds the special token {names[0]!r}.")
 
 
+_ADDED: WeakKeyDictionary[Any, tuple[int, frozenset[int]]] = WeakKeyDictionary()
+"""The number of tokens of a tokenizer, and its added tokens that are special."""
+
+
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    added: Mapping[int, Any] = tokenizer.added_tokens_decoder
-    return {*tokenizer.all_special_ids, *(i for i, token in added.items() if token.special)}
+    n_tokens = len(tokenizer)
+    cached = _ADDED.get(tokenizer)
+    if cached is None or cached[0] != n_tokens:
+        # a tokenizer with thousands of added tokens takes milliseconds to list them
+        added: Mapping[int, Any] = tokenizer.added_tokens_decoder
+        cached = n_tokens, frozenset(i for i, token in added.items() if token.special)
+        _ADDED[tokenizer] = cached
+    return {*tokenizer.all_special_ids, *cached[1]}
