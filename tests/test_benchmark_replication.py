@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -91,6 +92,25 @@ def test_what_is_there_is_not_done_again(work, pararel, monkeypatch):
     main(command(pararel, work, "--only", "audit", "acquisition"))
     with pytest.raises(pytest.fail.Exception, match="run again"):
         main(command(pararel, work, "--only", "acquisition", "--again"))
+
+
+def test_records_alone_are_enough(work, pararel, tmp_path, monkeypatch):
+    shutil.copytree(work / "out", tmp_path / "out")
+    monkeypatch.setattr(run, "run", lambda *_, **__: pytest.fail("run again"))
+    main(command(pararel, tmp_path, "--only", "audit", "acquisition"))
+    assert record(tmp_path, "audit") == record(work, "audit")
+    with pytest.raises(pytest.fail.Exception, match="run again"):
+        main(command(pararel, tmp_path, "--only", "robustness"))
+
+
+def test_the_page_shows_its_pictures(work, tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "MODELS", {"tiny": ""})
+    page.write_page(work / "out", tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    for name in ("verdicts", "redundancy", "acquisition"):
+        assert f"(figures/replication_{name}.svg)" in text
+        assert (tmp_path / "figures" / f"replication_{name}.svg").read_text().startswith("<?xml")
+    assert "replication_detection" not in text
 
 
 def test_records_have_no_texts_of_facts(work, pararel):

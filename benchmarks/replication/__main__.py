@@ -1,7 +1,8 @@
 """Test the claims of the paper on a pretrained model, with controls; resumable.
 
 Everything that is asked is fixed in ``plan.py``. Replies and runs stay in ``--work``; the same
-command goes on where it was stopped. The records in ``--out`` have no texts of facts.
+command goes on where it was stopped. The records in ``--out`` have no texts of facts; a part with a
+record of the same plan does not run again, unless ``--again``.
 ``--page`` writes docs/replication.md from the records of all models.
 
 Examples
@@ -20,7 +21,7 @@ import torch
 
 from replication.page import write_page
 from replication.plan import MODELS, N_DRAW, PER_RELATION
-from replication.run import Replication, collect
+from replication.run import Replication, collect, restore
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
             per_relation=options.per_relation,
             n_draw=options.draw,
         )
+        if not options.again:
+            restore(replication.work, options.out, options.model)
         replication.run_all(tuple(options.only), options.again)
         collect(replication.work, options.out, options.model)
     write_page(options.out, options.page)

@@ -188,6 +188,15 @@ def _first(facts: Any, most: int) -> Any:
     return list(facts.sample(most, seed=0) if isinstance(facts, FactSet) else facts)[:most]
 
 
+def restore(work: Path, out: Path, name: str) -> None:
+    """Write the records in ``out`` to ``work``, where there are none: these parts do not run."""
+    place = out / f"replication_{name}.json"
+    if place.exists():
+        for part, record in json.loads(place.read_text())["parts"].items():
+            if not (work / f"{part}.json").exists():
+                (work / f"{part}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
 def collect(work: Path, out: Path, name: str) -> None:
     """Write the records of all parts as one file, ``replication_NAME.json``."""
     parts = {}
