@@ -103,9 +103,10 @@ def _acquisition(result: Result, relations: Relations) -> Effects:
         own = (100 * (holds["ntc"] - holds["random:ntc"])).dropna()
         found["definition"] = _per_fact(own, relations, QUESTIONS["definition"].margin)
     for other in _METHODS[1:]:
-        if {"ntc", other} <= set(jump):
-            own = (100 * (jump["ntc"] - jump[other])).dropna()
-            found[f"jump: ntc - {other}"] = _per_fact(own, relations, points)
+        for name, frame in (("jump", jump), ("jump of all groups", every)):
+            if {"ntc", other} <= set(frame):
+                own = (100 * (frame["ntc"] - frame[other])).dropna()
+                found[f"{name}: ntc - {other}"] = _per_fact(own, relations, points)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,27 +17,11 @@ from neurotopo._files import atomic_write
 from neurotopo.studies.inference import Effect, judged
 from replication.figures import drawn, write_figures
 from replication.plan import MODELS, PARTS, QUESTIONS
+from replication.prose import HEAD, HOW, MIND, SHORT, TEXTS
 
 Record = Mapping[str, Any]
 
 NAMES = {"smollm2": "SmolLM2-135M", "gemma": "Gemma-3-270M"}
-_SHORT = {
-    "necessary": "the groups are needed",
-    "redundant": "the groups replace each other",
-    "within": "one group suffices, others ablated",
-    "alone": "one group suffices alone",
-    "uses": "groups serve different other facts",
-    "jump": "the answer falls with the last group",
-    "definition": "Eq 2 and Eq 3 hold",
-    "kmeans": "NTC above K-Means",
-    "dbscan": "NTC above DBSCAN",
-    "hierarchical": "NTC above hierarchical",
-    "suppress": "faulty prompts, D suppressed",
-    "enhance": "faulty prompts, D enhanced",
-    "learn": "training D teaches more",
-    "detect": "D tells true from false",
-    "languages": "languages share neurons",
-}
 _AUDIT = ("necessary", "redundancy", "adding", "within", "alone", "specific", "uses", "repair")
 _CONTROLS = {
     "audit": "NTC's groups of known facts",
@@ -84,16 +69,21 @@ def page_of(
         The places of the pictures, from the folder of the page.
     """
     shown = {n: f"![{_PICTURES[n].text}]({p.as_posix()})" for n, p in (pictures or {}).items()}
-    parts = [_HEAD, _verdicts(records), *([shown["verdicts"]] if "verdicts" in shown else []), _HOW]
+    parts = [
+        HEAD,
+        _counts(records),
+        _verdicts(records),
+        *([shown["verdicts"]] if "verdicts" in shown else []),
+        HOW,
+    ]
     for title, section in _SECTIONS.items():
         texts = [text for name, found in records.items() if (text := section(name, found))]
         if texts:
-            above = [
-                shown[n] for n, each in _PICTURES.items() if each.section == title and n in shown
-            ]
-            parts += [f"## {title}", *above, *texts]
-    parts += [_MIND]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+            drawn_here = [n for n, each in _PICTURES.items() if each.section == title]
+            above = [shown[name] for name in drawn_here if name in shown]
+            parts += [f"## {title}", TEXTS.get(title, ""), *above, *texts]
+    parts += [MIND]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def primary(found: Mapping[str, Record]) -> dict[str, Effect]:
@@ -104,6 +94,18 @@ def primary(found: Mapping[str, Record]) -> dict[str, Effect]:
         if effect is not None:
             effects[name] = Effect(**effect)
     return judged(effects)
+
+
+def _counts(records: Mapping[str, Mapping[str, Record]]) -> str:
+    """Return a sentence per model: how many claims hold."""
+    sentences = []
+    for name, found in records.items():
+        said = [effect.verdict for effect in primary(found).values()]
+        counts = {word: said.count(word) for word in ("yes", "no", "undecided")}
+        counts["not tested"] = len(QUESTIONS) - len(said)
+        listed = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+        sentences.append(f"**{NAMES.get(name, name)}**: {listed}.")
+    return f"Of {len(QUESTIONS)} claims: " + " ".join(sentences)
 
 
 def _verdicts(records: Mapping[str, Mapping[str, Record]]) -> str:
@@ -123,10 +125,10 @@ def _verdicts(records: Mapping[str, Mapping[str, Record]]) -> str:
                     about,
                     NAMES.get(name, name),
                     f"**{effect.verdict}**",
-                    f"{_n(effect.mean)} ({_n(effect.low)} to {_n(effect.high)})",
+                    _interval(effect.mean, effect.low, effect.high, effect.margin),
                     question.unit,
                     f"{effect.margin:g}",
-                    _n(effect.least),
+                    _n(effect.least, _digits(effect.margin)),
                     f"{effect.n}" + (f" ({effect.n_relations})" if effect.n_relations else ""),
                     question.null,
                 ]
@@ -183,7 +185,7 @@ _PICTURES = {
     "verdicts": _Drawn(
         "",
         "The primary effects of both models in units of their margins, with intervals.",
-        lambda found: {_SHORT[name]: effect for name, effect in primary(found).items()},
+        lambda found: {SHORT[name]: effect for name, effect in primary(found).items()},
     ),
     "redundancy": _Drawn(
         "Controls",
@@ -279,7 +281,7 @@ def _study(*studies: str) -> Any:
                 texts.append(f"{title} Not possible: {record['problem']}")
                 continue
             rows = [
-                [effect_name, _verdict(effect, digits=2), f"{effect['margin']:g}", effect["n"]]
+                [effect_name, _verdict(effect), f"{effect['margin']:g}", effect["n"]]
                 for effect_name, effect in record["effects"].items()
                 if ": random" not in effect_name
             ]
@@ -327,7 +329,7 @@ def _layers(name: str, found: Mapping[str, Record]) -> str:
 
 def _beyond(name: str, found: Mapping[str, Record]) -> str:
     rows = [
-        [part, effect_name, _verdict(effect, digits=2), effect["n"]]
+        [part, effect_name, _verdict(effect), effect["n"]]
         for part in ("positions", "layers", "relp")
         for effect_name, effect in found.get(part, {}).get("effects", {}).items()
     ]
@@ -389,11 +391,21 @@ _SECTIONS = {
 }
 
 
-def _verdict(effect: Record | None, digits: int = 2) -> str:
+def _verdict(effect: Record | None) -> str:
     if effect is None or not effect["n"]:
         return "-"
-    interval = f"{_n(effect['low'], digits)} to {_n(effect['high'], digits)}"
-    return f"{effect['verdict']}: {_n(effect['mean'], digits)} ({interval})"
+    numbers = (effect[name] for name in ("mean", "low", "high", "margin"))
+    return f"{effect['verdict']}: {_interval(*numbers)}"
+
+
+def _interval(mean: float, low: float, high: float, margin: float) -> str:
+    digits = _digits(margin)
+    return f"{_n(mean, digits)} ({_n(low, digits)} to {_n(high, digits)})"
+
+
+def _digits(margin: float) -> int:
+    """Return the digits after the point that show a hundredth of a margin."""
+    return max(1, 2 - math.floor(math.log10(margin))) if margin > 0 else 2
 
 
 def _n(value: float | None, digits: int = 2) -> str:
@@ -405,37 +417,3 @@ def _n(value: float | None, digits: int = 2) -> str:
 
 def _cell(value: Any) -> str:
     return _n(value) if isinstance(value, float) else str(value)
-
-
-_HEAD = """
-# The replication on pretrained models
-
-Do the claims of the paper hold on real models? This page tests each of them on two pretrained
-models, with controls that can say yes and controls that must not. All numbers come from one command
-per model (`make replication MODEL=smollm2`). The questions, margins, facts and seeds were fixed in
-`benchmarks/replication/plan.py` before the first result was seen.
-
-A verdict is *yes* if the effect is above 0 after Holm's correction over all questions of a model
-and at least the margin; *no* if it is below the margin; else *undecided*
-([the rule](degenerate.md#from-numbers-to-verdicts)). The least effect is the smallest true effect
-that would have been told from 0 with a power of 80 %.
-"""
-
-_HOW = """
-Models: SmolLM2-135M-Instruct (GGUF, Q4_1) and Gemma-3-270M (GGUF, Q4_K_M), de-quantised to float32.
-Facts: ParaRel, at most 250 of each relation, each asked in up to three wordings in which the answer
-comes last. A fact is known if the greedy reply is its answer in one of them. Facts whose answer is
-in the subject are in no draw. Neurons: AMIG with 8 Gauss-Legendre nodes, selected as the paper does
-(0.2 of the largest score) or by the default of neurotopo (the eight highest of each layer).
-"""
-
-_MIND = """
-## What would change our mind
-
-- Larger models. These two have 135 and 270 million parameters; the paper's have 124 million and
-  7 billion. The same command takes any model that transformers loads.
-- Neurons that are selected in another way, such as over several wordings: every verdict on groups
-  rests on which neurons count as those of the fact.
-- A group that suffices on other wordings as on its own, in a model where shuffled groups do not.
-- A planted copy on which the audit says no.
-"""

@@ -83,7 +83,7 @@ PARTS: Mapping[str, Part] = {
         "acquisition", "both draws", 2 * N_DRAW, preset="paper", options=ACQUISITION
     ),
     "robustness": Part(
-        "robustness", "first draw", 100, options={**SEARCH, "draws": 1, "doses": ()}
+        "robustness", "first draw", N_SECONDARY, options={**SEARCH, "draws": 1, "doses": ()}
     ),
     "audit_planted": Part(
         "audit", "planted", N_CONTROL, "planted", "smollm2", options={**AUDIT, "groups": "true"}
@@ -187,7 +187,7 @@ QUESTIONS: Mapping[str, Question] = {
         "random neurons of the same layers and sizes of value",
     ),
     "redundant": Question(
-        "Do NTC's groups stand in for each other (degeneracy)?",
+        "Do NTC's groups replace each other (degeneracy)?",
         "audit",
         "redundancy",
         0.1,

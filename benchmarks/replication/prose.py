@@ -1,0 +1,109 @@
+"""The words of docs/replication.md: what each section measures; no number is in them."""
+
+from __future__ import annotations
+
+SHORT = {
+    "necessary": "the groups are needed",
+    "redundant": "the groups replace each other",
+    "within": "one group suffices, others ablated",
+    "alone": "one group suffices alone",
+    "uses": "groups serve different other facts",
+    "jump": "the answer falls with the last group",
+    "definition": "Eq 2 and Eq 3 hold",
+    "kmeans": "NTC above K-Means",
+    "dbscan": "NTC above DBSCAN",
+    "hierarchical": "NTC above hierarchical",
+    "suppress": "faulty prompts, D suppressed",
+    "enhance": "faulty prompts, D enhanced",
+    "learn": "training D teaches more",
+    "detect": "D tells true from false",
+    "languages": "languages share neurons",
+}
+"""Names of the primary questions in pictures."""
+
+HEAD = """
+# The replication on pretrained models
+
+Do the claims of the paper hold on real models? This page tests each of them on two pretrained
+models, with controls that can say yes and controls that must not. All numbers come from one command
+per model (`make replication MODEL=smollm2`). The questions, margins, facts and seeds were fixed in
+`benchmarks/replication/plan.py` before the first result was seen.
+
+A verdict is *yes* if the effect is above 0 after Holm's correction over all questions of a model
+and at least the margin; *no* if it is below the margin; else *undecided*
+([the rule](degenerate.md#from-numbers-to-verdicts)). The least effect is the smallest true effect
+that would have been told from 0 with a power of 80 %.
+"""
+
+HOW = """
+Models: SmolLM2-135M-Instruct (GGUF, Q4_1) and Gemma-3-270M (GGUF, Q4_K_M), de-quantised to float32.
+Facts: ParaRel, at most 250 of each relation, each asked in up to three wordings in which the answer
+comes last. A fact is known if the greedy reply is its answer in one of them. Facts whose answer is
+in the subject are in no draw. Neurons: AMIG with 8 Gauss-Legendre nodes, selected as the paper does
+(0.2 of the largest score) or by the default of neurotopo (the eight highest of each layer).
+"""
+
+MIND = """
+## What would change our mind
+
+- Larger models. These two have 135 and 270 million parameters; the paper's have 124 million and
+  7 billion. The same command takes any model that transformers loads.
+- Neurons that are selected in another way, such as over several wordings: every verdict on groups
+  rests on which neurons count as those of the fact.
+- A group that suffices on other wordings as on its own, in a model where shuffled groups do not.
+- A planted copy on which the audit says no.
+"""
+
+TEXTS = {
+    "Which facts the models know": """
+Each step says how many facts are left. The two draws take known facts in turn from every relation,
+so that one large relation does not decide.
+""",
+    "Controls": """
+A test that never says yes shows nothing. In the *planted copy* three groups of neurons each store
+some invented facts: one group gives the answer with the others at zero
+(`benchmarks/replication/planting.py` makes the copy and says what it reaches). With *permuted*
+weights and for *unknown* facts nothing is stored, so no verdict may be yes. The other rows are
+further facts, and other precisions of the same model. A cell has the verdict and the effect with
+its 95 % interval; *judged* counts the facts with groups that the model knows. The columns are
+questions of [the audit](degenerate.md): necessity, redundancy against shuffled groups, more than
+the sum of the effects, sufficiency within and alone, action on this fact only, use for different
+facts, repair by later layers.
+""",
+    "Three ablations": """
+The result depends on what replaces a value. *zero* and *mean* remove what a group writes.
+*counterfactual* puts in the values of another subject: two of three groups then write a wrong
+answer, and so does their sum. The cells are differences to shuffled groups.
+""",
+    "A second draw and another seed": """
+Other facts, and another seed for foils, shuffled groups and random groups.
+""",
+    "Table 1: the average GCR": """
+The relative change of the probability when one, two, ... of the groups are suppressed, as the paper
+gives it, for facts with as many groups. Random groups have the sizes of the groups beside them.
+""",
+    "Acquisition": """
+*jump*: how much more the probability falls, in points, when the last group is suppressed too, less
+the same for random groups of the same sizes. *after the filter*: only groups that meet the paper's
+definition, except in *jump of all groups*. "ntc - kmeans" compares two methods on the same facts.
+""",
+    "Robustness": """
+Prompts with errors (exchanged, changed and inserted words) with D suppressed or enhanced, less as
+many other knowledge neurons.
+""",
+    "Detection": """
+How well the activity of D tells a true statement from a false one, as the area under the curve.
+""",
+    "Critique": """
+The controls of the critique of knowledge neurons: do edits change knowledge, or only words?
+""",
+    "Beyond the paper": """
+The fall of the contrast with neurons set to 0, as a share of it, less random neurons of the same
+layers: at the subject and at the last token, in three thirds of the layers, and for neurons that
+RelP selects in place of AMIG.
+""",
+    "Time": """
+Minutes of work on one thread of a shared machine.
+""",
+}
+"""What each section of the page shows."""
