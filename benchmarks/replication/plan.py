@@ -86,7 +86,7 @@ PARTS: Mapping[str, Part] = {
         "robustness", "first draw", N_SECONDARY, options={**SEARCH, "draws": 1, "doses": ()}
     ),
     "audit_planted": Part(
-        "audit", "planted", N_CONTROL, "planted", "smollm2", options={**AUDIT, "groups": "true"}
+        "audit", "planted", N_DRAW, "planted", "smollm2", options={**AUDIT, "groups": "true"}
     ),
     "audit_permuted": Part(
         "audit",
