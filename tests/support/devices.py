@@ -10,6 +10,7 @@ replaces one name by the other.
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
@@ -17,9 +18,10 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
-aten = torch.ops.aten
+from neurotopo.models import opaque
+from neurotopo.tuning import rows
+
 FREE = 2**30  # free bytes of a device
 
 # torch.Tensor.to and these accept tensors on other devices
@@ -91,11 +93,25 @@ class CudaTensor(torch.Tensor):
         return _run(func, args, kwargs or {})
 
 
+def _mapped(function, value):
+    """Apply a function to the entries of lists and tuples."""
+    if isinstance(value, list | tuple):
+        return type(value)(_mapped(function, each) for each in value)
+    return function(value)
+
+
 def _run(func, args, kwargs):
     """Run an operation on the held tensors, if its arguments are on one device."""
     tensors = []
-    tree_map(lambda a: tensors.append(a) if isinstance(a, torch.Tensor) else a, (args, kwargs))
+
+    def held(value):
+        if isinstance(value, torch.Tensor):
+            tensors.append(value)
+        return value.held if isinstance(value, CudaTensor) else value
+
+    inner = _mapped(held, args)
     name = func._schema.name
+    kwargs = {key: _mapped(held, value) for key, value in kwargs.items()}
     asked = kwargs.get("device")
     index = _index_of(func, name, args, tensors)
     if asked is not None:
@@ -110,8 +126,7 @@ def _run(func, args, kwargs):
     if name == "aten::_fused_sdp_choice":
         return 0  # plain products: the other kernels differ from device to device
     wrapped = {id(t.held): t for t in tensors if isinstance(t, CudaTensor)}
-    held = tree_map(lambda a: a.held if isinstance(a, CudaTensor) else a, (args, kwargs))
-    result = func(*held[0], **held[1])
+    result = func(*inner, **kwargs)
 
     def wrap(value):
         if not isinstance(value, torch.Tensor) or index is None:
@@ -119,7 +134,7 @@ def _run(func, args, kwargs):
         known = wrapped.get(id(value))  # an operation in place returns its argument
         return CudaTensor(value, index) if known is None else known
 
-    return tree_map(wrap, result)
+    return _mapped(wrap, result)
 
 
 def _index_of(func, name, args, tensors):
@@ -173,6 +188,33 @@ class _Names(TorchFunctionMode):
         return func(*(named(a) for a in args), **{k: named(v) for k, v in kwargs.items()})
 
 
+_to = torch.nn.Module.to
+
+
+def _moved(module, *args, **kwargs):
+    """Move a module; its parameters are new objects, and shared ones stay shared."""
+    shared = {}
+    for each in module.modules():
+        for name, parameter in each._parameters.items():
+            if parameter is not None:
+                shared.setdefault(id(parameter), []).append((each._parameters, name))
+    _to(module, *args, **kwargs)
+    for (first, name), *others in shared.values():
+        for place, other in others:
+            place[other] = first[name]
+    return module
+
+
+def _done(executor, function, *args, **kwargs):
+    """Call a function at once instead of in a thread."""
+    future = Future()
+    try:
+        future.set_result(function(*args, **kwargs))
+    except BaseException as error:
+        future.set_exception(error)
+    return future
+
+
 @contextmanager
 def cuda_double(n_devices=1, free=FREE):
     """Let torch have GPUs for a block, so that the paths for them run."""
@@ -183,6 +225,7 @@ def cuda_double(n_devices=1, free=FREE):
         "memory_reserved": lambda device=None: 0,
         "memory_allocated": lambda device=None: 0,
         "max_memory_allocated": lambda device=None: 1,
+        "get_device_name": lambda device=None: "a double",
         "reset_peak_memory_stats": lambda device=None: None,
         "get_rng_state": lambda device=None: torch.get_rng_state(),
         "set_rng_state": lambda state, device=None: None,
@@ -190,6 +233,15 @@ def cuda_double(n_devices=1, free=FREE):
     with ExitStack() as stack:
         for name, double in memory.items():
             stack.enter_context(patch.object(torch.cuda, name, double))
+        # a class of its own means quantised weights elsewhere
+        stack.enter_context(patch.object(opaque, "_TENSORS", (*opaque._TENSORS, CudaTensor)))
+        stack.enter_context(patch.object(rows, "_check", lambda tensor, name: None))
+        stack.enter_context(patch.object(torch.nn.Module, "to", _moved))
+        # modes belong to a thread
+        stack.enter_context(patch.object(ThreadPoolExecutor, "submit", _done))
+        overwritten = torch.__future__.get_overwrite_module_params_on_conversion()
+        torch.__future__.set_overwrite_module_params_on_conversion(True)
+        stack.callback(torch.__future__.set_overwrite_module_params_on_conversion, overwritten)
         stack.enter_context(_Factories())
         stack.enter_context(_Names())
         yield
