@@ -1,11 +1,11 @@
 """A double of CUDA without a GPU: tensors with real numbers that say they are on ``cuda``.
 
-Each holds a tensor on the CPU, on which its operations run, so results can be compared with those of
-the CPU. Autograd, hooks and custom functions see one tensor on one device. As with CUDA, an operation
-that mixes devices is a ``RuntimeError``, and NumPy cannot read a tensor that is not on the CPU.
+Each holds a tensor on the CPU, on which its operations run, so results can be compared with those
+of the CPU. Autograd, hooks and custom functions see one tensor on one device. As with CUDA, an
+operation that mixes devices is a ``RuntimeError``, and NumPy reads only tensors on the CPU.
 
-For torch itself the tensors are on the device ``meta``, which every build of torch supports; the mode
-replaces one name by the other.
+For torch itself the tensors are on the device ``meta``, which every build of torch supports; the
+mode replaces one name by the other. Modes belong to a thread, and so does the double.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from neurotopo.tuning import rows
 
 FREE = 2**30  # free bytes of a device
 
-# torch.Tensor.to and these accept tensors on other devices
-_COPIES = ("aten::copy_", "aten::_to_copy", "aten::_copy_from", "aten::_has_compatible")
+# these accept tensors on other devices
+_COPIES = ("aten::copy_", "aten::_to_copy")
 # positions may be on the CPU
 _INDEXED = {"aten::index": 1, "aten::index_put": 1, "aten::index_put_": 1}
 _FROM_DATA = (torch.tensor, torch.as_tensor, torch.asarray)
@@ -242,6 +242,14 @@ def cuda_double(n_devices=1, free=FREE):
         overwritten = torch.__future__.get_overwrite_module_params_on_conversion()
         torch.__future__.set_overwrite_module_params_on_conversion(True)
         stack.callback(torch.__future__.set_overwrite_module_params_on_conversion, overwritten)
+        names = _Names()
+        run_backward = torch.autograd._engine_run_backward
+
+        def backward(*args, **kwargs):
+            with names:  # torch.autograd.grad is a function of torch, in which no mode is active
+                return run_backward(*args, **kwargs)
+
+        stack.enter_context(patch.object(torch.autograd, "_engine_run_backward", backward))
         stack.enter_context(_Factories())
-        stack.enter_context(_Names())
+        stack.enter_context(names)
         yield
