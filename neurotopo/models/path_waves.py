@@ -92,9 +92,11 @@ class _Late:
         """Append the points to the output of the layer."""
         hidden = output[0] if isinstance(output, tuple) else output
         hidden.register_hook(self._keep)
-        rest = upcast_half(hidden[:, : self.layout.n_tokens].detach()) - self.unedited
+        whole = upcast_half(hidden[:, : self.layout.n_tokens].detach())
+        rest = whole - self.unedited.to(whole.device)  # that of the MLP may be another one
         repeat = self.points.shape[1] // self.layout.n_tokens
-        points = (upcast_half(self.points) + rest.repeat(1, repeat, 1)).to(hidden.dtype)
+        points = upcast_half(self.points).to(rest.device) + rest.repeat(1, repeat, 1)
+        points = points.to(hidden.dtype)
         hidden = torch.cat([hidden, points], dim=1)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
@@ -102,8 +104,8 @@ class _Late:
         self.slope = gradient
 
     def _compare(self, gradient: torch.Tensor) -> None:
-        self.is_sum = self.slope is not None and torch.equal(self.slope, gradient)
-        self.slope = None
+        slope, self.slope = self.slope, None
+        self.is_sum = slope is not None and torch.equal(slope.to(gradient.device), gradient)
 
 
 @dataclass

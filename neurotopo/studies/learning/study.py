@@ -299,8 +299,8 @@ class Learning(Study):
         overlap = None
         try:
             with self._trainable(trial, sets) as parameters:
-                if torch.cuda.is_available():
-                    torch.cuda.reset_peak_memory_stats()
+                if model.device.type == "cuda":
+                    torch.cuda.reset_peak_memory_stats(model.device)
                 training = train(
                     model.hf_model,
                     model.tokenizer,
@@ -339,7 +339,7 @@ class Learning(Study):
             "curve": curve,
             "stopped": epochs,
             "epochs": self._schedule.epochs,
-            "cost": _cost(training),
+            "cost": _cost(training, model.device),
             "overlap": overlap,
         }
 
@@ -452,9 +452,9 @@ def _restore(hf_model: Any, weights: Mapping[str, torch.Tensor]) -> None:
         tensor.copy_(weights[name])
 
 
-def _cost(training: Training) -> dict[str, Any]:
+def _cost(training: Training, device: torch.device) -> dict[str, Any]:
     names = ("seconds", "steps", "n_trained", "state_bytes", "gradient_bytes")
-    peak = int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else None
+    peak = int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else None
     return {**{name: getattr(training, name) for name in names}, "peak_bytes": peak}
 
 
