@@ -101,6 +101,17 @@ def test_records_alone_are_enough(work, pararel, tmp_path, monkeypatch):
     assert record(tmp_path, "audit") == record(work, "audit")
     with pytest.raises(pytest.fail.Exception, match="run again"):
         main(command(pararel, tmp_path, "--only", "robustness"))
+    assert not (tmp_path / "tiny" / "replies.jsonl").exists()
+
+
+def test_known_facts_can_be_listed(work, pararel):
+    given = {"pararel": pararel, "n_draw": 6}
+    model = nt.load_model(MODEL, device="cpu")
+    asked = facts.Facts(model, work / "tiny", **given)
+    listed = facts.Facts(model, work, **given, listed=record(work, "funnel")["known"])
+    for name in ("known", "first draw"):
+        one, two = (f.known if name == "known" else f.named(name) for f in (asked, listed))
+        assert one.wordings == two.wordings
 
 
 def test_the_page_shows_its_pictures(work, tmp_path, monkeypatch):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import neurotopo as nt
 from neurotopo.datasets import Reworded, known_facts, load_facts, load_pararel, load_templama
 from neurotopo.datasets.known import KnownFacts
+from neurotopo.datasets.lama import worded
 from neurotopo.knowledge.subject_leak import answer_in_subject
 from replication import kinds
 from replication.plan import N_DRAW, N_WORDINGS, PER_RELATION
@@ -36,6 +38,9 @@ class Facts:
         Folder of the planted copy, with ``facts.jsonl``.
     per_relation, n_draw : int
         The most facts of a relation that are asked, and facts of a draw.
+    listed : mapping of str to list of int, optional
+        The known facts of an earlier funnel, with the numbers of the wordings in which they are
+        known: the model is not asked again. They must be facts of ``asked``.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Facts:
         planted: Path | None = None,
         per_relation: int = PER_RELATION,
         n_draw: int = N_DRAW,
+        listed: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.model = model
         self.folder = folder
@@ -56,6 +62,7 @@ class Facts:
         self.planted = planted
         self.per_relation = per_relation
         self.n_draw = n_draw
+        self.listed = listed
 
     @cached_property
     def asked(self) -> Reworded:
@@ -77,7 +84,19 @@ class Facts:
     @cached_property
     def known(self) -> Reworded:
         """The facts that the model knows in at least one wording."""
-        return self.replies.facts()
+        if self.listed is None:
+            return self.replies.facts()
+        asked = self.asked.wordings
+        wordings = {}
+        for key, numbers in self.listed.items():
+            first = replace(asked[key][numbers[0]], id=key)
+            wordings[key] = worded(first, [asked[key][i].prompt for i in numbers])
+        return Reworded(wordings, truth=self.asked.truth)
+
+    @cached_property
+    def known_wordings(self) -> dict[str, list[int]]:
+        """The numbers of the wordings in which each known fact is known; no texts."""
+        return {key: list(about["number"]) for key, about in self.replies.facts().known.items()}
 
     @cached_property
     def _draws(self) -> tuple[list[str], list[str]]:

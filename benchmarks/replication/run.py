@@ -22,7 +22,7 @@ from neurotopo.studies.study import digest_of, identity_of_model
 from replication.beyond import MEASUREMENTS
 from replication.effects import effects_of
 from replication.facts import Facts
-from replication.plan import BEYOND, PARTS, Part
+from replication.plan import BEYOND, N_WORDINGS, PARTS, Part
 from replication.variants import variant_of
 
 _TRUE = "true"
@@ -70,8 +70,13 @@ class Replication:
 
     @cached_property
     def facts(self) -> Facts:
-        """The facts of all parts."""
-        return Facts(self.itself, self.work, planted=self.planted, **self.data)
+        """The facts of all parts: those of the record of the funnel, if they were the same."""
+        facts = Facts(self.itself, self.work, planted=self.planted, **self.data)
+        place = self.work / "funnel.json"
+        record = json.loads(place.read_text()) if place.exists() else {}
+        if record.get("asked") == digest_of(sorted(facts.asked.wordings)):
+            facts.listed = record["known"]
+        return facts
 
     def parts(self) -> dict[str, Part]:
         """Return the parts of this model."""
@@ -79,7 +84,7 @@ class Replication:
 
     def run_all(self, only: tuple[str, ...] = (), again: bool = False) -> None:
         """Run what has no record yet: the funnel, the parts, and what goes beyond the paper."""
-        self._record("funnel", {}, self.funnel, again)
+        self._record("funnel", {"wordings": N_WORDINGS}, self.funnel, again)
         for name, part in self.parts().items():
             if not only or name in only:
                 self._record(name, asdict(part), partial(self.part, name, part), again)
@@ -116,6 +121,8 @@ class Replication:
             "n_draws": [
                 len(self.facts.named(name)) for name in ("first draw", "second draw", "given")
             ],
+            "asked": digest_of(sorted(self.facts.asked.wordings)),
+            "known": self.facts.known_wordings,
             "model": identity_of_model(self.itself),
             "environment": environment.describe_environment(),
         }
