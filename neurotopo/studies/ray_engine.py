@@ -141,7 +141,7 @@ class RayEngine:
             self._pool.kill()
         ray, ours = self._ray, self._ours
         self._pool, self._ray, self._ours = None, None, False
-        if ours and ray.is_initialized():
+        if ours and ray is not None and ray.is_initialized():
             ray.shutdown()
 
     @contextmanager
