@@ -1,53 +1,78 @@
-"""Ray as people run it: two nodes, a node lost, the head lost or restarted, objects spilled."""
+"""Ray as people run it: two nodes, a node lost, objects spilled, the head lost or restarted."""
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import time
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from neurotopo.studies import InlineEngine, Store, Task, run, run_study, seed_for
+from neurotopo.studies import InlineEngine, Store, Task, read_run, run, seed_for
 from neurotopo.studies import ray_head as heads
-from tests.support.studies import items, python, study_of
+from tests.support.studies import items, python
 
 ray = pytest.importorskip("ray")
 
 from neurotopo.studies import RayEngine  # noqa: E402
 from neurotopo.studies.ray_engine import WorkerError  # noqa: E402
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Ray's clusters are for Linux")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no clusters of Ray")
 
-STORE = 80 * 2**20  # about the least that Ray accepts
 MB = 2**20
-MODEL = {"model": "testbed:gpt2", "quick": True, "device": "cpu"}
+# The store is about the least that Ray accepts. A core each: two workers need both nodes.
+NODE = {"num_cpus": 1, "object_store_memory": 80 * MB, "include_log_monitor": False}
+FACTS = {"model": "testbed:gpt2", "facts": "factworld:12", "quick": True, "device": "cpu"}
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """Return a function that starts a cluster of a head and a node with a core each."""
-    from ray.cluster_utils import Cluster
+class Nodes:
+    """A cluster of a head and another node."""
 
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    def __init__(self):
+        from ray.cluster_utils import Cluster
+
+        head = {**NODE, "include_dashboard": False, "no_monitor": True}
+        self.cluster = Cluster(True, head_node_args=head)
+        self.address = self.cluster.address
+        self.add()
+
+    def add(self):
+        self.other = self.cluster.add_node(**NODE)
+
+    def lose(self):
+        self.cluster.remove_node(self.other, allow_graceful=False)
+
+    def end(self):
+        for node in self.cluster.list_all_nodes():
+            node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+
+    def engine(self, **given):
+        return RayEngine(2, address=self.address, cpus=1, threads=1, **given)
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Return a function that starts a cluster; none outlives the tests."""
     started = []
 
-    def start():
-        node = {"num_cpus": 1, "object_store_memory": STORE}
-        started.append(Cluster(True, head_node_args={**node, "include_dashboard": False}))
-        started[-1].other = started[-1].add_node(**node)
+    def begin():
+        started.append(Nodes())
         return started[-1]
 
-    yield start
-    ray.shutdown()
-    for each in started:
-        for node in each.list_all_nodes():
-            node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield begin
+        ray.shutdown()
+        for nodes in started:
+            nodes.end()
+
+
+@pytest.fixture(scope="module")
+def two(start):
+    return start()
 
 
 @pytest.fixture
@@ -57,21 +82,6 @@ def by_value():
     ray.cloudpickle.register_pickle_by_value(module)
     yield
     ray.cloudpickle.unregister_pickle_by_value(module)
-
-
-@pytest.fixture
-def one_thread():
-    """Sums of floating-point numbers depend on the number of threads."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def engine_on(cluster, **given):
-    return RayEngine(2, address=cluster.address, cpus=1, threads=1, **given)
 
 
 class Watched:
@@ -98,62 +108,193 @@ def rows_of(folder):
     return run.key, run.options, rows
 
 
-def tables_of(folder):
-    return {file.name: file.read_bytes() for file in sorted((folder / "tables").glob("*.csv"))}
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A run in this process."""
+    import torch
+
+    folder = tmp_path_factory.mktemp("runs") / "here"
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums of floating-point numbers depend on it
+    run("acquisition", out=folder, **FACTS)
+    torch.set_num_threads(before)
+    return folder
 
 
-def prepare(model, options):
-    """Sleep at each fact, and return numbers that depend on its key."""
-    import time
+def same_as(here, out, engine):
+    """Check a run: each fact once, and the rows of the run in this process."""
+    result = run("acquisition", out=out, engine=engine, **FACTS)
+    assert (result.outcome.n_done, result.outcome.n_failed) == (12, 0)
+    assert len(engine.keys) == len(set(engine.keys)) == 12
+    assert rows_of(out) == rows_of(here)
+
+
+@pytest.mark.slow
+def test_two_nodes_come_to_the_same_rows(two, here, tmp_path):
+    idle = []
+    with two.engine() as engine:
+
+        def count():
+            idle.append(ray.available_resources().get("CPU", 0))
+
+        same_as(here, tmp_path / "out", Watched(engine, 6, count))
+    assert idle == [0]  # a worker on each node
+
+
+@pytest.mark.slow
+def test_a_node_lost_in_the_middle_changes_nothing(two, here, tmp_path):
+    with two.engine() as engine:
+        same_as(here, tmp_path / "out", Watched(engine, 3, two.lose))
+        assert sum(node["Alive"] for node in ray.nodes()) == 1
+    two.add()
+
+
+def prepare_large():
+    """Return a function from a large fact to a large result."""
 
     def work(fact):
-        time.sleep(options.get("seconds", 0.0))
-        return {"noise": np.random.default_rng(seed_for(3, fact.key)).normal(size=4)}
+        noise = np.random.default_rng(seed_for(3, fact.key)).integers(256, size=25 * MB)
+        return {"noise": noise.astype(np.uint8), "sum": int(np.frombuffer(fact.value, "u1").sum())}
 
     return work
 
 
-def summary(rows):
-    return [(row.fact, repr(row.payload)) for row in rows]
+def spilled():
+    from ray._private.internal_api import memory_summary
 
-
-STUDY = study_of("clustered", prepare, summary)
+    return "Spilled" in memory_summary(stats_only=True)
 
 
 @pytest.mark.slow
-def test_two_nodes_and_one_of_them_lost_come_to_the_same_rows(cluster, one_thread, tmp_path):
-    facts = {"facts": "factworld:12", **MODEL}
-    run("acquisition", out=tmp_path / "here", **facts)
-    two = cluster()
-    nodes = []
-
-    def note():
-        nodes.extend(actor["NodeID"] for actor in actors())
-
-    def lose():
-        two.remove_node(two.other, allow_graceful=False)
-
-    with engine_on(two) as engine:
-        for name, n, function in (("both", 12, note), ("one", 3, lose)):
-            watched = Watched(engine, n, function)
-            there = run("acquisition", out=tmp_path / name, engine=watched, **facts)
-            assert (there.outcome.n_done, there.outcome.n_failed) == (12, 0)
-            assert len(watched.keys) == len(set(watched.keys)) == 12
-            assert rows_of(tmp_path / name) == rows_of(tmp_path / "here")
-            assert tables_of(tmp_path / name) == tables_of(tmp_path / "here")
-        assert len(set(nodes)) == 2
-        assert sum(node["Alive"] for node in ray.nodes()) == 1
-
-
-def actors():
-    """Return the workers that live, with their nodes."""
-    from ray.util.state import list_actors
-
-    return [{"NodeID": each.node_id} for each in list_actors() if each.state == "ALIVE"]
+def test_objects_above_the_memory_of_the_store_are_spilled(two, by_value):
+    sizes = [type(fact)(fact.key, bytes([fact.value]) * 5 * MB) for fact in items(14)]
+    tasks = [Task(i, fact) for i, fact in enumerate(sizes)]
+    expected = InlineEngine().run(tasks, prepare_large)
+    with two.engine(waiting=5) as engine:
+        found = {}
+        for each in engine.run(iter(tasks), prepare_large):
+            end = time.monotonic() + 120
+            while not found and not spilled() and time.monotonic() < end:
+                time.sleep(0.5)  # meanwhile the results of 11 facts wait: 275 MB in 160
+            assert each.task.number not in found
+            found[each.task.number] = each
+        assert spilled()
+    for each in expected:
+        other = found.pop(each.task.number)
+        assert (each.error, other.error) == (None, None)
+        assert other.payload["sum"] == each.payload["sum"]
+        np.testing.assert_array_equal(other.payload["noise"], each.payload["noise"])
+    assert not found
 
 
 ALONE = """
-import sys
-from neurotopo.studies import RayEngine, run_study
-from tests.studies.test_ray_cluster import STUDY
+import sys, time
+import numpy as np
+from neurotopo.studies import InlineEngine, RayEngine, run_study, seed_for
+from tests.support.studies import items, study_of
+
+def prepare(model, options):
+    def work(fact):
+        time.sleep(options["seconds"])
+        return {"noise": np.random.default_rng(seed_for(3, fact.key)).normal(size=4)}
+    return work
+
+out, address, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+study = study_of("alone", prepare, lambda rows: sum(row.error is None for row in rows))
+try:
+    with RayEngine(2, address=address, cpus=1, threads=1) if address else InlineEngine() as engine:
+        outcome = run_study(
+            study, items(300), out=out, engine=engine, settings={"seconds": seconds}
+        )
+    print(outcome.n_there, outcome.n_done, outcome.n_failed)
+except OSError as error:
+    print(f"{type(error).__name__}: {error}")
 """
+
+
+def alone(*arguments):
+    """Run the script to its end and return what it prints."""
+    process = python(ALONE, *arguments)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    return out
+
+
+def n_stored(out):
+    if not (out / "results.sqlite").exists():
+        return 0
+    with Store(out / "results.sqlite", read_only=True) as store:
+        return sum(len(list(store.rows(run.key))) for run in store.runs())
+
+
+def lose_head(nodes):
+    nodes.cluster.head_node.kill_all_processes(
+        check_alive=False, allow_graceful=False, wait=True
+    )
+
+
+def restart_head(nodes):
+    nodes.cluster.head_node.kill_gcs_server()
+    time.sleep(2)
+    nodes.cluster.head_node.start_gcs_server()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("happens", [lose_head, restart_head])
+def test_without_its_head_a_run_ends_with_a_sentence_and_is_resumed(start, two, tmp_path, happens):
+    ray.shutdown()
+    nodes, out = start(), tmp_path / "out"
+    process = python(ALONE, out, nodes.address, 1.0)
+    end = time.monotonic() + 120
+    while n_stored(out) < 4 and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.2)
+    before = n_stored(out)
+    happens(nodes)
+    printed, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert printed.count("\n") == 1
+    assert printed.startswith("WorkerError: the head of the Ray cluster")
+    kept = n_stored(out)
+    assert 4 <= before <= kept < 300
+    assert read_run(out / "run.json")["status"] == "running"
+    assert alone(out, two.address, 0.0) == f"{kept} 300 0\n"
+    alone(tmp_path / "here", "", 0.0)
+    assert rows_of(out) == rows_of(tmp_path / "here")
+
+
+def test_a_head_that_does_not_answer_is_noticed(monkeypatch):
+    monkeypatch.setattr(heads, "_EVERY", 0.01)
+    monkeypatch.setattr(heads, "_LOST", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = "127.0.0.1:{1}".format(*server.getsockname())
+        context = SimpleNamespace(gcs_address=address)
+        head = heads.Head(SimpleNamespace(get_runtime_context=lambda: context))
+        time.sleep(0.02)
+        head.check()
+        assert head.answers
+    time.sleep(0.02)
+    head.check()
+    assert not head.answers  # it may be restarted
+    time.sleep(0.06)
+    with pytest.raises(WorkerError, match=f"Ray cluster at {address} has not answered for 0.05 s"):
+        head.check()
+
+
+def test_a_head_whose_address_is_unknown_is_not_checked():
+    head = heads.Head(SimpleNamespace())
+    assert (head.address, head.answers) == ("", True)
+    head.check()
+
+
+def test_a_cluster_that_cannot_be_reached_is_one_sentence(monkeypatch):
+    def init(**given):
+        raise ConnectionError("no such head\nand more")
+
+    monkeypatch.setattr(ray, "init", init)
+    with (
+        pytest.raises(WorkerError, match=r"^cannot reach the Ray cluster 'x:1' \(no such head\)\.$"),
+        RayEngine(2, address="x:1") as engine,
+    ):
+        list(engine.run([Task(0, items(1)[0])], lambda: None))
