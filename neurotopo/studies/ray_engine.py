@@ -15,7 +15,8 @@ from itertools import islice
 from typing import Any
 
 from neurotopo.studies.engines import Finished, Task, Work, reason_of
-from neurotopo.studies.ray_pool import Pool, Share, WorkerError, room_for
+from neurotopo.studies.ray_head import Head, WorkerError
+from neurotopo.studies.ray_pool import Pool, Share, room_for
 from neurotopo.studies.ray_worker import pickler
 
 __all__ = ["RayEngine", "WorkerError"]
@@ -99,6 +100,7 @@ class RayEngine:
         self.workers, self.address, self.gpus, self.cpus = workers, address, gpus, cpus
         self.deaths, self.waiting, self.threads = deaths, waiting, threads
         self._ray: Any = None
+        self._head: Head
         self._ours = False
         self._pool: Pool | None = None
         self._busy = False
@@ -175,7 +177,8 @@ class RayEngine:
             self._ours = not ray.is_initialized()
             if self._ours:
                 self._initialise(ray)
-            self._ray = ray
+            self._ray, self._head = ray, Head(ray)
+        self._head.require_same()
         cpus = self.cpus or _equal_share(self._ray, self.workers, self.gpus)
         share = Share(cpus, self.gpus, self.threads or max(1, int(cpus)))
         room = room_for(self._ray, cpus, self.gpus)
@@ -183,7 +186,8 @@ class RayEngine:
             raise WorkerError(
                 f"Ray has room for {room} of {self.workers} workers with {share} each."
             )
-        return Pool(self._ray, pickled, self.workers, share, self.deaths, self.waiting)
+        given = (self.workers, share, self.deaths, self.waiting)
+        return Pool(self._ray, self._head, pickled, *given)
 
     def _initialise(self, ray: Any) -> None:
         given: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

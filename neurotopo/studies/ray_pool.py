@@ -16,7 +16,7 @@ from neurotopo.studies.engines import Finished, Task, reason_of
 from neurotopo.studies.ray_head import Head, WorkerError
 from neurotopo.studies.ray_worker import Raised, Worker, pickler
 
-__all__ = ["Pool", "Share", "WorkerError", "room_for"]
+__all__ = ["Pool", "Share", "room_for"]
 
 _PATIENCE = 30.0  # seconds without a result before checking for room on the machines
 _POLL = 5.0  # seconds between checks of the connection
@@ -72,9 +72,16 @@ class Pool:
     """
 
     def __init__(
-        self, ray: Any, prepare: bytes, size: int, share: Share, deaths: int, waiting: int
+        self,
+        ray: Any,
+        head: Head,
+        prepare: bytes,
+        size: int,
+        share: Share,
+        deaths: int,
+        waiting: int,
     ) -> None:
-        self.prepare, self.head = prepare, Head(ray)
+        self.prepare, self._head = prepare, head
         self._ray, self._size, self._share = ray, size, share
         self._most_deaths, self._most_in_hand = deaths, 1 + waiting
         self._members: list[_Member] = []
@@ -187,6 +194,7 @@ class Pool:
         done = self._first(list(refs), _PATIENCE)
         if done is not None:
             return refs[done], done
+        self._head.require_same()
         at_work = any(member.preparing is None for member in self._members)
         if not at_work and not room_for(self._ray, self._share.cpus, self._share.gpus):
             raise WorkerError(f"no machine of Ray has room for a worker with {self._share}.")
@@ -196,12 +204,12 @@ class Pool:
         """Return the first result that is ready; None after the timeout."""
         end = time.monotonic() + timeout
         while True:
-            self.head.check()
+            self._head.check()
             done, _ = self._ray.wait(refs, num_returns=1, timeout=_POLL)
             if done:
                 return done[0]
             # Only a head that answers can say which machines there are.
-            if time.monotonic() > end and self.head.answers:
+            if time.monotonic() > end and self._head.answers:
                 return None
 
     def _settle(self, member: _Member) -> None:
