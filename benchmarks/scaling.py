@@ -69,16 +69,17 @@ def measure(model: str, tasks: list[Task], workers: int) -> tuple[float, float]:
         start = time.perf_counter()
         done = list(engine.run(tasks, ready))
         seconds = time.perf_counter() - start
-        assert len(done) == len(tasks) and not any(each.error for each in done)
+        assert [each.error for each in done] == [None] * len(tasks)
         return seconds, max(map(peak_mb, seen))
 
 
 def table(record: dict[str, Any]) -> str:
     """Return the results in Markdown."""
     lines = ["| workers | seconds | speed-up | memory of a worker |", "|--:|--:|--:|--:|"]
-    for n in map(str, WORKERS):
-        ratios = [one / n_s for one, n_s in zip(*(record["seconds"][k] for k in ("1", n)))]
-        seconds = statistics.median(record["seconds"][n])
+    of_one = record["seconds"]["1"]
+    for n, all_seconds in record["seconds"].items():
+        ratios = [one / several for one, several in zip(of_one, all_seconds, strict=True)]
+        seconds = statistics.median(all_seconds)
         lines.append(
             f"| {n} | {seconds:.1f} | {statistics.median(ratios):.2f} | {record['mb'][n]:.0f} MB |"
         )

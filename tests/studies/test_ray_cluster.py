@@ -311,7 +311,9 @@ def test_a_cluster_that_cannot_be_reached_is_one_sentence(monkeypatch):
 
     monkeypatch.setattr(ray, "init", init)
     with (
-        pytest.raises(WorkerError, match=r"^cannot reach the Ray cluster 'x:1' \(no such head\)\.$"),
+        pytest.raises(
+            WorkerError, match=r"^cannot reach the Ray cluster 'x:1' \(no such head\)\.$"
+        ),
         RayEngine(2, address="x:1") as engine,
     ):
         list(engine.run([Task(0, items(1)[0])], lambda: None))
