@@ -148,6 +148,8 @@ class Pool:
 
     def kill(self) -> None:
         """End all workers at once."""
+        if not self._head.answers:  # Ray would wait for it; the workers end a minute later
+            self._members.clear()
         while self._members:
             self._remove(self._members[-1])
 

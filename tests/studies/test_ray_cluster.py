@@ -229,10 +229,11 @@ def alone(*arguments):
 
 
 def n_stored(out):
-    if not (out / "results.sqlite").exists():
+    try:
+        with Store(out / "results.sqlite", read_only=True) as store:
+            return sum(len(list(store.rows(run.key))) for run in store.runs())
+    except OSError:  # not there yet, or without tables
         return 0
-    with Store(out / "results.sqlite", read_only=True) as store:
-        return sum(len(list(store.rows(run.key))) for run in store.runs())
 
 
 def lose_head(nodes, pids):
