@@ -100,7 +100,7 @@ class RayEngine:
         self.workers, self.address, self.gpus, self.cpus = workers, address, gpus, cpus
         self.deaths, self.waiting, self.threads = deaths, waiting, threads
         self._ray: Any = None
-        self._head: Head
+        self._head: Head | None = None
         self._ours = False
         self._pool: Pool | None = None
         self._busy = False
@@ -177,7 +177,10 @@ class RayEngine:
             self._ours = not ray.is_initialized()
             if self._ours:
                 self._initialise(ray)
-            self._ray, self._head = ray, Head(ray)
+            self._ray = ray
+        head = Head(self._ray)
+        if self._head is None or self._head.address != head.address:
+            self._head = head
         self._head.require_same()
         cpus = self.cpus or _equal_share(self._ray, self.workers, self.gpus)
         share = Share(cpus, self.gpus, self.threads or max(1, int(cpus)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import sys
 import time
@@ -194,14 +192,12 @@ def test_objects_above_the_memory_of_the_store_are_spilled(two, by_value):
 
 
 ALONE = """
-import os, sys, time
+import sys, time
 import numpy as np
 from neurotopo.studies import InlineEngine, RayEngine, run_study, seed_for
 from tests.support.studies import items, study_of
 
 def prepare(model, options):
-    with open(options["pids"], "a") as file:
-        file.write(f"{os.getpid()}\\n")
     def work(fact):
         time.sleep(options["seconds"])
         return {"noise": np.random.default_rng(seed_for(3, fact.key)).normal(size=4)}
@@ -211,7 +207,7 @@ out, address, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
 study = study_of("alone", prepare, lambda rows: sum(row.error is None for row in rows))
 try:
     with RayEngine(2, address=address, cpus=1, threads=1) if address else InlineEngine() as engine:
-        settings = {"seconds": seconds, "pids": out + ".pids"}
+        settings = {"seconds": seconds}
         outcome = run_study(study, items(300), out=out, engine=engine, settings=settings)
     print(outcome.n_there, outcome.n_done, outcome.n_failed)
 except OSError as error:
@@ -236,48 +232,49 @@ def n_stored(out):
         return 0
 
 
-def lose_head(nodes, pids):
-    nodes.cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
-
-
-def restart_head(nodes, pids):
-    """Restart it without what it knows, as ``ray start --head`` does; then the workers die."""
-    nodes.cluster.head_node.kill_gcs_server()
-    time.sleep(2)
-    nodes.cluster.head_node.start_gcs_server()
-    time.sleep(5)
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("happens", "what"),
-    [
-        (lose_head, "has not answered for 30 seconds"),
-        (restart_head, "was restarted and does not know this run"),
-    ],
-)
-def test_without_its_head_a_run_ends_and_is_resumed(start, tmp_path, happens, what):
-    ray.shutdown()
-    nodes, out = start(), tmp_path / "out"
-    process = python(ALONE, out, nodes.address, 1.0)
+def begun(out, nodes, seconds):
+    """Start the script on a cluster, and return it when some facts are stored, and their number."""
+    process = python(ALONE, out, nodes.address, seconds)
     end = time.monotonic() + 120
     while n_stored(out) < 4 and process.poll() is None and time.monotonic() < end:
         time.sleep(0.2)
-    before = n_stored(out)
-    happens(nodes, map(int, (tmp_path / "out.pids").read_text().split()))
+    return process, n_stored(out)
+
+
+@pytest.mark.slow
+def test_without_its_head_a_run_ends_with_a_sentence_and_is_resumed(start, tmp_path):
+    ray.shutdown()
+    nodes, out = start(), tmp_path / "out"
+    process, before = begun(out, nodes, 1.0)
+    head = nodes.cluster.head_node
+    head.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
     printed, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert "Traceback" not in err
-    sentence = f"WorkerError: the head of the Ray cluster at {nodes.address} {what}; what is stored"
-    assert printed.startswith(sentence)
+    sentence = f"WorkerError: the head of the Ray cluster at {nodes.address} has not answered for"
+    assert printed.startswith(f"{sentence} 30 seconds; what is stored is kept")
     assert printed.count("\n") == 1
     kept = n_stored(out)
     assert 4 <= before <= kept < 300
     assert read_run(out / "run.json")["status"] == "running"
     nodes.end()
     assert alone(out, start().address, 0.0) == f"{kept} 300 0\n"
+    alone(tmp_path / "here", "", 0.0)
+    assert rows_of(out) == rows_of(tmp_path / "here")
+
+
+@pytest.mark.slow
+def test_a_head_that_is_restarted_without_its_state_does_not_end_the_run(start, tmp_path):
+    ray.shutdown()
+    nodes, out = start(), tmp_path / "out"
+    process, before = begun(out, nodes, 0.1)
+    nodes.cluster.head_node.kill_gcs_server()
+    time.sleep(2)
+    nodes.cluster.head_node.start_gcs_server()
+    printed, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert 4 <= before < 300
+    assert printed == "0 300 0\n"
     alone(tmp_path / "here", "", 0.0)
     assert rows_of(out) == rows_of(tmp_path / "here")
 
@@ -298,6 +295,17 @@ def test_a_head_that_does_not_answer_is_noticed(monkeypatch):
     time.sleep(0.06)
     with pytest.raises(WorkerError, match=f"Ray cluster at {address} has not answered for 0.05 s"):
         head.check()
+
+
+def test_a_head_that_has_forgotten_the_cluster_is_noticed(monkeypatch):
+    head = heads.Head(SimpleNamespace())
+    head.require_same()
+    head.address, head._cluster = "10.0.0.1:6379", "one"
+    monkeypatch.setattr(head, "_identity", lambda: "one")
+    head.require_same()
+    monkeypatch.setattr(head, "_identity", lambda: "two")
+    with pytest.raises(WorkerError, match=r"at 10\.0\.0\.1:6379 was restarted and does not know"):
+        head.require_same()
 
 
 def test_a_head_whose_address_is_unknown_is_not_checked():
