@@ -229,7 +229,7 @@ def n_stored(out):
     try:
         with Store(out / "results.sqlite", read_only=True) as store:
             return sum(len(list(store.rows(run.key))) for run in store.runs())
-    except OSError:  # not there yet, or without tables
+    except (OSError, ValueError):  # not there yet, or without tables
         return 0
 
 
