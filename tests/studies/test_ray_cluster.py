@@ -150,6 +150,9 @@ def test_two_nodes_come_to_the_same_rows(two, here, tmp_path):
 def test_a_node_lost_in_the_middle_changes_nothing(two, here, tmp_path):
     with two.engine() as engine:
         same_as(here, tmp_path / "out", Watched(engine, 3, two.lose))
+        end = time.monotonic() + 60  # the head notices it some seconds later
+        while sum(node["Alive"] for node in ray.nodes()) > 1 and time.monotonic() < end:
+            time.sleep(0.5)
         assert sum(node["Alive"] for node in ray.nodes()) == 1
     two.add()
 
@@ -177,13 +180,14 @@ def test_objects_above_the_memory_of_the_store_are_spilled(two, by_value):
     expected = InlineEngine().run(tasks, prepare_large)
     with two.engine(waiting=5) as engine:
         found = {}
+        seen = False  # files of objects that nobody needs are deleted
         for each in engine.run(iter(tasks), prepare_large):
             end = time.monotonic() + 120
-            while not found and not spilled() and time.monotonic() < end:
+            while not (seen := seen or spilled()) and not found and time.monotonic() < end:
                 time.sleep(0.5)  # meanwhile the results of 11 facts wait: 275 MB in 160
             assert each.task.number not in found
             found[each.task.number] = each
-        assert spilled()
+        assert seen
     for each in expected:
         other = found.pop(each.task.number)
         assert (each.error, other.error) == (None, None)
@@ -253,8 +257,9 @@ def test_without_its_head_a_run_ends_with_a_sentence_and_is_resumed(start, tmp_p
     assert process.returncode == 0, err
     assert "Traceback" not in err
     sentence = f"WorkerError: the head of the Ray cluster at {nodes.address} has not answered for"
-    assert printed.startswith(f"{sentence} 30 seconds; what is stored is kept")
-    assert printed.count("\n") == 1
+    # Ray may print lines of its own before
+    (said,) = [line for line in printed.splitlines() if line.startswith("WorkerError")]
+    assert said.startswith(f"{sentence} 30 seconds; what is stored is kept")
     kept = n_stored(out)
     assert 4 <= before <= kept < 300
     assert read_run(out / "run.json")["status"] == "running"
