@@ -27,6 +27,7 @@ from quality_figures import draw_all
 from quality_findings import findings
 from quality_report import KINDS, ari_tables, introduction, null_table, tables
 from real_models_report import table as real_tables
+from scaling import table as scaling_tables
 from speed_figures import draw
 from speed_report import groups, speed_summary
 from speed_report import tables as speed_tables
@@ -60,6 +61,7 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("audit", "Verdicts on groups of neurons", audit_tables),
     ("ground_truth", "Test-bed models", truth_tables),
     ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
+    ("scaling", "Several workers of Ray", scaling_tables),
     ("tuning", "Training neurons: memory", tuning_tables),
     ("learning", "Training neurons: what is learned and forgotten", learning_tables),
     ("studies", "The other studies, and random models", studies_tables),

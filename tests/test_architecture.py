@@ -35,6 +35,7 @@ LAYERS = (
 HIDDEN = {
     "neurotopo._upward",  # the explorer and checkpoints, from below
     "neurotopo.studies.ray_engine",  # Ray itself
+    "neurotopo.studies.ray_head",
     "neurotopo.studies.ray_worker",
     "neurotopo.studies.study",  # a study by its name
     "neurotopo.tuning.lora",  # peft

@@ -15,7 +15,8 @@ from itertools import islice
 from typing import Any
 
 from neurotopo.studies.engines import Finished, Task, Work, reason_of
-from neurotopo.studies.ray_pool import Pool, Share, WorkerError, room_for
+from neurotopo.studies.ray_head import Head, WorkerError
+from neurotopo.studies.ray_pool import Pool, Share, room_for
 from neurotopo.studies.ray_worker import pickler
 
 __all__ = ["RayEngine", "WorkerError"]
@@ -99,6 +100,7 @@ class RayEngine:
         self.workers, self.address, self.gpus, self.cpus = workers, address, gpus, cpus
         self.deaths, self.waiting, self.threads = deaths, waiting, threads
         self._ray: Any = None
+        self._head: Head | None = None
         self._ours = False
         self._pool: Pool | None = None
         self._busy = False
@@ -141,7 +143,7 @@ class RayEngine:
             self._pool.kill()
         ray, ours = self._ray, self._ours
         self._pool, self._ray, self._ours = None, None, False
-        if ours and ray.is_initialized():
+        if ours and ray is not None and ray.is_initialized():
             ray.shutdown()
 
     @contextmanager
@@ -176,6 +178,10 @@ class RayEngine:
             if self._ours:
                 self._initialise(ray)
             self._ray = ray
+        head = Head(self._ray)
+        if self._head is None or self._head.address != head.address:
+            self._head = head
+        self._head.require_same()
         cpus = self.cpus or _equal_share(self._ray, self.workers, self.gpus)
         share = Share(cpus, self.gpus, self.threads or max(1, int(cpus)))
         room = room_for(self._ray, cpus, self.gpus)
@@ -183,7 +189,8 @@ class RayEngine:
             raise WorkerError(
                 f"Ray has room for {room} of {self.workers} workers with {share} each."
             )
-        return Pool(self._ray, pickled, self.workers, share, self.deaths, self.waiting)
+        given = (self.workers, share, self.deaths, self.waiting)
+        return Pool(self._ray, self._head, pickled, *given)
 
     def _initialise(self, ray: Any) -> None:
         given: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -11,17 +13,15 @@ from itertools import islice
 from typing import Any
 
 from neurotopo.studies.engines import Finished, Task, reason_of
+from neurotopo.studies.ray_head import Head, WorkerError
 from neurotopo.studies.ray_worker import Raised, Worker, pickler
 
-__all__ = ["Pool", "Share", "WorkerError", "room_for"]
+__all__ = ["Pool", "Share", "room_for"]
 
 _PATIENCE = 30.0  # seconds without a result before checking for room on the machines
+_POLL = 5.0  # seconds between checks of the connection
 
 logger = logging.getLogger(__name__)
-
-
-class WorkerError(OSError):
-    """Workers cannot be started, or die before they finish any task."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,16 @@ class Pool:
     """
 
     def __init__(
-        self, ray: Any, prepare: bytes, size: int, share: Share, deaths: int, waiting: int
+        self,
+        ray: Any,
+        head: Head,
+        prepare: bytes,
+        size: int,
+        share: Share,
+        deaths: int,
+        waiting: int,
     ) -> None:
-        self.prepare = prepare
+        self.prepare, self._head = prepare, head
         self._ray, self._size, self._share = ray, size, share
         self._most_deaths, self._most_in_hand = deaths, 1 + waiting
         self._members: list[_Member] = []
@@ -126,7 +133,7 @@ class Pool:
                 if news is not None:
                     self._settle(news[0])
             try:
-                answer = self._ray.get(member.actor.ask.remote(question))
+                answer = self._ray.get(self._first([member.actor.ask.remote(question)]))
             except self._ray_error as error:
                 logger.debug("a worker died: %s", error)
                 self._remove(member)
@@ -141,6 +148,8 @@ class Pool:
 
     def kill(self) -> None:
         """End all workers at once."""
+        if not self._head.answers:  # Ray would wait for it; the workers end a minute later
+            self._members.clear()
         while self._members:
             self._remove(self._members[-1])
 
@@ -184,13 +193,26 @@ class Pool:
     def _news(self) -> tuple[_Member, Any] | None:
         """Wait for a result; return its worker and reference, or None after the timeout."""
         refs = {ref: member for member in self._members for ref in member.refs}
-        done, _ = self._ray.wait(list(refs), num_returns=1, timeout=_PATIENCE)
-        if done:
-            return refs[done[0]], done[0]
+        done = self._first(list(refs), _PATIENCE)
+        if done is not None:
+            return refs[done], done
+        self._head.require_same()
         at_work = any(member.preparing is None for member in self._members)
         if not at_work and not room_for(self._ray, self._share.cpus, self._share.gpus):
             raise WorkerError(f"no machine of Ray has room for a worker with {self._share}.")
         return None
+
+    def _first(self, refs: list[Any], timeout: float = math.inf) -> Any | None:
+        """Return the first result that is ready; None after the timeout."""
+        end = time.monotonic() + timeout
+        while True:
+            self._head.check()
+            done, _ = self._ray.wait(refs, num_returns=1, timeout=_POLL)
+            if done:
+                return done[0]
+            # Only a head that answers can say which machines there are.
+            if time.monotonic() > end and self._head.answers:
+                return None
 
     def _settle(self, member: _Member) -> None:
         """Read the result of the preparation."""

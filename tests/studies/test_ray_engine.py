@@ -22,7 +22,7 @@ from tests.support.studies import python, study_of
 ray = pytest.importorskip("ray")
 
 from neurotopo.studies import RayEngine  # noqa: E402
-from neurotopo.studies.ray_engine import WorkerError  # noqa: E402
+from neurotopo.studies.ray_head import WorkerError  # noqa: E402
 from neurotopo.studies.ray_pool import room_for  # noqa: E402
 from neurotopo.studies.ray_worker import Raised, Worker  # noqa: E402
 
