@@ -14,7 +14,7 @@ from grids import grid
 from matplotlib.figure import Figure
 
 from neurotopo._files import atomic_write
-from neurotopo.studies.inference import Effect, judged
+from neurotopo.studies.inference import YES, Effect, judged
 from replication.figures import drawn, write_figures
 from replication.plan import MODELS, PARTS, QUESTIONS
 from replication.prose import HEAD, HOW, MIND, SHORT, TEXTS
@@ -35,6 +35,7 @@ _CONTROLS = {
     "audit_bfloat16": "bfloat16",
     "audit_requantized": "quantised to 4 bits once more",
 }
+_NEGATIVE = ("audit_permuted", "audit_unknown")
 _REPEATED = {"audit": "audit_second", "acquisition": "acquisition_second"}
 
 
@@ -249,7 +250,14 @@ def _controls(name: str, found: Mapping[str, Record]) -> str:
     if not rows:
         return ""
     head = ["facts and model", "judged", *_AUDIT]
-    return f"**{NAMES.get(name, name)}**\n\n{grid(head, rows, 2)}"
+    said = {
+        _CONTROLS[part]: [q for q in _AUDIT if effects.get(q, {}).get("verdict") == YES]
+        for part in _NEGATIVE
+        if (effects := found.get(part, {}).get("effects", {}))
+    }
+    wrong = "; ".join(f"{', '.join(names)} ({what})" for what, names in said.items() if names)
+    note = f"\n\nNegative controls with a yes: {wrong or 'none'}." if said else ""
+    return f"**{NAMES.get(name, name)}**\n\n{grid(head, rows, 2)}{note}"
 
 
 def _ablations(name: str, found: Mapping[str, Record]) -> str:

@@ -63,8 +63,9 @@ so that one large relation does not decide.
 A test that never says yes shows nothing. In the *planted copy* three groups of neurons each store
 some invented facts: one group gives the answer with the others at zero
 (`benchmarks/replication/planting.py` makes the copy and says what it reaches). With *permuted*
-weights and for *unknown* facts nothing is stored, so no verdict may be yes. The other rows are
-further facts, and other precisions of the same model. A cell has the verdict and the effect with
+weights and for *unknown* facts nothing is stored. A question that they answer with yes too is no
+evidence of stored facts: neurons are selected by their effect on a fact, known or not. The other
+rows are further facts, and other precisions of the model. A cell has the verdict and the effect with
 its 95 % interval; *judged* counts the facts with groups that the model knows. The columns are
 questions of [the audit](degenerate.md): necessity, redundancy against shuffled groups, more than
 the sum of the effects, sufficiency within and alone, action on this fact only, use for different
