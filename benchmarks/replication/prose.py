@@ -64,12 +64,13 @@ A test that never says yes shows nothing. In the *planted copy* three groups of 
 some invented facts: one group gives the answer with the others at zero
 (`benchmarks/replication/planting.py` makes the copy and says what it reaches). With *permuted*
 weights and for *unknown* facts nothing is stored. A question that they answer with yes too is no
-evidence of stored facts: neurons are selected by their effect on a fact, known or not. The other
-rows are further facts, and other precisions of the model. A cell has the verdict and the effect with
-its 95 % interval; *judged* counts the facts with groups that the model knows. The columns are
-questions of [the audit](degenerate.md): necessity, redundancy against shuffled groups, more than
-the sum of the effects, sufficiency within and alone, action on this fact only, use for different
-facts, repair by later layers.
+evidence of stored facts: neurons are selected by their effect on a fact, known or not.
+
+The other rows are further facts, and other precisions of the model. A cell has the verdict and the
+effect with its 95 % interval; *judged* counts the facts with groups that the model knows. The
+columns are questions of [the audit](degenerate.md): necessity, redundancy against shuffled groups,
+more than the sum of the effects, sufficiency within and alone, action on this fact only, use for
+different facts, repair by later layers.
 """,
     "Three ablations": """
 The result depends on what replaces a value. *zero* and *mean* remove what a group writes.
