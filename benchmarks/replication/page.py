@@ -118,7 +118,7 @@ def _verdicts(records: Mapping[str, Mapping[str, Record]]) -> str:
             about = question.text if name == next(iter(records)) else ""
             if effect is None:
                 part = found.get(question.part, {})
-                why = part.get("problem") or ("not run yet" if not part else "no such comparison")
+                why = part.get("problem") or ("not run yet" if not part else "no fact to compare")
                 rows.append([about, NAMES.get(name, name), f"not tested: {why}", *[""] * 6])
                 continue
             rows.append(
