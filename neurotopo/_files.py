@@ -2,14 +2,66 @@
 
 from __future__ import annotations
 
+import json
 import os
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-__all__ = ["atomic_write", "os_errors", "refuse_links"]
+from neurotopo._memory import require_memory
+
+__all__ = ["atomic_write", "os_errors", "read_bytes", "read_json", "refuse_links"]
+
+
+_COPIES = 4  # of a file in memory: its bytes, their text, and the objects in it
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a file that fits into memory, with what is made of it.
+
+    A pipe or device, of which a read may never end, is an OSError unless it is in ``/dev``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neurotopo._files import read_bytes
+    >>> path = Path(tempfile.mkdtemp()) / "facts.jsonl"
+    >>> _ = path.write_bytes(b"[]")
+    >>> read_bytes(path)
+    b'[]'
+    """
+    path = Path(path)
+    about = path.stat()
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode) or _is_own_input(path)):
+        raise OSError(f"{path} is a pipe or a device, not a file.")
+    remedy = "Split the file into smaller ones."
+    require_memory(_COPIES * about.st_size, f"the contents of {path}", remedy)
+    return path.read_bytes()
+
+
+def _is_own_input(path: Path) -> bool:
+    return path.absolute().is_relative_to("/dev")  # /dev/stdin, and /dev/fd of a shell
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return the value of a JSON file; a ValueError says why it is none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from neurotopo._files import read_json
+    >>> path = Path(tempfile.mkdtemp()) / "groups.json"
+    >>> _ = path.write_text("[[0, 1]]")
+    >>> read_json(path)
+    [[0, 1]]
+    """
+    try:
+        return json.loads(read_bytes(path).decode())
+    except RecursionError:
+        raise ValueError(f"{os.fspath(path)} is nested too deeply.") from None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neurotopo._files import read_bytes as read_file
 from neurotopo._memory import require_memory, unpack_limit
 from neurotopo.datasets.dataset import Dataset, Skipped
 from neurotopo.knowledge.facts import Fact, decoded_json, distinct_fields, numbered_lines, same_key
@@ -125,7 +126,7 @@ def data_files(folder: PathLike) -> list[Path]:
 
 def read_bytes(path: PathLike) -> bytes:
     """Return the content of a file, decompressed, without a byte order mark."""
-    data = Path(path).read_bytes()
+    data = read_file(path)
     if data.startswith(_GZIP):
         try:
             data = _decompressed(data, path)

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from neurotopo._memory import check_npz
+from neurotopo._memory import check_npy, check_npz, require_array, require_memory
 from neurotopo.explore.columns import ChosenColumns, ColumnChoice, choose_columns, columns_named
 from neurotopo.explore.text_tables import read_text_table
 
@@ -88,6 +88,7 @@ def read_samples(
         return _read_text(path, distances, choice, separator, decimal)
     if kind == ".npy":
         with path.open("rb") as file:
+            _check_npy(file, path)
             return _of_array(
                 _checked(_loaded(path, file), path, distances), path, distances, choice
             )
@@ -219,6 +220,17 @@ def _loaded(path: Path, file: Any) -> Any:
         raise _unreadable(path, error) from error
 
 
+def _check_npy(file: Any, path: Path) -> None:
+    """Check that an array fits into memory, and that its header belongs to its size."""
+    size = path.stat().st_size
+    require_memory(2 * size, f"the array in {path}")
+    try:
+        check_npy(file, size, path.name)
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from error
+    file.seek(0)
+
+
 def _member(path: Path, arrays: Any, name: str) -> Any:
     try:
         return arrays[name]
@@ -241,6 +253,7 @@ def _sparse(path: Path) -> Any:
         graph = sp.load_npz(path)
         if hasattr(graph, "check_format"):
             graph.check_format(full_check=True)
+        require_array((max(graph.shape),), f"the graph of {max(graph.shape):,} vertices in {path}")
         graph = graph.tocsr()
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a valid sparse matrix: {error}.") from error

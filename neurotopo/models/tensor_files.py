@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +11,15 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-__all__ = ["opened", "read_config", "stored_slice", "tensor_files"]
+from neurotopo._files import read_json
+
+__all__ = ["in_a_line", "opened", "read_config", "stored_bytes", "stored_slice", "tensor_files"]
 
 _CONFIG = "config.json"
 _INDEX = "model.safetensors.index.json"
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_ITEMSIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}
+_LONGEST = 400
 _safe_open: Any = safe_open  # it has no annotations
 
 
@@ -59,6 +63,29 @@ def _indexed(index: Path) -> dict[str, Path]:
     return {key: index.parent / name for key, name in table.items()}
 
 
+def stored_bytes(path: Path, itemsize: int | None = None) -> tuple[int, int]:
+    """Return how many tensors a checkpoint has, and their bytes with so many for a number.
+
+    Only headers are read. ``itemsize`` is for floating-point numbers; None: as they are stored.
+    """
+    places = tensor_files(path)[1]
+    total = 0
+    for file in set(places.values()):
+        with opened(file) as tensors:
+            for name in tensors.keys():  # noqa: SIM118
+                header = tensors.get_slice(name)
+                stored = _ITEMSIZES.get(str(header.get_dtype()), 1)
+                size = itemsize if itemsize and stored > 1 else stored
+                total += math.prod(header.get_shape()) * size
+    return len(places), total
+
+
+def in_a_line(error: Exception) -> str:
+    """Return the message of an error of another library, in one line that is not too long."""
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _names(file: Path) -> list[str]:
     with opened(file) as tensors:
         return list(tensors.keys())
@@ -72,7 +99,7 @@ def opened(file: Path) -> Iterator[Any]:
     try:
         handle = _safe_open(file, framework="pt")
     except (SafetensorError, OSError) as error:
-        reason = f"it is truncated or no safetensors file: {error}"
+        reason = f"it is truncated or no safetensors file: {in_a_line(error)}"
         raise ValueError(f"{file} cannot be read, {reason}") from error
     with handle as tensors:
         yield tensors
@@ -88,7 +115,7 @@ def stored_slice(tensors: Any, key: str, file: Path) -> Any:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except ValueError as error:
         raise ValueError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
@@ -104,9 +131,13 @@ def read_config(folder: Path) -> Any:
     if not file.is_file():
         raise FileNotFoundError(f"there is no {_CONFIG} in {folder}.")
     content = _json(file)
-    if "model_type" not in content:
+    if not isinstance(content.get("model_type"), str):
         raise ValueError(f"{file} has no model_type.")
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (ValueError, KeyError):  # a type unknown to transformers, but perhaps not to a Family
         return SimpleNamespace(**content)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # transformers and huggingface_hub have many kinds
+        raise ValueError(f"{file} is no configuration: {in_a_line(error)}.") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neurotopo._codec import from_text, line_of, to_lines
-from neurotopo._files import atomic_write
+from neurotopo._files import atomic_write, read_bytes
 
 __all__ = [
     "LIMIT",
@@ -125,7 +125,7 @@ def ending_of(path: PathLike) -> str:
 
 def read_text(path: PathLike) -> str:
     """Return the text of a file; the error of one that is not UTF-8 names the line."""
-    data = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+    data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
     try:
         return data.decode()
     except UnicodeDecodeError as error:

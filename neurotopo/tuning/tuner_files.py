@@ -12,7 +12,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from neurotopo._files import atomic_write
+from neurotopo._files import atomic_write, read_bytes
 from neurotopo.models.fingerprint import Fingerprint
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.tensor_files import opened
@@ -64,7 +64,7 @@ class Saved:
         try:
             content = json.loads(text)
             kind, version = content["kind"], content["version"]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"{file} was not written by a NeuronTuner.") from error
         if kind != _KIND:
             raise ValueError(f"{file} was not written by a NeuronTuner.")
@@ -76,7 +76,7 @@ class Saved:
             saved = cls(NeuronSet(pairs), content["bias"], content["shape"], content["model"])
             if not (isinstance(saved.shape, dict) and isinstance(saved.model, dict)):
                 raise TypeError("no object")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise ValueError(f"{file} is broken: {error}.") from error
         return saved
 
@@ -131,7 +131,7 @@ def read_saved(folder: Path) -> tuple[Saved, dict[str, torch.Tensor]]:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"there is no {name} in {folder}: it has no saved rows.")
     try:
-        text = (folder / _CONFIG).read_text(encoding="utf-8")
+        text = read_bytes(folder / _CONFIG).decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"{folder / _CONFIG} was not written by a NeuronTuner.") from error
     saved = Saved.from_json(text, folder / _CONFIG)
