@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from neurotopo._memory import require_memory
 
-__all__ = ["atomic_write", "os_errors", "read_bytes", "read_json", "refuse_links"]
+__all__ = ["abridged", "atomic_write", "os_errors", "read_bytes", "read_json", "refuse_links"]
 
 
 _COPIES = 4  # of a file in memory: its bytes, their text, and the objects in it
@@ -76,6 +76,19 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def abridged(text: object, longest: int = 300) -> str:
+    r"""Return a text from outside in one line for a message, cut if it is long.
+
+    Examples
+    --------
+    >>> from neurotopo._files import abridged
+    >>> abridged("layer,\n index"), abridged("[" * 1000, 5)
+    ('layer, index', '[[[[[...')
+    """
+    line = " ".join(str(text).split())
+    return line if len(line) <= longest else f"{line[:longest]}..."
 
 
 @contextmanager

@@ -304,8 +304,8 @@ def _check_memory(place: str, config: Any, dtype: str | torch.dtype | None) -> N
         dtype = getattr(config, "dtype", None)
     try:
         n_tensors, n_bytes = stored_bytes(folder, getattr(dtype, "itemsize", None))
-    except (ValueError, OSError):  # transformers has its own sentence
-        return
+    except (ValueError, OSError, TypeError, KeyError, AttributeError, RecursionError):
+        return  # a damaged header: transformers has its own sentence
     n_layers = getattr(config, "num_hidden_layers", 0)
     if isinstance(n_layers, int) and n_layers > n_tensors:
         raise OSError(

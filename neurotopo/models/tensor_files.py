@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from neurotopo._files import read_json
+from neurotopo._files import abridged, read_json
 
 __all__ = ["in_a_line", "opened", "read_config", "stored_bytes", "stored_slice", "tensor_files"]
 
@@ -19,7 +20,6 @@ _CONFIG = "config.json"
 _INDEX = "model.safetensors.index.json"
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _ITEMSIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}
-_LONGEST = 400
 _safe_open: Any = safe_open  # it has no annotations
 
 
@@ -63,27 +63,36 @@ def _indexed(index: Path) -> dict[str, Path]:
     return {key: index.parent / name for key, name in table.items()}
 
 
-def stored_bytes(path: Path, itemsize: int | None = None) -> tuple[int, int]:
-    """Return how many tensors a checkpoint has, and their bytes with so many for a number.
+def stored_bytes(folder: Path, itemsize: int | None = None) -> tuple[int, int]:
+    """Return how many tensors a folder of safetensors has, and their bytes once they are loaded.
 
-    Only headers are read. ``itemsize`` is for floating-point numbers; None: as they are stored.
+    Only headers are read, and no file is mapped into memory. ``itemsize`` is the size of a
+    floating-point number; None: as they are stored.
+
+    Raises
+    ------
+    ValueError, OSError
+        If a header is damaged.
     """
-    places = tensor_files(path)[1]
-    total = 0
-    for file in set(places.values()):
-        with opened(file) as tensors:
-            for name in tensors.keys():  # noqa: SIM118
-                header = tensors.get_slice(name)
-                stored = _ITEMSIZES.get(str(header.get_dtype()), 1)
+    whole = folder / "model.safetensors"
+    n_tensors = total = 0
+    for file in [whole] if whole.is_file() else sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as content:
+            n_header = int.from_bytes(content.read(8), "little")
+            if n_header > file.stat().st_size:
+                raise ValueError(f"{file} is truncated.")
+            header = json.loads(content.read(n_header))
+        for name, about in header.items():
+            if name != "__metadata__":
+                stored = _ITEMSIZES.get(about["dtype"], 1)
                 size = itemsize if itemsize and stored > 1 else stored
-                total += math.prod(header.get_shape()) * size
-    return len(places), total
+                n_tensors, total = n_tensors + 1, total + math.prod(about["shape"]) * size
+    return n_tensors, total
 
 
 def in_a_line(error: Exception) -> str:
     """Return the message of an error of another library, in one line that is not too long."""
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return abridged(error).rstrip(".") or type(error).__name__
 
 
 def _names(file: Path) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neurotopo._codec import from_text, line_of, to_lines
-from neurotopo._files import atomic_write, read_bytes
+from neurotopo._files import abridged, atomic_write, read_bytes
 
 __all__ = [
     "LIMIT",
@@ -206,7 +206,7 @@ def rows_of_csv(path: PathLike, columns: Sequence[str]) -> Iterator[dict[str, Fi
                 if sorted(header) != sorted(columns):
                     raise ValueError(
                         f"{name}, line {line}: the columns must be {', '.join(columns)}, "
-                        f"got {', '.join(header)}."
+                        f"got {abridged(', '.join(header))}."
                     )
                 continue
             if len(cells) != len(header):

@@ -364,7 +364,7 @@ def check_of(
         n_facts=len(facts),
         n_items=len(items),
         remarks=remarks,
-        processes=getattr(engine, "workers", 1),
+        processes=min(getattr(engine, "workers", 1), max(len(items), 1)),
         elsewhere=bool(getattr(engine, "address", None) or getattr(engine, "gpus", 0)),
         extent=extent,
     )
