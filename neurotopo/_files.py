@@ -13,7 +13,15 @@ from typing import IO, Any
 
 from neurotopo._memory import require_memory
 
-__all__ = ["abridged", "atomic_write", "os_errors", "read_bytes", "read_json", "refuse_links"]
+__all__ = [
+    "abridged",
+    "atomic_write",
+    "os_errors",
+    "read_bytes",
+    "read_json",
+    "refuse_links",
+    "size_of",
+]
 
 
 _COPIES = 4  # of a file in memory: its bytes, their text, and the objects in it
@@ -34,16 +42,19 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     b'[]'
     """
     path = Path(path)
-    about = path.stat()
-    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode) or _is_own_input(path)):
-        raise OSError(f"{path} is a pipe or a device, not a file.")
     remedy = "Split the file into smaller ones."
-    require_memory(_COPIES * about.st_size, f"the contents of {path}", remedy)
+    require_memory(_COPIES * size_of(path), f"the contents of {path}", remedy)
     return path.read_bytes()
 
 
-def _is_own_input(path: Path) -> bool:
-    return path.absolute().is_relative_to("/dev")  # /dev/stdin, and /dev/fd of a shell
+def size_of(path: Path) -> int:
+    """Return the bytes of a file; a pipe or device is an OSError unless it is in ``/dev``."""
+    about = path.stat()
+    is_file = stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)
+    # /dev/stdin, and /dev/fd of a shell
+    if not is_file and not path.absolute().is_relative_to("/dev"):
+        raise OSError(f"{path} is a pipe or a device, not a file.")
+    return about.st_size
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

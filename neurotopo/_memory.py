@@ -188,7 +188,12 @@ def check_npy(file: Any, size: int, name: str) -> None:
     version = npy.read_magic(file)
     if version not in read:
         raise ValueError(f"{name} is of version {version} of the format")
-    shape, _, dtype = read[version](file)
+    try:
+        shape, _, dtype = read[version](file)
+    except ValueError:
+        raise
+    except Exception as error:  # numpy parses it as Python code, which has errors of many kinds
+        raise ValueError(f"the header of {name} is damaged: {error}") from error
     n_bytes = dtype.itemsize * math.prod(shape)
     if not dtype.hasobject and (min(shape, default=0) < 0 or file.tell() + n_bytes != size):
         raise ValueError(

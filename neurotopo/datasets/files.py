@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neurotopo._files import abridged
 from neurotopo._files import read_bytes as read_file
 from neurotopo._memory import require_memory, unpack_limit
 from neurotopo.datasets.dataset import Dataset, Skipped
@@ -54,7 +55,7 @@ class Faults:
         try:
             yield
         except (TypeError, ValueError) as error:
-            fault = Skipped(os.fspath(file), line, str(error))
+            fault = Skipped(os.fspath(file), line, abridged(error))
             if self._raises:
                 raise ValueError(str(fault)) from None
             self.skipped.append(fault)

@@ -12,7 +12,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from neurotopo._files import atomic_write, read_bytes
+from neurotopo._files import abridged, atomic_write, read_bytes
 from neurotopo.models.fingerprint import Fingerprint
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.tensor_files import opened
@@ -69,7 +69,9 @@ class Saved:
         if kind != _KIND:
             raise ValueError(f"{file} was not written by a NeuronTuner.")
         if version != _VERSION:
-            raise ValueError(f"{file} is of version {version}, and only {_VERSION} can be read.")
+            raise ValueError(
+                f"{file} is of version {abridged(version)}, and only {_VERSION} can be read."
+            )
         try:
             by_layer = content["neurons"].items()
             pairs = [(int(layer), index) for layer, indices in by_layer for index in indices]
@@ -77,7 +79,7 @@ class Saved:
             if not (isinstance(saved.shape, dict) and isinstance(saved.model, dict)):
                 raise TypeError("no object")
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise ValueError(f"{file} is broken: {error}.") from error
+            raise ValueError(f"{file} is broken: {abridged(error)}.") from error
         return saved
 
 

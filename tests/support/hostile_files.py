@@ -12,12 +12,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from neurotopo import NeuronSet
+from neurotopo.commands.testbed import read_facts
 from neurotopo.datasets import load_facts
 from neurotopo.explore.files import read_samples
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.whole_model import whole_model_tree
 from neurotopo.knowledge.dkn_file import read_dkn
+from neurotopo.knowledge.facts import FactSet
 from neurotopo.knowledge.locate import Located
 from neurotopo.knowledge.result_file import ResultFile
 from neurotopo.models.adapters import base_of
@@ -123,6 +125,12 @@ def _facts(root: Path) -> Iterator[Target]:
                 file,
                 lambda at, f=file, w=whole, s=skip: load_facts(at if w else at / f, on_error=s),
             )
+
+
+def _plain_facts(root: Path) -> Iterator[Target]:
+    _write(root, {"plain/facts.jsonl": _lines(FACT)})
+    yield Target("plain", "facts.jsonl", lambda at: FactSet.from_jsonl(at / "facts.jsonl"))
+    yield Target("plain", "facts.jsonl", lambda at: read_facts(at / "facts.jsonl"))
 
 
 def _graphs(root: Path, model: object) -> Iterator[Target]:
@@ -273,7 +281,14 @@ def targets(root: Path) -> list[Target]:
     """Write a valid file for every reader below a folder; return the readers."""
     model = random_model("llama")
     parts = (
-        *(_facts(root), _graphs(root, model), _matrices(root), _neurons(root), _runs(root)),
+        *(
+            _facts(root),
+            _plain_facts(root),
+            _graphs(root, model),
+            _matrices(root),
+            _neurons(root),
+            _runs(root),
+        ),
         *(_models(root, model), _tuners(root, model)),
     )
     found = [target for part in parts for target in part]
