@@ -12,7 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from neurotopo._files import abridged, read_json
+from neurotopo._files import abridged, read_json, size_of
 
 __all__ = ["in_a_line", "opened", "read_config", "stored_bytes", "stored_slice", "tensor_files"]
 
@@ -77,9 +77,10 @@ def stored_bytes(folder: Path, itemsize: int | None = None) -> tuple[int, int]:
     whole = folder / "model.safetensors"
     n_tensors = total = 0
     for file in [whole] if whole.is_file() else sorted(folder.glob("*.safetensors")):
+        n_bytes = size_of(file)
         with file.open("rb") as content:
             n_header = int.from_bytes(content.read(8), "little")
-            if n_header > file.stat().st_size:
+            if n_header > n_bytes:
                 raise ValueError(f"{file} is truncated.")
             header = json.loads(content.read(n_header))
         for name, about in header.items():
