@@ -90,16 +90,18 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def abridged(text: object, longest: int = 300) -> str:
-    r"""Return a text from outside in one line for a message, cut if it is long.
+    r"""Return a text from outside in one line for a message, without its middle if it is long.
 
     Examples
     --------
     >>> from neurotopo._files import abridged
-    >>> abridged("layer,\n index"), abridged("[" * 1000, 5)
-    ('layer, index', '[[[[[...')
+    >>> abridged("layer,\n index"), abridged("abcdefghi", 6)
+    ('layer, index', 'abcd...hi')
     """
     line = " ".join(str(text).split())
-    return line if len(line) <= longest else f"{line[:longest]}..."
+    if len(line) <= longest:
+        return line
+    return f"{line[: longest - longest // 3]}...{line[-(longest // 3) :]}"
 
 
 @contextmanager
