@@ -300,10 +300,9 @@ def _check_memory(place: str, config: Any, dtype: str | torch.dtype | None) -> N
     folder = Path(place)
     if not any(folder.glob("*.safetensors")):  # on the hub, or pickled
         return
-    if dtype == "auto":
-        dtype = getattr(config, "dtype", None)
+    wanted = getattr(config, "dtype", None) if dtype == "auto" else dtype
     try:
-        n_tensors, n_bytes = stored_bytes(folder, getattr(dtype, "itemsize", None))
+        n_tensors, n_bytes = stored_bytes(folder, getattr(wanted, "itemsize", None))
     except (ValueError, OSError, TypeError, KeyError, AttributeError, RecursionError):
         return  # a damaged header: transformers has its own sentence
     n_layers = getattr(config, "num_hidden_layers", 0)

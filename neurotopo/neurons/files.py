@@ -61,8 +61,8 @@ class Field:
     def error(self, problem: str) -> ValueError:
         """Return an error that names the file, the line and the field."""
         name = "".join(f"[{step}]" if isinstance(step, int) else repr(step) for step in self.place)
-        field = f"field {name}: " if name else ""
-        return ValueError(f"{self.file}, line {self.line(self.place)}: {field}{problem}.")
+        field = f"field {abridged(name, 100)}: " if name else ""
+        return ValueError(f"{self.file}, line {self.line(self.place)}: {field}{abridged(problem)}.")
 
     def __getitem__(self, step: str | int) -> Field:
         if isinstance(step, str) and step not in self.value:
