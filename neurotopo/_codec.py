@@ -180,7 +180,11 @@ def _plain(value: Any, where: str) -> Any:
 
 
 def _floats(mapping: dict[str, Any]) -> Any:
-    return float(mapping[_FLOAT]) if mapping.keys() == {_FLOAT} else mapping
+    if mapping.keys() != {_FLOAT}:
+        return mapping
+    if not isinstance(mapping[_FLOAT], str):
+        raise ValueError(f"the value of {_FLOAT!r} is no text")
+    return float(mapping[_FLOAT])
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> Any:

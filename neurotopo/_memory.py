@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "MEMORY_VARIABLE",
+    "SPARSE",
+    "check_npy",
     "check_npz",
     "free_memory",
     "in_units",
     "memory_limit",
+    "require_array",
     "require_memory",
     "unpack_limit",
 ]
 
 MEMORY_VARIABLE = "NEUROTOPO_MEMORY"
 _UNPACKED = 2 * 10**9
+_SMALL = 2**26  # bytes; less is not checked: the check takes longer than the array
+SPARSE = "A sparse graph of nearest neighbours needs less."
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -108,6 +115,35 @@ def require_memory(
         )
 
 
+def require_array(shape: Sequence[int], what: str, remedy: str = "", *, copies: int = 1) -> None:
+    """Raise an error before arrays of doubles are allocated that do not fit.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Their shape. Small arrays are not checked.
+    what, remedy : str
+        As for :func:`require_memory`.
+    copies : int, default=1
+        How many of them exist at the same time.
+
+    Raises
+    ------
+    MemoryError
+
+    Examples
+    --------
+    >>> from neurotopo._memory import require_array
+    >>> require_array((1000, 1000), "the distances")
+    >>> require_array((10**9, 10**9), "the distances", copies=2)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    MemoryError: the distances need 16,000,000 TB of memory, but only ...
+    """
+    n_bytes = 8 * copies * math.prod(map(int, shape))
+    if n_bytes > _SMALL:
+        require_memory(n_bytes, what, remedy)
+
+
 def check_npz(file: Any, path: Path) -> None:
     """Raise an error if the arrays of an ``.npz`` file do not fit, before one is read.
 
@@ -124,29 +160,45 @@ def check_npz(file: Any, path: Path) -> None:
     ValueError
         If a header does not belong to the size of its array.
     """
-    from numpy.lib import format as npy
-
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     total = 0
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             total += member.file_size
-            if not member.filename.endswith(".npy"):
-                continue
-            with archive.open(member) as array:
-                version = npy.read_magic(array)
-                if version not in read:
-                    continue
-                shape, _, dtype = read[version](array)
-                n_bytes = dtype.itemsize
-                for length in shape:
-                    n_bytes *= length
-                if not dtype.hasobject and array.tell() + n_bytes != member.file_size:
-                    raise ValueError(
-                        f"the header of {member.filename} tells of {n_bytes:,} bytes, the file has "
-                        f"{member.file_size - array.tell():,}"
-                    )
+            if member.filename.endswith(".npy"):
+                with archive.open(member) as array:
+                    check_npy(array, member.file_size, member.filename)
     require_memory(total, f"the arrays in {path}", limit=unpack_limit())
+
+
+def check_npy(file: Any, size: int, name: str) -> None:
+    """Raise a ValueError if the header of an array does not belong to the size of its file.
+
+    Parameters
+    ----------
+    file : file object
+        At the start of the array; it is left behind the header.
+    size : int
+        Bytes of the file.
+    name : str
+        Its name, for messages.
+    """
+    from numpy.lib import format as npy
+
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(file)
+    if version not in read:
+        raise ValueError(f"{name} is of version {version} of the format")
+    try:
+        shape, _, dtype = read[version](file)
+    except ValueError:
+        raise
+    except Exception as error:  # numpy parses it as Python code, which has errors of many kinds
+        raise ValueError(f"the header of {name} is damaged: {error}") from error
+    n_bytes = dtype.itemsize * math.prod(shape)
+    if not dtype.hasobject and (min(shape, default=0) < 0 or file.tell() + n_bytes != size):
+        raise ValueError(
+            f"the header of {name} tells of {n_bytes:,} bytes, the file has {size - file.tell():,}"
+        )
 
 
 def in_units(n_bytes: float) -> str:

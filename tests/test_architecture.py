@@ -12,8 +12,8 @@ import neurotopo
 PACKAGE = Path(neurotopo.__file__).parent
 
 LAYERS = (
-    ("_version",),
-    ("_codec", "_extras", "_files", "_memory", "_moved", "_registry", "_upward"),
+    ("_memory", "_version"),
+    ("_codec", "_extras", "_files", "_moved", "_registry", "_upward"),
     ("persistence", "neurons"),
     ("metrics",),
     ("cluster", "graphs"),

@@ -32,6 +32,7 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
+from neurotopo._memory import require_array
 from neurotopo._registry import add_entry
 from neurotopo.persistence.inputs import EdgeList, check_distances
 
@@ -88,6 +89,8 @@ def finite_distances(
     stand_in = _check_infinite(infinite)
     checked = check_distances(distances)
     dense = checked.to_dense() if isinstance(checked, EdgeList) else checked
+    remedy = "Baselines need the whole matrix; NTCClusterer clusters sparse graphs."
+    require_array(dense.shape, f"the distances of {len(dense):,} samples", remedy, copies=2)
     dense = np.array(dense, dtype=np.float64)
     np.fill_diagonal(dense, np.inf)
     finite = np.isfinite(dense)

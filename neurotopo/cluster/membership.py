@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from sklearn.utils import gen_batches
 
+from neurotopo._memory import require_array
 from neurotopo.cluster.fitted_input import FittedInput
 from neurotopo.persistence.clusters import CandidateClusters, lifetime
 from neurotopo.persistence.inputs import canonical_csr, check_sparse_format
@@ -117,6 +118,7 @@ def _nearest_points(
     """Return the distance and the place of the nearest member of each new point."""
     samples, space, core = kept.samples, kept.space(), kept.core(min_samples, n_jobs)
     if space is not None and sp.issparse(queries):
+        require_array(queries.shape, f"{queries.shape[0]:,} new points", "Predict fewer at a time.")
         queries = queries.toarray()
     if sp.issparse(samples) != sp.issparse(queries):
         samples, queries = sp.csr_array(samples), sp.csr_array(queries)

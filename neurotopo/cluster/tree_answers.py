@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from neurotopo._memory import require_array
 from neurotopo.persistence.clusters import lifetime
 from neurotopo.persistence.merge_tree import MergeTree
 
@@ -19,8 +20,11 @@ def meeting_radii(
     Of a member it is the radius at which the sample joins its first cluster (``joins``), at most
     the end of the cluster (``ends``). Shape (n_samples, n_clusters).
     """
-    n = tree.n_samples
-    meet = np.empty((n, len(nodes)))
+    shape = n, n_clusters = tree.n_samples, len(nodes)
+    remedy = "A larger min_cluster_size gives fewer clusters."
+    what = f"the memberships of {n:,} samples in {n_clusters:,} clusters"
+    require_array(shape, what, remedy, copies=3)
+    meet = np.empty(shape)
     for k, node in enumerate(nodes.tolist()):
         path = np.zeros(tree.n_nodes, dtype=bool)
         while node >= 0:

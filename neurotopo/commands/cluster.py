@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def cluster_model(options: ClusterOptions) -> ClusterRun:
     source = _open(options)
     layers = _within(wanted, source.n_layers)
     times.step("open")
+    _check_unread(source, layers, options)
     tree = whole_model_tree(
         source,
         layers=layers,
@@ -158,6 +160,28 @@ def _open(options: ClusterOptions) -> RowSource:
     # rows move to the device two layers at a time
     source = options.load_model(device="cpu", dtype=None, tokenizer=_NO_TOKENIZER)
     return source
+
+
+def _check_unread(source: RowSource, layers: tuple[int, int], options: ClusterOptions) -> None:
+    """Raise an error if a matrix that the tree does not read holds NaN or infinity.
+
+    The tree checks the matrices that it reads.
+    """
+    first, last = layers
+    read = ("up", "gate") if options.path == "both" else (options.path,)
+    for layer in range(first, last):
+        for name in ("up", "gate", "out") if getattr(source, "is_gated", False) else ("up", "out"):
+            if name == "out":
+                unread, rows = layer == last - 1, partial(source.out_rows, layer)
+            else:
+                unread = layer == first or name not in read
+                rows = partial(source.in_rows, layer, path=name)
+            finite = np.isfinite(rows()).all(axis=1) if unread else np.True_
+            if not finite.all():
+                raise ValueError(
+                    f"the {name} matrix of layer {layer} of {options.model} holds NaN or infinity, "
+                    f"first at neuron ({layer}, {int(finite.argmin())}): the weights are damaged."
+                )
 
 
 def _has_safetensors(place: Path) -> bool:

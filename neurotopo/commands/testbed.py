@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -149,11 +148,12 @@ def read_facts(path: Path) -> FactSet:
 
 def _is_templama(path: Path) -> bool:
     """Tell by the first record: TempLAMA's has a query and no prompt."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        first = next((line for line in file if line.strip()), b"")
+    from neurotopo.datasets.files import read_bytes
+
+    first = next((line for line in read_bytes(path).split(b"\n") if line.strip()), b"")
     try:
-        record = json.loads(first.decode("utf-8-sig"))
-    except ValueError:
+        record = json.loads(first.decode())
+    except (ValueError, RecursionError):
         return False
     return isinstance(record, dict) and "query" in record and "prompt" not in record
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neurotopo._files import abridged
+from neurotopo._files import read_bytes as read_file
 from neurotopo._memory import require_memory, unpack_limit
 from neurotopo.datasets.dataset import Dataset, Skipped
 from neurotopo.knowledge.facts import Fact, decoded_json, distinct_fields, numbered_lines, same_key
@@ -53,7 +55,7 @@ class Faults:
         try:
             yield
         except (TypeError, ValueError) as error:
-            fault = Skipped(os.fspath(file), line, str(error))
+            fault = Skipped(os.fspath(file), line, abridged(error))
             if self._raises:
                 raise ValueError(str(fault)) from None
             self.skipped.append(fault)
@@ -125,7 +127,7 @@ def data_files(folder: PathLike) -> list[Path]:
 
 def read_bytes(path: PathLike) -> bytes:
     """Return the content of a file, decompressed, without a byte order mark."""
-    data = Path(path).read_bytes()
+    data = read_file(path)
     if data.startswith(_GZIP):
         try:
             data = _decompressed(data, path)

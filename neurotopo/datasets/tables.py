@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from neurotopo._files import abridged
 from neurotopo.datasets.dataset import Dataset
 from neurotopo.datasets.files import FactCollector, Faults, PathLike, read_bytes, read_text
 from neurotopo.datasets.lama import Reworded, worded
@@ -148,10 +149,11 @@ def _places(header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
         wanted["answers"] = "answer"
     for field, name in wanted.items():
         if names.count(name) > 1:
-            raise ValueError(f"column {name!r} occurs twice")
+            raise ValueError(f"column {abridged(name)!r} occurs twice")
         if name not in names and (field in columns or field in ("prompt", "answers")):
             name = "answers" if name == "answer" else name
-            raise ValueError(f"column {name!r} is missing; there are {', '.join(names) or 'none'}")
+            there = abridged(", ".join(names)) or "none"
+            raise ValueError(f"column {name!r} is missing; there are {there}")
     return {field: names.index(name) for field, name in wanted.items() if name in names}
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from neurotopo._memory import check_npz
+from neurotopo._files import abridged, size_of
+from neurotopo._memory import check_npy, check_npz, require_array, require_memory
 from neurotopo.explore.columns import ChosenColumns, ColumnChoice, choose_columns, columns_named
 from neurotopo.explore.text_tables import read_text_table
 
@@ -86,8 +87,10 @@ def read_samples(
         raise ValueError(f"{unfit[0]} is for points; {path} is a matrix of distances.")
     if text:
         return _read_text(path, distances, choice, separator, decimal)
+    size = size_of(path)
     if kind == ".npy":
         with path.open("rb") as file:
+            _check_npy(file, path, size)
             return _of_array(
                 _checked(_loaded(path, file), path, distances), path, distances, choice
             )
@@ -219,6 +222,16 @@ def _loaded(path: Path, file: Any) -> Any:
         raise _unreadable(path, error) from error
 
 
+def _check_npy(file: Any, path: Path, size: int) -> None:
+    """Check that an array fits into memory, and that its header belongs to its size."""
+    require_memory(2 * size, f"the array in {path}")
+    try:
+        check_npy(file, size, path.name)
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from error
+    file.seek(0)
+
+
 def _member(path: Path, arrays: Any, name: str) -> Any:
     try:
         return arrays[name]
@@ -232,7 +245,8 @@ def _unreadable(path: Path, error: Exception) -> ValueError:
             f"{path} holds Python objects (a pickle), which are not read: they may run code. Save "
             "an array of numbers."
         )
-    return ValueError(f"{path} cannot be read as an array: {error or 'it is cut off'}.")
+    reason = abridged(error) or "it is cut off"
+    return ValueError(f"{path} cannot be read as an array: {reason}.")
 
 
 def _sparse(path: Path) -> Any:
@@ -241,9 +255,10 @@ def _sparse(path: Path) -> Any:
         graph = sp.load_npz(path)
         if hasattr(graph, "check_format"):
             graph.check_format(full_check=True)
+        require_array((max(graph.shape),), f"the graph of {max(graph.shape):,} vertices in {path}")
         graph = graph.tocsr()
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a valid sparse matrix: {error}.") from error
+    except (*_DAMAGED, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{path} is not a valid sparse matrix: {abridged(error)}.") from error
     if graph.dtype.kind not in "fiub":
         raise ValueError(f"{path} must hold real numbers, got {graph.dtype}.")
     return graph

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurotopo._files import read_bytes
+
 __all__ = ["DECIMALS", "SEPARATORS", "TextTable", "read_text_table"]
 
 SEPARATORS = {"tab": "\t", "semicolon": ";", "bar": "|", "comma": ",", "space": " "}
@@ -152,7 +154,7 @@ def read_text_table(path: Path, separator: str | None = None) -> TextTable:
         If it cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not text in UTF-8: {error.reason}.") from error
     if separator is None:

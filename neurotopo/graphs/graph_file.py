@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurotopo._files import abridged
 from neurotopo.graphs.connections import Connections
 from neurotopo.graphs.options import GraphOptions
 from neurotopo.graphs.storage import read_arrays, write_arrays
@@ -49,7 +50,7 @@ def read_graph(path: str | os.PathLike[str]) -> Parts:
         connections, lengths = _checked_connections(arrays, neurons)
         return neurons, connections, lengths, _checked_options(options, connections, neurons)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} does not hold a valid neuron graph: {error}") from error
+        raise ValueError(f"{path} does not hold a valid neuron graph: {abridged(error)}") from error
 
 
 def _checked_connections(

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import shortest_path
 
+from neurotopo._memory import require_array
 from neurotopo.persistence.engines import graph_forest
 from neurotopo.persistence.inputs import EdgeList
 from neurotopo.persistence.tree_building import tree_of_forest
@@ -95,6 +96,8 @@ def matrix_a(
     :meth:`neurotopo.NeuronGraph.from_model`.
     """
     k = edges.n_vertices
+    remedy = "Choose fewer neurons, for example with a higher threshold."
+    require_array((k, k), f"the distances between {k:,} neurons", remedy, copies=4)
     gap = np.abs(layers[:, None] - layers[None, :])
     if max_span == 1 and not within_layers:  # only direct edges are finite
         matrix = np.full((k, k), np.inf)

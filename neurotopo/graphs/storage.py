@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo._files import atomic_write
+from neurotopo._files import abridged, atomic_write
 from neurotopo._memory import check_npz
 
 __all__ = ["read_arrays", "write_arrays"]
@@ -57,12 +57,14 @@ def read_arrays(path: str | os.PathLike[str], kind: str) -> tuple[Arrays, Any]:
         header = json.loads(text)
         stored, version, options = header["kind"], header["version"], header["options"]
         names = header["arrays"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} was not written by neurotopo.") from error
     if stored != kind:
-        raise ValueError(f"{path} holds a {stored}, not a {kind}.")
+        raise ValueError(f"{path} holds a {abridged(stored)}, not a {kind}.")
     if version != _VERSION:
-        raise ValueError(f"{path} is of version {version}, and only {_VERSION} can be read.")
+        raise ValueError(
+            f"{path} is of version {abridged(version)}, and only {_VERSION} can be read."
+        )
     if sorted(arrays) != names:
         raise ValueError(f"{path} cannot be read, it is broken: some arrays are missing.")
     return arrays, options
@@ -83,7 +85,10 @@ def _read_npz(path: Path) -> tuple[Arrays, str]:
         raise ValueError(f"{path} was not written by neurotopo.") from error
     except _BROKEN as error:
         # errors of numpy and zipfile on broken bytes
-        raise ValueError(f"{path} cannot be read, it is broken or no .npz file: {error}") from error
+        reason = abridged(error)
+        raise ValueError(
+            f"{path} cannot be read, it is broken or no .npz file: {reason}"
+        ) from error
 
 
 def _write_safetensors(file: IO[bytes], arrays: Arrays, header: str) -> None:
@@ -98,7 +103,7 @@ def _read_safetensors(path: Path) -> tuple[Arrays, str]:
             metadata = file.metadata() or {}
     except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
         raise ValueError(
-            f"{path} cannot be read, it is broken or no .safetensors file: {error}"
+            f"{path} cannot be read, it is broken or no .safetensors file: {abridged(error)}"
         ) from error
     if _HEADER not in metadata:
         raise ValueError(f"{path} was not written by neurotopo.")

@@ -27,7 +27,7 @@ from neurotopo.graphs.connections import RowSource, check_row_source
 from neurotopo.graphs.neuron_tree import NeuronTree
 from neurotopo.graphs.products import NotFiniteError, Products
 from neurotopo.graphs.row_pairs import RowPair
-from neurotopo.graphs.whole_model_plan import Plan
+from neurotopo.graphs.whole_model_plan import MOST_EDGES, Plan
 from neurotopo.persistence.forest import SpanningForest, spanning_edges
 from neurotopo.persistence.lengths import Length, edge_lengths
 from neurotopo.persistence.tree_building import tree_of_forest
@@ -35,8 +35,6 @@ from neurotopo.persistence.tree_building import tree_of_forest
 __all__ = ["whole_model_forest", "whole_model_tree"]
 
 logger = logging.getLogger(__name__)
-
-_MOST_EDGES = 4  # per vertex in memory; more are reduced to their forest
 
 
 def whole_model_tree(
@@ -97,6 +95,11 @@ def whole_model_tree(
     -------
     NeuronTree
         Vertex ``(layer - first_layer) * n_neurons + i`` is neuron i of a layer.
+
+    Raises
+    ------
+    MemoryError
+        If rows, tiles and edges do not fit into memory.
 
     See Also
     --------
@@ -200,12 +203,13 @@ class _Edges:
 
 
 def _forest(source: RowSource, plan: Plan, progress: bool) -> SpanningForest:
+    plan.require_memory(source)
     pairs = plan.row_pairs(source)
     parts: list[_Edges] = []
     with closing(pairs), _progress(progress, plan.n_tiles) as advance:
         for edges in _searched(_tiles(plan, plan.products(), pairs)):
             parts.append(edges)
-            if sum(len(part.source) for part in parts) > _MOST_EDGES * plan.n_vertices:
+            if sum(len(part.source) for part in parts) > MOST_EDGES * plan.n_vertices:
                 parts = [_reduced(plan.n_vertices, _Edges.union(parts))]
             advance()
     return _measured(plan, _Edges.union(parts))

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurotopo._memory import require_memory
 from neurotopo.graphs.connections import PATHS_IN, RowSource
 from neurotopo.graphs.products import HostProducts, Products
 from neurotopo.graphs.row_pairs import RowPair, checked_activations, row_pairs
 from neurotopo.persistence.lengths import Length, check_length, signed_function
 
-__all__ = ["Plan"]
+__all__ = ["MOST_EDGES", "Plan"]
 
 _HOST_DTYPES = ("float32", "float64")
 _DEVICE_DTYPES = (*_HOST_DTYPES, "bfloat16", "float16")
 _HALF_MAX = 65504.0  # the largest number of float16
+MOST_EDGES = 4  # per vertex in memory; more are reduced to their forest
 _LARGEST_TILE = 512 * 2**20  # bytes
 
 
@@ -96,6 +98,21 @@ class Plan:
     def n_tiles(self) -> int:
         """Tiles of all pairs of layers."""
         return (self.layers[1] - self.layers[0] - 1) * len(self.sides) ** 2
+
+    def require_memory(self, source: RowSource) -> None:
+        """Raise an error if the rows, tiles and edges of the pass do not fit into memory."""
+        item = 8 if self.dtype == "float64" else 4
+        n_in = 2 if self.path == "both" else 1
+        width = getattr(source, "d_model", 0)
+        rows = 2 * (1 + n_in) * self.n_neurons * width * item  # two pairs of layers
+        # on the host a tile has a copy: the next one
+        tiles = 2 * item * int(max(np.diff(self.bounds), default=0)) ** 2 if not self.device else 0
+        edges = 2 * MOST_EDGES * self.n_vertices * (4 + 4 + item)
+        require_memory(
+            rows + tiles + edges,
+            f"the rows, tiles and edges of {self.n_vertices:,} neurons",
+            "A smaller tile_size or fewer layers need less.",
+        )
 
     def row_pairs(self, source: RowSource) -> Generator[RowPair, None, None]:
         """Read the rows of the layers."""

@@ -13,13 +13,15 @@ from neurotopo.knowledge.baselines import REPLACING, given_starts
 from neurotopo.knowledge.sentences import Asked, Sentence, ask, plain_targets
 from neurotopo.models.baseline_values import memory_of, needed_bytes
 from neurotopo.models.families import UnsupportedModelError
-from neurotopo.models.path_gradients import without_training
+from neurotopo.models.path_gradients import point_bytes, without_training
 from neurotopo.models.prompts import FactLike, describe_fact
 
 if TYPE_CHECKING:
     from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = ["FactSweep", "Total"]
+
+_WINDOW = 64  # points of a layer in a pass, at most, for the estimate of memory
 
 # Greatest difference of a log-probability from that of a plain forward pass, relative to its size
 # or to 1: far above rounding.
@@ -122,13 +124,17 @@ class FactSweep(ABC):
     def _check_memory(self, fact: FactLike, sentence: Sentence) -> None:
         n_tokens, n_places = len(sentence.ids), len(sentence.places) if self.replaces else 0
         needed = needed_bytes(self.settings, n_tokens, n_places, len(sentence.positions))
+        n_points = min(self.batch_size or 1, _WINDOW * self.model.n_layers)
+        needed += n_points * point_bytes(self.settings, len(sentence.piece().ids))
         memory = memory_of(self.settings.device)
         if needed > memory:
-            remedy = "Shorten the prompt, or use baseline='zero', which needs less."
+            remedies = ["Shorten the prompt"]
+            remedies += ["use baseline='zero', which needs less"] * bool(n_places)
+            remedies += ["use a smaller batch_size"] * (n_points > 1)
             raise ValueError(
                 f"{describe_fact(fact)}: prompt and answer have {n_tokens} tokens, for which the "
                 f"attribution needs about {needed / 1e9:.3g} GB of memory; the device has "
-                f"{memory / 1e9:.3g} GB. {remedy if n_places else 'Shorten the prompt.'}"
+                f"{memory / 1e9:.3g} GB. {', or '.join(remedies)}."
             )
 
     def _chunks(self, asked: Sequence[Asked]) -> Iterator[list[int]]:

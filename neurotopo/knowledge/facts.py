@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from neurotopo._files import atomic_write
+from neurotopo._files import abridged, atomic_write, read_bytes
 from neurotopo.models.prompts import describe_fact, split_prompt
 
 if TYPE_CHECKING:
@@ -332,15 +332,16 @@ class FactSet(Sequence[Fact]):
         """
         facts: list[Fact] = []
         first: dict[str, int] = {}
-        for number, line in numbered_lines(Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")):
+        for number, line in numbered_lines(read_bytes(path).removeprefix(b"\xef\xbb\xbf")):
             where = f"{os.fspath(path)}, line {number}"
             try:
                 fact = fact_of_line(line)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{where}: {str(error).rstrip('.')}.") from None
+                raise ValueError(f"{where}: {abridged(error).rstrip('.')}.") from None
             other = first.setdefault(fact.key, number)
             if other != number:
-                raise ValueError(f"{where}: this fact and that of line {other} {same_key(fact)}.")
+                same = abridged(same_key(fact))
+                raise ValueError(f"{where}: this fact and that of line {other} {same}.")
             facts.append(fact)
         if not facts:
             raise ValueError(f"{os.fspath(path)} holds no facts.")

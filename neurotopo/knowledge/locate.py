@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neurotopo._files import atomic_write
+from neurotopo._files import atomic_write, read_json
 from neurotopo.knowledge.amig import AMIG
 from neurotopo.knowledge.attribution import COARSE, Attribution
 from neurotopo.knowledge.baselines import described_options
@@ -154,7 +154,7 @@ class Located:
     def load(cls, path: str | os.PathLike[str]) -> Located:
         """Read a file of :meth:`save`."""
         try:
-            return cls._of_records(json.loads(Path(path).read_text(encoding="utf-8"))["facts"])
+            return cls._of_records(read_json(path)["facts"])
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{path} was not written by Located.save.") from error
 

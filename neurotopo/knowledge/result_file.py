@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from neurotopo._files import read_bytes
+
 __all__ = ["ResultFile"]
 
 _FIELDS = ("key", "prompts", "neurons", "scores", "shares", "gap")
@@ -63,7 +65,7 @@ class ResultFile:
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> ResultFile:
-        data = self.path.read_bytes() if self.path.exists() else b""
+        data = read_bytes(self.path) if self.path.exists() else b""
         complete = data[: data.rfind(b"\n") + 1]
         first = _line(self._header)
         if complete:
@@ -100,7 +102,7 @@ class ResultFile:
             header = json.loads(lines[0])
             written, options = header["hash"], header["options"]
             known = header["kind"] == self._header["kind"] and header["version"] == 1
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             known = False
         if not known:
             raise self._foreign()
@@ -114,7 +116,7 @@ class ResultFile:
                 record = json.loads(line)
                 if not self._fields <= record.keys():
                     raise ValueError("a field is missing")
-            except (ValueError, AttributeError) as error:
+            except (ValueError, AttributeError, RecursionError) as error:
                 raise ValueError(f"{self.path}, line {number}: broken ({error}).") from None
             self.records.append(record)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from neurotopo._files import read_json
 from neurotopo.models.evaluation import evaluating
 
 __all__ = ["ADAPTER_CONFIG", "base_of", "merged"]
@@ -36,7 +37,7 @@ def base_of(folder: Path) -> str | None:
     if not file.is_file() or (folder / "config.json").is_file():
         return None
     try:
-        base = json.loads(file.read_text(encoding="utf-8")).get("base_model_name_or_path")
+        base = read_json(file).get("base_model_name_or_path")
     except (ValueError, AttributeError) as error:
         raise ValueError(f"{file} is not valid JSON: {error}") from error
     if not base:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from neurotopo._memory import memory_limit
 from neurotopo.models.evaluation import upcast_half
 from neurotopo.models.passes import PassSettings, free_on_gpu
 from neurotopo.models.projections import check_called
@@ -31,13 +31,11 @@ _BYTES = 2**30  # of the attention of the rows of a pass
 
 
 def memory_of(device: torch.device) -> float:
-    """Return the free bytes of a GPU, or those of the machine; infinity if they are unknown."""
+    """Return the free bytes of a GPU, or :func:`memory_limit`; infinity if they are unknown."""
     if device.type == "cuda":
         return float(free_on_gpu(device))
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, OSError, ValueError):  # Windows
-        return math.inf
+    limit = memory_limit()
+    return math.inf if limit is None else float(limit)
 
 
 def sentences_that_fit(settings: PassSettings, n_tokens: int) -> int:

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neurotopo._files import read_json
 from neurotopo.neurons import NeuronSet
 
 if TYPE_CHECKING:
@@ -77,10 +78,13 @@ def planted_groups(folder: str | Path) -> list[NeuronSet] | None:
     path = Path(folder) / _GROUPS
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or "groups" not in content:
-        return None
-    return [NeuronSet(tuple(pair) for pair in group) for group in content["groups"]]
+    try:
+        content = read_json(path)
+        if not isinstance(content, dict) or "groups" not in content:
+            return None
+        return [NeuronSet(tuple(pair) for pair in group) for group in content["groups"]]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} does not hold groups of neurons: {error}") from error
 
 
 def write_groups(folder: str | Path, groups: Iterable[NeuronSet]) -> None:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from neurotopo._files import atomic_write, os_errors
+from neurotopo._files import atomic_write, os_errors, read_json
 
 __all__ = ["CACHE_VARIABLE", "cache_errors", "cache_folder", "digest_of", "sha256_of"]
 
@@ -74,7 +74,7 @@ def sha256_of(paths: Sequence[Path]) -> str:
     name = hashlib.sha256("\n".join(state[0] for state in states).encode()).hexdigest()[:32]
     record = cache_folder() / "hashes" / f"{name}.json"
     try:
-        known = json.loads(record.read_text(encoding="utf-8"))
+        known = read_json(record)
         if known["files"] == states:
             return str(known["sha256"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ class CheckpointRows(RowSource):
 
     def _find_layers(self, config: Any) -> tuple[str, int]:
         """Return the path of the layers in the checkpoint, and their number."""
-        pattern = re.compile(rf"(.+)\.(\d+)\.{re.escape(self.family.up)}\.weight")
+        pattern = re.compile(rf"(.+)\.(\d{{1,9}})\.{re.escape(self.family.up)}\.weight")
         numbers: dict[str, set[int]] = {}
         for match in filter(None, map(pattern.fullmatch, self._file_of)):
             numbers.setdefault(match[1], set()).add(int(match[2]))
@@ -123,9 +124,10 @@ class CheckpointRows(RowSource):
             expected = f"{self.family.layers[0]}.0.{self.family.up}.weight"
             name = self.family.name
             raise ValueError(f"{self.path} holds no tensor like {expected}: is it a {name} model?")
-        n_layers = max(numbers[prefix]) + 1
-        configured = getattr(config, "num_hidden_layers", None)
-        return prefix, max(n_layers, configured) if isinstance(configured, int) else n_layers
+        present, configured = numbers[prefix], getattr(config, "num_hidden_layers", None)
+        n_layers = max(max(present) + 1, configured if isinstance(configured, int) else 0)
+        # one more than are there in a row: the missing one is an error
+        return prefix, min(n_layers, next(i for i in count() if i not in present) + 1)
 
     def _key(self, layer: int, module: str) -> str:
         return f"{self._prefix}.{layer}.{module}.weight"

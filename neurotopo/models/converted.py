@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neurotopo._extras import INSTALL_LLM
+from neurotopo._files import read_json
 from neurotopo.models.cache import cache_errors, cache_folder, digest_of, sha256_of
 from neurotopo.models.families import kind_of
 from neurotopo.models.family import Family, UnsupportedModelError
@@ -72,7 +73,7 @@ def converted_folder(source: GgufFile, *, family: Family | None = None) -> Path:
 def _is_complete(folder: Path, digest: str) -> bool:
     """Return whether a copy is there and its files are as they were written."""
     try:
-        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        about = read_json(folder / _ABOUT)
         if about["sha256"] != digest or about["version"] != VERSION:
             return False
         for name, (size, time, written) in about["files"].items():

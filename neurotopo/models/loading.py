@@ -6,11 +6,11 @@ import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
+from neurotopo._memory import require_memory
 from neurotopo.models.adapters import base_of, merged
 from neurotopo.models.builtin_models import NULL, PREFIX, find, null_model, planted_groups
 from neurotopo.models.chat import Chat
@@ -18,6 +18,7 @@ from neurotopo.models.converted import local_folder
 from neurotopo.models.families import Family, kind_of
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.quantized import dequantized, quantization_for
+from neurotopo.models.tensor_files import in_a_line, stored_bytes
 
 __all__ = ["load_model"]
 
@@ -108,6 +109,8 @@ def load_model(
     ------
     OSError
         If no model can be loaded under the name.
+    MemoryError
+        If the weights in a folder do not fit into memory; ``dtype`` decides how large they are.
     UnsupportedModelError
         For mixtures of experts, architectures whose row cannot be derived, and models without a
         head.
@@ -166,6 +169,7 @@ def load_model(
     how = quantization_for(config, quantization)
     if how is not None:
         shared["quantization_config"] = how
+    _check_memory(place, config, None if how or device_map is not None else _dtype(dtype))
     auto = "AutoModelForCausalLM" if kind == "causal" else "AutoModelForMaskedLM"
     hf_model, info = _from_pretrained(
         auto,
@@ -268,12 +272,13 @@ def _tokenizer_of(hf_model: Any, tokenizer: Any) -> Any:
 
 def _from_pretrained(auto: str, place: str, **options: Any) -> Any:
     import transformers
-    from safetensors import SafetensorError
 
     try:
         return getattr(transformers, auto).from_pretrained(place, **options)
-    except (OSError, ValueError, RuntimeError, SafetensorError, UnpicklingError) as error:
-        reason = " ".join(str(error).split())
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # on a damaged file transformers raises nearly every kind
+        reason = in_a_line(error)
         if options.get("use_safetensors") and "safetensors" in reason:
             reason += (
                 ". Weights in pickled files (.bin) may run code. For a model that you trust: "
@@ -285,6 +290,33 @@ def _from_pretrained(auto: str, place: str, **options: Any) -> Any:
             f"cannot load {place!r}: there is no such folder here, and the Hugging Face hub could "
             f"not provide it ({reason})"
         ) from error
+
+
+def _check_memory(place: str, config: Any, dtype: str | torch.dtype | None) -> None:
+    """Raise an error if the weights of a folder do not fit into memory, or lack whole layers.
+
+    With ``dtype=None`` they are not converted, or not all of them are loaded here.
+    """
+    folder = Path(place)
+    if not any(folder.glob("*.safetensors")):  # on the hub, or pickled
+        return
+    wanted = getattr(config, "dtype", None) if dtype == "auto" else dtype
+    try:
+        n_tensors, n_bytes = stored_bytes(folder, getattr(wanted, "itemsize", None))
+    except (ValueError, OSError, TypeError, KeyError, AttributeError, RecursionError):
+        return  # a damaged header: transformers has its own sentence
+    n_layers = getattr(config, "num_hidden_layers", 0)
+    if isinstance(n_layers, int) and n_layers > n_tensors:
+        raise OSError(
+            f"cannot load a model from the folder {place!r}: its configuration tells of "
+            f"{n_layers:,} layers, its files hold {n_tensors:,} tensors"
+        )
+    if dtype is not None:
+        require_memory(
+            n_bytes,
+            f"the weights of the model in {place}",
+            "dtype='bfloat16' halves those of single precision; device_map='auto' needs less here.",
+        )
 
 
 def _check_complete(place: str, info: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from neurotopo._memory import require_memory
 from neurotopo.models.answer_head import is_plain, plain_head
 from neurotopo.models.branching import EditTree, adding_layers, branching
 from neurotopo.models.edit_places import Places
@@ -225,10 +226,8 @@ def _of_one_text(
     tree = EditTree(edits, [query.edits for query in queries])
     ids, mask, places = padded(settings, queries[:1])
     n_past = 0 if cache is None else cache.get_seq_length()
-    size = settings.batch_size or max(
-        1,
-        _budget(settings.device) // _row_bytes(settings, len(ids[0]), n_past, int(places.at.sum())),
-    )
+    n_targets = int(places.at.sum())
+    size = _rows_together(settings, len(ids[0]), n_past, tree.n_leaves, n_targets)
     result = np.empty(len(queries))
     for start in range(0, tree.n_leaves, size):
         leaves = range(start, min(start + size, tree.n_leaves))
@@ -330,11 +329,9 @@ def _batches(
     settings: PassSettings, queries: Sequence[Query], order: Sequence[int], n_past: int
 ) -> Iterator[list[int]]:
     """Cut rows in ascending order of length into batches that fit into memory."""
-    budget = _budget(settings.device)
     batch: list[int] = []
     for i in order:
-        n_tokens = len(queries[i].ids)
-        limit = settings.batch_size or max(1, budget // _row_bytes(settings, n_tokens, n_past))
+        limit = _rows_together(settings, len(queries[i].ids), n_past, len(order))
         if len(batch) >= limit:
             yield batch
             batch = []
@@ -347,6 +344,20 @@ def free_on_gpu(device: torch.device) -> int:
     """Return the bytes that torch can still allocate on a GPU, with those that it keeps unused."""
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(torch.cuda.mem_get_info(device)[0] + unused)
+
+
+def _rows_together(
+    settings: PassSettings, n_tokens: int, n_past: int, most: int, n_targets: int | None = None
+) -> int:
+    """Return how many rows share a pass; raise an error if they do not fit into memory."""
+    budget, each = _budget(settings.device), _row_bytes(settings, n_tokens, n_past, n_targets)
+    size = settings.batch_size or max(1, budget // each)
+    needed = min(size, most) * each
+    if needed > budget and settings.device.type == "cpu":
+        remedy = "Shorten the prompt." if size == 1 else "A smaller batch_size needs less."
+        what = f"passes of {min(size, most):,} texts of {n_tokens:,} tokens"
+        require_memory(needed, what, remedy)
+    return size
 
 
 def _budget(device: torch.device) -> int:

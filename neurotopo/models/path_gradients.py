@@ -20,7 +20,7 @@ from neurotopo.models.passes import PassSettings, free_on_gpu
 from neurotopo.models.path_layouts import Blocks, LateBlocks, Layout, Piece
 from neurotopo.models.path_waves import Line, Wave, WaveResult
 
-__all__ = ["LinePoints", "line_points", "rows_that_fit", "without_training"]
+__all__ = ["LinePoints", "line_points", "point_bytes", "rows_that_fit", "without_training"]
 
 _CPU_BYTES = 2**30
 _NO_SUMS: WeakSet[torch.nn.Module] = WeakSet()  # models for which LateBlocks is wrong
@@ -151,6 +151,14 @@ def line_points(
 
 def rows_that_fit(settings: PassSettings, n_tokens: int) -> int:
     """Estimate how many points of ``n_tokens`` tokens fit into a forward and backward pass."""
+    budget = _CPU_BYTES
+    if settings.device.type == "cuda":
+        budget = free_on_gpu(settings.device) // 2
+    return max(1, budget // point_bytes(settings, n_tokens))
+
+
+def point_bytes(settings: PassSettings, n_tokens: int) -> int:
+    """Estimate the memory of one point of a path in a forward and backward pass."""
     mlp = settings.mlps[0]
     item = mlp.up.weight.element_size()
     # the backward pass keeps values of each layer, on average of half of them
@@ -159,7 +167,4 @@ def rows_that_fit(settings: PassSettings, n_tokens: int) -> int:
     if settings.plain_head is None:  # logits and their gradient
         vocabulary = settings.hf_model.get_output_embeddings().weight.shape[0]
         row += n_tokens * vocabulary * (3 * 4 + 2 * item)
-    budget = _CPU_BYTES
-    if settings.device.type == "cuda":
-        budget = free_on_gpu(settings.device) // 2
-    return max(1, budget // row)
+    return int(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-__all__ = ["opened", "read_config", "stored_slice", "tensor_files"]
+from neurotopo._files import abridged, read_json, size_of
+
+__all__ = ["in_a_line", "opened", "read_config", "stored_bytes", "stored_slice", "tensor_files"]
 
 _CONFIG = "config.json"
 _INDEX = "model.safetensors.index.json"
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_ITEMSIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2}
 _safe_open: Any = safe_open  # it has no annotations
 
 
@@ -59,6 +63,39 @@ def _indexed(index: Path) -> dict[str, Path]:
     return {key: index.parent / name for key, name in table.items()}
 
 
+def stored_bytes(folder: Path, itemsize: int | None = None) -> tuple[int, int]:
+    """Return how many tensors a folder of safetensors has, and their bytes once they are loaded.
+
+    Only headers are read, and no file is mapped into memory. ``itemsize`` is the size of a
+    floating-point number; None: as they are stored.
+
+    Raises
+    ------
+    ValueError, OSError
+        If a header is damaged.
+    """
+    whole = folder / "model.safetensors"
+    n_tensors = total = 0
+    for file in [whole] if whole.is_file() else sorted(folder.glob("*.safetensors")):
+        n_bytes = size_of(file)
+        with file.open("rb") as content:
+            n_header = int.from_bytes(content.read(8), "little")
+            if n_header > n_bytes:
+                raise ValueError(f"{file} is truncated.")
+            header = json.loads(content.read(n_header))
+        for name, about in header.items():
+            if name != "__metadata__":
+                stored = _ITEMSIZES.get(about["dtype"], 1)
+                size = itemsize if itemsize and stored > 1 else stored
+                n_tensors, total = n_tensors + 1, total + math.prod(about["shape"]) * size
+    return n_tensors, total
+
+
+def in_a_line(error: Exception) -> str:
+    """Return the message of an error of another library, in one line that is not too long."""
+    return abridged(error).rstrip(".") or type(error).__name__
+
+
 def _names(file: Path) -> list[str]:
     with opened(file) as tensors:
         return list(tensors.keys())
@@ -72,7 +109,7 @@ def opened(file: Path) -> Iterator[Any]:
     try:
         handle = _safe_open(file, framework="pt")
     except (SafetensorError, OSError) as error:
-        reason = f"it is truncated or no safetensors file: {error}"
+        reason = f"it is truncated or no safetensors file: {in_a_line(error)}"
         raise ValueError(f"{file} cannot be read, {reason}") from error
     with handle as tensors:
         yield tensors
@@ -88,7 +125,7 @@ def stored_slice(tensors: Any, key: str, file: Path) -> Any:
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except ValueError as error:
         raise ValueError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
@@ -104,9 +141,13 @@ def read_config(folder: Path) -> Any:
     if not file.is_file():
         raise FileNotFoundError(f"there is no {_CONFIG} in {folder}.")
     content = _json(file)
-    if "model_type" not in content:
+    if not isinstance(content.get("model_type"), str):
         raise ValueError(f"{file} has no model_type.")
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (ValueError, KeyError):  # a type unknown to transformers, but perhaps not to a Family
         return SimpleNamespace(**content)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # transformers and huggingface_hub have many kinds
+        raise ValueError(f"{file} is no configuration: {in_a_line(error)}.") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neurotopo._codec import from_text, line_of, to_lines
-from neurotopo._files import atomic_write
+from neurotopo._files import abridged, atomic_write, read_bytes
 
 __all__ = [
     "LIMIT",
@@ -61,8 +61,8 @@ class Field:
     def error(self, problem: str) -> ValueError:
         """Return an error that names the file, the line and the field."""
         name = "".join(f"[{step}]" if isinstance(step, int) else repr(step) for step in self.place)
-        field = f"field {name}: " if name else ""
-        return ValueError(f"{self.file}, line {self.line(self.place)}: {field}{problem}.")
+        field = f"field {abridged(name, 100)}: " if name else ""
+        return ValueError(f"{self.file}, line {self.line(self.place)}: {field}{abridged(problem)}.")
 
     def __getitem__(self, step: str | int) -> Field:
         if isinstance(step, str) and step not in self.value:
@@ -125,7 +125,7 @@ def ending_of(path: PathLike) -> str:
 
 def read_text(path: PathLike) -> str:
     """Return the text of a file; the error of one that is not UTF-8 names the line."""
-    data = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+    data = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -206,7 +206,7 @@ def rows_of_csv(path: PathLike, columns: Sequence[str]) -> Iterator[dict[str, Fi
                 if sorted(header) != sorted(columns):
                     raise ValueError(
                         f"{name}, line {line}: the columns must be {', '.join(columns)}, "
-                        f"got {', '.join(header)}."
+                        f"got {abridged(', '.join(header))}."
                     )
                 continue
             if len(cells) != len(header):

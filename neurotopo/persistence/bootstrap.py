@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 from sklearn.utils import check_random_state
 
+from neurotopo._memory import require_array
 from neurotopo.persistence.conversions import check_diagram
 from neurotopo.persistence.diagram_distances import bottleneck_distance
 from neurotopo.persistence.diagrams import as_graph, persistence_diagrams
@@ -264,6 +265,10 @@ def distance_to_measure(
 
 def _diagram_with_births(lengths: Diagram, births: Diagram, dimension: int) -> Diagram:
     """Diagram of points that enter at their births, and pairs when they are long enough."""
+    n = len(births)
+    require_array(
+        (n, n), f"the lengths between {n:,} samples", "Fewer samples need less.", copies=3
+    )
     late = np.maximum(births[:, None], births[None, :])
     lengths = np.maximum(lengths, late)
     np.fill_diagonal(lengths, 0.0)

@@ -19,6 +19,8 @@ from numba import njit
 from numpy.typing import NDArray
 from sklearn.neighbors import KDTree
 
+from neurotopo._memory import require_array
+
 __all__ = ["binary_parents", "boruvka_tree", "general_lengths"]
 
 _CHUNK = 2048  # points per task: fixed, so that the result does not depend on the threads
@@ -69,6 +71,8 @@ def boruvka_tree(
     space = (P, first, last, leaf, low, high, float(order))
 
     k = min(max(8 if d <= 3 else 6, min_samples - 1), n - 1)
+    what = f"the {k:,} nearest neighbours of {n:,} samples"
+    require_array((n, k), what, "A smaller min_samples needs less.", copies=2)
     near = np.empty((n, k))
     neighbour = np.empty((n, k), dtype=np.int32)
     with ThreadPoolExecutor(n_threads) as pool:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from neurotopo._memory import require_array
 from neurotopo.persistence.conversions import check_diagram
 
 __all__ = [
@@ -195,6 +196,8 @@ def _assignment_cost(a: Diagram, b: Diagram, order: float, internal_p: float) ->
 
     The matrix has the savings of pairs over the diagonal, so the diagonal needs no rows in it.
     """
+    what = f"the moves between diagrams of {len(a):,} and {len(b):,} bars"
+    require_array((len(a), len(b)), what, "An approximation, delta=0.01, needs less.", copies=5)
     to_diagonal = 0.5 if np.isinf(internal_p) else 2.0 ** (1 / internal_p - 1)
     a_alone, b_alone = ((np.diff(x).ravel() * to_diagonal) ** order for x in (a, b))
     moves = np.linalg.norm(a[:, None, :] - b[None, :, :], ord=internal_p, axis=2) ** order

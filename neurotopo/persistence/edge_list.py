@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.cluster.hierarchy import is_valid_linkage
 
+from neurotopo._memory import require_array
+
 __all__ = ["EdgeList", "check_edge_list"]
 
 
@@ -56,7 +58,9 @@ class EdgeList:
 
     def to_dense(self) -> NDArray[np.float64]:
         """Return the symmetric matrix: ``inf`` where there is no edge, 0 on the diagonal."""
-        dense = np.full((self.n_vertices, self.n_vertices), np.inf)
+        shape = (self.n_vertices, self.n_vertices)
+        require_array(shape, f"the lengths between {self.n_vertices:,} vertices, as a matrix,")
+        dense = np.full(shape, np.inf)
         np.fill_diagonal(dense, 0.0)
         dense[self.source, self.target] = self.length
         dense[self.target, self.source] = self.length

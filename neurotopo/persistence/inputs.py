@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import squareform
 
+from neurotopo._memory import SPARSE, require_array
 from neurotopo.persistence.edge_list import EdgeList, check_edge_list
 from neurotopo.persistence.forest import SpanningForest
 from neurotopo.persistence.graph_inputs import Arcs, both_ways, is_graph, neighbour_rows, read_arcs
@@ -233,6 +234,7 @@ def _from_condensed(X: NDArray[Any], absent: float) -> NDArray[Any]:
             f"A precomputed distance matrix must be square, got shape {X.shape}; condensed "
             f"distances have n (n - 1) / 2 entries, for example {n * (n - 1) // 2} of {n} samples."
         )
+    require_array((n, n), f"the distances of {n:,} samples", SPARSE)
     return np.asarray(squareform(X, checks=False))
 
 
@@ -272,6 +274,7 @@ def _dense_lengths(X: NDArray[Any], lengths: Length | None, symmetrize: Symmetri
         i, j = np.argwhere(wrong)[0]
         return f"X[{i}, {j}]"
 
+    require_array(X.shape, f"the lengths between {len(X):,} samples", SPARSE, copies=3)
     X = np.array(X, dtype=X.dtype if X.dtype == np.float32 else np.float64)
     if lengths is not None:
         np.fill_diagonal(X, 0.0)

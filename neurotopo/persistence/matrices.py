@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from neurotopo._memory import SPARSE, require_array
 from neurotopo.persistence.edge_list import EdgeList
 
 __all__ = [
@@ -145,6 +146,7 @@ def _symmetry_error(i: int, j: int, upper: float, lower: float) -> ValueError:
 def _check_dense(X: NDArray[Any]) -> NDArray[Any]:
     check_kind(X)
     if X.dtype not in (np.float32, np.float64):
+        require_array(X.shape, f"the distances of {len(X):,} samples in double precision", SPARSE)
         X = X.astype(np.float64)
     if X.flags.f_contiguous and not X.flags.c_contiguous:
         X = X.T  # the same matrix, if it is valid
@@ -197,6 +199,8 @@ def require_symmetric(X: NDArray[Any]) -> NDArray[Any]:
     """Raise the error of an asymmetric matrix, or take the smaller of entries that are rounded."""
     if np.array_equal(X, X.T):
         return X
+    what = f"the two halves of the distances of {len(X):,} samples, which differ,"
+    require_array(X.shape, what, "Pass a matrix that equals its transpose.", copies=4)
     low, high = np.minimum(X, X.T), np.maximum(X, X.T)
     with np.errstate(invalid="ignore"):
         largest = np.maximum(np.abs(low), np.abs(high))

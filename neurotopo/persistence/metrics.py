@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import pairwise_distances
 
-from neurotopo._memory import require_memory
+from neurotopo._memory import require_array
 from neurotopo.persistence.sample_distances import own_distances
 
 __all__ = [
@@ -32,9 +32,6 @@ __all__ = [
     "require_matrix",
     "scaled",
 ]
-
-_SMALL = 2000
-"""Fewer samples are not checked: the check takes longer than their distances."""
 
 Points = NDArray[np.float64]
 Heights = Callable[[Points], Points]
@@ -197,13 +194,12 @@ def require_matrix(n_samples: int) -> None:
     Traceback (most recent call last):
     MemoryError: the distances of 1,000,000,000 samples need 16,000,000 TB of memory, but only ...
     """
-    if n_samples < _SMALL:
-        return
-    require_memory(
-        2 * 8 * n_samples**2,  # the matrix, and one more to make it symmetric
+    require_array(
+        (n_samples, n_samples),
         f"the distances of {n_samples:,} samples",
         "Metrics such as 'euclidean' need no matrix; a sparse graph of nearest neighbours is "
         "smaller, with metric='precomputed'.",
+        copies=2,  # one more to make it symmetric
     )
 
 

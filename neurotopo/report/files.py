@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from neurotopo._files import atomic_write, os_errors, refuse_links
+from neurotopo._files import atomic_write, os_errors, read_json, refuse_links
 from neurotopo.report.page import FIGURE_FORMATS, TABLE_FORMATS, make_page, page_template
 from neurotopo.report.pictures import to_png, to_svg
 from neurotopo.report.run_file import read_run
@@ -165,7 +165,7 @@ def _contents(summary: Summary, svgs: Mapping[str, str]) -> dict[str, bytes]:
 def _read_list(path: Path) -> Hashes:
     """Return the files of an earlier report; none if the list is another kind of file."""
     try:
-        whole = json.loads(path.read_text(encoding="utf-8"))
+        whole = read_json(path)
         if whole["kind"] != _KIND or whole["version"] != _VERSION:
             return {}
         return {

@@ -11,7 +11,7 @@ from typing import Any
 
 from neurotopo._codec import from_text, to_text
 from neurotopo._extras import versions
-from neurotopo._files import atomic_write, os_errors
+from neurotopo._files import atomic_write, os_errors, read_bytes
 
 __all__ = ["read_run", "write_run"]
 
@@ -73,7 +73,7 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     'sizes'
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_bytes(path).decode()
         about = dict(from_text(text))
         known = about["kind"] == _KIND and about["version"] in (1, _VERSION)
         plain = json.loads(text)

@@ -43,7 +43,7 @@ def hash_sum(start: int, added: Iterable[Any], removed: Iterable[Any] = ()) -> i
     total = start
     for sign, rows in ((1, added), (-1, removed)):
         for row in rows:
-            digest = hashlib.sha256(json.dumps(row).encode()).digest()
+            digest = hashlib.sha256(json.dumps(row, default=repr).encode()).digest()
             total += sign * int.from_bytes(digest, "big")
     return total % 2**_BITS
 
@@ -61,7 +61,7 @@ def digest_in(connection: sqlite3.Connection) -> int:
     found = connection.execute("SELECT value FROM digest WHERE name = 'rows'").fetchall()
     try:
         return int(found[0][0], 16)
-    except (IndexError, ValueError):
+    except (IndexError, TypeError, ValueError):
         raise sqlite3.DatabaseError("malformed digest") from None
 
 

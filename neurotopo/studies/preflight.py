@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurotopo._memory import require_memory
 from neurotopo.datasets.dataset import pluralize
 from neurotopo.graphs.neuron_graph import NeuronGraph
 from neurotopo.knowledge.potential import potential_components
@@ -103,7 +104,7 @@ class Preflight:
     seconds : dict
         Measured times: of the attribution of a fact, of an item, and the expected total.
     memory : dict
-        Bytes of the weights, and the peak of this process so far.
+        Bytes of the weights, the peak of this process so far, and what several processes need.
     remarks : list of str
         What the study says about its facts.
 
@@ -232,6 +233,8 @@ class Preflight:
         if self.memory.get("peak"):
             basis = f"peak so far; the weights have {_size(self.memory['weights'])}"
             yield "memory", _size(self.memory["peak"]), basis
+        if self.memory.get("needed"):
+            yield "memory of all processes", _size(self.memory["needed"]), "the peak of each"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all values in types that JSON can hold.
@@ -278,6 +281,7 @@ def examine(
     n_items: int,
     remarks: Sequence[str] = (),
     processes: int = 1,
+    elsewhere: bool = False,
     extent: Extent = COMPLETE,
 ) -> Preflight:
     """Check a study that is ready to measure items.
@@ -295,13 +299,20 @@ def examine(
     remarks : sequence of str
         What :meth:`~neurotopo.studies.Study.check` said.
     processes : int, default=1
-        The number of processes that share the items.
+        The number of processes that share the items. Each has the model.
+    elsewhere : bool, default=False
+        Whether they are on other machines, or on GPUs: their memory is not checked.
     extent : Extent
         How much is looked at.
 
     Returns
     -------
     Preflight
+
+    Raises
+    ------
+    MemoryError
+        If the processes do not fit into the memory of this machine.
     """
     started = time.perf_counter()
     model, options = _model_of(work), work.options
@@ -319,6 +330,10 @@ def examine(
     needed = bool(rows) and sum(row["components"] >= 2 for row in rows) < HALF * len(rows)
     seconds: dict[str, Any] = {"attribution": None if sampled is None else sampled.seconds}
     seconds |= _expected(work, items, n_facts, n_items, seconds["attribution"], processes, extent)
+    memory = _memory(model, processes)
+    if memory["needed"] is not None and not elsewhere:
+        remedy = "Fewer workers need less (workers, --workers)."
+        require_memory(memory["needed"], f"{processes} processes with the model", remedy)
     return Preflight(
         work.name,
         work.unit,
@@ -332,7 +347,7 @@ def examine(
         selection={} if sampled is None else sampled.selection,
         remedy=sampled.remedy() if sampled is not None and needed else None,
         seconds={**seconds, "check": time.perf_counter() - started},
-        memory=_memory(model),
+        memory=memory,
         remarks=list(remarks),
     )
 
@@ -492,9 +507,11 @@ def _expected(
     return {"item": None, "total": bound, "bound": True, "basis": basis + shared}
 
 
-def _memory(model: NeuronModel) -> dict[str, Any]:
+def _memory(model: NeuronModel, processes: int) -> dict[str, Any]:
     weights = sum(each.numel() * each.element_size() for each in model.hf_model.parameters())
-    return {"weights": weights, "peak": _peak(model.device)}
+    peak = _peak(model.device)
+    needed = processes * peak if peak and processes > 1 else None
+    return {"weights": weights, "peak": peak, "needed": needed}
 
 
 def _peak(device: Any) -> int | None:

@@ -329,7 +329,7 @@ def run(
             },
             seeds={"seed": seed},
             secrets=secrets,
-            check=check_of(listed, items, remarks, seed, workers, AUTOMATIC) if examined else None,
+            check=check_of(listed, items, remarks, seed, place, AUTOMATIC) if examined else None,
             out=out,
             engine=where,
             retry=retry,
@@ -348,7 +348,7 @@ def check_of(
     items: Sequence[Item],
     remarks: Sequence[str],
     seed: int,
-    workers: int | None,
+    engine: Engine | None,
     extent: Extent,
 ) -> Callable[[Study], Preflight]:
     """Return :func:`~neurotopo.studies.preflight.examine` for a random sample of a run."""
@@ -364,7 +364,8 @@ def check_of(
         n_facts=len(facts),
         n_items=len(items),
         remarks=remarks,
-        processes=workers or 1,
+        processes=min(getattr(engine, "workers", 1), max(len(items), 1)),
+        elsewhere=bool(getattr(engine, "address", None) or getattr(engine, "gpus", 0)),
         extent=extent,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from neurotopo._files import read_json
 from neurotopo.models.loading import load_model
 from neurotopo.models.recall import Score, scores_of
 from neurotopo.testbed.card import model_card
@@ -25,7 +26,7 @@ _STAGING = ".unfinished"
 def finished(folder: Path) -> dict[str, Any] | None:
     """Return the record of the finished model in a folder, or None."""
     try:
-        about = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+        about = read_json(folder / RECIPE_FILE)
     except FileNotFoundError:
         return None
     except ValueError as error:

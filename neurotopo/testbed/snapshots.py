@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from neurotopo._files import read_json
 
 __all__ = ["SNAPSHOTS", "Snapshots", "snapshot_steps", "snapshots_of", "step_of"]
 
@@ -114,7 +115,7 @@ class Snapshots:
 
 def _fingerprint(place: Path) -> str | None:
     try:
-        about = json.loads((place / _RECORD).read_text(encoding="utf-8"))
+        about = read_json(place / _RECORD)
     except (OSError, ValueError):
         return None
     return about.get("fingerprint") if isinstance(about, dict) else None

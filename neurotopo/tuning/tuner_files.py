@@ -12,7 +12,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from neurotopo._files import atomic_write
+from neurotopo._files import abridged, atomic_write, read_bytes
 from neurotopo.models.fingerprint import Fingerprint
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.tensor_files import opened
@@ -64,20 +64,22 @@ class Saved:
         try:
             content = json.loads(text)
             kind, version = content["kind"], content["version"]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"{file} was not written by a NeuronTuner.") from error
         if kind != _KIND:
             raise ValueError(f"{file} was not written by a NeuronTuner.")
         if version != _VERSION:
-            raise ValueError(f"{file} is of version {version}, and only {_VERSION} can be read.")
+            raise ValueError(
+                f"{file} is of version {abridged(version)}, and only {_VERSION} can be read."
+            )
         try:
             by_layer = content["neurons"].items()
             pairs = [(int(layer), index) for layer, indices in by_layer for index in indices]
             saved = cls(NeuronSet(pairs), content["bias"], content["shape"], content["model"])
             if not (isinstance(saved.shape, dict) and isinstance(saved.model, dict)):
                 raise TypeError("no object")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{file} is broken: {error}.") from error
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise ValueError(f"{file} is broken: {abridged(error)}.") from error
         return saved
 
 
@@ -131,7 +133,7 @@ def read_saved(folder: Path) -> tuple[Saved, dict[str, torch.Tensor]]:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"there is no {name} in {folder}: it has no saved rows.")
     try:
-        text = (folder / _CONFIG).read_text(encoding="utf-8")
+        text = read_bytes(folder / _CONFIG).decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"{folder / _CONFIG} was not written by a NeuronTuner.") from error
     saved = Saved.from_json(text, folder / _CONFIG)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -271,6 +272,33 @@ def _truncated(folder, models):
     for name in ("config.json", "model.safetensors"):
         (folder / name).write_bytes((models["gpt2"] / name).read_bytes()[:2000])
     return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "arguments", "said"),
+    [
+        ("gpt2", "transformer.h.0.mlp.c_fc", [], "the up matrix of layer 0 of "),
+        ("gpt2", "transformer.h.3.mlp.c_proj", [], "the out matrix of layer 3 "),
+        ("gpt2", "transformer.h.2.mlp.c_proj", [], "the out-row of neuron (2, "),
+        ("llama", "model.layers.2.mlp.gate_proj", [], "the gate matrix of layer 2 "),
+        ("llama", "model.layers.1.mlp.gate_proj", ["--layers", "1:3", "--load"], "the gate matrix"),
+    ],
+)
+def test_a_weight_that_is_no_number_is_found(
+    kind, name, arguments, said, models, tmp_path, capfd, no_pictures
+):
+    from safetensors.torch import load_file, save_file
+
+    place = tmp_path / "model"
+    shutil.copytree(models[kind], place)
+    tensors = load_file(place / "model.safetensors")
+    tensors[f"{name}.weight"][3, 4] = np.nan
+    save_file(tensors, place / "model.safetensors", metadata={"format": "pt"})
+    out = tmp_path / "out"
+    refuses(["cluster", str(place), *arguments, "--out", str(out)], capfd, said)
+    other = ["--layers", "2:4"] if name.endswith("layers.1.mlp.gate_proj") else None
+    if other is not None:  # outside the chosen layers nothing is read
+        assert main(["cluster", str(place), *other, "--out", str(out)]) == 0
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_edges_are_reduced_while_tiles_come_in(monkeypatch):
         return reduced(n_vertices, edges)
 
     monkeypatch.setattr(whole_model, "_reduced", spy)
-    monkeypatch.setattr(whole_model, "_MOST_EDGES", 1)
+    monkeypatch.setattr(whole_model, "MOST_EDGES", 1)
     assert whole_model_tree(model, tile_size=2) == expected
     assert len(held) > 3
     assert max(held) <= 44 + 4  # one per vertex, and those of the tile that came last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from neurotopo.models.examples import random_model
 from neurotopo.studies import Preflight, read_run
 from neurotopo.studies.acquisition.study import Acquisition
 from neurotopo.studies.facts import facts_for
+from neurotopo.studies.preflight import Extent
+from neurotopo.studies.run import check_of
 
 FACTS = facts_for("factworld:24", "testbed:planted")
 
@@ -103,6 +106,23 @@ def test_the_time_is_that_of_measured_facts(planted, monkeypatch):
     assert found.seconds["item"] == pytest.approx(0.75)
     assert found.seconds["total"] == pytest.approx(0.75 * 24)
     assert not found.seconds["bound"]
+
+
+def test_processes_that_do_not_fit_are_refused(planted, monkeypatch):
+    monkeypatch.setattr("neurotopo.studies.preflight._peak", lambda device: 10**13)
+    study = Acquisition()
+    options = study.Options.chosen({"threshold": 0.6}, quick=True)
+    work = study.prepare(planted, {**options.to_dict(), "seed": 0})
+
+    def check(**engine):
+        extent = Extent(asked=2, located=1, timed=0)
+        return check_of(FACTS[:3], FACTS[:3], [], 0, SimpleNamespace(**engine), extent)(work)
+
+    with pytest.raises(MemoryError, match=r"3 processes with the model need 30\.0 TB .*--workers"):
+        check(workers=4)
+    for engine in ({"workers": 1}, {"workers": 4, "address": "auto"}, {"workers": 4, "gpus": 1}):
+        assert check(**engine).memory["peak"] == 10**13
+    assert "memory of all processes" in check(workers=4, gpus=1).table()["check"].to_list()
 
 
 def test_a_check_is_stored_with_the_run(planted, tmp_path):
