@@ -225,8 +225,11 @@ def _loaded(path: Path, file: Any) -> Any:
 def _check_npy(file: Any, path: Path, size: int) -> None:
     """Check that an array fits into memory, and that its header belongs to its size."""
     require_memory(2 * size, f"the array in {path}")
+    is_array = file.read(6) == b"\x93NUMPY"  # numpy has its own sentence for other files
+    file.seek(0)
     try:
-        check_npy(file, size, path.name)
+        if is_array:
+            check_npy(file, size, path.name)
     except _DAMAGED as error:
         raise _unreadable(path, error) from error
     file.seek(0)
