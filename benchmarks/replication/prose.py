@@ -27,7 +27,8 @@ HEAD = """
 Do the claims of the paper hold on real models? This page tests each of them on two pretrained
 models, with controls that can say yes and controls that must not. All numbers come from one command
 per model (`make replication MODEL=smollm2`). The questions, margins, facts and seeds were fixed in
-`benchmarks/replication/plan.py` before the first result was seen.
+`benchmarks/replication/plan.py` before the first result was seen, except the number of planted
+facts.
 
 A verdict is *yes* if the effect is above 0 after Holm's correction over all questions of a model
 and at least the margin; *no* if it is below the margin; else *undecided*
@@ -62,7 +63,8 @@ so that one large relation does not decide.
     "Controls": """
 A test that never says yes shows nothing. In the *planted copy* three groups of neurons each store
 some invented facts: one group gives the answer with the others at zero
-(`benchmarks/replication/planting.py` makes the copy and says what it reaches). With *permuted*
+(`benchmarks/replication/planting.py` makes the copy and says what it reaches). This part had 24
+facts at first, which left its verdict open; then it got all 69. With *permuted*
 weights and for *unknown* facts nothing is stored. A question that they answer with yes too is no
 evidence of stored facts: neurons are selected by their effect on a fact, known or not.
 
