@@ -476,6 +476,18 @@ def outcome_of(check: Callable[[Setting], str], setting: Setting) -> Outcome:
     return Outcome(check.__name__, result, figure, time.perf_counter() - start)
 
 
+@contextmanager
+def only_errors() -> Iterator[None]:
+    """Log only errors of neurotopo within a block."""
+    logger = logging.getLogger("neurotopo")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks and return the exit status."""
     parser = argparse.ArgumentParser(description="Check what neurotopo does on a GPU.")
@@ -492,13 +504,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if setting.is_cuda and not torch.cuda.is_available():
         print("No GPU was found, so nothing was checked.", file=sys.stderr)
         return 2
-    logging.getLogger("neurotopo").setLevel(logging.ERROR)  # coarse integrals of random models
     outcomes = []
     print(f"{'check':<20} {'result':<8} {'seconds':>8}  figure")
     for check in CHECKS:
         if options.only and check.__name__ not in options.only:
             continue
-        outcomes.append(outcome_of(check, setting))
+        with only_errors():  # the integrals of random models are coarse
+            outcomes.append(outcome_of(check, setting))
         last = outcomes[-1]
         print(f"{last.check:<20} {last.result:<8} {last.seconds:8.1f}  {last.figure}", flush=True)
     failed = sum(each.result == "FAILED" for each in outcomes)

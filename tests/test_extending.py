@@ -49,13 +49,17 @@ def halves(distances, *, random_state=None):
 
 def test_a_way_of_grouping(model):
     graph = nt.NeuronGraph.from_model(model, NEURONS)
-    register_grouping("single", "One group", lambda given: [given.neurons])
-    groups = groups_by(["single"], GroupingInput(graph, pairs=lambda: None, shape=(3, 4)))
-    assert groups["single"] == [graph.neurons]
-    assert label_of("random:single") == "Random groups in the sizes of single"
-    assert in_order(["random:single", "oracle", "single"]) == ["oracle", "single", "random:single"]
-    assert AcquisitionOptions(methods=["single"]).methods == ["single"]
-    for name in ("", "single", "kmeans", "anywhere", "random:ntc"):
+    register_grouping("together", "One group", lambda given: [given.neurons])
+    groups = groups_by(["together"], GroupingInput(graph, pairs=lambda: None, shape=(3, 4)))
+    assert groups["together"] == [graph.neurons]
+    assert label_of("random:together") == "Random groups in the sizes of together"
+    assert in_order(["random:together", "oracle", "together"]) == [
+        "oracle",
+        "together",
+        "random:together",
+    ]
+    assert AcquisitionOptions(methods=["together"]).methods == ["together"]
+    for name in ("", "together", "kmeans", "anywhere", "random:ntc"):
         with pytest.raises(ValueError, match=r"the name of a method|the method .* registered"):
             register_grouping(name, "", lambda given: [])
 
