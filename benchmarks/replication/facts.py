@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import neurotopo as nt
 from neurotopo.datasets import Reworded, known_facts, load_facts, load_pararel, load_templama
 from neurotopo.datasets.known import KnownFacts
-from neurotopo.datasets.lama import worded
+from neurotopo.datasets.lama import in_wordings
 from neurotopo.knowledge.subject_leak import answer_in_subject
 from replication import kinds
 from replication.plan import N_DRAW, N_WORDINGS, PER_RELATION
@@ -87,10 +86,10 @@ class Facts:
         if self.listed is None:
             return self.replies.facts()
         asked = self.asked.wordings
-        wordings = {}
-        for key, numbers in self.listed.items():
-            first = replace(asked[key][numbers[0]], id=key)
-            wordings[key] = worded(first, [asked[key][i].prompt for i in numbers])
+        wordings = {
+            key: in_wordings(key, [asked[key][i] for i in numbers])
+            for key, numbers in self.listed.items()
+        }
         return Reworded(wordings, truth=self.asked.truth)
 
     @cached_property

@@ -89,12 +89,7 @@ def page_of(
 
 def primary(found: Mapping[str, Record]) -> dict[str, Effect]:
     """Return the effects of the primary questions of a model, corrected together."""
-    effects = {}
-    for name, question in QUESTIONS.items():
-        effect = found.get(question.part, {}).get("effects", {}).get(question.effect)
-        if effect is not None:
-            effects[name] = Effect(**effect)
-    return judged(effects)
+    return judged(_some(found, {name: (q.part, q.effect) for name, q in QUESTIONS.items()}))
 
 
 def _counts(records: Mapping[str, Mapping[str, Record]]) -> str:

@@ -149,8 +149,9 @@ def read_facts(path: Path) -> FactSet:
 def _is_templama(path: Path) -> bool:
     """Tell by the first record: TempLAMA's has a query and no prompt."""
     from neurotopo.datasets.files import read_bytes
+    from neurotopo.knowledge.facts import numbered_lines
 
-    first = next((line for line in read_bytes(path).split(b"\n") if line.strip()), b"")
+    _, first = next(numbered_lines(read_bytes(path)), (0, b""))
     try:
         record = json.loads(first.decode())
     except (ValueError, RecursionError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurotopo.datasets.dataset import truth_of
-from neurotopo.datasets.lama import Reworded, worded
+from neurotopo.datasets.lama import Reworded, in_wordings
 from neurotopo.knowledge.facts import Fact, FactSet
 from neurotopo.knowledge.foils import foils_of
 from neurotopo.knowledge.reply import Reply
@@ -105,10 +105,7 @@ class KnownFacts:
                 continue
             numbers = self._known(key)
             replies = [self.replies[key][i] for i in numbers]
-            first = self.asked[key][numbers[0]]
-            fact = Fact(**{**first.to_dict(), "id": key})
-            prompts = [self.asked[key][i].prompt for i in numbers]
-            wordings[key] = worded(fact, prompts)
+            wordings[key] = in_wordings(key, [self.asked[key][i] for i in numbers])
             known[key] = {
                 "in_subject": in_subject,
                 "n_asked": len(self.asked[key]),

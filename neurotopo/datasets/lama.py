@@ -25,7 +25,7 @@ from neurotopo.knowledge.facts import Fact
 from neurotopo.knowledge.truth import Truth
 from neurotopo.models.prompts import describe_fact
 
-__all__ = ["Reworded", "load_mlama", "load_pararel", "worded"]
+__all__ = ["Reworded", "in_wordings", "load_mlama", "load_pararel", "worded"]
 
 _TEMPLATES = "templates"
 _TRIPLE_NAMES = ("uuid", "lineid")
@@ -123,6 +123,11 @@ def worded(fact: Fact, prompts: Sequence[str]) -> tuple[Fact, ...]:
         replace(fact, prompt=text, id=f"{fact.key}~{i}") for i, text in enumerate(prompts[1:], 2)
     )
     return (replace(fact, prompt=prompts[0]), *others)
+
+
+def in_wordings(key: str, wordings: Sequence[Fact]) -> tuple[Fact, ...]:
+    """Return some wordings of a fact as a fact of its own, the first under the fact's key."""
+    return worded(replace(wordings[0], id=key), [each.prompt for each in wordings])
 
 
 def load_mlama(

@@ -32,6 +32,7 @@ from neurotopo.report.run_file import read_run, write_run
 from neurotopo.studies import Store
 from neurotopo.testbed.folder import finished
 from neurotopo.tuning.tuner_files import read_saved
+from tests.datasets.files import blimp_pair, counterfact_case
 
 FACT = {
     "prompt": "The capital of Peru is _X_",
@@ -45,35 +46,6 @@ QUERY = {
     "date": "2018",
     "id": "Q1_P488_2018",
     "relation": "P488",
-}
-CASE = {
-    "case_id": 1,
-    "requested_rewrite": {
-        "prompt": "{} is in",
-        "subject": "Peru",
-        "relation_id": "P36",
-        "target_new": {"str": "Rome", "id": "Q1"},
-        "target_true": {"str": "Lima", "id": "Q2"},
-    },
-    "paraphrase_prompts": ["Peru is found in"],
-    "neighborhood_prompts": ["Chile is in"],
-    "generation_prompts": ["Peru is"],
-}
-PAIR = {
-    "sentence_good": "Ilse cleaned this boat.",
-    "sentence_bad": "Ilse cleaned this boats.",
-    "one_prefix_prefix": "Ilse cleaned this",
-    "one_prefix_word_good": "boat",
-    "one_prefix_word_bad": "boats",
-    "field": "morphology",
-    "linguistics_term": "agreement",
-    "UID": "agreement_1",
-    "simple_LM_method": True,
-    "one_prefix_method": True,
-    "two_prefix_method": False,
-    "lexically_identical": True,
-    "pairID": "0",
-    "pair_id": 0,
 }
 TRIPLE = {"sub_label": "Peru", "obj_label": "Lima", "uuid": "5", "predicate_id": "P36"}
 PATTERN = {"pattern": "[X] has [Y]."}
@@ -106,8 +78,8 @@ def _facts(root: Path) -> Iterator[Target]:
         "table/facts.csv": 'prompt,answers\n"The capital, of Peru is _X_",Lima|Callao\n',
         "tabs/facts.tsv": "prompt\tanswers\nThe capital of Peru is _X_\tLima\n",
         "templama/facts.jsonl": _lines(QUERY),
-        "counterfact/facts.json": json.dumps([CASE]),
-        "blimp/facts.jsonl": _lines(PAIR),
+        "counterfact/facts.json": json.dumps([counterfact_case()]),
+        "blimp/facts.jsonl": _lines(blimp_pair()),
         para: _lines(PATTERN),
         "pararel/trex_lms_vocab/P36.jsonl": _lines(TRIPLE),
         mlama: _lines(TEMPLATE),
