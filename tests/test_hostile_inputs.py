@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from neurotopo._memory import MEMORY_VARIABLE
+from neurotopo.explore.files import read_samples
 
 pytest.importorskip("torch")
 pytest.importorskip("resource")
@@ -36,3 +38,17 @@ def test_thousands_of_hostile_inputs_under_a_limit_of_memory():
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert done.stdout.endswith("2000 inputs, 0 failures\n")
+
+
+def test_a_sparse_matrix_of_infinite_size(tmp_path):
+    path = tmp_path / "graph.npz"
+    np.savez(
+        path,
+        format=np.array(b"coo"),
+        shape=np.array([np.inf, 3.0]),
+        row=np.array([0]),
+        col=np.array([1]),
+        data=np.array([1.0]),
+    )
+    with pytest.raises(ValueError, match="is not a valid sparse matrix"):
+        read_samples(path)

@@ -260,7 +260,7 @@ def _sparse(path: Path) -> Any:
             graph.check_format(full_check=True)
         require_array((max(graph.shape),), f"the graph of {max(graph.shape):,} vertices in {path}")
         graph = graph.tocsr()
-    except (*_DAMAGED, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (*_DAMAGED, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{path} is not a valid sparse matrix: {abridged(error)}.") from error
     if graph.dtype.kind not in "fiub":
         raise ValueError(f"{path} must hold real numbers, got {graph.dtype}.")
