@@ -40,15 +40,15 @@ def test_thousands_of_hostile_inputs_under_a_limit_of_memory():
     assert done.stdout.endswith("2000 inputs, 0 failures\n")
 
 
-def test_a_sparse_matrix_of_infinite_size(tmp_path):
+def test_a_sparse_matrix_with_one_infinite_number(tmp_path):
     path = tmp_path / "graph.npz"
     np.savez(
         path,
         format=np.array(b"coo"),
-        shape=np.array([np.inf, 3.0]),
+        shape=np.array([3, 3]),
         row=np.array([0]),
         col=np.array([1]),
-        data=np.array([1.0]),
+        data=np.array(np.inf),
     )
     with pytest.raises(ValueError, match="is not a valid sparse matrix"):
         read_samples(path)
