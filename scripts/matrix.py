@@ -5,6 +5,8 @@ newest versions that pyproject.toml allows, and on the lowest Python once with t
 It prints a table as Markdown. ``--tests all`` runs the whole suite; by default, the examples of all
 modules and the tests of the clusterer and of the package run. Exit status 1 if something fails.
 
+``--json FILE`` keeps the rows: another call replaces those of its own Pythons and keeps the others.
+
 ``--pin torch==2.13.0`` keeps a version in every environment, such as a build without CUDA.
 """
 
@@ -58,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tests", choices=("smoke", "all"), default="smoke")
     parser.add_argument("--pin", nargs="*", default=[], help="requirements, as torch==2.13.0")
     parser.add_argument("--workers", default="2")
-    parser.add_argument("--json", type=Path, help="file for the rows")
+    parser.add_argument("--json", type=Path, help="file of the rows; earlier ones stay")
     options = parser.parse_args(arguments)
+    kept = read(options.json)
     rows, missing = [], []
     with tempfile.TemporaryDirectory() as name:
         for version in options.python:
@@ -75,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"Python {version}, {versions}: {row.result}", flush=True)
                 rows.append(row)
                 if options.json:
-                    options.json.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
-    print("\n" + table(rows))
+                    write(options.json, joined(kept, rows))
+    print("\n" + table(joined(kept, rows)))
     if missing:
         print(f"\nnot found, so not run: Python {', '.join(missing)}")
     return 1 if not rows or any(row.failed for row in rows) else 0
@@ -128,7 +131,7 @@ def case(
         counts = {what: int(n) for n, what in re.findall(r"(\d+) (passed|failed|error)", last)}
         row.passed = counts.get("passed", 0)
         row.failed = counts.get("failed", 0) + counts.get("error", 0) or int(ran.returncode != 0)
-        row.result = re.sub(r"^=+ | =+$| in [\d.:s() ]+$", "", last)
+        row.result = re.sub(r" in [\d.:s() ]+$", "", last.strip("= "))
         if row.failed:
             print(ran.stdout[-6000:])
     except subprocess.CalledProcessError as error:
@@ -145,6 +148,25 @@ def installed(program: str) -> dict[str, str]:
     ran = subprocess.run(words, capture_output=True, text=True, check=True)
     found = {each["name"].lower(): each["version"] for each in json.loads(ran.stdout)}
     return {name: found[name] for name in _SHOWN if name in found}
+
+
+def read(place: Path | None) -> list[Row]:
+    """Return the rows of earlier calls."""
+    if place is None or not place.exists():
+        return []
+    return [Row(**row) for row in json.loads(place.read_text(encoding="utf-8"))]
+
+
+def write(place: Path, rows: Sequence[Row]) -> None:
+    """Keep the rows for later calls."""
+    text = json.dumps([asdict(row) for row in rows], indent=1)
+    place.write_text(text + "\n", encoding="utf-8")
+
+
+def joined(before: Sequence[Row], now: Sequence[Row]) -> list[Row]:
+    """Return the rows of earlier calls and of this one, which replace those of the same case."""
+    found = {(row.python, row.versions): row for row in (*before, *now)}
+    return sorted(found.values(), key=lambda r: (PYTHONS.index(r.python), r.versions != "newest"))
 
 
 def table(rows: Sequence[Row]) -> str:
