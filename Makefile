@@ -33,11 +33,11 @@ help:
 	$(PYTHON) -m venv .venv
 
 $(READY): pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,llm,ray,report,app,tune]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev,llm,ray,report,app,tune]' -c constraints.txt
 	@touch $@
 
 $(READY_BENCH): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,llm,ray,report,app,tune,bench]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev,llm,ray,report,app,tune,bench]' -c constraints.txt
 	@touch $@
 
 demo: $(READY)

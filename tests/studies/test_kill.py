@@ -143,6 +143,7 @@ def same_in_the_end(out, before, whole, n):
     )
 
 
+@pytest.mark.slow
 def test_killed_it_comes_to_the_same_files(start, whole, tmp_path):
     out = tmp_path / "killed"
     before = kill_at_random(start, out, N, 1, seed=4)

@@ -108,6 +108,7 @@ def factworld(n=6):
 OPTIONS = {"only_known": False, "n_others": 2, "n_draws": 2, "steps": 4, "check": False}
 
 
+@pytest.mark.slow
 def test_a_run_resumed_after_a_kill_has_equal_tables(tmp_path, monkeypatch):
     whole = nt.audit(random_model(), factworld(), out=tmp_path / "whole", **OPTIONS)
     n_left = [3]
