@@ -120,7 +120,11 @@ def refuse_links(folder: Path, names: Iterable[str]) -> None:
     """
     for name in names:
         path = folder / name
-        if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
+        try:
+            about = path.lstat()
+        except (FileNotFoundError, NotADirectoryError):  # also if another process deletes it now
+            continue
+        if stat.S_ISLNK(about.st_mode) or (stat.S_ISREG(about.st_mode) and about.st_nlink > 1):
             raise ValueError(
                 f"{path} is a link to a file or folder outside, which would be changed. Put a copy "
                 "in its place, or give another folder."

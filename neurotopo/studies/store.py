@@ -318,9 +318,9 @@ class Store:
         try:
             connection.execute("SELECT count(*) FROM sqlite_master")
         except sqlite3.OperationalError:
-            log = path.with_name(f"{path.name}-wal")
-            if log.exists() and log.stat().st_size:
-                raise
+            with suppress(FileNotFoundError):
+                if path.with_name(f"{path.name}-wal").stat().st_size:
+                    raise
             # Readers of a log need to write beside it. In a read-only folder no process writes to
             # the file, so it can be read without a log.
             connection.close()
