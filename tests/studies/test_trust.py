@@ -58,6 +58,7 @@ def opened_and_closed(path, seed, seconds, counts):
                 fcntl.flock(witness, fcntl.LOCK_UN)
         except StoreError as error:
             counts["refused" if "another run is writing" in str(error) else "other"].value += 1
+            time.sleep(rng.random() * 0.05)
 
 
 def hammer(path, n_processes, seconds, kills):
