@@ -83,6 +83,7 @@ bench: $(READY_BENCH)
 	$(BIN)/python benchmarks/ground_truth.py --out benchmarks/results
 	$(BIN)/python benchmarks/acquisition.py --out benchmarks/results
 	$(BIN)/python benchmarks/scaling.py --out benchmarks/results
+	$(BIN)/python benchmarks/endurance.py --out benchmarks/results
 	$(BIN)/python benchmarks/tuning.py --out benchmarks/results
 	$(BIN)/python benchmarks/learning.py --out benchmarks/results
 	$(BIN)/python benchmarks/studies.py --out benchmarks/results

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from attribution_choices_report import table as choices_tables
 from attribution_report import table as attribution_tables
 from audit_report import table as audit_tables
 from defaults_report import table as defaults_tables
+from endurance import table as endurance_tables
 from first_result_report import table as first_tables
 from ground_truth_report import table as truth_tables
 from learning_report import table as learning_tables
@@ -38,12 +40,26 @@ from tuning_report import table as tuning_tables
 from whole_model import table as whole_model_tables
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "scripts"))
+from matrix import Row  # noqa: E402
+from matrix import table as matrix_table  # noqa: E402
+
 HEAD = """# Results of the benchmarks
 
 `python benchmarks/make_results.py` makes this file from the records in `{results}`.
 `benchmarks/README.md` describes the measurements. Times are comparable within one run on one
 machine, not between runs.
 """
+
+
+def versions(rows: Any) -> str:
+    """Return the table of the tests by Python and versions."""
+    told = (
+        "`make matrix`: the examples of all modules and the tests of the clusterer and of the "
+        "package, in a fresh environment each, with the newest and the lowest versions of the "
+        "dependencies that `pyproject.toml` allows."
+    )
+    return f"{told}\n\n{matrix_table([Row(**row) for row in rows])}"
 
 
 # Benchmarks with one table: name of the record, title, function.
@@ -62,6 +78,8 @@ TABLES: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("ground_truth", "Test-bed models", truth_tables),
     ("acquisition", "Degenerate knowledge neurons", acquisition_tables),
     ("scaling", "Several workers of Ray", scaling_tables),
+    ("endurance", "A long run that is killed", endurance_tables),
+    ("matrix", "Versions", versions),
     ("tuning", "Training neurons: memory", tuning_tables),
     ("learning", "Training neurons: what is learned and forgotten", learning_tables),
     ("studies", "The other studies, and random models", studies_tables),

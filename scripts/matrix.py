@@ -135,7 +135,8 @@ def case(
         if row.failed:
             print(ran.stdout[-6000:])
     except subprocess.CalledProcessError as error:
-        row.result = f"{' '.join(map(str, error.cmd))[:200]} failed: {error.output[-1500:]}"
+        print(error.output[-6000:])
+        row.result = f"not installed: {(error.output.strip().splitlines() or [''])[-1][:200]}"
     finally:
         shutil.rmtree(place, ignore_errors=True)
     row.seconds = round(time.perf_counter() - begun, 1)
