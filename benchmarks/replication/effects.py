@@ -20,7 +20,7 @@ from scipy import stats
 from neurotopo.studies import Result
 from neurotopo.studies.audit.verdicts import against_nulls, by_ablation, verdicts
 from neurotopo.studies.findings import MARGINS
-from neurotopo.studies.inference import POWER, Effect, effect_of
+from neurotopo.studies.inference import LEVEL, POWER, Effect, effect_of
 from replication.plan import QUESTIONS
 
 Relations = Mapping[str, str]
@@ -136,6 +136,10 @@ def _robustness(result: Result, relations: Relations) -> Effects:
 
 
 def _learning(result: Result, relations: Relations) -> Effects:
+    """Return no effect if no arm has learned anything: then no arm is better than another."""
+    gains = result.tables["gains"].query("set == 'new'")
+    if not ((gains["p"] < LEVEL) & (gains["gain"] >= gains["margin"])).any():
+        return {}
     table = result.tables["table8_paired"]
     return dict(_of_rows(table, lambda row: f"{row['set']}: dkn - {row['dkn against']}"))
 

@@ -17,7 +17,7 @@ from neurotopo._files import atomic_write
 from neurotopo.studies.inference import YES, Effect, judged
 from replication.figures import drawn, write_figures
 from replication.plan import MODELS, PARTS, QUESTIONS
-from replication.prose import HEAD, HOW, MIND, SHORT, TEXTS
+from replication.prose import HEAD, HOW, MIND, NO_EFFECT, NO_FACT, SHORT, TEXTS
 
 Record = Mapping[str, Any]
 
@@ -113,7 +113,8 @@ def _verdicts(records: Mapping[str, Mapping[str, Record]]) -> str:
             about = question.text if name == next(iter(records)) else ""
             if effect is None:
                 part = found.get(question.part, {})
-                why = part.get("problem") or ("not run yet" if not part else "no fact to compare")
+                none = "not run yet" if not part else NO_EFFECT.get(question.part, NO_FACT)
+                why = part.get("problem") or none
                 rows.append([about, NAMES.get(name, name), f"not tested: {why}", *[""] * 6])
                 continue
             rows.append(
@@ -298,8 +299,10 @@ def _study(*studies: str) -> Any:
 
 def _how(part: str) -> str:
     plan = PARTS[part]
-    selection = "the paper's selection of neurons" if plan.preset == "paper" else "the defaults"
-    return f"{plan.facts}, {selection}, seed {plan.seed}"
+    setting = "the paper's selection of neurons" if plan.preset == "paper" else "the defaults"
+    if plan.study == "learning":
+        setting = "a faster schedule" if "lr" in plan.options else "the paper's schedule"
+    return f"{plan.facts}, {setting}, seed {plan.seed}"
 
 
 def _table1(name: str, found: Mapping[str, Record]) -> str:

@@ -42,6 +42,14 @@ ACQUISITION: Mapping[str, Any] = {
     "n_samples": 50,
 }
 
+LEARNING: Mapping[str, Any] = {
+    **SEARCH,
+    "n_seeds": 2,
+    "arms": ("dkn", "kn", "random", "all", "lora"),
+    "old_date": "2018",
+    "new_date": "2019",
+}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -105,18 +113,25 @@ PARTS: Mapping[str, Part] = {
         60,
         options={**SEARCH, "methods": ("ntc", "kmeans"), "max_exact": 8, "n_samples": 50},
     ),
+    "learning_paper": Part(
+        "learning",
+        "dated",
+        N_SMALL,
+        only="smollm2",
+        options={**LEARNING, "epochs": 10, "pretune_epochs": 15},
+    ),
     "learning": Part(
         "learning",
         "dated",
         N_SMALL,
         options={
-            **SEARCH,
-            "n_seeds": 2,
-            "epochs": 10,
-            "pretune_epochs": 15,
-            "arms": ("dkn", "kn", "random", "all", "lora"),
-            "old_date": "2018",
-            "new_date": "2019",
+            **LEARNING,
+            "lr": 1e-3,
+            "accumulation": 1,
+            "batch_size": 8,
+            "epochs": 8,
+            "patience": 8,
+            "pretune_epochs": 12,
         },
     ),
     "acquisition": Part("acquisition", "first draw", N_SECONDARY, options=ACQUISITION),
