@@ -10,6 +10,7 @@ import random
 import signal
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from neurotopo.report.summary import Summary
 from neurotopo.studies import Store, StoreError
 from tests.support.reports import example_summary
 
-fcntl = pytest.importorskip("fcntl")
+pytest.importorskip("fcntl")
 
 
 def filled(path):
@@ -40,37 +41,51 @@ def content(path, run):
         return json.dumps([rows, [vars(each) for each in store.runs()]], sort_keys=True)
 
 
-def opened_and_closed(path, seed, seconds, counts):
-    """Open and close a store; flock on another file tells whether another process holds it too."""
+PF_EXITING = 0x4  # Linux: the process closes its files
+
+
+def is_running(pid):
+    """Return whether a process runs: a killed one may still be closing its files, in any order."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return False
+    return status[0] not in "ZX" and not int(status[6]) & PF_EXITING
+
+
+def opened_and_closed(path, place, seed, seconds, counts, holders):
+    """Open and close a store; while it is open, no other process that runs may have it open."""
     rng = random.Random(seed)
-    witness = os.open(f"{path}.witness", os.O_CREAT | os.O_RDWR)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
             with Store(path, patience=5):
-                try:
-                    fcntl.flock(witness, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    counts["two"].value += 1
-                    continue
-                counts["opened"].value += 1
+                holders[place] = os.getpid()
+                others = [pid for at, pid in enumerate(holders) if pid and at != place]
+                counts["two"][place] += any(map(is_running, others))
+                counts["opened"][place] += 1
                 time.sleep(rng.random() * 1e-3)
-                fcntl.flock(witness, fcntl.LOCK_UN)
+                holders[place] = 0
         except StoreError as error:
-            counts["refused" if "another run is writing" in str(error) else "other"].value += 1
+            name = "refused" if "another run is writing" in str(error) else "other"
+            counts[name][place] += 1
             time.sleep(rng.random() * 0.05)
 
 
 def hammer(path, n_processes, seconds, kills):
     context = multiprocessing.get_context("fork")
-    counts = {name: context.Value("q", 0) for name in ("opened", "two", "refused", "other")}
+    # without locks, which a killed process would keep
+    names = ("opened", "two", "refused", "other")
+    counts = {name: context.RawArray("q", n_processes) for name in names}
+    holders = context.RawArray("q", n_processes)
 
-    def start(seed):
-        process = context.Process(target=opened_and_closed, args=(path, seed, seconds, counts))
+    def start(place, seed):
+        arguments = (path, place, seed, seconds, counts, holders)
+        process = context.Process(target=opened_and_closed, args=arguments)
         process.start()
         return process
 
-    processes = [start(seed) for seed in range(n_processes)]
+    processes = [start(place, place) for place in range(n_processes)]
     rng = random.Random(0)
     for seed in range(kills):
         time.sleep(seconds / (kills + 1))
@@ -79,11 +94,11 @@ def hammer(path, n_processes, seconds, kills):
             os.kill(processes[at].pid, signal.SIGKILL)
         processes[at].join()
         assert processes[at].exitcode in (0, -signal.SIGKILL)
-        processes[at] = start(100 + seed)
+        processes[at] = start(at, 100 + seed)
     for process in processes:
         process.join()
         assert process.exitcode == 0
-    return {name: value.value for name, value in counts.items()}
+    return {name: sum(each) for name, each in counts.items()}
 
 
 def test_one_process_writes(tmp_path):
