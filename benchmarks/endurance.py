@@ -38,8 +38,9 @@ import numpy as np
 from neurotopo.knowledge.facts import FactSet
 from neurotopo.testbed.world import make_world
 
-OPTIONS = ("steps=4", "quadrature=gauss-legendre", "methods=ntc,kmeans", "max_exact=6")
-MORE = ("n_samples=20", "sweep_tau1=", "sweep_tau2=")
+# little work for each fact: what grows with the number of facts is measured
+OPTIONS = ("steps=2", "quadrature=gauss-legendre", "methods=ntc", "max_exact=4")
+MORE = ("n_samples=5", "sweep_tau1=", "sweep_tau2=")
 
 
 def write_facts(place: Path, n: int) -> None:
@@ -136,7 +137,7 @@ def table(record: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, and write the record and its table."""
     arguments = environment.parser(__doc__)
-    arguments.add_argument("--model", default="testbed:gpt2")
+    arguments.add_argument("--model", default="testbed:ladder-1")
     arguments.add_argument("--facts", type=int, default=5000)
     arguments.add_argument("--kills", type=int, default=20)
     given = arguments.parse_args()
