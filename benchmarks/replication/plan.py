@@ -42,6 +42,10 @@ ACQUISITION: Mapping[str, Any] = {
     "n_samples": 50,
 }
 
+DETECTION: Mapping[str, Any] = {
+    **SEARCH,
+    **{f"sweep_{name}": () for name in ("share", "threshold", "tau", "tau2")},
+}
 LEARNING: Mapping[str, Any] = {
     **SEARCH,
     "n_seeds": 2,
@@ -106,7 +110,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "audit_unknown": Part("audit", "unknown", N_CONTROL, options={**AUDIT, "only_known": False}),
     "audit_second": Part("audit", "second draw", N_DRAW, seed=1, options=AUDIT),
-    "detection": Part("detection", "both draws", 2 * N_DRAW, options=SEARCH),
+    "detection": Part("detection", "both draws", 2 * N_DRAW, options=DETECTION),
     "crosslingual": Part(
         "crosslingual",
         "two languages",
