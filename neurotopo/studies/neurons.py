@@ -22,6 +22,7 @@ from neurotopo.persistence.lengths import check_length
 from neurotopo.studies.study import StudyOptions
 
 if TYPE_CHECKING:
+    from neurotopo.knowledge.suppression import Suppressions
     from neurotopo.models.neuron_model import NeuronModel
 
 __all__ = [
@@ -199,12 +200,22 @@ class NeuronFinder:
         for fact, attribution in zip(facts, many, strict=True):
             yield self.of(fact, attribution)
 
-    def of(self, fact: Fact, attribution: Attribution) -> FactNeurons:
-        """Return the neurons of a fact with a given attribution."""
+    def neurons(self, fact: Fact, attribution: Attribution) -> NeuronSet:
+        """Return the knowledge neurons of a fact with a given attribution."""
         amig = self.amig
-        neurons = attribution.neurons(amig.threshold_for(fact), amig.rule, amig.scope)
+        return attribution.neurons(amig.threshold_for(fact), amig.rule, amig.scope)
+
+    def of(
+        self, fact: Fact, attribution: Attribution, under: Suppressions | None = None
+    ) -> FactNeurons:
+        """Return the neurons of a fact with a given attribution.
+
+        ``under`` has results of other thresholds for the fact, and gets those of this one.
+        """
+        neurons = self.neurons(fact, attribution)
         graph = NeuronGraph.from_model(self.model, neurons, **self.options.graph_options())
-        dkn = self.finder.find(self.model, fact, neurons, graph=graph)
+        groups = self.finder.potential(self.model, neurons, graph=graph)
+        (dkn,) = self.finder.evaluate_many(self.model, fact, [groups], neurons=neurons, under=under)
         return FactNeurons(fact, attribution, neurons, dkn)
 
 

@@ -11,6 +11,7 @@ import pytest
 import neurotopo as nt
 from neurotopo import Fact, NeuronSet
 from neurotopo._codec import from_text, to_text
+from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.models.examples import random_model
 from neurotopo.models.recall import recalled
 from neurotopo.studies.detection.study import (
@@ -22,6 +23,7 @@ from neurotopo.studies.detection.study import (
     verdict_fact,
 )
 from neurotopo.studies.detection.trials import facts_of_relations, trials
+from neurotopo.studies.neurons import NeuronFinder
 from tests.support.detection import check, fact
 
 pytestmark = pytest.mark.usefixtures("few_suffice")
@@ -77,8 +79,6 @@ def test_scores_are_mean_attributions(model, trial, payload):
     """Against each fact by itself, from the attributions of all neurons."""
     options = DetectionOptions.quick(steps=4)
     amig = options.search().amig()
-    from neurotopo.studies.neurons import NeuronFinder
-
     train = [pair.true_fact for pair in trial.pairs if pair.train]
     found = [NeuronFinder(model, options.search()).find(one) for one in train]
     kn = shared([one.neurons for one in found], 0.2)
@@ -94,6 +94,32 @@ def test_scores_are_mean_attributions(model, trial, payload):
             asked = (trial.pairs[i].true_fact, trial.pairs[i].wrong_fact)[side]
             values = amig.attribute(model, asked).scores[kn.layers, kn.indices]
             assert scores[0, side, i] == pytest.approx(values.mean(), rel=0.02, abs=1e-8)
+
+
+def test_thresholds_share_what_is_suppressed(model, trial, monkeypatch):
+    """The neurons are those of separate searches, with fewer passes."""
+    options = DetectionOptions.quick(steps=4, sweep_tau2=(0.1, 0.2, 0.4), sweep_threshold=(6, 10))
+    facts = [pair.true_fact for pair in trial.pairs if pair.train][:3]
+    search = NeuronFinder(model, options.search())
+    of_facts = list(search.find_all(facts))
+    counts = []
+    ask = Suppressions._probabilities
+    monkeypatch.setattr(
+        Suppressions,
+        "_probabilities",
+        lambda self, rows: counts.append(len(rows)) or ask(self, rows),
+    )
+    found = Detection(model, options, 0)._degenerate(of_facts)
+    n_together = sum(counts)
+    counts.clear()
+    assert set(found) == {("tau2", x) for x in (0.1, 0.2, 0.4)} | {
+        ("threshold", x) for x in (6, 10)
+    }
+    for (name, value), sets in found.items():
+        alone = NeuronFinder(model, options.search(**{name: value}))
+        assert sets == [alone.of(one.fact, one.attribution).degenerate for one in of_facts]
+    assert any(map(len, found["tau2", 0.1]))
+    assert n_together < 0.8 * sum(counts)
 
 
 def test_what_is_stored(model, trial, payload):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurotopo.knowledge.facts import Fact
+from neurotopo.knowledge.suppression import Suppressions
 from neurotopo.models.neuron_model import NeuronModel
 from neurotopo.models.recall import recalled
 from neurotopo.neurons import NeuronSet
@@ -175,14 +176,36 @@ class Detection(Study):
         The attributions are not computed again.
         """
         options, seed = self.options, seed_for(self.seed, key)
+        found = self._degenerate(of_facts)
         for name, value in options.swept():
-            sets = [one.degenerate for one in of_facts]
-            if name != "share" and value != getattr(options, name):
-                finder = NeuronFinder(self.model, options.search(**{name: value}))
-                sets = [finder.of(one.fact, one.attribution).degenerate for one in of_facts]
+            sets = found.get((name, value), [one.degenerate for one in of_facts])
             dkn = shared(sets, value if name == "share" else options.share)
             drawn = random_sets(dkn, options.n_random, [seed], **self._shape)
             yield name, float(value), dkn, drawn["random"]
+
+    def _degenerate(
+        self, of_facts: Sequence[FactNeurons]
+    ) -> dict[tuple[str, float], list[NeuronSet]]:
+        """Return the degenerate neurons of each fact with other thresholds of the search.
+
+        The thresholds share the results of the sets of neurons that are suppressed.
+        """
+        finders = {
+            (name, value): NeuronFinder(self.model, self.options.search(**{name: value}))
+            for name, value in self.options.swept()
+            if name != "share" and value != getattr(self.options, name)
+        }
+        found: dict[tuple[str, float], list[NeuronSet]] = {key: [] for key in finders}
+        for one in of_facts if finders else ():
+            given = one.fact, one.attribution
+            every = [pair for finder in finders.values() for pair in finder.neurons(*given)]
+            usual = self._finder.finder
+            under = Suppressions(
+                self.model, one.fact, NeuronSet(every), usual.positions, usual.reduce
+            )
+            for key, finder in finders.items():
+                found[key].append(finder.of(*given, under).degenerate)
+        return found
 
     def _means(
         self,
