@@ -6,8 +6,10 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -212,3 +214,47 @@ def test_draws_have_no_fact_in_common(pararel, tmp_path):
     assert not {f.key for f in first} & {f.key for f in second}
     assert len(named.named("both draws")) == 10
     assert {f.key for f in named.named("unknown")}.isdisjoint(f.key for f in named.known)
+
+
+def test_a_record_of_another_plan_is_neither_kept_nor_restored(tmp_path):
+    work, out = tmp_path / "work", tmp_path / "out"
+    work.mkdir()
+    records = {
+        "layers": {"plan": run.plan_of("layers"), "n": 1},
+        "audit": {"plan": {**run.plan_of("audit"), "n": 7}, "n": 2},
+        "funnel": {"plan": run.plan_of("funnel"), "n": 3},
+    }
+    for name, found in records.items():
+        (work / f"{name}.json").write_text(json.dumps(found))
+    run.collect(work, out, "tiny")
+    kept = json.loads((out / "replication_tiny.json").read_text())["parts"]
+    assert list(kept) == ["funnel", "layers"]
+    again = tmp_path / "again"
+    again.mkdir()
+    run.restore(again, out, "tiny")
+    assert {place.stem for place in again.glob("*.json")} == {"funnel", "layers"}
+
+
+def test_areas_of_one_relation_are_one_observation():
+    """A yes that rests on one relation of eleven is none: the others have no such neurons."""
+    areas = pd.DataFrame({"relation": list("abcdefghijk"), "test": 10, "dkn": 0.5, "random": 0.5})
+    areas.loc[0, "dkn"] = 1.0
+    pairs = pd.DataFrame({"method": ["dkn"], "against": ["random"], "margin": [0.02]})
+    result = SimpleNamespace(tables={"relations": areas, "comparisons": pairs})
+    (effect,) = effects._detection(result, {}).values()
+    assert effect.mean == pytest.approx(0.5 / 11)
+    assert (effect.n, effect.n_relations, effect.verdict) == (110, 11, "undecided")
+    areas["dkn"] = 0.9 + 0.01 * np.arange(11)
+    (effect,) = effects._detection(result, {}).values()
+    assert effect.verdict == "yes"
+
+
+def test_arms_that_learned_nothing_are_not_compared():
+    gains = pd.DataFrame({"set": ["new"], "p": [1.0], "gain": [0.0], "margin": [1.0]})
+    paired = pd.DataFrame(
+        {"set": ["new"], "dkn against": ["random"], "difference": [0.0], "n": [22], "margin": [1.0]}
+    ).assign(low=0.0, high=0.0)
+    result = SimpleNamespace(tables={"gains": gains, "table8_paired": paired})
+    assert effects._learning(result, {}) == {}
+    gains["p"], gains["gain"] = 0.01, 20.0
+    assert list(effects._learning(result, {})) == ["new: dkn - random"]

@@ -145,8 +145,22 @@ def _learning(result: Result, relations: Relations) -> Effects:
 
 
 def _detection(result: Result, relations: Relations) -> Effects:
-    table = result.tables["comparisons"]
-    return dict(_of_rows(table, lambda row: f"AUC: {row['method']} - {row['against']}"))
+    """Return differences of the area under the ROC curve, which is one number per relation.
+
+    The interval of the study resamples the facts of the same relations. It does not say whether
+    other relations are alike: here the facts of a relation have its area, and relations are drawn.
+    """
+    areas, pairs = result.tables["relations"], result.tables["comparisons"]
+    facts = areas.loc[areas.index.repeat(areas["test"])]
+    return {
+        f"AUC: {row['method']} - {row['against']}": effect_of(
+            facts[row["method"]] - facts[row["against"]],
+            list(facts["relation"]),
+            margin=row["margin"],
+        )
+        for _, row in pairs.iterrows()
+        if {row["method"], row["against"]} <= set(facts)
+    }
 
 
 def _crosslingual(result: Result, relations: Relations) -> Effects:

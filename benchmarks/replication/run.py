@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
@@ -84,21 +84,17 @@ class Replication:
 
     def run_all(self, only: tuple[str, ...] = (), again: bool = False) -> None:
         """Run what has no record yet: the funnel, the parts, and what goes beyond the paper."""
-        self._record("funnel", {"wordings": N_WORDINGS}, self.funnel, again)
+        self._record("funnel", self.funnel, again)
         for name, part in self.parts().items():
             if not only or name in only:
-                self._record(name, asdict(part), partial(self.part, name, part), again)
+                self._record(name, partial(self.part, name, part), again)
         for name in BEYOND:
             if not only or name in only:
-                measure = MEASUREMENTS[name]
-                self._record(name, {"n": measure.n}, partial(measure.of, self), again)
+                self._record(name, partial(MEASUREMENTS[name].of, self), again)
 
-    def _record(
-        self, name: str, plan: Any, work: Callable[[], Mapping[str, Any]], again: bool
-    ) -> None:
+    def _record(self, name: str, work: Callable[[], Mapping[str, Any]], again: bool) -> None:
         """Write the record of a part, unless there is one of the same plan."""
-        place = self.work / f"{name}.json"
-        plan = json.loads(json.dumps(plan))
+        place, plan = self.work / f"{name}.json", plan_of(name)
         if place.exists() and not again and json.loads(place.read_text())["plan"] == plan:
             return
         print(time.strftime("%H:%M"), self.name, name, flush=True)
@@ -195,20 +191,31 @@ def _first(facts: Any, most: int) -> Any:
     return list(facts.sample(most, seed=0) if isinstance(facts, FactSet) else facts)[:most]
 
 
+def plan_of(name: str) -> Any:
+    """Return what a record says about its plan, in types that JSON can hold."""
+    if name == "funnel":
+        return {"wordings": N_WORDINGS}
+    plan = {"n": MEASUREMENTS[name].n} if name in BEYOND else asdict(PARTS[name])
+    return json.loads(json.dumps(plan))
+
+
 def restore(work: Path, out: Path, name: str) -> None:
     """Write the records in ``out`` to ``work``, where there are none: these parts do not run."""
     place = out / f"replication_{name}.json"
-    if place.exists():
-        for part, record in json.loads(place.read_text())["parts"].items():
-            if not (work / f"{part}.json").exists():
-                (work / f"{part}.json").write_text(json.dumps(record, indent=1) + "\n")
+    for part, record in _current(json.loads(place.read_text())["parts"] if place.exists() else {}):
+        if not (work / f"{part}.json").exists():
+            (work / f"{part}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 def collect(work: Path, out: Path, name: str) -> None:
     """Write the records of all parts as one file, ``replication_NAME.json``."""
-    parts = {}
-    for part in ("funnel", *PARTS, *BEYOND):
-        place = work / f"{part}.json"
-        if place.exists():
-            parts[part] = json.loads(place.read_text())
-    environment.write({"model": name, "parts": parts}, out, f"replication_{name}")
+    places = {place.stem: place for place in work.glob("*.json")}
+    found = {part: json.loads(place.read_text()) for part, place in places.items()}
+    environment.write({"model": name, "parts": dict(_current(found))}, out, f"replication_{name}")
+
+
+def _current(records: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the records of the present plan, in its order."""
+    for name in ("funnel", *PARTS, *BEYOND):
+        if name in records and records[name]["plan"] == plan_of(name):
+            yield name, records[name]
