@@ -150,11 +150,17 @@ class EdgeList:
         children, height = Z[:, :2].astype(np.int64), Z[:, 2]
         one = np.arange(2 * n - 1)  # a sample of each cluster
         below = np.append(np.zeros(n), height)
+        size = np.append(np.ones(n), Z[:, 3])
         for k, (left, right) in enumerate(children.tolist()):
             if max(below[left], below[right]) > height[k]:
                 raise ValueError(
                     f"row {k} of the linkage matrix merges at {height[k]}, below a merge inside "
                     "it: the linkage is not monotonic. Use another method."
+                )
+            if size[n + k] != size[left] + size[right]:
+                raise ValueError(
+                    f"row {k} of the linkage matrix counts {size[n + k]:g} samples, but merges "
+                    f"clusters of {size[left]:g} and {size[right]:g}."
                 )
             one[n + k] = one[left]
         held = np.isfinite(height)
