@@ -60,13 +60,19 @@ def potential_components(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn.cluster import DBSCAN
     >>> from neurotopo.graphs import NeuronGraph
     >>> from neurotopo.knowledge.potential import potential_components
-    >>> from neurotopo.models.examples import random_model
-    >>> graph = NeuronGraph.from_model(random_model(), [(0, 1), (0, 2), (1, 3), (1, 4), (2, 5)])
-    >>> potential_components(DBSCAN(eps=30, min_samples=2, metric="precomputed"), graph)
-    [NeuronSet([(0, 1), (1, 4)]), NeuronSet([(1, 3), (2, 5)])]
+    >>> class Model:
+    ...     n_layers, n_neurons = 3, 2
+    ...     out = np.array([[4.0, 0.5], [0.25, -2.0]])
+    ...     in_rows = lambda self, layer, indices=None, **options: np.eye(2)[indices]
+    ...     out_rows = lambda self, layer, indices=None: self.out[indices]
+    >>> neurons = [(layer, index) for layer in range(3) for index in range(2)]
+    >>> graph = NeuronGraph.from_model(Model(), neurons)
+    >>> potential_components(DBSCAN(eps=0.5, min_samples=2, metric="precomputed"), graph)
+    [NeuronSet([(0, 0), (1, 0), (2, 0)]), NeuronSet([(0, 1), (1, 1), (2, 1)])]
     """
     check_clusterer(clusterer)
     if len(graph.neurons) == 0:

@@ -182,7 +182,8 @@ def encode_masked(
     >>> from neurotopo.knowledge import Fact
     >>> from neurotopo.models.encoding import encode_masked
     >>> words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "z", "is", "mar", "##ly", "."]
-    >>> tokenizer = BertTokenizer({word: i for i, word in enumerate(words)})
+    >>> ids = {word: i for i, word in enumerate(words)}
+    >>> tokenizer = BertTokenizer(ids, do_lower_case=True)
     >>> encode_masked(tokenizer, Fact("Z is _X_.", "Marly"))
     MaskedEncoding(before=(2, 5, 6), after=(9, 3), mask=4, answers=((7, 8),))
     """

@@ -416,12 +416,17 @@ def authors_components(graph: NeuronGraph) -> Groups:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from neurotopo import NeuronGraph
-    >>> from neurotopo.models.examples import random_model
     >>> from neurotopo.studies.groupings import authors_components
-    >>> neurons = [(layer, index) for layer in range(3) for index in range(4)]
-    >>> authors_components(NeuronGraph.from_model(random_model(), neurons))
-    [NeuronSet([(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]), NeuronSet([(1, 3), (2, 2), (2, 3)])]
+    >>> class Model:
+    ...     n_layers, n_neurons = 3, 2
+    ...     out = np.array([[4.0, 0.5], [0.25, -2.0]])
+    ...     in_rows = lambda self, layer, indices=None, **options: np.eye(2)[indices]
+    ...     out_rows = lambda self, layer, indices=None: self.out[indices]
+    >>> neurons = [(layer, index) for layer in range(3) for index in range(2)]
+    >>> authors_components(NeuronGraph.from_model(Model(), neurons))
+    [NeuronSet([(0, 0), (1, 0)])]
     """
     k = len(graph.neurons)
     if k < 2:
