@@ -106,7 +106,10 @@ in the ten epochs that fit here, so that part compares nothing. The second sched
 1e-3, eight texts per step) was chosen after that result was seen. It is the same for all arms.
 """,
     "Detection": """
-How well the activity of D tells a true statement from a false one, as the area under the curve.
+How well the attribution of D tells a true label from a false one, as the area under the ROC curve.
+An area is one number per relation, and 0.5 where the facts of a relation share no such neurons. So
+the intervals of the table are over relations. Those of the sentences below it resample the facts of
+the same relations.
 """,
     "Critique": """
 The controls of the critique of knowledge neurons: do edits change knowledge, or only words?

@@ -124,10 +124,17 @@ def test_facts_of_a_subject_are_one_in_tests():
 GOOD = {"dkn": 2.5, "probability": 4.0}
 
 
-def claims_of(gaps, known=True, n=60):
-    return summarise(
-        [row(f"P{k}", made(k, gaps, n, known, n_resamples=2000)) for k in range(2)]
-    ).claims
+def claims_of(gaps, known=True, n=60, having=4):
+    """Return the claims about four relations, of which some have such neurons."""
+    rows = []
+    for k in range(4):
+        content = made(k, gaps, n, known, n_resamples=2000)
+        if k >= having:
+            none = np.full((1, 2, n), NAN).tolist()
+            content["scores"] |= dict.fromkeys(("dkn", "random", "random_layers"), none)
+            content["sets"]["sizes"] |= dict.fromkeys(("dkn", "random", "random_layers"), 0)
+        rows.append(row(f"P{k}", content))
+    return summarise(rows).claims
 
 
 def test_a_claim_needs_detection_controls_and_knowledge():
@@ -139,7 +146,8 @@ def test_a_claim_needs_detection_controls_and_knowledge():
     assert claims_of({"dkn": -2.5}) == ()  # the direction is fixed
     assert claims_of(dict.fromkeys(("dkn", "random", "random_layers"), 2.5)) == ()
     assert claims_of({"dkn": 2.5, "random_layers": 2.5}) == ()
-    assert claims_of(GOOD, n=8) == ()
+    assert claims_of(GOOD, n=4) == ()
+    assert claims_of(GOOD, having=1) == ()  # it rests on one relation of four
     both = claims_of({"dkn": 2.5, "kn": 2.5})
     assert len(both) == 2
     assert "degenerate or not" in both[1]

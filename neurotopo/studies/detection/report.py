@@ -464,6 +464,12 @@ def _told(
         return f"{sentence}no better than random neurons, by at least one of these controls."
     if evaluation.run.n_known < FEW:
         return f"{sentence}better than random neurons, but the model does not know the facts."
+    sizes = [one.sets["sizes"][name] for one in evaluation.run.relations]
+    if 2 * sum(map(bool, sizes)) < len(sizes):
+        return (
+            f"{sentence}better than random neurons where there are such neurons, but most "
+            "relations have none, so there is no claim."
+        )
     return as_claim(f"{sentence}they detect false facts, and better than random neurons.", True)
 
 

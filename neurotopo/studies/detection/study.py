@@ -53,8 +53,8 @@ class Detection(Study):
         "path. So any neurons score a label higher if the model gives it a high probability. "
         "Detection by chosen neurons must therefore be compared with random neurons of the same "
         "number, and with the probability itself, which costs one call to the model.",
-        f"{RULE} A claim needs this against chance and against both kinds of random neurons, and "
-        "a model that answers the facts.",
+        f"{RULE} A claim needs this against chance and against both kinds of random neurons, "
+        "such neurons in at least half of the relations, and a model that answers the facts.",
     )
     Options = DetectionOptions
     unit = "relation"
