@@ -2,7 +2,7 @@
 
 The study of acquisition on a built-in model runs twice, as ``neurotopo run`` does: once to the end,
 and once with ``kill -9`` at random moments, after which the same command goes on. The resident set
-of the first run is read every second.
+of the first run is read every second, until the report is made.
 
 lost, twice
     Facts that the killed run lacks in the end, and facts stored before a kill and worked on again.
@@ -114,8 +114,8 @@ def tables(out: Path) -> dict[str, bytes]:
 
 
 def growth(curve: list[tuple[int, float]], n: int) -> float:
-    """Return the MB that are added for 1,000 facts, in the second half."""
-    done, mb = np.array([pair for pair in curve if pair[0] > n / 2 and pair[1]]).T
+    """Return the MB that are added for 1,000 facts, in the second half, before the report."""
+    done, mb = np.array([pair for pair in curve if n / 2 < pair[0] < n and pair[1]]).T
     return float(np.polyfit(done / 1000, mb, 1)[0])
 
 
