@@ -114,6 +114,7 @@ def test_a_run_and_its_report(done, capfd):
     assert printed(["report", done], capfd) == again
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_an_audit(tmp_path, capfd):
     given = ["audit", "testbed:planted", "--facts", "factworld:12", "--groups", "oracle"]
