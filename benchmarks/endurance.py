@@ -28,12 +28,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import environment
 import numpy as np
+from memory import resident_mb
 
 from neurotopo.knowledge.facts import FactSet
 from neurotopo.testbed.world import make_world
@@ -75,19 +76,11 @@ def stored(out: Path) -> dict[str, float]:
 def watched(process: subprocess.Popen[bytes], out: Path) -> Iterator[tuple[int, float]]:
     """Yield the number of facts and the resident set in MB, every second until the end."""
     while process.poll() is None:
-        yield len(stored(out)), resident_mb(process.pid)
+        with suppress(OSError):  # it has just ended
+            yield len(stored(out)), resident_mb(pid=process.pid)
         time.sleep(1.0)
     if process.returncode:
         raise RuntimeError(f"the run ended with status {process.returncode}.")
-
-
-def resident_mb(pid: int) -> float:
-    """Return the resident set of a process in MB, 0 if it has just ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(x.split()[1]) / 1e3 for x in lines if x.startswith("VmRSS")), 0.0)
 
 
 def kill_again_and_again(
@@ -115,7 +108,7 @@ def tables(out: Path) -> dict[str, bytes]:
 
 def growth(curve: list[tuple[int, float]], n: int) -> float:
     """Return the MB that are added for 1,000 facts, in the second half, before the report."""
-    done, mb = np.array([pair for pair in curve if n / 2 < pair[0] < n and pair[1]]).T
+    done, mb = np.array([pair for pair in curve if n / 2 < pair[0] < n]).T
     return float(np.polyfit(done / 1000, mb, 1)[0])
 
 

@@ -26,10 +26,10 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import environment
+from memory import resident_mb
 
 from neurotopo.studies import RayEngine, Task
 from neurotopo.studies.facts import facts_for
@@ -52,12 +52,6 @@ def prepare(model: str) -> Callable[[Any], dict[str, int]]:
     return named
 
 
-def peak_mb(pid: int) -> float:
-    """Return the peak of the resident set of a process in MB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
-
-
 def measure(model: str, tasks: list[Task], workers: int) -> tuple[float, float]:
     """Return the seconds of the tasks, and the largest peak of a worker."""
     ready = partial(prepare, model)
@@ -70,7 +64,7 @@ def measure(model: str, tasks: list[Task], workers: int) -> tuple[float, float]:
         done = list(engine.run(tasks, ready))
         seconds = time.perf_counter() - start
         assert [each.error for each in done] == [None] * len(tasks)
-        return seconds, max(map(peak_mb, seen))
+        return seconds, max(resident_mb("VmHWM", pid) for pid in seen)
 
 
 def table(record: dict[str, Any]) -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import json
 import os
-import re
 import resource
 import signal
 import threading
@@ -18,38 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from memory import give_memory_back, reset_peak, resident_mb
 from speed_cases import Case, make_data, tiny
 from speed_methods import METHODS
 
-STATUS = Path("/proc/self/status")
-CLEAR = Path("/proc/self/clear_refs")
 SAMPLING = 0.002  # seconds between two looks of the fallback
 LONG = 3.0  # seconds; a fit this long is not repeated
-
-
-def resident_mb(field: str = "VmRSS") -> float:
-    """Return the resident set now (VmRSS) or at its peak (VmHWM)."""
-    found = re.search(field + r":\s+(\d+)", STATUS.read_text())
-    if found is None:
-        raise OSError(f"{STATUS} has no field {field}")
-    return int(found.group(1)) / 1024
-
-
-def reset_peak() -> bool:
-    """Reset the peak of the kernel; return whether that works."""
-    try:
-        CLEAR.write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def give_memory_back() -> None:
-    """Return freed memory to the system, so that the growth of a fit is visible."""
-    gc.collect()
-    # Where the C library is another one, the measured extra memory may be a little low.
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def timed(fit: Callable[[Any], Any], data: Any, limit: float) -> tuple[Any, dict[str, Any]]:

@@ -32,7 +32,7 @@ from typing import Any
 
 import environment
 import numpy as np
-from speed_child import give_memory_back, reset_peak, resident_mb
+from memory import give_memory_back, reset_peak, resident_mb
 from tuning_report import table
 
 WAYS = ("rows 0.1 %", "rows 1 %", "rows 10 %", "lora", "all")

@@ -31,7 +31,7 @@ from typing import Any
 import environment
 import numpy as np
 from grids import heading
-from speed_child import give_memory_back, reset_peak, resident_mb
+from memory import give_memory_back, reset_peak, resident_mb
 
 from neurotopo.graphs.bipartite import _prim
 from neurotopo.graphs.whole_model import whole_model_tree

@@ -89,7 +89,7 @@ def test_methods_that_are_not_run_say_why() -> None:
     assert speed.refusal(speed_cases.Case("sparse", 10, 5), linkage, memory_gb=100.0) == "n/a"
 
 
-@pytest.mark.skipif(not speed_child.STATUS.exists(), reason="memory is read from /proc")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_extra_memory_is_the_peak_of_the_fit() -> None:
     def fit(size: int) -> int:
         return int(np.ones(size, dtype=np.uint8).sum())  # written, summed and dropped
@@ -150,7 +150,7 @@ def options_of(*words: str, out: Path) -> object:
     return speed.parse(["--quick", "--out", str(out), "--repeat", "1", *words])
 
 
-@pytest.mark.skipif(not speed_child.STATUS.exists(), reason="memory is read from /proc")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_a_run_of_the_speed_benchmark(tmp_path: Path) -> None:
     words = ("--only", "forest", "--only", "points n=3000 d=2", "--methods", "union-find")
     record = speed.run_all(options_of(*words, "--methods", "mass", out=tmp_path))
