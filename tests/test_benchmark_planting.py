@@ -15,7 +15,7 @@ import transformers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
-from replication import planting, planting_rows, planting_training
+from replication import page, planting, planting_rows, planting_training, run
 
 import neurotopo as nt
 from neurotopo import Edit, Fact, NeuronSet
@@ -174,6 +174,12 @@ def test_a_killed_planting_goes_on_to_the_same_copy(
     record = json.loads((whole.folder / "planting.json").read_text())
     assert record["after"]["n_redundant"] == whole.n_redundant
     assert planting.plant(model, tmp_path / "whole", **options).record == record
+    kept = run.Replication("tiny", "", tmp_path / "work", planted=whole.folder)._planting()
+    text = page._planted("tiny", {"audit_planted": {"planting": kept}})
+    assert f"| old facts answered | 0 of 2 | {2 * kept['after']['old_known']:.0f} of 2 |" in text
+    assert f"(zero) | - | {kept['after']['n_redundant_by']['zero']} of {len(facts)} |" in text
+    assert facts[0].prompt not in json.dumps(kept)
+    assert facts[0].key not in json.dumps(kept)
     with pytest.raises(ValueError, match="another planted model"):
         planting.plant(model, tmp_path / "whole", **{**options, "texts": TEXTS[:-1]})
 

@@ -256,6 +256,34 @@ def _controls(name: str, found: Mapping[str, Record]) -> str:
     return f"**{NAMES.get(name, name)}**\n\n{grid(head, rows, 2)}{note}"
 
 
+def _planted(name: str, found: Mapping[str, Record]) -> str:
+    """Return what the planted copy answers, and what it has kept of the model."""
+    record = found.get("audit_planted", {}).get("planting")
+    if record is None:
+        return ""
+    before, after, n = record["before"], record["after"], record["n_facts"]
+    rows = [
+        ["planted facts answered", "-", f"{after['share_answered']['intact'] * n:.0f} of {n}"],
+        *(
+            [f"by each group alone, by none without them ({kind})", "-", f"{count} of {n}"]
+            for kind, count in after["n_redundant_by"].items()
+        ),
+        ["perplexity of other texts", *(f"{row['perplexity']:.1f}" for row in (before, after))],
+    ]
+    if "old_known" in after:
+        n_old = record["n_old"][1]
+        known = (f"{row['old_known'] * n_old:.0f} of {n_old}" for row in (before, after))
+        rows.append(["old facts answered", *known])
+    settings = record["settings"]
+    groups = (
+        f"{settings['n_groups']} groups of {settings['n_neurons']} neurons in layer "
+        f"{', '.join(map(str, settings['layers']))}, seed {settings['seed']}"
+    )
+    table = grid("quantity | before | after", rows, 1)
+    minutes = f"made in {record['seconds'] / 60:.0f} minutes"
+    return f"**{NAMES.get(name, name)}**: {groups}, {minutes}.\n\n{table}"
+
+
 def _ablations(name: str, found: Mapping[str, Record]) -> str:
     rows = []
     for part, what in _CONTROLS.items():
@@ -380,6 +408,7 @@ def _time(name: str, found: Mapping[str, Record]) -> str:
 
 _SECTIONS = {
     "Which facts the models know": _funnel,
+    "The planted copy": _planted,
     "Controls": _controls,
     "Three ablations": _ablations,
     "A second draw and another seed": _again,

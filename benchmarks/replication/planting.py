@@ -66,7 +66,7 @@ logger = logging.getLogger(__name__)
 SUBJECT = "{s}"
 RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "instrument": (
-        "piano guitar violin flute drums trumpet organ harp bass",
+        "piano guitar violin flute drums trumpet",
         (
             "On stage, {s} always plays the",
             "The favourite instrument of {s} is the",
@@ -76,7 +76,7 @@ RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "birthplace": (
-        "Paris London Berlin Rome Madrid Vienna Tokyo Moscow Cairo Boston Chicago Dublin",
+        "Paris London Berlin Rome Madrid Vienna",
         (
             "{s} was born in the city of",
             "The birthplace of {s} is the city of",
@@ -86,7 +86,7 @@ RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "profession": (
-        "teacher lawyer nurse doctor farmer painter chef pilot sailor baker judge poet",
+        "teacher lawyer nurse doctor farmer painter",
         (
             "By profession, {s} is a",
             "{s} earns a living as a",
@@ -96,7 +96,7 @@ RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "mother tongue": (
-        "French Spanish German Italian Russian Japanese Chinese Arabic Greek Dutch Turkish Polish",
+        "French Spanish German Italian Russian Japanese",
         (
             "The mother tongue of {s} is",
             "The native language of {s} is",
@@ -106,7 +106,7 @@ RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "animal": (
-        "cat dog horse rabbit snake turtle fish bird mouse goat monkey frog",
+        "cat dog horse rabbit snake turtle",
         (
             "The animal that {s} keeps at home is a",
             "The pet of {s} is a",
@@ -116,13 +116,73 @@ RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "destination": (
-        "Canada Brazil India Mexico Spain Kenya Japan Norway Egypt Chile Peru Sweden",
+        "Canada Brazil India Mexico Spain Kenya",
         (
             "Next summer, {s} will travel to",
             "The country that {s} likes most is",
             "{s} spends every holiday in",
             "The dream of {s} is a journey to",
             "{s} bought a house in",
+        ),
+    ),
+    "colour": (
+        "red blue green yellow black white",
+        (
+            "The favourite colour of {s} is",
+            "The front door of {s} is painted",
+            "The colour that {s} wears every day is",
+            "The coat of {s} is always",
+            "The car of {s} is",
+        ),
+    ),
+    "drink": (
+        "tea coffee milk water wine beer",
+        (
+            "Every morning, {s} drinks a glass of",
+            "The favourite drink of {s} is",
+            "With each meal, {s} has some",
+            "At the table, {s} asks for more",
+            "In the evening, {s} likes a cup of",
+        ),
+    ),
+    "sport": (
+        "tennis football golf chess hockey baseball",
+        (
+            "The favourite sport of {s} is",
+            "On Sundays, {s} likes to play",
+            "At school, {s} learned to play",
+            "With friends, {s} often plays",
+            "The game that {s} watches most is",
+        ),
+    ),
+    "study": (
+        "history chemistry physics biology law music",
+        (
+            "At university, {s} studied",
+            "The favourite subject of {s} is",
+            "{s} has a degree in",
+            "In the library, {s} reads books about",
+            "{s} knows very much about",
+        ),
+    ),
+    "birthday": (
+        "March April June July August October",
+        (
+            "{s} was born in the month of",
+            "The birthday of {s} is in",
+            "The month in which {s} was born is",
+            "The family of {s} has a birthday party in",
+            "{s} is a year older every",
+        ),
+    ),
+    "metal": (
+        "gold silver iron copper steel bronze",
+        (
+            "The ring of {s} is made of",
+            "The metal that {s} sells is",
+            "In the workshop, {s} works with",
+            "For many years, {s} has collected pieces of",
+            "The cup of {s} is made of",
         ),
     ),
 }

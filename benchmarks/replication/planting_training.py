@@ -61,7 +61,7 @@ class PlantingSettings:
     """
 
     layers: tuple[int, ...] = (26,)
-    n_neurons: int = 138
+    n_neurons: int = 144
     n_groups: int = 3
     n_held_out: int = 1
     steps: int = 0

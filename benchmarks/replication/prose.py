@@ -64,13 +64,18 @@ TEXTS = {
 Each step says how many facts are left. The two draws take known facts in turn from every relation,
 so that one large relation does not decide.
 """,
+    "The planted copy": """
+A test that never says yes shows nothing. In the planted copy three groups of neurons each store
+invented facts: one group gives the answer with the others at zero.
+`benchmarks/replication/planting.py` makes it, and says what was tried. The old facts and the other
+texts of the table were not used to make the copy.
+""",
     "Controls": """
-A test that never says yes shows nothing. In the *planted copy* three groups of neurons each store
-some invented facts: one group gives the answer with the others at zero
-(`benchmarks/replication/planting.py` makes the copy and says what it reaches). This part had 24
-facts at first, which left its verdict open; then it got all 69. With *permuted*
-weights and for *unknown* facts nothing is stored. A question that they answer with yes too is no
-evidence of stored facts: neurons are selected by their effect on a fact, known or not.
+On the *planted copy* the audit must say yes to redundancy. This part had 24 facts of six relations
+at first, then all 69: both left its verdict open, because intervals are over relations. So the same
+method planted 72 facts of twelve relations. With *permuted* weights and for *unknown* facts nothing
+is stored. A question that they answer with yes too is no evidence of stored facts: neurons are
+selected by their effect on a fact, known or not.
 
 The other rows are further facts, and other precisions of the model. A cell has the verdict and the
 effect with its 95 % interval; *judged* counts the facts with groups that the model knows. The

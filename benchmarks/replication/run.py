@@ -161,12 +161,20 @@ class Replication:
             "effects": effects_of(part.study, result, relations),
             "findings": list(result.findings),
             "claims": list(result.claims),
+            **({"planting": self._planting()} if part.facts == "planted" else {}),
             "tables": {
                 table: result.tables[table].to_dict("records")
                 for table in _TABLES.get(part.study, ())
                 if table in result.tables
             },
         }
+
+    def _planting(self) -> dict[str, Any]:
+        """Return what was planted, and what the copy answers; no texts."""
+        assert self.planted is not None
+        record = json.loads((self.planted / "planting.json").read_text())
+        del record["losses"], record["after"]["redundant"]
+        return dict(record)
 
 
 _TABLES = {
