@@ -250,11 +250,12 @@ def test_areas_of_one_relation_are_one_observation():
 
 
 def test_arms_that_learned_nothing_are_not_compared():
-    gains = pd.DataFrame({"set": ["new"], "p": [1.0], "gain": [0.0], "margin": [1.0]})
+    gains = pd.DataFrame({"set": "new", "arm": ["dkn", "random", "all"], "margin": 1.0})
     paired = pd.DataFrame(
-        {"set": ["new"], "dkn against": ["random"], "difference": [0.0], "n": [22], "margin": [1.0]}
-    ).assign(low=0.0, high=0.0)
+        {"set": ["new", "new"], "dkn against": ["random", "all"], "difference": 0.0, "n": 22}
+    ).assign(margin=1.0, low=-1.0, high=1.0)
     result = SimpleNamespace(tables={"gains": gains, "table8_paired": paired})
-    assert effects._learning(result, {}) == {}
-    gains["p"], gains["gain"] = 0.01, 20.0
-    assert list(effects._learning(result, {})) == ["new: dkn - random"]
+    for learners, names in (([], []), (["all"], ["all"]), (["dkn"], ["random", "all"])):
+        learned = gains["arm"].isin(learners)
+        gains["p"], gains["gain"] = np.where(learned, 0.01, 1.0), np.where(learned, 20.0, 0.0)
+        assert list(effects._learning(result, {})) == [f"new: dkn - {name}" for name in names]

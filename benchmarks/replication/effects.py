@@ -136,11 +136,12 @@ def _robustness(result: Result, relations: Relations) -> Effects:
 
 
 def _learning(result: Result, relations: Relations) -> Effects:
-    """Return no effect if no arm has learned anything: then no arm is better than another."""
+    """Return differences between two arms of which one, at least, has learned new facts."""
     gains = result.tables["gains"].query("set == 'new'")
-    if not ((gains["p"] < LEVEL) & (gains["gain"] >= gains["margin"])).any():
-        return {}
+    learned = set(gains["arm"][(gains["p"] < LEVEL) & (gains["gain"] >= gains["margin"])])
     table = result.tables["table8_paired"]
+    if "dkn" not in learned:
+        table = table[table["dkn against"].isin(learned)]
     return dict(_of_rows(table, lambda row: f"{row['set']}: dkn - {row['dkn against']}"))
 
 

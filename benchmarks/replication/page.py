@@ -17,7 +17,7 @@ from neurotopo._files import atomic_write
 from neurotopo.studies.inference import YES, Effect, judged
 from replication.figures import drawn, write_figures
 from replication.plan import MODELS, PARTS, QUESTIONS
-from replication.prose import HEAD, HOW, MIND, NO_EFFECT, NO_FACT, SHORT, TEXTS
+from replication.prose import HEAD, HOW, MIND, NO_EFFECT, NO_FACT, SCHEDULES, SHORT, TEXTS
 
 Record = Mapping[str, Any]
 
@@ -329,7 +329,7 @@ def _how(part: str) -> str:
     plan = PARTS[part]
     setting = "the paper's selection of neurons" if plan.preset == "paper" else "the defaults"
     if plan.study == "learning":
-        setting = "a faster schedule" if "lr" in plan.options else "the paper's schedule"
+        setting = SCHEDULES[part]
     return f"{plan.facts}, {setting}, seed {plan.seed}"
 
 

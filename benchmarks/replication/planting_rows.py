@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from replication.planting_training import Read, Training, Upper
 
 _OPEN = 6.0  # what the gate of a fact should read
-_POSITIVE, _OTHER, _SHORT = 1000.0, 10.0, 5.0
+_POSITIVE, _OTHER, _SHORT = 1000.0, 30.0, 5.0
 """Weights of the last tokens of a fact, of other facts and of other subjects."""
 
 _TURNS, _MARGIN = 40, 0.7

@@ -213,7 +213,13 @@ def test_old_facts_are_taught_first_where_they_are_not_known(facts):
     ]
     assert recalled(model, turned, ends=False).mean() < 0.3
     options = LearningOptions(
-        arms=["dkn"], n_seeds=1, epochs=1, lr=3e-3, pretune_epochs=40, pretune_to=0.6
+        arms=["dkn"],
+        n_seeds=1,
+        epochs=1,
+        lr=1e-9,
+        pretune_lr=3e-3,
+        pretune_epochs=40,
+        pretune_to=0.6,
     )
     work = Learning(model, options, 0)
     assert 0 < work._pretune(turned) <= 40
@@ -235,6 +241,7 @@ def test_masked_models_are_refused():
         ({"old_date": "last"}, "old_date must be a year"),
         ({"lr": -1.0}, "lr must be positive"),
         ({"pretune_to": 2.0}, "pretune_to must be between"),
+        ({"pretune_lr": 0.0}, "pretune_lr must be positive"),
         ({"tau2": -1.0}, "tau2 must be"),
     ],
 )

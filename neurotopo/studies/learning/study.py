@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -85,6 +86,8 @@ class LearningOptions(StudyOptions):
         The model is first trained on the old facts until it answers this share of them.
     pretune_epochs : int, default=50
         The most epochs of this first training.
+    pretune_lr : float, optional
+        Its learning rate; by default ``lr``. Few neurons may need a higher rate than a whole model.
     threshold, rule, scope, steps, quadrature
         How knowledge neurons are found, :class:`~neurotopo.AMIG`.
     tau, tau2
@@ -119,6 +122,7 @@ class LearningOptions(StudyOptions):
     evaluate_every: int = 2
     pretune_to: float = 0.95
     pretune_epochs: int = 50
+    pretune_lr: float | None = None
     # None until __post_init__
     threshold: float = None  # type: ignore[assignment]
     rule: str = None  # type: ignore[assignment]
@@ -144,6 +148,8 @@ class LearningOptions(StudyOptions):
         for name in ("pretune_to", "multiplier"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}.")
+        if self.pretune_lr is not None and not 0 < self.pretune_lr < math.inf:
+            raise ValueError(f"pretune_lr must be positive, got {self.pretune_lr}.")
         for name, date in (("old_date", self.old_date), ("new_date", self.new_date)):
             if date is not None and not (date.isascii() and date.isdigit()):
                 raise ValueError(f"{name} must be a year, got {date!r}.")
@@ -162,6 +168,12 @@ class LearningOptions(StudyOptions):
         }
         names = ("batch_size", "warmup", "weight_decay", "dropout", "clip", "patience")
         return {**preset, **given, **{name: getattr(self, name) for name in names}}
+
+    def first_schedule(self, schedule: Schedule) -> Schedule:
+        """Return the schedule of the training on the old facts."""
+        most = self.pretune_epochs
+        lr = schedule.lr if self.pretune_lr is None else self.pretune_lr
+        return replace(schedule, epochs=most, patience=most, lr=lr)
 
     def amig(self) -> AMIG:
         """Return the search for knowledge neurons."""
@@ -366,8 +378,7 @@ class Learning(Study):
             done = epoch
             return self._share(old) >= self.options.pretune_to
 
-        most = self.options.pretune_epochs
-        schedule = replace(self._schedule, epochs=most, patience=most)
+        schedule = self.options.first_schedule(self._schedule)
         train(
             model.hf_model,
             model.tokenizer,
