@@ -165,6 +165,8 @@ def test_an_interval_gives_back_its_effect():
     alike = effect_of(values, ["one"] * 40)
     assert found.p == pytest.approx(alike.p, rel=0.2)
     assert found.least == pytest.approx(alike.least, rel=0.1)
+    assert effects.of_interval(22, -100.0, -100.0, -100.0, 1.0).verdict == "no"
+    assert effects.of_interval(22, 90.9, 77.9, 103.9, 1.0).verdict == "yes"
 
 
 def test_variants_change_what_they_say():

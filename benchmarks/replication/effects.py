@@ -8,9 +8,8 @@ standard error that belongs to them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from scipy import stats
 from neurotopo.studies import Result
 from neurotopo.studies.audit.verdicts import against_nulls, by_ablation, verdicts
 from neurotopo.studies.findings import MARGINS
-from neurotopo.studies.inference import LEVEL, POWER, Effect, effect_of
+from neurotopo.studies.inference import LEVEL, Effect, effect_of, effect_with
 from replication.plan import QUESTIONS
 
 Relations = Mapping[str, str]
@@ -29,35 +28,11 @@ Effects = Mapping[str, Effect]
 _METHODS = ("ntc", "kmeans", "dbscan", "hierarchical")
 
 
-def of_interval(
-    n: int, mean: float, low: float, high: float, margin: float, n_relations: int = 0
-) -> Effect:
+def of_interval(n: int, mean: float, low: float, high: float, margin: float) -> Effect:
     """Return the effect of a 95 % interval of a study, by Student's t with n - 1 degrees."""
     df = max(n - 1, 1)
-    half = (high - low) / 2
-    se = half / float(stats.t.ppf(0.975, df))
-
-    def above(gap: float) -> float:
-        if not se > 0:
-            return math.nan
-        return float(stats.t.sf(gap / se, df))
-
-    return Effect(
-        n=n,
-        n_dropped=0,
-        n_relations=n_relations,
-        mean=mean,
-        se=se,
-        low=low,
-        high=high,
-        p=min(2 * above(abs(mean)), 1.0),
-        p_above=above(mean + margin),
-        p_below=above(margin - mean),
-        margin=margin,
-        least=half + float(stats.t.ppf(POWER, df)) * se,
-        p_holm=math.nan,
-        verdict="undecided",
-    )
+    se = (high - low) / 2 / float(stats.t.ppf(0.975, df))
+    return replace(effect_with(mean, se, df, margin=margin, n=n), low=low, high=high)
 
 
 def effects_of(study: str, result: Result, relations: Relations) -> dict[str, dict[str, Any]]:

@@ -380,7 +380,8 @@ def _again(name: str, found: Mapping[str, Record]) -> str:
     for first, second in _REPEATED.items():
         one, two = (found.get(part, {}).get("effects", {}) for part in (first, second))
         for effect in one:
-            if effect in two and (first != "audit" or effect in _AUDIT):
+            shown = first != "audit" or effect in _AUDIT
+            if shown and effect in two and one[effect]["n"] and two[effect]["n"]:
                 same = one[effect]["verdict"] == two[effect]["verdict"]
                 cells = [_verdict(one[effect]), _verdict(two[effect])]
                 rows.append([f"{first}: {effect}", *cells, "yes" if same else "**no**"])

@@ -38,8 +38,8 @@ HEAD = """
 Do the claims of the paper hold on real models? This page tests each of them on two pretrained
 models, with controls that can say yes and controls that must not. All numbers come from one command
 per model (`make replication MODEL=smollm2`). The questions, margins, facts and seeds were fixed in
-`benchmarks/replication/plan.py` before the first result was seen, with two exceptions: the number
-of planted facts, and the schedule of the training ([Learning](#learning)).
+`benchmarks/replication/plan.py` before the first result was seen, with two exceptions: the planted
+facts ([Controls](#controls)), and the schedule of the training ([Learning](#learning)).
 
 A verdict is *yes* if the effect is above 0 after Holm's correction over all questions of a model
 and at least the margin; *no* if it is below the margin; else *undecided*
@@ -80,9 +80,11 @@ texts of the table were not used to make the copy.
     "Controls": """
 On the *planted copy* the audit must say yes to redundancy. This part had 24 facts of six relations
 at first, then all 69: both left its verdict open, because intervals are over relations. So the same
-method planted 72 facts of twelve relations. With *permuted* weights and for *unknown* facts nothing
-is stored. A question that they answer with yes too is no evidence of stored facts: neurons are
-selected by their effect on a fact, known or not.
+method, with a larger weight of other facts, planted 72 facts of twelve relations. These have six
+facts each, so the audit uses mean values (counterfactual ones from eight facts on); the next table
+has all three ablations. With *permuted* weights and for *unknown* facts nothing is stored. A
+question that they answer with yes too is no evidence of stored facts: neurons are selected by their
+effect on a fact, known or not.
 
 The other rows are further facts, and other precisions of the model. A cell has the verdict and the
 effect with its 95 % interval; *judged* counts the facts with groups that the model knows. The

@@ -15,7 +15,18 @@ from scipy import stats
 from neurotopo.studies.findings import FEW
 from neurotopo.studies.statistics import holm
 
-__all__ = ["LEVEL", "MARGIN", "NO", "POWER", "UNDECIDED", "YES", "Effect", "effect_of", "judged"]
+__all__ = [
+    "LEVEL",
+    "MARGIN",
+    "NO",
+    "POWER",
+    "UNDECIDED",
+    "YES",
+    "Effect",
+    "effect_of",
+    "effect_with",
+    "judged",
+]
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -155,11 +166,48 @@ def effect_of(
         if len(x) > 1
         else math.nan
     )
-    df = max(units - 1, 1)
+    counts = {"n": len(x), "n_dropped": len(given) - len(x), "n_relations": n_relations}
+    return effect_with(mean, se, max(units - 1, 1), margin=margin, **counts)
+
+
+def effect_with(
+    mean: float,
+    se: float,
+    df: int,
+    *,
+    margin: float = MARGIN,
+    n: int,
+    n_dropped: int = 0,
+    n_relations: int = 0,
+) -> Effect:
+    """Test a mean with a known standard error by Student's t.
+
+    Parameters
+    ----------
+    mean, se : float
+    df : int
+        Degrees of freedom of the standard error.
+    margin : float, default=0.1
+        The smallest effect that counts.
+    n, n_dropped, n_relations : int
+        As in :class:`Effect`.
+
+    Returns
+    -------
+    Effect
+        As for a single question.
+
+    Examples
+    --------
+    >>> from neurotopo.studies.inference import effect_with
+    >>> effect = effect_with(0.4, 0.1, 19, n=20)
+    >>> round(effect.low, 3), round(effect.high, 3), effect.verdict
+    (0.191, 0.609, 'yes')
+    """
     half = float(stats.t.ppf(0.5 + (1 - LEVEL) / 2, df)) * se
     effect = Effect(
-        n=len(x),
-        n_dropped=len(given) - len(x),
+        n=n,
+        n_dropped=n_dropped,
         n_relations=n_relations,
         mean=mean,
         se=se,
