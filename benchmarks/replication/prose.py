@@ -118,8 +118,8 @@ Exact answers to new facts after training, of D and of as many other numbers. A 
 table only if one of the two arms has learned new facts. With the paper's schedule (learning rate
 3e-5, one step per epoch) no arm, not even the whole model, learned one fact in the ten epochs that
 fit here. So a second schedule (1e-3, eight texts per step) was chosen: with it the whole model
-learned, and no arm of few neurons did. The third one (1e-2) is for these arms alone; it was chosen
-on random neurons, before D was trained with it.
+learned, and no arm of few neurons did. Both ran on SmolLM2 alone. The third schedule (1e-2) is for
+arms of few neurons; its rate was chosen on random neurons, before D was trained with it.
 """,
     "Detection": """
 How well the attribution of D tells a true label from a false one, as the area under the ROC curve.
