@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -174,7 +175,9 @@ def test_a_killed_planting_goes_on_to_the_same_copy(
     record = json.loads((whole.folder / "planting.json").read_text())
     assert record["after"]["n_redundant"] == whole.n_redundant
     assert planting.plant(model, tmp_path / "whole", **options).record == record
-    kept = run.Replication("tiny", "", tmp_path / "work", planted=whole.folder)._planting()
+    replication = run.Replication("tiny", "", tmp_path / "work", planted=whole.folder)
+    assert replication.planted == whole.folder
+    kept = replication._planting()
     text = page._planted("tiny", {"audit_planted": {"planting": kept}})
     assert f"| old facts answered | 0 of 2 | {2 * kept['after']['old_known']:.0f} of 2 |" in text
     assert f"(zero) | - | {kept['after']['n_redundant_by']['zero']} of {len(facts)} |" in text
@@ -212,6 +215,20 @@ def test_every_group_is_enough_for_the_planted_facts(
     assert better["zero:alone"] > 0.8
     assert better["counterfactual:alone"] > shares["counterfactual:alone"] + 0.2
     assert better["zero:all"] == better["counterfactual:all"] == 0
+
+
+def test_the_replication_plants_what_is_not_there(
+    model: NeuronModel, facts: Reworded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planting, "invented_facts", lambda model: facts)
+    monkeypatch.setattr(planting, "sampled_texts", lambda model: TEXTS)
+    monkeypatch.setattr(planting, "prose", list)
+    monkeypatch.setattr(planting, "PlantingSettings", lambda: replace(SETTINGS, steps=0))
+    replication = run.Replication("tiny", "", tmp_path, pararel="")
+    replication.itself, replication.facts = model, SimpleNamespace(known=[])
+    assert replication.planted == tmp_path / "planted"
+    assert replication._planting()["n_facts"] == len(facts)
+    assert sorted(json.loads((tmp_path / "planted" / "texts.json").read_text())) == sorted(TEXTS)
 
 
 def test_what_cannot_be_planted_is_refused(

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=Path("replication_runs"))
     parser.add_argument("--out", type=Path, default=_ROOT / "benchmarks" / "results")
     parser.add_argument("--page", type=Path, default=_ROOT / "docs" / "replication.md")
-    parser.add_argument("--planted", type=Path, help="folder of the planted copy")
+    parser.add_argument("--planted", type=Path, help="the planted copy; default: in --work")
     parser.add_argument("--pararel", default=os.environ.get("NEUROTOPO_PARAREL"))
     parser.add_argument("--templama", default=os.environ.get("NEUROTOPO_TEMPLAMA"))
     parser.add_argument("--only", nargs="+", default=(), help="these parts")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import neurotopo as nt
-from neurotopo.datasets import Reworded, known_facts, load_facts, load_pararel, load_templama
+from neurotopo.datasets import Reworded, known_facts, load_pararel, load_templama
 from neurotopo.datasets.known import KnownFacts
 from neurotopo.datasets.lama import in_wordings
 from neurotopo.knowledge.subject_leak import answer_in_subject
@@ -33,8 +33,6 @@ class Facts:
         Folder of the replies.
     pararel, templama : path-like or None
         The data; without them the facts that need them are missing.
-    planted : Path or None
-        Folder of the planted copy, with ``facts.jsonl``.
     per_relation, n_draw : int
         The most facts of a relation that are asked, and facts of a draw.
     listed : mapping of str to list of int, optional
@@ -49,7 +47,6 @@ class Facts:
         *,
         pararel: str | os.PathLike[str],
         templama: str | os.PathLike[str] | None = None,
-        planted: Path | None = None,
         per_relation: int = PER_RELATION,
         n_draw: int = N_DRAW,
         listed: Mapping[str, Sequence[int]] | None = None,
@@ -58,7 +55,6 @@ class Facts:
         self.folder = folder
         self.pararel = pararel
         self.templama = templama
-        self.planted = planted
         self.per_relation = per_relation
         self.n_draw = n_draw
         self.listed = listed
@@ -133,10 +129,6 @@ class Facts:
             known = {fact.key for fact in self.known}
             unknown = [fact.key for fact in self.asked if fact.key not in known]
             return _some(self.asked, unknown)
-        if name == "planted":
-            if self.planted is None:
-                raise FileNotFoundError("there is no planted copy; make it with planting.py")
-            return load_facts(self.planted / "facts.jsonl")
         if name == "two languages":
             return kinds.capitals()
         if name == "dated":

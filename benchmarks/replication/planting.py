@@ -530,6 +530,32 @@ def _fingerprint(
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def planted_copy(
+    model: NeuronModel,
+    out: Path,
+    old: Sequence[Fact] = (),
+    settings: PlantingSettings | None = None,
+    tell: Callable[[str], None] = logger.info,
+) -> PlantedReport:
+    """Plant the invented facts; the texts are kept in the folder, and ``old`` is shuffled."""
+    file = out / "texts.json"
+    if not file.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        texts = [*sampled_texts(model), *prose()]
+        order = np.random.default_rng(0).permutation(len(texts))
+        with atomic_write(file) as text_file:
+            text_file.write(json.dumps([texts[i] for i in order]).encode())
+    return plant(
+        model,
+        out,
+        facts=invented_facts(model),
+        texts=json.loads(file.read_text(encoding="utf-8")),
+        old=[old[i] for i in np.random.default_rng(0).permutation(len(old))],
+        settings=settings,
+        tell=tell,
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("source", help="the model: a folder or an installed package")
@@ -540,23 +566,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     model = nt.load_model(options.source, dtype="float32")
-    file = options.out / "texts.json"
-    if not file.exists():
-        options.out.mkdir(parents=True, exist_ok=True)
-        texts = [*sampled_texts(model), *prose()]
-        order = np.random.default_rng(0).permutation(len(texts))
-        with atomic_write(file) as text_file:
-            text_file.write(json.dumps([texts[i] for i in order]).encode())
     old = [] if options.old is None else list(load_facts(options.old))
-    report = plant(
-        model,
-        options.out,
-        facts=invented_facts(model),
-        texts=json.loads(file.read_text(encoding="utf-8")),
-        old=[old[i] for i in np.random.default_rng(0).permutation(len(old))],
-        settings=PlantingSettings(steps=options.steps),
-        tell=print,
-    )
+    report = planted_copy(model, options.out, old, PlantingSettings(steps=options.steps), print)
     print(json.dumps(report.record["after"], indent=1))
 
 

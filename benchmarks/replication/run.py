@@ -14,7 +14,7 @@ from typing import Any
 import environment
 
 import neurotopo as nt
-from neurotopo.datasets import Reworded
+from neurotopo.datasets import Reworded, load_facts
 from neurotopo.knowledge.facts import FactSet
 from neurotopo.neurons import load_groups
 from neurotopo.studies import Store, run
@@ -23,6 +23,7 @@ from replication.beyond import MEASUREMENTS
 from replication.effects import effects_of
 from replication.facts import Facts
 from replication.plan import BEYOND, N_WORDINGS, PARTS, Part
+from replication.planting import planted_copy
 from replication.variants import variant_of
 
 _TRUE = "true"
@@ -40,7 +41,7 @@ class Replication:
     work : Path
         Folder of the runs and records.
     planted : Path or None
-        Folder of the planted copy.
+        Folder of the planted copy. None: a folder in ``work``; the copy is made if it is not there.
     **data
         Parameters of :class:`~replication.facts.Facts`.
     """
@@ -49,7 +50,7 @@ class Replication:
         self, name: str, source: str, work: Path, planted: Path | None = None, **data: Any
     ) -> None:
         self.name, self.source, self.work = name, source, work
-        self.planted, self.data = planted, data
+        self._planted, self.data = planted or work / "planted", data
         self.work.mkdir(parents=True, exist_ok=True)
         self._variant: tuple[str, nt.NeuronModel] | None = None
 
@@ -60,7 +61,8 @@ class Replication:
         if self._variant is None or self._variant[0] != variant:
             self._variant = None
             gc.collect()
-            self._variant = variant, variant_of(variant, self.source, self.planted)
+            planted = self.planted if variant == "planted" else None
+            self._variant = variant, variant_of(variant, self.source, planted)
         return self._variant[1]
 
     @cached_property
@@ -69,9 +71,16 @@ class Replication:
         return variant_of("itself", self.source)
 
     @cached_property
+    def planted(self) -> Path:
+        """The folder of the planted copy."""
+        if not (self._planted / "planting.json").exists():
+            planted_copy(self.itself, self._planted, list(self.facts.known))
+        return self._planted
+
+    @cached_property
     def facts(self) -> Facts:
         """The facts of all parts: those of the record of the funnel, if they were the same."""
-        facts = Facts(self.itself, self.work, planted=self.planted, **self.data)
+        facts = Facts(self.itself, self.work, **self.data)
         place = self.work / "funnel.json"
         record = json.loads(place.read_text()) if place.exists() else {}
         if record.get("asked") == digest_of(sorted(facts.asked.wordings)):
@@ -125,14 +134,14 @@ class Replication:
 
     def part(self, name: str, part: Part) -> dict[str, Any]:
         """Run or resume a part and return its record."""
-        facts = _first(self.facts.named(part.facts), part.n)
+        planted = part.facts == "planted"
+        own = load_facts(self.planted / "facts.jsonl") if planted else None
+        facts = _first(self.facts.named(part.facts) if own is None else own, part.n)
         options = {**part.options}
-        if part.study == "audit":
-            if options.get("groups") == _TRUE:
-                assert self.planted is not None
-                options["groups"] = load_groups(self.planted / "groups.json")
-            elif part.facts not in ("planted", "commonsense", "linguistic"):
-                options["background"] = self.facts.background
+        if options.get("groups") == _TRUE:
+            options["groups"] = load_groups(self.planted / "groups.json")
+        elif part.study == "audit" and part.facts not in ("commonsense", "linguistic"):
+            options["background"] = self.facts.background
         model = self.model(part.variant)
         result = run(
             part.study,
@@ -161,7 +170,7 @@ class Replication:
             "effects": effects_of(part.study, result, relations),
             "findings": list(result.findings),
             "claims": list(result.claims),
-            **({"planting": self._planting()} if part.facts == "planted" else {}),
+            **({"planting": self._planting()} if planted else {}),
             "tables": {
                 table: result.tables[table].to_dict("records")
                 for table in _TABLES.get(part.study, ())
@@ -171,7 +180,6 @@ class Replication:
 
     def _planting(self) -> dict[str, Any]:
         """Return what was planted, and what the copy answers; no texts."""
-        assert self.planted is not None
         record = json.loads((self.planted / "planting.json").read_text())
         del record["losses"], record["after"]["redundant"]
         return dict(record)
