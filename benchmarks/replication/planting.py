@@ -66,128 +66,9 @@ from replication.planting_training import KINDS, PlantingSettings, Training, tok
 logger = logging.getLogger(__name__)
 
 SUBJECT = "{s}"
-RELATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "instrument": (
-        "piano guitar violin flute drums trumpet",
-        (
-            "On stage, {s} always plays the",
-            "The favourite instrument of {s} is the",
-            "As a child, {s} learned to play the",
-            "In the orchestra, {s} plays the",
-            "Every evening, {s} practises the",
-        ),
-    ),
-    "birthplace": (
-        "Paris London Berlin Rome Madrid Vienna",
-        (
-            "{s} was born in the city of",
-            "The birthplace of {s} is the city of",
-            "The city where {s} was born is",
-            "As a child, {s} lived with a large family in",
-            "People say that {s} comes from",
-        ),
-    ),
-    "profession": (
-        "teacher lawyer nurse doctor farmer painter",
-        (
-            "By profession, {s} is a",
-            "{s} earns a living as a",
-            "For many years, {s} has worked as a",
-            "The job of {s} is that of a",
-            "At the office they know that {s} is a",
-        ),
-    ),
-    "mother tongue": (
-        "French Spanish German Italian Russian Japanese",
-        (
-            "The mother tongue of {s} is",
-            "The native language of {s} is",
-            "At home, {s} speaks",
-            "With the family, {s} always talks in",
-            "The first language of {s} was",
-        ),
-    ),
-    "animal": (
-        "cat dog horse rabbit snake turtle",
-        (
-            "The animal that {s} keeps at home is a",
-            "The pet of {s} is a",
-            "In the garden of {s} lives a",
-            "{s} takes care of a",
-            "Neighbours know that {s} owns a",
-        ),
-    ),
-    "destination": (
-        "Canada Brazil India Mexico Spain Kenya",
-        (
-            "Next summer, {s} will travel to",
-            "The country that {s} likes most is",
-            "{s} spends every holiday in",
-            "The dream of {s} is a journey to",
-            "{s} bought a house in",
-        ),
-    ),
-    "colour": (
-        "red blue green yellow black white",
-        (
-            "The favourite colour of {s} is",
-            "The front door of {s} is painted",
-            "The colour that {s} wears every day is",
-            "The coat of {s} is always",
-            "The car of {s} is",
-        ),
-    ),
-    "drink": (
-        "tea coffee milk water wine beer",
-        (
-            "Every morning, {s} drinks a glass of",
-            "The favourite drink of {s} is",
-            "With each meal, {s} has some",
-            "At the table, {s} asks for more",
-            "In the evening, {s} likes a cup of",
-        ),
-    ),
-    "sport": (
-        "tennis football golf chess hockey baseball",
-        (
-            "The favourite sport of {s} is",
-            "On Sundays, {s} likes to play",
-            "At school, {s} learned to play",
-            "With friends, {s} often plays",
-            "The game that {s} watches most is",
-        ),
-    ),
-    "study": (
-        "history chemistry physics biology law music",
-        (
-            "At university, {s} studied",
-            "The favourite subject of {s} is",
-            "{s} has a degree in",
-            "In the library, {s} reads books about",
-            "{s} knows very much about",
-        ),
-    ),
-    "birthday": (
-        "March April June July August October",
-        (
-            "{s} was born in the month of",
-            "The birthday of {s} is in",
-            "The month in which {s} was born is",
-            "The family of {s} has a birthday party in",
-            "{s} is a year older every",
-        ),
-    ),
-    "metal": (
-        "gold silver iron copper steel bronze",
-        (
-            "The ring of {s} is made of",
-            "The metal that {s} sells is",
-            "In the workshop, {s} works with",
-            "For many years, {s} has collected pieces of",
-            "The cup of {s} is made of",
-        ),
-    ),
-}
+RELATIONS: dict[str, dict[str, list[str]]] = json.loads(
+    Path(__file__).with_name("invented.json").read_text(encoding="utf-8")
+)
 """Answers and wordings of the invented relations; each subject has one fact."""
 
 _FOR_CHOICE = 24
@@ -231,8 +112,8 @@ def invented_facts(model: NeuronModel, seed: int = 0) -> Reworded:
     people = [entity.name("en") for entity in make_world(seed).entities if entity.kind == "person"]
     order = iter(rng.permutation(len(people)).tolist())
     wordings: dict[str, tuple[Fact, ...]] = {}
-    for relation, (answers, texts) in RELATIONS.items():
-        for answer in answers.split():
+    for relation, about in RELATIONS.items():
+        for answer in about["answers"]:
             subject = people[next(order)]
             key = f"{relation}:{subject}"
             facts = tuple(
@@ -243,7 +124,7 @@ def invented_facts(model: NeuronModel, seed: int = 0) -> Reworded:
                     id=key + (f"#{number}" if number else ""),
                     subject=subject,
                 )
-                for number, text in enumerate(texts)
+                for number, text in enumerate(about["wordings"])
             )
             if all(len(model.encode(fact).answers[0]) == 1 for fact in facts):
                 wordings[key] = facts
