@@ -142,6 +142,9 @@ def test_the_page_answers_every_question(work):
         assert ("not run yet" in row) != there
         assert ("**" in row) == there
     assert " nan" not in text
+    assert "in the planted copy:" not in text
+    controlled = page.page_of({"tiny": {**records, "audit_planted": records["audit"]}})
+    assert "Questions without a yes in the planted copy: necessary, redundancy," in controlled
     few = page.primary(records)
     assert {effect.verdict for effect in few.values()} == {"undecided"}
 

@@ -253,6 +253,10 @@ def _controls(name: str, found: Mapping[str, Record]) -> str:
     }
     wrong = "; ".join(f"{', '.join(names)} ({what})" for what, names in said.items() if names)
     note = f"\n\nNegative controls with a yes: {wrong or 'none'}." if said else ""
+    planted = found.get("audit_planted", {}).get("effects")
+    if planted:
+        silent = [q for q in _AUDIT if planted.get(q, {}).get("verdict") != YES]
+        note += f"\n\nQuestions without a yes in the planted copy: {', '.join(silent) or 'none'}."
     return f"**{NAMES.get(name, name)}**\n\n{grid(head, rows, 2)}{note}"
 
 

@@ -84,7 +84,8 @@ method, with a larger weight of other facts, planted 72 facts of twelve relation
 facts each, so the audit uses mean values (counterfactual ones from eight facts on); the next table
 has all three ablations. With *permuted* weights and for *unknown* facts nothing is stored. A
 question that they answer with yes too is no evidence of stored facts: neurons are selected by their
-effect on a fact, known or not.
+effect on a fact, known or not. A no to a question without a yes in the planted copy is weak: the
+test may be unable to say yes. The planted groups serve the same facts, so *uses* must be no there.
 
 The other rows are further facts, and other precisions of the model. A cell has the verdict and the
 effect with its 95 % interval; *judged* counts the facts with groups that the model knows. The
