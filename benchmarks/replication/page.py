@@ -241,7 +241,7 @@ def _controls(name: str, found: Mapping[str, Record]) -> str:
             continue
         effects = record.get("effects", {})
         cells = [_verdict(effects.get(question)) for question in _AUDIT]
-        n = effects.get("necessary", {}).get("n", 0)
+        n = max(effects.get(question, {}).get("n", 0) for question in _AUDIT)
         rows.append([what, f"{n} of {record.get('n_facts', 0)}", *cells])
     if not rows:
         return ""

@@ -88,10 +88,11 @@ effect on a fact, known or not. A no to a question without a yes in the planted 
 test may be unable to say yes. The planted groups serve the same facts, so *uses* must be no there.
 
 The other rows are further facts, and other precisions of the model. A cell has the verdict and the
-effect with its 95 % interval; *judged* counts the facts with groups that the model knows. The
-columns are questions of [the audit](degenerate.md): necessity, redundancy against shuffled groups,
-more than the sum of the effects, sufficiency within and alone, action on this fact only, use for
-different facts, repair by later layers.
+effect with its 95 % interval. *judged* counts the facts with groups; a question has fewer of them
+where it needs groups that lower the score, as redundancy does. The columns are questions of
+[the audit](degenerate.md): necessity, redundancy against shuffled groups, more than the sum of the
+effects, sufficiency within and alone, action on this fact only, use for different facts, repair by
+later layers.
 """,
     "Three ablations": """
 The result depends on what replaces a value. *zero* and *mean* remove what a group writes.
