@@ -1,6 +1,6 @@
 """Run the studies on the built-in models, and on random models, where every claim is false.
 
-Each study runs like `neurotopo run STUDY` with its defaults and seed 0 on the models that fit it;
+Each study runs like `neurotopo run STUDY --preset paper` and seed 0 on the models that fit it;
 this script trains the model with snapshots for `development`. `learning` and, on trained models,
 `acquisition` and `audit` have separate scripts. Then all of them except `learning`, which trains
 the model first, run on models with random weights of five seeds, with two kinds of answers:
