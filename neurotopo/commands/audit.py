@@ -25,7 +25,7 @@ _AUDIT = (
 ) + examples(
     "neurotopo audit gpt2 --facts facts.jsonl --out judged",
     "neurotopo audit gpt2 --facts facts.jsonl --groups groups.json --out judged",
-    "neurotopo audit testbed:planted --facts factworld:40 --groups oracle \\",
+    "neurotopo audit testbed:planted --facts factworld:20 --groups oracle \\",
     "  --option ablation=zero --out planted_audit",
 )
 
