@@ -1,8 +1,8 @@
 """Run the learning study on built-in models: which neurons to train.
 
 `neurotopo run learning --option threshold=0.2` on 150 facts of FactWorld (about a hundred lessons,
-six arms, three seeds) for the GPT-2- and LLaMA-shaped models. The record has Table 2, the costs, the
-overlap at shares of changed neurons, and the findings. The runs stay in `--work`; the script
+six arms, three seeds) for the GPT-2- and LLaMA-shaped models. The record has Table 2, the costs,
+the overlap at shares of changed neurons, and the findings. The runs stay in `--work`; the script
 resumes them.
 
 Examples
