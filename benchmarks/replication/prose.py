@@ -130,7 +130,10 @@ the intervals of the table are over relations. Those of the sentences below it r
 the same relations.
 """,
     "Critique": """
-The controls of the critique of knowledge neurons: do edits change knowledge, or only words?
+The controls of [the critique of knowledge neurons](critique.md): do edits change knowledge, or only
+words? The effects are shifts of the log-odds between a word that fits and one that does not, with
+neurons suppressed or enhanced. *own*: all knowledge neurons of a pair; *dkn*: the degenerate ones;
+*before*: no edit; *kn*: as many knowledge neurons that are not degenerate.
 """,
     "Beyond the paper": """
 The fall of the contrast with neurons set to 0, as a share of it, less random neurons of the same
