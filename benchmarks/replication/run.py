@@ -26,8 +26,6 @@ from replication.plan import BEYOND, N_WORDINGS, PARTS, Part
 from replication.planting import planted_copy
 from replication.variants import variant_of
 
-_TRUE = "true"
-
 
 class Replication:
     """The parts of one model.
@@ -61,8 +59,10 @@ class Replication:
         if self._variant is None or self._variant[0] != variant:
             self._variant = None
             gc.collect()
-            planted = self.planted if variant == "planted" else None
-            self._variant = variant, variant_of(variant, self.source, planted)
+            if variant == "planted":
+                self._variant = variant, variant_of("itself", str(self.planted))
+            else:
+                self._variant = variant, variant_of(variant, self.source)
         return self._variant[1]
 
     @cached_property
@@ -134,14 +134,15 @@ class Replication:
 
     def part(self, name: str, part: Part) -> dict[str, Any]:
         """Run or resume a part and return its record."""
-        planted = part.facts == "planted"
-        own = load_facts(self.planted / "facts.jsonl") if planted else None
-        facts = _first(self.facts.named(part.facts) if own is None else own, part.n)
-        options = {**part.options}
-        if options.get("groups") == _TRUE:
+        options, planted = {**part.options}, part.facts == "planted"
+        if planted:
+            named: Any = load_facts(self.planted / "facts.jsonl")
             options["groups"] = load_groups(self.planted / "groups.json")
-        elif part.study == "audit" and part.facts not in ("commonsense", "linguistic"):
-            options["background"] = self.facts.background
+        else:
+            named = self.facts.named(part.facts)
+            if part.study == "audit" and part.facts not in ("commonsense", "linguistic"):
+                options["background"] = self.facts.background
+        facts = _first(named, part.n)
         model = self.model(part.variant)
         result = run(
             part.study,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,24 +14,17 @@ from neurotopo.models.projections import find_mlps
 BITS, BLOCK = 4, 32
 
 
-def variant_of(name: str, source: str, planted: Path | None = None) -> nt.NeuronModel:
+def variant_of(name: str, source: str) -> nt.NeuronModel:
     """Load a model as it is, or a variant of it.
 
     Parameters
     ----------
     name : str
         ``"itself"``; ``"bfloat16"``; ``"requantized"``: all matrices except the embedding rounded
-        once more; ``"permuted"``: the numbers of each matrix of each MLP in random order;
-        ``"planted"``.
+        once more; ``"permuted"``: the numbers of each matrix of each MLP in random order.
     source : str
         What :func:`neurotopo.load_model` takes.
-    planted : Path or None
-        Folder of the planted copy.
     """
-    if name == "planted":
-        if planted is None:
-            raise FileNotFoundError("there is no planted copy; make it with planting.py")
-        return nt.load_model(str(planted), dtype="float32")
     if name == "bfloat16":
         return nt.load_model(source, dtype="bfloat16")
     model = nt.load_model(source, dtype="float32")
