@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 
 from neurotopo._files import atomic_write
 from neurotopo.studies.inference import YES, Effect, judged
+from replication.cells import cell, digits_of, interval, number, verdict_cell
 from replication.figures import drawn, write_figures
 from replication.plan import MODELS, PARTS, QUESTIONS
 from replication.prose import HEAD, HOW, MIND, NO_EFFECT, NO_FACT, SCHEDULES, SHORT, TEXTS
@@ -122,10 +122,10 @@ def _verdicts(records: Mapping[str, Mapping[str, Record]]) -> str:
                     about,
                     NAMES.get(name, name),
                     f"**{effect.verdict}**",
-                    _interval(effect.mean, effect.low, effect.high, effect.margin),
+                    interval(effect.mean, effect.low, effect.high, effect.margin),
                     question.unit,
                     f"{effect.margin:g}",
-                    _n(effect.least, _digits(effect.margin)),
+                    number(effect.least, digits_of(effect.margin)),
                     f"{effect.n}" + (f" ({effect.n_relations})" if effect.n_relations else ""),
                     question.null,
                 ]
@@ -240,7 +240,7 @@ def _controls(name: str, found: Mapping[str, Record]) -> str:
         if record is None:
             continue
         effects = record.get("effects", {})
-        cells = [_verdict(effects.get(question)) for question in _AUDIT]
+        cells = [verdict_cell(effects.get(question)) for question in _AUDIT]
         n = max(effects.get(question, {}).get("n", 0) for question in _AUDIT)
         rows.append([what, f"{n} of {record.get('n_facts', 0)}", *cells])
     if not rows:
@@ -294,7 +294,7 @@ def _ablations(name: str, found: Mapping[str, Record]) -> str:
         effects = found.get(part, {}).get("effects", {})
         for quantity in ("rho", "sufficiency"):
             cells = [
-                _verdict(effects.get(f"{quantity}: {kind}"))
+                verdict_cell(effects.get(f"{quantity}: {kind}"))
                 for kind in ("zero", "mean", "counterfactual")
             ]
             if set(cells) != {"-"}:
@@ -317,7 +317,7 @@ def _study(*studies: str) -> Any:
                 texts.append(f"{title} Not possible: {record['problem']}")
                 continue
             rows = [
-                [effect_name, _verdict(effect), f"{effect['margin']:g}", effect["n"]]
+                [effect_name, verdict_cell(effect), f"{effect['margin']:g}", effect["n"]]
                 for effect_name, effect in record["effects"].items()
                 if ": random" not in effect_name
             ]
@@ -343,7 +343,7 @@ def _table1(name: str, found: Mapping[str, Record]) -> str:
         tables = found.get(part, {}).get("tables", {})
         if "table1" in tables:
             columns = list(tables["table1"][0])
-            rows = [[_cell(row[column]) for column in columns] for row in tables["table1"]]
+            rows = [[cell(row[column]) for column in columns] for row in tables["table1"]]
             title = f"**{NAMES.get(name, name)}, {_how(part)}.** Average GCR by number of groups."
             texts.append(f"{title}\n\n{grid(columns, rows, 1)}")
     return "\n\n".join(texts)
@@ -367,7 +367,7 @@ def _layers(name: str, found: Mapping[str, Record]) -> str:
 
 def _beyond(name: str, found: Mapping[str, Record]) -> str:
     rows = [
-        [part, effect_name, _verdict(effect), effect["n"]]
+        [part, effect_name, verdict_cell(effect), effect["n"]]
         for part in ("positions", "layers", "relp")
         for effect_name, effect in found.get(part, {}).get("effects", {}).items()
     ]
@@ -387,7 +387,7 @@ def _again(name: str, found: Mapping[str, Record]) -> str:
             shown = first != "audit" or effect in _AUDIT
             if shown and effect in two and one[effect]["n"] and two[effect]["n"]:
                 same = one[effect]["verdict"] == two[effect]["verdict"]
-                cells = [_verdict(one[effect]), _verdict(two[effect])]
+                cells = [verdict_cell(one[effect]), verdict_cell(two[effect])]
                 rows.append([f"{first}: {effect}", *cells, "yes" if same else "**no**"])
     if not rows:
         return ""
@@ -429,31 +429,3 @@ _SECTIONS = {
     "Beyond the paper": _beyond,
     "Time": _time,
 }
-
-
-def _verdict(effect: Record | None) -> str:
-    if effect is None or not effect["n"]:
-        return "-"
-    numbers = (effect[name] for name in ("mean", "low", "high", "margin"))
-    return f"{effect['verdict']}: {_interval(*numbers)}"
-
-
-def _interval(mean: float, low: float, high: float, margin: float) -> str:
-    digits = _digits(margin)
-    return f"{_n(mean, digits)} ({_n(low, digits)} to {_n(high, digits)})"
-
-
-def _digits(margin: float) -> int:
-    """Return the digits after the point that show a hundredth of a margin."""
-    return max(1, 2 - math.floor(math.log10(margin))) if margin > 0 else 2
-
-
-def _n(value: float | None, digits: int = 2) -> str:
-    if value is None or value != value:
-        return "-"
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
-
-
-def _cell(value: Any) -> str:
-    return _n(value) if isinstance(value, float) else str(value)
