@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -30,6 +31,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 def pytest_addoption(parser):
     """Add the option that writes the sentences of the studies anew."""
     parser.addoption("--write-sentences", action="store_true", help="write tests/studies/sentences")
+
+
+def pytest_collection_finish():
+    """Leave the many objects of the imports out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

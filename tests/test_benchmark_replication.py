@@ -20,6 +20,7 @@ from replication.__main__ import main
 
 import neurotopo as nt
 from neurotopo.datasets import load_factworld
+from neurotopo.studies import Study
 from neurotopo.studies.inference import effect_of
 
 RELATIONS = ("capital", "language", "founder")
@@ -52,7 +53,9 @@ def pararel(tmp_path_factory):
 def work(pararel, tmp_path_factory):
     """Return the folder of a replication with few parts."""
     folder = tmp_path_factory.mktemp("work")
-    main(command(pararel, folder, "--only", "audit", "acquisition", "layers"))
+    with pytest.MonkeyPatch.context() as patch:  # the page has pictures of its own
+        patch.setattr(Study, "draw", lambda *_: {})
+        main(command(pararel, folder, "--only", "audit", "acquisition", "layers"))
     return folder
 
 

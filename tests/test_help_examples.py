@@ -53,7 +53,15 @@ SMALLER = {
 }
 N_FACTS = {"learning": 24, "audit": 12}
 SHORTER = {"learning": ["arms=dkn,random", "epochs=1"]}  # options of studies
-SLOW = ("neurotopo demo", "--engine ray", "run complexity", "run learning", "run robustness")
+SLOW = (
+    "neurotopo demo",
+    "doctor --full",
+    "audit testbed:planted",
+    "--engine ray",
+    "run complexity",
+    "run learning",
+    "run robustness",
+)
 FAST = ("--graph",)
 # Pictures take most of the time of a small run; these examples draw theirs.
 DRAWN = ("neurotopo report planted", "neurotopo cluster gpt2")

@@ -283,6 +283,7 @@ def test_a_file_in_the_form_of_templama(tmp_path, capsys):
     assert content["Q2_P54_2010"]["answers"] == ["Marly United", "Peko Rovers"]
 
 
+@pytest.mark.usefixtures("no_report")
 def test_facts_that_the_model_does_not_know(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(words(out, facts="factworld:10", model="testbed:null")) == 0

@@ -152,6 +152,7 @@ def test_killed_it_comes_to_the_same_files(start, whole, tmp_path):
     same_in_the_end(out, before, whole, N)
 
 
+@pytest.mark.slow
 def test_interrupted_it_leaves_a_report_of_what_there_is(start, whole, tmp_path):
     out = tmp_path / "interrupted"
     process = start(*words(out, N))
