@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neurotopo.knowledge.dkn import DKN
     from neurotopo.knowledge.facts import Fact
     from neurotopo.models.neuron_model import NeuronModel
-    from neurotopo.studies.run import Result
+    from neurotopo.studies.outcome import Result
 
 __all__ = ["MODELS", "FactInFull", "demonstrate", "fact_in_full"]
 

@@ -29,7 +29,7 @@ from neurotopo.studies.option_help import option_help
 from neurotopo.studies.study import SUBJECTS, registered, study_named
 
 if TYPE_CHECKING:
-    from neurotopo.studies.run import Result
+    from neurotopo.studies.outcome import Result
 
 __all__ = ["RunSettings", "finish", "options_of", "register", "studies_from"]
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from neurotopo.studies.audit.cost import bill
 from neurotopo.studies.audit.frames import AuditFrames
 from neurotopo.studies.audit.options import AuditOptions
-from neurotopo.studies.run import Result, run
+from neurotopo.studies.outcome import Result
+from neurotopo.studies.run import run
 
 if TYPE_CHECKING:
     import pandas as pd
