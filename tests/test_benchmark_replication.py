@@ -92,6 +92,20 @@ def test_effects_are_means_of_differences_per_fact(work):
     assert late["n"] + record(work, "layers")["left_out"] == 6
 
 
+def test_another_precision_is_compared_fact_by_fact(work):
+    result = nt.studies.report(work / "tiny" / "audit")
+    frames = result.summary.frames
+    moved = result.rows[result.rows["reason"].isna()].assign(necessary=lambda f: f["necessary"] + 1)
+    other = SimpleNamespace(summary=SimpleNamespace(frames=SimpleNamespace(judged=moved[1:])))
+    beside = effects.precision_effects(result, other, dict.fromkeys(moved["fact"], ""))
+    assert beside["necessary"]["n"] == len(frames.judged) - 1 > 0
+    np.testing.assert_allclose(beside["necessary"]["mean"], -1)
+    assert (beside["adding"]["low"], beside["adding"]["high"]) == (0, 0)
+    text = page._precisions("tiny", {"audit_bfloat16": {"beside_float32": beside}})
+    assert "| bfloat16 | necessary | -1.000 (-1.000 to -1.000) | 0.1 |" in text
+    assert text.count("yes, within the margin") == text.count("| bfloat16 |") - 1
+
+
 def test_what_is_there_is_not_done_again(work, pararel, monkeypatch):
     monkeypatch.setattr(run, "run", lambda *_, **__: pytest.fail("run again"))
     main(command(pararel, work, "--only", "audit", "acquisition"))

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from neurotopo.studies import Result
+from neurotopo.studies.audit.verdicts import QUESTIONS as QUESTIONS_OF_AUDIT
 from neurotopo.studies.audit.verdicts import against_nulls, by_ablation, verdicts
 from neurotopo.studies.findings import MARGINS
 from neurotopo.studies.inference import LEVEL, Effect, effect_of, effect_with
@@ -52,6 +53,20 @@ def _audit(result: Result, relations: Relations) -> Effects:
         **{f"{name}: {null}": effect for (name, null), effect in against_nulls(frames).items()},
         **{f"{name}: {kind}": effect for (name, kind), effect in by_ablation(frames).items()},
     }
+
+
+def precision_effects(
+    result: Result, single: Result, relations: Relations
+) -> dict[str, dict[str, Any]]:
+    """Return by question how an audit differs from one in float32 on the facts judged in both."""
+    here, there = (each.summary.frames.judged.set_index("fact") for each in (result, single))
+    margin = result.summary.frames.margin
+    found = {
+        name: _per_fact((here[name] - there[name]).dropna(), relations, margin)
+        for name in QUESTIONS_OF_AUDIT
+        if name in here and name in there
+    }
+    return {name: asdict(effect) for name, effect in found.items()}
 
 
 def _acquisition(result: Result, relations: Relations) -> Effects:

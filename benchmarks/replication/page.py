@@ -305,6 +305,35 @@ def _ablations(name: str, found: Mapping[str, Record]) -> str:
     return f"**{NAMES.get(name, name)}**\n\n{grid(head, rows, 2)}"
 
 
+def _precisions(name: str, found: Mapping[str, Record]) -> str:
+    """Show how the audits of other precisions differ from that of the same facts in float32."""
+    beside = {
+        _CONTROLS[part]: record["beside_float32"]
+        for part, record in found.items()
+        if "beside_float32" in record
+    }
+    rows = [
+        [what, question, *_difference_cells(effects[question])]
+        for what, effects in beside.items()
+        for question in _AUDIT
+        if effects.get(question, {}).get("n")
+    ]
+    if not rows:
+        return ""
+    head = "precision | question | difference (95 % interval) | margin | facts | equal"
+    return f"**{NAMES.get(name, name)}**\n\n{grid(head, rows, 2)}"
+
+
+def _difference_cells(effect: Mapping[str, Any]) -> list[Any]:
+    """Return the cells of a difference that is expected to be 0."""
+    if min(effect["low"], -effect["high"]) > -effect["margin"]:
+        said = "yes, within the margin"
+    else:
+        said = "undecided" if effect["low"] <= 0 <= effect["high"] else "**no**"
+    shown = interval(*(effect[name] for name in ("mean", "low", "high", "margin")))
+    return [shown, effect["margin"], effect["n"], said]
+
+
 def _study(*studies: str) -> Any:
     def section(name: str, found: Mapping[str, Record]) -> str:
         texts = []
@@ -416,6 +445,7 @@ _SECTIONS = {
     "The planted copy": _planted,
     "Controls": _controls,
     "Three ablations": _ablations,
+    "Other precisions": _precisions,
     "A second draw and another seed": _again,
     "Table 1: the average GCR": _table1,
     "Figure 3: layers": _layers,

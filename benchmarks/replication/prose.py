@@ -99,6 +99,11 @@ The result depends on what replaces a value. *zero* and *mean* remove what a gro
 *counterfactual* puts in the values of another subject: two of three groups then write a wrong
 answer, and so does their sum. The cells are differences to shuffled groups.
 """,
+    "Other precisions": """
+Do the results depend on the precision of the weights? Each row is the difference to float32 of the
+same facts, where both have groups. Neurons and groups are searched for anew in each precision.
+*equal*: yes if the whole interval lies within the margin, no if it does not contain 0.
+""",
     "A second draw and another seed": """
 Other facts, and another seed for foils, shuffled groups and random groups.
 """,

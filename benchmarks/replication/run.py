@@ -17,14 +17,14 @@ import neurotopo as nt
 from neurotopo.datasets import Reworded, load_facts
 from neurotopo.knowledge.facts import FactSet
 from neurotopo.neurons import load_groups
-from neurotopo.studies import Store, run
+from neurotopo.studies import Result, Store, report, run
 from neurotopo.studies.study import digest_of, identity_of_model
 from replication.beyond import MEASUREMENTS
-from replication.effects import effects_of
+from replication.effects import effects_of, precision_effects
 from replication.facts import Facts
 from replication.plan import BEYOND, N_WORDINGS, PARTS, Part
 from replication.planting import planted_copy
-from replication.variants import variant_of
+from replication.variants import PRECISIONS, variant_of
 
 
 class Replication:
@@ -172,12 +172,22 @@ class Replication:
             "findings": list(result.findings),
             "claims": list(result.claims),
             **({"planting": self._planting()} if planted else {}),
+            **self._beside_float32(part, result, relations),
             "tables": {
                 table: result.tables[table].to_dict("records")
                 for table in _TABLES.get(part.study, ())
                 if table in result.tables
             },
         }
+
+    def _beside_float32(
+        self, part: Part, result: Result, relations: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Compare the audit of another precision with that of the same facts in float32."""
+        single = self.work / "audit"
+        if part.variant not in PRECISIONS or not (single / "run.json").exists():
+            return {}
+        return {"beside_float32": precision_effects(result, report(single), relations)}
 
     def _planting(self) -> dict[str, Any]:
         """Return what was planted, and what the copy answers; no texts."""

@@ -12,6 +12,7 @@ from neurotopo.models.families import family_of
 from neurotopo.models.projections import find_mlps
 
 BITS, BLOCK = 4, 32
+PRECISIONS = ("bfloat16", "requantized")
 
 
 def variant_of(name: str, source: str) -> nt.NeuronModel:
