@@ -36,7 +36,11 @@ _CONTROLS = {
     "audit_requantized": "quantised to 4 bits once more",
 }
 _NEGATIVE = ("audit_permuted", "audit_unknown")
-_REPEATED = {"audit": "audit_second", "acquisition": "acquisition_second"}
+_REPEATED = {
+    "audit": "audit_second",
+    "acquisition": "acquisition_second",
+    "learning_neurons": "learning_second",
+}
 
 
 def write_page(out: Path, page: Path) -> None:
@@ -420,7 +424,7 @@ def _again(name: str, found: Mapping[str, Record]) -> str:
                 rows.append([f"{first}: {effect}", *cells, "yes" if same else "**no**"])
     if not rows:
         return ""
-    head = "effect | first draw, seed 0 | second draw, seed 1 | the same verdict"
+    head = "effect | first draw and seed | second draw and seed | the same verdict"
     return f"**{NAMES.get(name, name)}**\n\n{grid(head, rows, 1)}"
 
 

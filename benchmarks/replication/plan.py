@@ -53,6 +53,17 @@ LEARNING: Mapping[str, Any] = {
     "old_date": "2018",
     "new_date": "2019",
 }
+FEW_NEURONS: Mapping[str, Any] = {
+    **LEARNING,
+    "arms": ("dkn", "kn", "random"),
+    "lr": 1e-2,
+    "accumulation": 1,
+    "batch_size": 8,
+    "epochs": 12,
+    "patience": 12,
+    "pretune_epochs": 12,
+    "pretune_lr": 1e-3,
+}
 
 
 @dataclass(frozen=True)
@@ -139,21 +150,9 @@ PARTS: Mapping[str, Part] = {
             "pretune_epochs": 12,
         },
     ),
-    "learning_neurons": Part(
-        "learning",
-        "dated",
-        N_SMALL,
-        options={
-            **LEARNING,
-            "arms": ("dkn", "kn", "random"),
-            "lr": 1e-2,
-            "accumulation": 1,
-            "batch_size": 8,
-            "epochs": 12,
-            "patience": 12,
-            "pretune_epochs": 12,
-            "pretune_lr": 1e-3,
-        },
+    "learning_neurons": Part("learning", "dated", N_SMALL, options=FEW_NEURONS),
+    "learning_second": Part(
+        "learning", "dated", N_SMALL, seed=2, options={**FEW_NEURONS, "arms": ("dkn", "random")}
     ),
     "acquisition": Part("acquisition", "first draw", N_SECONDARY, options=ACQUISITION),
     "acquisition_second": Part(
