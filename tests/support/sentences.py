@@ -122,6 +122,7 @@ def _within(text: Text) -> bool:
 
 def overprinted(picture: Any) -> list[tuple[str, str]]:
     """Return the pairs of texts that overlap, and texts that leave the figure."""
+    picture.figure.draw_without_rendering()  # before it, ticks are not where they will be
     ticks = set()
     for ax in picture.figure.axes:
         for axis in (ax.xaxis, ax.yaxis):
