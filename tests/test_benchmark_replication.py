@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,6 +105,21 @@ def test_another_precision_is_compared_fact_by_fact(work):
     text = page._precisions("tiny", {"audit_bfloat16": {"beside_float32": beside}})
     assert "| bfloat16 | necessary | -1.000 (-1.000 to -1.000) | 0.1 |" in text
     assert text.count("yes, within the margin") == text.count("| bfloat16 |") - 1
+
+
+def test_verdicts_that_are_not_repeated_are_named():
+    one, two = (
+        {
+            "effects": {
+                "new: dkn - random": asdict(effect_of(values, list("abcdefghij") * 2, margin=1))
+            }
+        }
+        for values in ([5.0, 6.0] * 10, [-9.0, 11.0] * 10)
+    )
+    said = page._unrepeated({"tiny": {"learning_neurons": one, "learning_second": two}})
+    assert '"training D teaches more", tiny: yes, then undecided: 1.00 (' in said
+    same = page._unrepeated({"tiny": {"learning_neurons": one, "learning_second": one}})
+    assert same.endswith(" none.")
 
 
 def test_what_is_there_is_not_done_again(work, pararel, monkeypatch):

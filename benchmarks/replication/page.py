@@ -78,6 +78,7 @@ def page_of(
         HEAD,
         _counts(records),
         _verdicts(records),
+        _unrepeated(records),
         *([shown["verdicts"]] if "verdicts" in shown else []),
         HOW,
     ]
@@ -139,6 +140,22 @@ def _verdicts(records: Mapping[str, Mapping[str, Record]]) -> str:
         "| margin | least effect | facts (relations) | null"
     )
     return grid(head, rows, 9)
+
+
+def _unrepeated(records: Mapping[str, Mapping[str, Record]]) -> str:
+    """Return the verdicts that a second draw or second seeds do not repeat."""
+    listed = []
+    for name, found in records.items():
+        for key, effect in primary(found).items():
+            second = found.get(_REPEATED.get(QUESTIONS[key].part, ""), {}).get("effects", {})
+            again = second.get(QUESTIONS[key].effect)
+            if again and again["n"] and again["verdict"] != effect.verdict:
+                listed.append(
+                    f'"{SHORT[key]}", {NAMES.get(name, name)}: {effect.verdict}, then '
+                    f"{verdict_cell(again)}"
+                )
+    shown = "; ".join(listed) or "none"
+    return f"Verdicts that a second draw or second seeds do not repeat: {shown}."
 
 
 @dataclass(frozen=True)

@@ -107,8 +107,8 @@ same facts, where both have groups. Neurons and groups are searched for anew in 
 """,
     "A second draw and another seed": """
 Other facts, and another seed for foils, shuffled groups and random groups. *learning* keeps the
-facts: its new answers, random neurons and trainings have other seeds. The verdict on learning came
-first with two seeds (*yes* on Gemma-3-270M), so this part was added after it was seen.
+facts: its new answers, random neurons and trainings have other seeds. This part was added after the
+first verdict on learning was seen (*yes* on Gemma-3-270M). It ran on that model alone.
 """,
     "Table 1: the average GCR": """
 The relative change of the probability when one, two, ... of the groups are suppressed, as the paper
@@ -132,9 +132,10 @@ learned, and no arm of few neurons did. Both ran on SmolLM2 alone. The third sch
 arms of few neurons; its rate was chosen on random neurons, before D was trained with it.
 
 On Gemma-3-270M, D learned more new facts than random neurons and forgot about as many more old
-ones: the mean of the three sets is equal. So D changes more with this schedule, at the same price.
-The sentences call the difference of the new facts no more than chance, because they correct over
-all comparisons of the study; the first table of this page corrects over its own questions.
+ones: the mean of the three sets is equal. With other seeds the difference is not beyond chance, so
+the *yes* of the first table is not a stable result. The sentences of the first seeds do not claim
+it either, because they correct over all comparisons of the study; the first table of this page
+corrects over its own questions.
 """,
     "Detection": """
 How well the attribution of D tells a true label from a false one, as the area under the ROC curve.
