@@ -38,8 +38,12 @@ def of_interval(n: int, mean: float, low: float, high: float, margin: float) -> 
 
 def effects_of(study: str, result: Result, relations: Relations) -> dict[str, dict[str, Any]]:
     """Return the effects of a result by name, in types that JSON can hold."""
-    found = _STUDIES[study](result, relations) if study in _STUDIES else {}
-    return {name: asdict(effect) for name, effect in found.items()}
+    return _plain(_STUDIES[study](result, relations) if study in _STUDIES else {})
+
+
+def _plain(effects: Effects) -> dict[str, dict[str, Any]]:
+    """Return effects in types that JSON can hold."""
+    return {name: asdict(effect) for name, effect in effects.items()}
 
 
 def _per_fact(values: pd.Series, relations: Relations, margin: float) -> Effect:
@@ -61,12 +65,13 @@ def precision_effects(
     """Return by question how an audit differs from one in float32 on the facts judged in both."""
     here, there = (each.summary.frames.judged.set_index("fact") for each in (result, single))
     margin = result.summary.frames.margin
-    found = {
-        name: _per_fact((here[name] - there[name]).dropna(), relations, margin)
-        for name in QUESTIONS_OF_AUDIT
-        if name in here and name in there
-    }
-    return {name: asdict(effect) for name, effect in found.items()}
+    return _plain(
+        {
+            name: _per_fact((here[name] - there[name]).dropna(), relations, margin)
+            for name in QUESTIONS_OF_AUDIT
+            if name in here and name in there
+        }
+    )
 
 
 def _acquisition(result: Result, relations: Relations) -> Effects:

@@ -39,8 +39,9 @@ HEAD = """
 Do the claims of the paper hold on real models? This page tests each of them on two pretrained
 models, with controls that can say yes and controls that must not. All numbers come from one command
 per model (`make replication MODEL=smollm2`). The questions, margins, facts and seeds were fixed in
-`benchmarks/replication/plan.py` before the first result was seen, with two exceptions: the planted
-facts ([Controls](#controls)), and the schedule of the training ([Learning](#learning)).
+`benchmarks/replication/plan.py` before the first result was seen, with three exceptions: the
+planted facts ([Controls](#controls)), the schedule of the training ([Learning](#learning)), and
+its second seeds ([A second draw](#a-second-draw-and-another-seed)).
 
 A verdict is *yes* if the effect is above 0 after Holm's correction over all questions of a model
 and at least the margin; *no* if it is below the margin; else *undecided*
